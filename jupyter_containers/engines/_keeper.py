@@ -1,0 +1,80 @@
+"""What a killed owner leaves, the keeper removes.
+
+A server, nbclient or terminal that owns containers can be killed with SIGKILL at any time.
+One small process per owner, started with its first container or command, reads a pipe from it.
+At the end of the pipe it ends the commands, removes the containers and deletes the directories
+that were entered and not forgotten, and exits. It sleeps in `read` all its life.
+
+This module is the owner's side; `_keeper_main.py` is the process (standard library only).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class Keeper:
+    """Entries by key. Every method is cheap, thread-safe and loop-free."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+        self._lock = threading.Lock()
+
+    def add(self, key: str, remove: Sequence[Sequence[str]], directories: Sequence[str]) -> None:
+        """Enter a container: commands to run and then directories to delete when we are gone."""
+        self._send(
+            {"key": key, "remove": [list(r) for r in remove], "directories": list(directories)}
+        )
+
+    def add_group(self, key: str, pgid: int) -> None:
+        """Enter a command's process group, ended when we are gone."""
+        self._send({"key": key, "pgid": pgid})
+
+    def forget(self, key: str) -> None:
+        """The owner has cleaned up itself."""
+        self._send({"key": key})
+
+    def _send(self, entry: dict[str, object]) -> None:
+        line = json.dumps(entry).encode() + b"\n"
+        with self._lock:
+            for _ in range(2):
+                if self._process is None or self._owner != os.getpid():
+                    self._start()
+                assert self._process is not None and self._process.stdin is not None
+                try:
+                    self._process.stdin.write(line)
+                    self._process.stdin.flush()
+                    return
+                except (BrokenPipeError, ValueError):
+                    self._process = None
+
+    def _start(self) -> None:
+        self._owner = os.getpid()
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("_keeper_main.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+        )
+
+    def close(self) -> None:
+        """End the keeper, and with it whatever is still entered. For tests and clean exits."""
+        with self._lock:
+            if self._process is not None and self._process.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    self._process.stdin.close()
+                self._process.wait()
+                self._process = None
+
+
+keeper = Keeper()

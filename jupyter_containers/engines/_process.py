@@ -1,0 +1,204 @@
+"""The only place in the package where a command is started (ruff's banned-api holds this).
+
+Everything runs in a session of its own, so that cancelling ends the whole process tree, and is
+entered with the keeper, so that a killed owner leaves no command behind. With the logger
+`jupyter_containers.commands` at DEBUG (`--verbose`) each command is shown as one can repeat it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shlex
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from ..errors import EngineDown, EngineMissing
+from ._keeper import keeper
+
+log = logging.getLogger("jupyter_containers.commands")
+
+_MAX_LINE = 64 * 1024
+_MAX_OUTPUT = 32 * 1024 * 1024
+_TERM_GRACE = 3.0
+"""Seconds between SIGTERM and SIGKILL for a cancelled command: enough for buildah to unmount."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ended: what was run, its exit code (negative: a signal), what it printed."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+
+async def run(
+    argv: Sequence[str],
+    *,
+    input: bytes | None = None,
+    timeout: float = 60.0,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+) -> Completed:
+    """Run a command to its end and return all it printed, whatever its exit code.
+
+    `env` is added to this process's own. Raises EngineMissing where the program is not there
+    and EngineDown after `timeout` seconds; cancelling it ends the process tree first.
+    """
+    process = await _spawn(argv, input is not None, env, cwd)
+    try:
+        async with asyncio.timeout(timeout):
+            out, err = await process.communicate(input)
+    except TimeoutError:
+        await _end(process)
+        raise EngineDown(
+            f"`{shlex.join(argv[:3])}` did not answer within {timeout:g} s.",
+            "Run it by hand to see where it hangs, or restart the engine.",
+        ) from None
+    except BaseException:
+        await asyncio.shield(_end(process))
+        raise
+    finally:
+        keeper.forget(_key(process))
+    assert process.returncode is not None
+    return Completed(
+        tuple(argv),
+        process.returncode,
+        out[:_MAX_OUTPUT].decode(errors="replace"),
+        err[:_MAX_OUTPUT].decode(errors="replace"),
+    )
+
+
+class Stream:
+    """A running command whose lines are read as they come.
+
+    async with Stream(argv) as stream:
+        async for source, line in stream: ...      # source is "stdout" or "stderr"
+        code = await stream.wait()
+
+    Leaving the block, by an error or a cancel too, ends the process tree.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> None:
+        self.argv = tuple(argv)
+        self._input = input
+        self._env = env
+        self._cwd = cwd
+
+    async def __aenter__(self) -> Stream:
+        self._process = await _spawn(self.argv, self._input is not None, self._env, self._cwd)
+        self._feed = asyncio.create_task(self._write()) if self._input is not None else None
+        return self
+
+    async def _write(self) -> None:
+        assert self._process.stdin is not None and self._input is not None
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._process.stdin.write(self._input)
+            await self._process.stdin.drain()
+        self._process.stdin.close()
+
+    async def __aiter__(self) -> AsyncIterator[tuple[str, str]]:
+        """Lines of both pipes in their order of arrival, without their end, cut at 64 KiB."""
+        queue: asyncio.Queue[tuple[str, str] | None] = asyncio.Queue(maxsize=1000)
+
+        async def pump(name: str, pipe: asyncio.StreamReader) -> None:
+            while raw := await _line(pipe):
+                await queue.put((name, raw.decode(errors="replace").rstrip("\r\n")))
+            await queue.put(None)
+
+        assert self._process.stdout is not None and self._process.stderr is not None
+        pumps = [
+            asyncio.create_task(pump("stdout", self._process.stdout)),
+            asyncio.create_task(pump("stderr", self._process.stderr)),
+        ]
+        try:
+            open_pipes = len(pumps)
+            while open_pipes:
+                if (item := await queue.get()) is None:
+                    open_pipes -= 1
+                else:
+                    yield item
+        finally:
+            for task in pumps:
+                task.cancel()
+
+    async def wait(self) -> int:
+        """Its exit code; negative for a signal."""
+        return await self._process.wait()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._feed is not None:
+            self._feed.cancel()
+        if self._process.returncode is None:
+            await asyncio.shield(_end(self._process))
+        keeper.forget(_key(self._process))
+
+
+async def _line(pipe: asyncio.StreamReader) -> bytes:
+    """One line, or its first 64 KiB where a program prints without end."""
+    try:
+        return await pipe.readuntil(b"\n")
+    except asyncio.IncompleteReadError as end:
+        return end.partial
+    except asyncio.LimitOverrunError as over:
+        return await pipe.readexactly(over.consumed)
+
+
+async def _spawn(
+    argv: Sequence[str], with_input: bool, env: Mapping[str, str] | None, cwd: str | None
+) -> asyncio.subprocess.Process:
+    log.debug("%s", shlex.join(argv))
+    pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=pipe if with_input else null,
+            stdout=pipe,
+            stderr=pipe,
+            env={**os.environ, **env} if env else None,
+            cwd=cwd,
+            start_new_session=True,
+            limit=_MAX_LINE,
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        raise EngineMissing(
+            f"`{argv[0]}` cannot be run: {error.strerror}.",
+            "`jupyter containers doctor` says what is missing and how to install it.",
+        ) from error
+    keeper.add_group(_key(process), process.pid)
+    return process
+
+
+def _key(process: asyncio.subprocess.Process) -> str:
+    return f"group-{process.pid}"
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """SIGTERM to the whole group, SIGKILL after a grace; returns when the leader is gone."""
+    for signum, patience in ((signal.SIGTERM, _TERM_GRACE), (signal.SIGKILL, 30.0)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signum)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await process.wait()
+                break
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,99 @@
+"""What an engine is. Four families may implement it; nobody above this room knows which."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from ..models import BuildSpec, Container, ContainerSpec, Ended, EngineInfo, Image, Progress
+
+
+class Output(Protocol):
+    """What a finished foreground container printed."""
+
+    @property
+    def code(self) -> int: ...
+    @property
+    def stdout(self) -> str: ...
+    @property
+    def stderr(self) -> str: ...
+
+
+class Engine(Protocol):
+    """Runs containers. Ids are strings, so a restarted server can pick a container up again.
+
+    Every method raises EngineMissing or EngineDown where the engine is not there, EngineFailed
+    where it tried and failed, Unsupported where it never can.
+    """
+
+    name: str
+
+    async def info(self) -> EngineInfo:
+        """Version, features and problems with their fix. Raises nothing: `usable` says it."""
+        ...
+
+    async def images(self) -> list[Image]:
+        """All images that have a name here (size and references; not their env)."""
+        ...
+
+    async def image(self, reference: str) -> Image | None:
+        """One image in full, or None where it is not here. One cheap command: every launch and
+        every unchanged build asks this."""
+        ...
+
+    def pull(self, reference: str) -> AsyncIterator[Progress]:
+        """Fetch an image; the last event carries it. Closing the iterator cancels the pull."""
+        ...
+
+    def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
+        """Build an image; the last event carries it. Closing the iterator ends every process
+        of the build. Raises BuildFailed, NetworkFailed, DiskFull."""
+        ...
+
+    async def run(self, spec: ContainerSpec, timeout: float) -> Output:
+        """Run to the end in the foreground and remove. For the probes, never for kernels."""
+        ...
+
+    async def start(self, spec: ContainerSpec) -> Container:
+        """Start in the background. A failed or cancelled start leaves no container."""
+        ...
+
+    async def poll(self, id: str) -> int | None:
+        """None while it runs, as Popen says; raises EngineDown where nobody can tell."""
+        ...
+
+    async def wait(self, id: str) -> Ended:
+        """Wait for its end through one attached child. For kernels without our guest."""
+        ...
+
+    async def ended(self, id: str) -> Ended | None:
+        """How a container that is over ended; None where it runs or is gone."""
+        ...
+
+    async def logs(self, id: str, tail: int) -> str:
+        """Its last `tail` lines, stdout and stderr together, printable."""
+        ...
+
+    async def signal(self, id: str, signum: int) -> None:
+        """Send a signal to its first process."""
+        ...
+
+    async def ports(self, id: str) -> dict[int, int]:
+        """Container port → host port on 127.0.0.1, for what the spec published."""
+        ...
+
+    async def remove(self, id: str) -> None:
+        """Stop if needed and remove; twice is fine."""
+        ...
+
+    def remove_argv(self, id: str) -> Sequence[str]:
+        """The command `remove` runs, for the keeper that outlives a killed owner."""
+        ...
+
+    async def containers(self, label: str) -> list[Container]:
+        """The containers, running or not, that carry `label` (key or key=value)."""
+        ...
+
+    async def remove_image(self, reference: str) -> None:
+        """Remove an image by name or id. An image in use raises EngineFailed."""
+        ...

@@ -1,0 +1,240 @@
+"""Every error a person can meet, with its sentence, its way out and its HTTP status.
+
+    ContainersError
+    ├── BadInput                 what was asked makes no sense            400
+    │   ├── BadReference         an image reference that does not parse
+    │   ├── BadSettings          unknown keys, wrong types, odd paths
+    │   └── DockerfileError      a mistake in a Dockerfile, with its line
+    ├── Refused                  somebody has to allow it first           403
+    │   ├── PolicyRefused        the administrator's policy says no
+    │   └── NotApproved          this person has not said yes yet
+    ├── EngineError              the engine                               502
+    │   ├── EngineMissing        not installed                            503
+    │   ├── EngineDown           installed, does not answer               503
+    │   ├── Unsupported          this engine cannot do that               501
+    │   └── EngineFailed         it tried and failed (argv, code, stderr)
+    ├── ImageError               the image                                409
+    │   ├── ImageNotHere         not on this machine                      404
+    │   ├── ImageUnusable        no interpreter and no kernel in it
+    │   └── KitFailed            ipykernel cannot be fitted to it
+    ├── BuildError               a build                                  422
+    │   ├── BuildFailed          an instruction failed (line, code, tail)
+    │   ├── BuildCancelled       somebody stopped it
+    │   ├── DiskFull             no space left                            507
+    │   └── NetworkFailed        a registry or index was not reached      502
+    └── KernelError              a container that runs a kernel           500
+        ├── StartFailed          it did not come up
+        └── KernelDied           it came up and ended (exit, signal, out of memory)
+
+A class owns its sentence: `message` says what happened and why, `hint` what to do next. Both
+are plain text that came through `text.printable`, so that neither a terminal nor a browser is
+at the mercy of what an image or an engine printed.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class ContainersError(Exception):
+    """Base of all. Caught once by each front: the CLI, the routes, the provisioner."""
+
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class BadInput(ContainersError):
+    """What was asked makes no sense; nothing was started."""
+
+    status = 400
+
+
+class BadReference(BadInput):
+    """An image reference outside the grammar of the OCI distribution specification."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"{text[:200]!r} is not an image reference.",
+            "Write it as name:tag, for example python:3.12-slim or ghcr.io/org/image@sha256:…",
+        )
+
+
+class BadSettings(BadInput):
+    """A key or value of the settings that cannot be taken; `key` names it for the form."""
+
+    def __init__(self, key: str, why: str, hint: str = "") -> None:
+        super().__init__(f"Setting {key!r}: {why}", hint)
+        self.key = key
+
+
+class DockerfileError(BadInput):
+    """A mistake in a Dockerfile found before any engine sees it. Lines count from 1."""
+
+    def __init__(self, line: int, instruction: str, why: str, hint: str = "") -> None:
+        super().__init__(f"Dockerfile line {line}: {instruction}: {why}", hint)
+        self.line = line
+        self.instruction = instruction
+
+
+class Refused(ContainersError):
+    """Somebody has to allow it first."""
+
+    status = 403
+
+
+class PolicyRefused(Refused):
+    """The administrator's policy forbids it; `trait` names the setting that does."""
+
+    def __init__(self, what: str, trait: str, hint: str = "") -> None:
+        super().__init__(
+            f"{what} ({trait}).",
+            hint or f"Ask the administrator, who sets {trait} in jupyter_containers_config.py.",
+        )
+        self.trait = trait
+
+
+class NotApproved(Refused):
+    """The settings ask for more than this person has approved; `items` says what, in words."""
+
+    def __init__(self, items: Sequence[str], where: str) -> None:
+        listed = "\n".join(f"  - {item}" for item in items)
+        super().__init__(
+            f"{where} asks for what you have not approved yet:\n{listed}",
+            f"Approve it in the Containers sidebar, or run: jupyter containers approve "
+            f"{shlex.quote(where)}",
+        )
+        self.items = tuple(items)
+
+
+class EngineError(ContainersError):
+    """The engine is missing, silent, unable or failing."""
+
+    status = 502
+
+
+class EngineMissing(EngineError):
+    """The engine's program is not on PATH."""
+
+    status = 503
+
+
+class EngineDown(EngineError):
+    """The engine is installed but does not answer (a daemon, a socket, a machine)."""
+
+    status = 503
+
+
+class Unsupported(EngineError):
+    """The engine cannot do this; the sentence names one that can."""
+
+    status = 501
+
+
+class EngineFailed(EngineError):
+    """An engine's command failed. Keeps the command, its exit code and what it said."""
+
+    def __init__(self, argv: Sequence[str], code: int, stderr: str, hint: str = "") -> None:
+        last = " ".join(stderr.strip().splitlines()[-3:])[-800:] or "no message"
+        super().__init__(f"{argv[0]} {argv[1] if len(argv) > 1 else ''} failed: {last}", hint)
+        self.argv = tuple(argv)
+        self.code = code
+        self.stderr = stderr
+
+
+class ImageError(ContainersError):
+    """The image is absent or of no use for a kernel."""
+
+    status = 409
+
+
+class ImageNotHere(ImageError):
+    """A launch never pulls or builds, so an image that is not here ends it."""
+
+    status = 404
+
+    def __init__(self, reference: str, engine: str) -> None:
+        super().__init__(
+            f"The image {reference} is not on this machine ({engine}).",
+            f"Build it from the notebook's %%dockerfile cell, or run: "
+            f"jupyter containers pull --engine {engine} {shlex.quote(reference)}",
+        )
+        self.reference = reference
+
+
+class ImageUnusable(ImageError):
+    """Neither a Python (3.9 or newer) nor a kernel spec was found in the image."""
+
+
+class KitFailed(ImageError):
+    """ipykernel could not be fitted to the image's Python; names package and version."""
+
+
+class BuildError(ContainersError):
+    """A build that did not end in an image."""
+
+    status = 422
+
+
+class BuildFailed(BuildError):
+    """An instruction failed. `line` counts from 1 in the Dockerfile; `tail` is its last output."""
+
+    def __init__(
+        self, instruction: str, line: int | None, code: int | None, tail: str, hint: str = ""
+    ) -> None:
+        where = f"Dockerfile line {line}: " if line else ""
+        ended = f" ended with exit code {code}" if code is not None else " failed"
+        super().__init__(f"{where}{instruction}{ended}.\n{tail}".rstrip(), hint)
+        self.instruction = instruction
+        self.line = line
+        self.code = code
+        self.tail = tail
+
+
+class BuildCancelled(BuildError):
+    """Somebody stopped the build; every process of it is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("The build was cancelled.", "Run the cell again to build it.")
+
+
+class DiskFull(BuildError):
+    """No space is left where the engine keeps its images, or in our own cache."""
+
+    status = 507
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"The disk is full ({where}).",
+            "Free some with: jupyter containers prune --images",
+        )
+
+
+class NetworkFailed(BuildError):
+    """A registry, package index or proxy was not reached, or its certificate not trusted."""
+
+    status = 502
+
+
+class KernelError(ContainersError):
+    """A container that should run, or ran, a kernel."""
+
+
+class StartFailed(KernelError):
+    """The container did not come up; the sentence carries its last lines."""
+
+
+class KernelDied(KernelError):
+    """The kernel ended by itself: its exit code or signal, and out of memory named as such."""
+
+    def __init__(self, message: str, hint: str = "", out_of_memory: bool = False) -> None:
+        super().__init__(message, hint)
+        self.out_of_memory = out_of_memory

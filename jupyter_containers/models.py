@@ -1,0 +1,251 @@
+"""Frozen data that travels between rooms, and the parsing that refuses what cannot be quoted.
+
+Nothing here starts a process, reads a file or knows an engine. Sizes are bytes, times seconds,
+paths absolute strings on the host (`source`) or in the container (`target`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Literal
+
+from .errors import BadReference, BadSettings
+
+NO_ENV: Mapping[str, str] = MappingProxyType({})
+
+# https://github.com/distribution/reference/blob/main/reference.go (the grammar in its head)
+_HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::[0-9]{1,5})?)"
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?:(?P<host>{_HOST})/)?(?P<path>{_PART}(?:/{_PART})*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+_IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{12,64}")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How an image is named. `str()` of it is safe on a command line: it never begins with '-'."""
+
+    registry: str
+    path: str
+    tag: str = ""
+    digest: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Parse what a person wrote; short names get docker.io (and library/), as Docker does.
+
+        Raises BadReference. A name without tag and digest means the tag `latest`.
+        """
+        found = _REFERENCE.fullmatch(text) if isinstance(text, str) and len(text) < 512 else None
+        if found is None:
+            raise BadReference(str(text))
+        host, path = found["host"] or "", found["path"]
+        if host and not ("." in host or ":" in host or host == "localhost"):
+            if host != host.lower():
+                raise BadReference(text)
+            host, path = "", f"{host}/{path}"
+        if not host:
+            host, path = "docker.io", path if "/" in path else f"library/{path}"
+        digest = found["digest"] or ""
+        return cls(host, path, found["tag"] or ("" if digest else "latest"), digest)
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        return f"{self.registry}/{self.path}{tag}" + (f"@{self.digest}" if self.digest else "")
+
+    @property
+    def short(self) -> str:
+        """As people write it: docker.io/library/python:3 is python:3."""
+        return str(self).removeprefix("docker.io/").removeprefix("library/")
+
+
+def parse_image(text: str) -> str:
+    """A reference in full, or an image id (`sha256:…`), as a string safe on a command line."""
+    if isinstance(text, str) and text.startswith("sha256:") and _IMAGE_ID.fullmatch(text):
+        return text
+    return str(Reference.parse(text))
+
+
+def parse_target(text: str, key: str = "mounts") -> str:
+    """An absolute, normal path in the container. Raises BadSettings.
+
+    Commas and colons would end a field in the engines' mount grammar, so they are refused.
+    """
+    path = PurePosixPath(text)
+    if not text.startswith("/") or str(path) != text or ".." in path.parts or text == "/":
+        raise BadSettings(key, f"{text!r} is not an absolute path in the container.")
+    refuse_unquotable(text, key)
+    return text
+
+
+def refuse_unquotable(text: str, key: str) -> None:
+    """Refuse a path that an engine's `--mount` cannot carry (comma, quote, colon, control)."""
+    if not text.isprintable() or any(c in text for c in ',:"\\') or len(text) > 4000:
+        raise BadSettings(
+            key,
+            f"the path {text!r} has a character that engines cannot mount "
+            "(comma, colon, quote, backslash or control).",
+            "Rename the folder, or mount its parent.",
+        )
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A host path in the container, at the same or another place."""
+
+    source: str
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """Who the container's process is.
+
+    `mode` is what was asked. `uid`/`gid` are the ids inside; `name` and `home` belong to the
+    passwd entry we give it. Files on mounts belong to `host_uid` in every case.
+    """
+
+    mode: Literal["me", "root", "image"]
+    uid: int
+    gid: int
+    host_uid: int
+    host_gid: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerSpec:
+    """All an engine needs to run one container. Made by the provisioner, checked by Guarded."""
+
+    name: str
+    image: str
+    argv: tuple[str, ...]
+    user: User
+    workdir: str = "/"
+    mounts: tuple[Mount, ...] = ()
+    env: Mapping[str, str] = field(default=NO_ENV)
+    labels: Mapping[str, str] = field(default=NO_ENV)
+    devices: tuple[str, ...] = ()
+    cpus: float | None = None
+    memory: int | None = None
+    pids: int | None = None
+    shm: int | None = None
+    network: Literal["private", "none"] = "private"
+    publish: tuple[tuple[int, int], ...] = ()
+    """(host port or 0 for any, container port), always on 127.0.0.1."""
+    hostname: str | None = None
+    read_only: bool = False
+    tmpfs: tuple[str, ...] = ()
+    entrypoint: Literal["none", "image"] = "none"
+    init: bool = False
+    """An init of the engine's own, only where our guest is not the first process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """One run of an image, as an engine lists it."""
+
+    id: str
+    name: str
+    image: str
+    running: bool
+    labels: Mapping[str, str] = field(default=NO_ENV)
+    created: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a container ended: `code` as Popen says it (negative for a signal)."""
+
+    code: int
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """What a container is made from. `id` is the engine's, `digests` the registries'."""
+
+    id: str
+    references: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    size: int = 0
+    created: str = ""
+    labels: Mapping[str, str] = field(default=NO_ENV)
+    user: str = ""
+    env: Mapping[str, str] = field(default=NO_ENV)
+    entrypoint: tuple[str, ...] = ()
+    onbuild: tuple[str, ...] = ()
+    architecture: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildSecret:
+    """A secret a RUN may mount: `id` as the Dockerfile names it, `source` a file on the host."""
+
+    id: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildSpec:
+    """One build. `dockerfile` is the text the engine gets; `context` a directory that holds
+    nothing but what its COPY and ADD name (made by `builds`), or None for an empty one."""
+
+    dockerfile: str
+    tag: str
+    context: str | None = None
+    args: Mapping[str, str] = field(default=NO_ENV)
+    target: str = ""
+    secrets: tuple[BuildSecret, ...] = ()
+    labels: Mapping[str, str] = field(default=NO_ENV)
+    no_cache: bool = False
+    network: Literal["private", "none"] = "private"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """One event of a pull or build.
+
+    `step` starts an instruction (`step` of `steps`, `line` in the Dockerfile, `text` the
+    instruction), `log` is one line of its output, `bytes` counts a transfer (`done`, `total`),
+    `cached` says the step was not run again, `notice` is ours, and `image` is the last one.
+    """
+
+    kind: Literal["step", "log", "bytes", "cached", "notice", "image"]
+    text: str = ""
+    step: int = 0
+    steps: int = 0
+    line: int = 0
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    image: Image | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with an engine, and the command or act that fixes it."""
+
+    message: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineInfo:
+    """What an engine says of itself; `features` is data for the UI, `problems` for `doctor`."""
+
+    name: str
+    version: str = ""
+    usable: bool = False
+    rootless: bool = False
+    features: frozenset[str] = frozenset()
+    problems: tuple[Problem, ...] = ()
+    endpoint: str = ""
+    """Which daemon or storage answers: two endpoints of one engine never share what is
+    remembered about them."""

@@ -1,0 +1,29 @@
+"""Text that came from outside (an image, an engine, a notebook) made safe to show."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# ECMA-48 escape sequences: CSI, OSC (ended by BEL or ST), and the two-character ones.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+# Bidirectional overrides can make a name read as another (CVE-2021-42574, "Trojan Source").
+_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str, limit: int = 4000) -> str:
+    """Strip terminal escapes, bidi overrides and control characters; keep tab and newline.
+
+    A carriage return starts its line anew, as a terminal shows it. Called on every label, log
+    line and name before it leaves the room that read it. Cut at `limit` characters.
+    """
+    text = _BIDI.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n")))
+    text = re.sub(r"[^\n]*\r(?=[^\n])", "", text).replace("\r", "")
+    kept = (c for c in text if c in "\n\t" or not unicodedata.category(c).startswith("C"))
+    clean = "".join(kept)
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """`printable` on a single line, for names and titles."""
+    return " ".join(printable(text, limit * 4).split())[:limit]
