@@ -20,6 +20,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
+_NEEDED = ("PATH", "HOME", "XDG_", "DOCKER_", "CONTAINER", "TMPDIR")
+"""What an engine's command needs of the owner's environment to reach the same engine."""
+
+
 class Keeper:
     """Entries by key. Every method is cheap, thread-safe and loop-free."""
 
@@ -31,7 +35,12 @@ class Keeper:
     def add(self, key: str, remove: Sequence[Sequence[str]], directories: Sequence[str]) -> None:
         """Enter a container: commands to run and then directories to delete when we are gone."""
         self._send(
-            {"key": key, "remove": [list(r) for r in remove], "directories": list(directories)}
+            {
+                "key": key,
+                "remove": [list(argv) for argv in remove],
+                "directories": list(directories),
+                "environment": {k: v for k, v in os.environ.items() if k.startswith(_NEEDED)},
+            }
         )
 
     def add_group(self, key: str, pgid: int) -> None:

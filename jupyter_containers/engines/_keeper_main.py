@@ -33,16 +33,17 @@ def main() -> None:
             groups = [g for g in groups if _signal(g, 0)]
     for entry in entries.values():
         for argv in entry.get("remove", ()):
-            _run(argv)
+            _run(argv, entry.get("environment"))
     for entry in entries.values():
         for directory in entry.get("directories", ()):
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _run(argv: list) -> None:
+def _run(argv: list, environment: dict | None) -> None:
     try:
         subprocess.run(
             argv,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

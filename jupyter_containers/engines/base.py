@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
-from ..models import BuildSpec, Container, ContainerSpec, Ended, EngineInfo, Image, Progress
+from ..models import (
+    BuildSpec,
+    Container,
+    ContainerSpec,
+    Ended,
+    EngineInfo,
+    Image,
+    Progress,
+    User,
+)
 
 
 class Output(Protocol):
@@ -48,6 +57,12 @@ class Engine(Protocol):
     def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
         """Build an image; the last event carries it. Closing the iterator ends every process
         of the build. Raises BuildFailed, NetworkFailed, DiskFull."""
+        ...
+
+    async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
+        """The ids inside for a user mode; `image_ids` are those of the image's own user. Files
+        on mounts belong to this process's user in every case; raises Unsupported where they
+        would not."""
         ...
 
     async def run(self, spec: ContainerSpec, timeout: float) -> Output:

@@ -1,0 +1,87 @@
+"""Engines by name. `open_engine` is the only way to one, and returns it guarded by the policy.
+
+    name → import path, and what to say when its program is absent
+
+Other packages add engines through the entry-point group `jupyter_containers.engines`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from shutil import which
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EngineMissing, Unsupported
+from .base import Engine
+from .guarded import Guarded
+
+if TYPE_CHECKING:
+    from ..policy import Policy
+
+GROUP = "jupyter_containers.engines"
+
+ENGINES: dict[str, tuple[str, str]] = {
+    "podman": ("jupyter_containers.engines.podman:Podman", "sudo apt install podman"),
+    "docker": ("jupyter_containers.engines.docker:Docker", "https://docs.docker.com/engine/install/"),
+}
+
+
+def names() -> list[str]:
+    """All engine names: ours in the order `auto` tries them, then those of other packages."""
+    others = sorted(point.name for point in entry_points(group=GROUP))
+    return [*ENGINES, *(name for name in others if name not in ENGINES)]
+
+
+def _load(name: str) -> Any:
+    if name in ENGINES:
+        module, _, attribute = ENGINES[name][0].partition(":")
+        return getattr(import_module(module), attribute)
+    for point in entry_points(group=GROUP, name=name):
+        return point.load()
+    raise Unsupported(
+        f"There is no engine named {name!r}.", f"The engines are: {', '.join(names())}."
+    )
+
+
+def _instance(name: str) -> Engine:
+    engine: Engine = _load(name)()
+    return engine
+
+
+def open_engine(name: str, policy: Policy) -> Guarded:
+    """The engine `name`, guarded. Starts nothing; raises where the program is not installed or
+    the policy forbids the engine."""
+    policy.check_engine(name)
+    engine = _instance(name)
+    program = getattr(engine, "program", name)
+    if which(program) is None:
+        raise EngineMissing(
+            f"{name} is not installed (no `{program}` on PATH).",
+            f"Install it: {ENGINES[name][1]}" if name in ENGINES else "",
+        )
+    return Guarded(engine, policy)
+
+
+async def choose_engine(name: str, policy: Policy) -> Guarded:
+    """The engine `name`, or for `auto` and an empty name the first that works here.
+
+    Raises EngineMissing or EngineDown that says of each engine what is wrong with it.
+    """
+    if name not in ("", "auto"):
+        return open_engine(name, policy)
+    wrong = []
+    for candidate in policy.engine_order(names()):
+        try:
+            engine = open_engine(candidate, policy)
+        except EngineMissing as missing:
+            wrong.append(f"{candidate}: {missing.message} {missing.hint}")
+            continue
+        info = await engine.info()
+        if info.usable:
+            return engine
+        wrong += [f"{candidate}: {problem.message} {problem.fix}" for problem in info.problems]
+    raise EngineMissing(
+        "No container engine works here.\n" + "\n".join(f"  - {line}" for line in wrong),
+        "Fix one of them; `jupyter containers doctor` checks again.",
+    )

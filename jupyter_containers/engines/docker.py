@@ -1,0 +1,336 @@
+"""Docker, by its command line (20.10 and newer, rootful or rootless).
+
+`docker run`'s grammar is also podman's, so `podman.py` inherits from here and changes what
+differs. Arguments are pure functions of a spec: `run_argv` is compared as text in tests.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal as signals
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal
+
+from ..errors import EngineDown, EngineError, EngineFailed, Unsupported
+from ..models import (
+    BuildSpec,
+    Container,
+    ContainerSpec,
+    Ended,
+    EngineInfo,
+    Image,
+    Problem,
+    Progress,
+    User,
+)
+from ..text import printable
+from . import _buildkit, _inspect, _pulls
+from ._process import Completed, run
+from ._trouble import container_trouble, daemon_trouble
+
+_INFO_SECONDS = 60.0
+"""How long `info` is remembered: a launch must not pay for it, a fixed daemon must show."""
+
+PACKAGE_MANAGER_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID")
+"""What apt and dpkg need of root; given back only to a root that is remapped."""
+
+
+class Docker:
+    """Talks to the daemon that `docker` talks to (DOCKER_HOST, the current context)."""
+
+    name = "docker"
+    program = "docker"
+
+    def __init__(self) -> None:
+        self._info: EngineInfo | None = None
+        self._info_until = 0.0
+
+    # -- what it says of itself ------------------------------------------------------------
+
+    async def info(self) -> EngineInfo:
+        """See `Engine.info`; remembered for a minute where the engine was usable."""
+        if self._info is None or time.monotonic() > self._info_until:
+            try:
+                self._info = await self._ask_info()
+            except EngineError as error:
+                problem = Problem(error.message, error.hint)
+                return EngineInfo(name=self.name, problems=(problem,))
+            self._info_until = time.monotonic() + _INFO_SECONDS
+        return self._info
+
+    async def _ask_info(self) -> EngineInfo:
+        done = await self._run(["info", "--format", "{{json .}}"], timeout=20)
+        said = _inspect.parse_object(done.stdout)
+        if not said.get("ServerVersion"):
+            raise daemon_trouble(self.name, done.stderr or str(said.get("ServerErrors", "")))
+        options = [str(option) for option in said.get("SecurityOptions") or ()]
+        rootless = any("name=rootless" in option for option in options)
+        features = {"build", "secrets", "pull", "limits", "network-none", "ports", "gpus"}
+        problems: list[Problem] = []
+        if any("name=userns" in option for option in options):
+            problems.append(
+                Problem(
+                    "The daemon remaps users (userns-remap): files on mounts would not be yours.",
+                    "Run the daemon without userns-remap, or use rootless Docker or Podman.",
+                )
+            )
+        if not said.get("MemoryLimit", True):
+            features.discard("limits")
+            problems.append(Problem("The kernel gives Docker no memory limits.", ""))
+        if rootless:
+            features.add("root")
+        return EngineInfo(
+            name=self.name,
+            version=str(said["ServerVersion"]),
+            usable=True,
+            rootless=rootless,
+            features=frozenset(features),
+            problems=tuple(problems),
+            endpoint=f"docker:{said.get('ID', '')}:{said.get('DockerRootDir', '')}",
+        )
+
+    async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
+        """The ids inside that leave files on mounts with the person at the keyboard.
+
+        Rootless Docker maps its root to the person; rootful Docker maps nobody. Raises
+        Unsupported where the asked user would write files as somebody else.
+        """
+        info, uid, gid = await self.info(), os.getuid(), os.getgid()
+        if info.rootless:
+            inside = (0, 0)
+            if mode == "image" and image_ids != inside:
+                raise Unsupported(
+                    f"The image's user {image_ids[0]} would write files that are not yours "
+                    "under rootless Docker.",
+                    "Use the user `me`, or Podman, which can map that user to you.",
+                )
+        else:
+            inside = (uid, gid)
+            if mode == "root" and uid != 0:
+                raise Unsupported(
+                    "Root in a container of this Docker is root on the host.",
+                    "Use rootless Podman or Docker for it, or put the command in the Dockerfile.",
+                )
+            if mode == "image" and image_ids[0] != uid:
+                raise Unsupported(
+                    f"The image's user {image_ids[0]} would write files that are not yours.",
+                    "Use the user `me`, or Podman, which can map that user to you.",
+                )
+            if mode == "image":
+                inside = image_ids
+        return User(mode=mode, uid=inside[0], gid=inside[1], host_uid=uid, host_gid=gid)
+
+    # -- images ----------------------------------------------------------------------------
+
+    async def images(self) -> list[Image]:
+        """See `Engine.images`."""
+        listed = await self._checked(["images", "--quiet", "--no-trunc"])
+        ids = list(dict.fromkeys(listed.stdout.split()))
+        if not ids:
+            return []
+        done = await self._run(["image", "inspect", *ids])
+        # An image removed in between makes inspect fail but still print all the others.
+        return [_inspect.image(one) for one in _inspect.parse_array(done.stdout)]
+
+    async def image(self, reference: str) -> Image | None:
+        """See `Engine.image`."""
+        done = await self._run(["image", "inspect", reference])
+        if done.code == 0:
+            return _inspect.image(_inspect.parse_array(done.stdout)[0])
+        if re.search(r"no such image|image not known|not found", done.stderr, re.IGNORECASE):
+            return None
+        raise daemon_trouble(self.name, done.stderr)
+
+    def pull(self, reference: str) -> AsyncIterator[Progress]:
+        """See `Engine.pull`."""
+        return _pulls.pull((self.program,), None, reference, self.image)
+
+    def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
+        """See `Engine.build`."""
+        return _buildkit.build((self.program,), None, spec, self.image)
+
+    async def remove_image(self, reference: str) -> None:
+        """See `Engine.remove_image`."""
+        await self._checked(["image", "rm", reference])
+
+    # -- containers ------------------------------------------------------------------------
+
+    def run_argv(self, spec: ContainerSpec, *, detach: bool) -> list[str]:
+        """The command for a spec, pure. The environment comes on standard input (`env_file`),
+        so that no value is ever seen in a process list."""
+        options = [
+            "--detach" if detach else "--rm",
+            f"--name={spec.name}",
+            "--pull=never",
+            "--env-file=/dev/stdin",
+            f"--workdir={spec.workdir}",
+            "--no-healthcheck",
+            "--cap-drop=ALL",
+            "--security-opt=no-new-privileges",
+            *self._user_argv(spec.user),
+            *(f"--label={key}={value}" for key, value in sorted(spec.labels.items())),
+            *(_mount(m.source, m.target, m.writable) for m in spec.mounts),
+            *(f"--tmpfs={target}" for target in spec.tmpfs),
+            *self._limits_argv(spec),
+            *self._network_argv(spec),
+            *self._devices_argv(spec.devices),
+        ]
+        if spec.hostname:
+            options.append(f"--hostname={spec.hostname}")
+        if spec.read_only:
+            options += ["--read-only", "--tmpfs=/tmp", "--tmpfs=/var/tmp"]
+        if spec.init:
+            options.append("--init")
+        command = list(spec.argv)
+        if spec.entrypoint == "none":
+            options.append(f"--entrypoint={command.pop(0)}")
+        return [self.program, "run", *options, spec.image, *command]
+
+    def _user_argv(self, user: User) -> list[str]:
+        caps = PACKAGE_MANAGER_CAPABILITIES if user.mode == "root" else ()
+        return [f"--user={user.uid}:{user.gid}", *(f"--cap-add={c}" for c in caps)]
+
+    def _limits_argv(self, spec: ContainerSpec) -> list[str]:
+        argv = []
+        if spec.cpus is not None:
+            argv.append(f"--cpus={spec.cpus:g}")
+        if spec.memory is not None:
+            argv += [f"--memory={spec.memory}", f"--memory-swap={spec.memory}"]
+        if spec.pids is not None:
+            argv.append(f"--pids-limit={spec.pids}")
+        if spec.shm is not None:
+            argv.append(f"--shm-size={spec.shm}")
+        return argv
+
+    def _network_argv(self, spec: ContainerSpec) -> list[str]:
+        if spec.network == "none":
+            return ["--network=none"]
+        return [
+            f"--publish=127.0.0.1:{host or ''}:{inside}/tcp" for host, inside in spec.publish
+        ]
+
+    def _devices_argv(self, devices: Sequence[str]) -> list[str]:
+        return [f"--device={device}" for device in devices]
+
+    async def run(self, spec: ContainerSpec, timeout: float) -> Completed:
+        """See `Engine.run`."""
+        try:
+            return await run(
+                self.run_argv(spec, detach=False), input=env_file(spec.env), timeout=timeout
+            )
+        except BaseException:
+            await self.remove(spec.name)
+            raise
+
+    async def start(self, spec: ContainerSpec) -> Container:
+        """See `Engine.start`."""
+        argv = self.run_argv(spec, detach=True)
+        try:
+            done = await run(argv, input=env_file(spec.env), timeout=120)
+            if done.code != 0:
+                raise container_trouble(self.name, spec, done)
+        except BaseException:
+            await self.remove(spec.name)
+            raise
+        return Container(
+            id=done.stdout.strip().splitlines()[-1],
+            name=spec.name,
+            image=spec.image,
+            running=True,
+            labels=spec.labels,
+        )
+
+    async def poll(self, id: str) -> int | None:
+        """See `Engine.poll`. A container that is gone has ended, killed by somebody else."""
+        state = await self._state(id)
+        if state is None:
+            return -signals.SIGKILL
+        return None if state.get("Running") else _inspect.code(state)
+
+    async def ended(self, id: str) -> Ended | None:
+        """See `Engine.ended`."""
+        state = await self._state(id)
+        if state is None or state.get("Running"):
+            return None
+        return Ended(code=_inspect.code(state), out_of_memory=bool(state.get("OOMKilled")))
+
+    async def _state(self, id: str) -> dict[str, Any] | None:
+        argv = ["container", "inspect", "--format", "{{json .State}}", id]
+        done = await self._run(argv)
+        if done.code == 0:
+            return _inspect.parse_object(done.stdout)
+        if re.search(r"no such|no container", done.stderr, re.IGNORECASE):
+            return None
+        raise daemon_trouble(self.name, done.stderr)
+
+    async def wait(self, id: str) -> Ended:
+        """See `Engine.wait`."""
+        done = await self._run(["wait", id], timeout=float("inf"))
+        ended = await self.ended(id)
+        if ended is not None:
+            return ended
+        text = done.stdout.strip()
+        return Ended(code=int(text) if text.isdigit() else -signals.SIGKILL)
+
+    async def logs(self, id: str, tail: int) -> str:
+        """See `Engine.logs`; empty for a container that is gone."""
+        done = await self._run(["logs", f"--tail={tail}", id])
+        return printable(done.stdout + done.stderr, 20_000) if done.code == 0 else ""
+
+    async def signal(self, id: str, signum: int) -> None:
+        """See `Engine.signal`."""
+        await self._checked(["kill", f"--signal={signum}", id])
+
+    async def ports(self, id: str) -> dict[int, int]:
+        """See `Engine.ports`."""
+        done = await self._checked(["port", id])
+        lines = re.findall(r"^(\d+)/tcp -> 127\.0\.0\.1:(\d+)$", done.stdout, re.MULTILINE)
+        return {int(inside): int(host) for inside, host in lines}
+
+    async def remove(self, id: str) -> None:
+        """See `Engine.remove`."""
+        done = await run(self.remove_argv(id), timeout=60)
+        if done.code != 0 and not re.search(
+            r"no such|no container|already in progress", done.stderr, re.IGNORECASE
+        ):
+            raise daemon_trouble(self.name, done.stderr)
+
+    def remove_argv(self, id: str) -> Sequence[str]:
+        """See `Engine.remove_argv`."""
+        return [self.program, "rm", "--force", "--volumes", id]
+
+    async def containers(self, label: str) -> list[Container]:
+        """See `Engine.containers`."""
+        argv = ["ps", "--all", "--quiet", "--no-trunc", f"--filter=label={label}"]
+        ids = (await self._checked(argv)).stdout.split()
+        if not ids:
+            return []
+        done = await self._run(["container", "inspect", *ids])
+        return [_inspect.container(one) for one in _inspect.parse_array(done.stdout)]
+
+    # -- the one way down ------------------------------------------------------------------
+
+    async def _run(self, argv: Sequence[str], timeout: float = 60.0) -> Completed:
+        return await run([self.program, *argv], timeout=timeout)
+
+    async def _checked(self, argv: Sequence[str]) -> Completed:
+        done = await self._run(argv)
+        if done.code != 0:
+            trouble = daemon_trouble(self.name, done.stderr)
+            if isinstance(trouble, EngineDown):
+                raise trouble
+            raise EngineFailed(done.argv, done.code, printable(done.stderr))
+        return done
+
+
+def env_file(env: Mapping[str, str]) -> bytes:
+    """Docker's env-file text. Settings refuse names and values that a line cannot carry."""
+    return "".join(f"{name}={value}\n" for name, value in sorted(env.items())).encode()
+
+
+def _mount(source: str, target: str, writable: bool) -> str:
+    return f"--mount=type=bind,src={source},dst={target}" + ("" if writable else ",readonly")
+
+

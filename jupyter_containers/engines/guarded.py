@@ -1,0 +1,106 @@
+"""An engine behind the policy. Everything above this room holds one of these, never an engine,
+so nobody else contains an `if allowed`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from ..models import (
+    BuildSpec,
+    Container,
+    ContainerSpec,
+    Ended,
+    EngineInfo,
+    Image,
+    Progress,
+    User,
+)
+from .base import Engine, Output
+
+if TYPE_CHECKING:
+    from ..policy import Policy
+
+
+class Guarded:
+    """Same methods as `Engine`; what starts, builds or pulls asks the policy first."""
+
+    def __init__(self, engine: Engine, policy: Policy) -> None:
+        self._engine = engine
+        self.policy = policy
+        self.name = engine.name
+
+    async def start(self, spec: ContainerSpec) -> Container:
+        """Checked by `Policy.check_run`, which may also lower limits."""
+        return await self._engine.start(self.policy.check_run(spec))
+
+    async def run(self, spec: ContainerSpec, timeout: float) -> Output:
+        """Checked like `start`: a probe gets no more than a kernel."""
+        return await self._engine.run(self.policy.check_run(spec), timeout)
+
+    def pull(self, reference: str) -> AsyncIterator[Progress]:
+        """Checked by `Policy.check_pull`."""
+        self.policy.check_pull(reference)
+        return self._engine.pull(reference)
+
+    def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
+        """`builds` checks what a Dockerfile demands before it renders the text given here."""
+        return self._engine.build(spec)
+
+    # The rest only reads, or takes away.
+
+    async def info(self) -> EngineInfo:
+        """See `Engine.info`."""
+        return await self._engine.info()
+
+    async def images(self) -> list[Image]:
+        """See `Engine.images`."""
+        return await self._engine.images()
+
+    async def image(self, reference: str) -> Image | None:
+        """See `Engine.image`."""
+        return await self._engine.image(reference)
+
+    async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
+        """See `Engine.user`."""
+        return await self._engine.user(mode, image_ids)
+
+    async def poll(self, id: str) -> int | None:
+        """See `Engine.poll`."""
+        return await self._engine.poll(id)
+
+    async def wait(self, id: str) -> Ended:
+        """See `Engine.wait`."""
+        return await self._engine.wait(id)
+
+    async def ended(self, id: str) -> Ended | None:
+        """See `Engine.ended`."""
+        return await self._engine.ended(id)
+
+    async def logs(self, id: str, tail: int) -> str:
+        """See `Engine.logs`."""
+        return await self._engine.logs(id, tail)
+
+    async def signal(self, id: str, signum: int) -> None:
+        """See `Engine.signal`."""
+        await self._engine.signal(id, signum)
+
+    async def ports(self, id: str) -> dict[int, int]:
+        """See `Engine.ports`."""
+        return await self._engine.ports(id)
+
+    async def remove(self, id: str) -> None:
+        """See `Engine.remove`."""
+        await self._engine.remove(id)
+
+    def remove_argv(self, id: str) -> Sequence[str]:
+        """See `Engine.remove_argv`."""
+        return self._engine.remove_argv(id)
+
+    async def containers(self, label: str) -> list[Container]:
+        """See `Engine.containers`."""
+        return await self._engine.containers(label)
+
+    async def remove_image(self, reference: str) -> None:
+        """See `Engine.remove_image`."""
+        await self._engine.remove_image(reference)

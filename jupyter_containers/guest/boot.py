@@ -1,0 +1,50 @@
+"""Start ipykernel in a container: `python boot.py KIT CONNECTION_FILE`.
+
+KIT is a directory of wheels or `-`. It is appended to `sys.path`, so that whatever the image
+has wins, and it is in no environment variable, so that subprocesses and `pip list` never see
+it. Python 3.9 and newer.
+"""
+
+import os
+import sys
+
+
+def main():
+    """Run until the kernel ends."""
+    kit, connection_file = sys.argv[1:3]
+    here = sys.path.pop(0)  # the directory of this file, which `python FILE` puts first
+    if kit != "-":
+        sys.path.append(kit)
+    note = os.environ.pop("JUPYTER_CONTAINERS_NOTE", "")
+    from ipykernel.kernelapp import IPKernelApp
+
+    app = IPKernelApp.instance()
+    # As `python -m ipykernel_launcher` does; the working directory is first on the path again
+    # once IPython has started.
+    app.initialize(["-f", connection_file])
+    shell = getattr(app, "shell", None)
+    if shell is not None:
+        prepare(shell, here, note)
+    app.start()
+
+
+def prepare(shell, here, note):
+    """Give the shell our magic, and say in the first cell why the last kernel died."""
+    namespace = {"__name__": "jupyter_containers_magic"}
+    path = os.path.join(here, "magic.py")
+    with open(path) as file:
+        exec(compile(file.read(), path, "exec"), namespace)
+    namespace["load"](shell)
+    if not note:
+        return
+
+    def tell():
+        shell.events.unregister("pre_run_cell", tell)
+        print(note, file=sys.stderr)
+
+    # ipykernel 5 and older call it without an argument, IPython 7 and newer look at ours.
+    shell.events.register("pre_run_cell", tell)
+
+
+if __name__ == "__main__":
+    main()

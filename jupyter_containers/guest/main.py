@@ -1,0 +1,311 @@
+"""The guest: first process of a kernel's container. Run as `python -I -S main.py RUN_DIR`.
+
+It checks the mounts, starts the kernel, reaps, passes signals on, tells the owner how the
+kernel ended, starts it again in the same container, and ends everything when the owner is gone
+for longer than `grace` seconds. It is one single-threaded loop; while a kernel computes it
+sleeps in `select`.
+
+`RUN_DIR/start.json` is read once and deleted:
+    argv, cwd       the kernel's command
+    token           what an owner must say first
+    grace, patience seconds without an owner: later on, and before the first one
+    mounts          [[target, device, inode], …] as the owner sees them
+    port            listen on this TCP port instead of the socket RUN_DIR/guest
+Lines of JSON both ways. From the owner, after the token: {"do": "start", "note": text},
+{"do": "signal", "signum": n}, {"do": "stop"}. To the owner: {"event": "hello", …applied values},
+{"event": "started", "pid": n}, {"event": "ended", "code": n, "oom": bool},
+{"event": "refused", "target": path}.
+"""
+
+import errno
+import hmac
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+
+MAX_LINE = 65536
+CGROUPS = "/sys/fs/cgroup"
+
+
+class Guest:
+    """State of the loop: one listening socket, at most one owner, at most one kernel."""
+
+    def __init__(self, run_dir):
+        path = os.path.join(run_dir, "start.json")
+        with open(path) as file:
+            self.start = json.load(file)
+        os.unlink(path)
+        self.kernel = 0
+        self.last = None
+        self.owner = None
+        self.buffer = b""
+        self.deadline = time.monotonic() + self.start["patience"]
+        self.ooms = 0
+        self.events = selectors.DefaultSelector()
+        self.listener = self.listen(run_dir)
+        self.events.register(self.listener, selectors.EVENT_READ, self.accept)
+        self.wake, writer = socket.socketpair()
+        for end in (self.wake, writer):
+            end.setblocking(False)
+        self.writer = writer  # signal.set_wakeup_fd does not keep it alive
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ending, lambda *_: self.finish())
+        signal.signal(signal.SIGINT, lambda *_: self.pass_on(signal.SIGINT))
+        self.events.register(self.wake, selectors.EVENT_READ, self.drain)
+
+    def listen(self, run_dir):
+        """The socket an owner connects to."""
+        if self.start.get("port"):
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("", self.start["port"]))
+        else:
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listener.bind(os.path.join(run_dir, "guest"))
+        listener.listen(4)
+        listener.setblocking(False)
+        return listener
+
+    def run(self):
+        """Until `finish`."""
+        refused = self.wrong_mount()
+        if refused is None:
+            self.spawn("")
+        else:
+            self.last = {"event": "refused", "target": refused}
+        while True:
+            patience = None
+            if self.owner is None:
+                patience = max(0.0, self.deadline - time.monotonic())
+            for key, _ in self.events.select(patience):
+                key.data()
+            self.reap()
+            if self.owner is None and time.monotonic() >= self.deadline:
+                self.finish()
+
+    def drain(self):
+        """Empty the pipe that signals wake us through."""
+        try:
+            while self.wake.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+
+    # -- the owner -------------------------------------------------------------------------
+
+    def accept(self):
+        """Let an owner in that says the token within two seconds; a newer one replaces it."""
+        try:
+            connection, _ = self.listener.accept()
+        except OSError:
+            return
+        connection.settimeout(2.0)
+        said = b""
+        try:
+            while not said.endswith(b"\n") and len(said) < 200:
+                byte = connection.recv(1)
+                if not byte:
+                    break
+                said += byte
+        except OSError:
+            pass
+        if not hmac.compare_digest(said.strip(), self.start["token"].encode()):
+            connection.close()
+            return
+        self.drop_owner()
+        connection.settimeout(2.0)  # for sends; receives happen when there is something
+        self.owner, self.buffer = connection, b""
+        self.events.register(connection, selectors.EVENT_READ, self.receive)
+        self.tell(dict(applied(), event="hello", version=1))
+        if self.last is not None:
+            self.tell(self.last)
+
+    def drop_owner(self):
+        """Forget the owner; from now on the grace runs."""
+        if self.owner is not None:
+            self.events.unregister(self.owner)
+            self.owner.close()
+            self.owner = None
+            self.deadline = time.monotonic() + self.start["grace"]
+
+    def receive(self):
+        """Read what the owner sent, and do each whole line."""
+        owner = self.owner
+        try:
+            data = owner.recv(MAX_LINE)
+        except OSError:
+            data = b""
+        self.buffer += data
+        if not data or len(self.buffer) > MAX_LINE:
+            self.drop_owner()
+            return
+        *lines, self.buffer = self.buffer.split(b"\n")
+        for line in lines:
+            self.obey(json.loads(line))
+
+    def obey(self, order):
+        """One order of the owner."""
+        if order["do"] == "start":
+            self.spawn(order.get("note", ""))
+        elif order["do"] == "signal":
+            self.pass_on(order["signum"])
+        elif order["do"] == "stop":
+            self.finish()
+
+    def tell(self, event):
+        """Send a line to the owner, who may be gone."""
+        if event["event"] != "hello":
+            self.last = event
+        if self.owner is None:
+            return
+        try:
+            self.owner.sendall(json.dumps(event).encode() + b"\n")
+        except OSError:
+            self.drop_owner()
+
+    # -- the kernel ------------------------------------------------------------------------
+
+    def wrong_mount(self):
+        """The first mount whose source is not what the owner saw, or None."""
+        for target, device, inode in self.start["mounts"]:
+            try:
+                seen = os.stat(target)
+            except OSError:
+                return target
+            if (seen.st_dev, seen.st_ino) != (device, inode):
+                return target
+        return None
+
+    def spawn(self, note):
+        """Start the kernel in a session of its own, after clearing what the last one left."""
+        if self.kernel:
+            return
+        self.kill_all()
+        self.ooms = out_of_memory_kills()
+        environment = dict(os.environ)
+        if note:
+            environment["JUPYTER_CONTAINERS_NOTE"] = note
+        child = os.fork()
+        if child:
+            self.kernel = child
+            self.tell({"event": "started", "pid": child})
+            return
+        try:
+            become_kernel(self.start["argv"], self.start["cwd"], environment)
+        except BaseException as error:  # the child must never return into the guest's loop
+            os.write(2, f"The kernel cannot be started: {error}\n".encode())
+        os._exit(127)
+
+    def pass_on(self, signum):
+        """A signal to the kernel's process group: its children too, as a terminal would."""
+        if self.kernel:
+            try:
+                os.killpg(self.kernel, signum)
+            except OSError:
+                pass
+
+    def reap(self):
+        """Collect the dead; the kernel's end is an event."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.kernel:
+                self.kernel = 0
+                code = os.waitstatus_to_exitcode(status)
+                oom = code == -signal.SIGKILL and out_of_memory_kills() > self.ooms
+                self.tell({"event": "ended", "code": code, "oom": oom})
+
+    def kill_all(self):
+        """Kill everything else here. Only as pid 1: elsewhere that would be the host's."""
+        if os.getpid() == 1:
+            try:
+                os.kill(-1, signal.SIGKILL)
+            except OSError:
+                pass
+
+    def finish(self):
+        """End the kernel, then the container."""
+        self.pass_on(signal.SIGKILL)
+        self.kill_all()
+        os._exit(0)
+
+
+def become_kernel(argv, cwd, environment):
+    """In the child: be a well-behaved fresh process and exec. Does not return."""
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(signum, signal.SIG_DFL)
+    # Python ignores SIGPIPE for itself; a kernel's subprocesses must not inherit that.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("500")  # out of memory ends the kernel, not the guest that reports it
+    except OSError:
+        pass
+    os.chdir(cwd)
+    os.execvpe(argv[0], argv, environment)
+
+
+def out_of_memory_kills():
+    """How often the kernel (Linux's) has killed in this container, cgroup v2 or v1."""
+    for name in ("memory.events", "memory/memory.oom_control"):
+        for line in read(os.path.join(CGROUPS, name)).splitlines():
+            key, _, value = line.partition(" ")
+            if key == "oom_kill":
+                return int(value)
+    return 0
+
+
+def applied():
+    """The limits and ids that really apply, read from inside; None where nothing limits."""
+
+    def number(*names):
+        for name in names:
+            word = read(os.path.join(CGROUPS, name)).split()
+            if word and word[0].lstrip("-").isdigit():
+                value = int(word[0])
+                return value if 0 < value < 1 << 60 else None
+        return None
+
+    quota = read(os.path.join(CGROUPS, "cpu.max")).split()
+    if not quota:
+        quota = [read(os.path.join(CGROUPS, "cpu/cpu.cfs_" + n + "_us")) for n in ("quota", "period")]
+    cpus = None
+    if len(quota) == 2 and quota[0].strip().isdigit() and quota[1].strip().isdigit():
+        cpus = int(quota[0]) / int(quota[1])
+    devices = [name for name in os.listdir("/sys/class/net")] if os.path.isdir("/sys/class/net") else []
+    return {
+        "uid": os.getuid(),
+        "gid": os.getgid(),
+        "memory": number("memory.max", "memory/memory.limit_in_bytes"),
+        "pids": number("pids.max", "pids/pids.max"),
+        "cpus": cpus,
+        "network": sorted(devices),
+    }
+
+
+def read(path):
+    """A small file's text, or nothing."""
+    try:
+        with open(path) as file:
+            return file.read(4096)
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+if __name__ == "__main__":
+    try:
+        Guest(sys.argv[1]).run()
+    except OSError as error:
+        sys.exit(f"guest: {errno.errorcode.get(error.errno or 0, '')} {error}")

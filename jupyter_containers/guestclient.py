@@ -1,0 +1,184 @@
+"""The owner's end of the guest's socket: `guest/main.py` has the other one and the protocol.
+
+Plain non-blocking reads, no task and no loop: `poll` is called from whatever event loop the
+client of the day runs, often a different one per call, and must start nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import stat
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import StartFailed
+from .text import one_line
+
+_MAX_LINE = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What really applies in the container, read back from inside; None: nothing limits it."""
+
+    uid: int
+    gid: int
+    memory: int | None
+    pids: int | None
+    cpus: float | None
+    network: tuple[str, ...]
+
+
+class GuestClient:
+    """One connection. The provisioner owns it; after `closed` the container is over."""
+
+    def __init__(self, address: str | tuple[str, int], token: str) -> None:
+        self._address = address
+        self._token = token
+        self._socket: socket.socket | None = None
+        self._buffer = b""
+        self.closed = False
+        self.applied: Applied | None = None
+        self.ended: int | None = None
+        self.out_of_memory = False
+        self.refused: str | None = None
+        self._starting = False
+
+    async def connect(self, timeout: float) -> None:
+        """Connect as soon as the guest listens. Raises StartFailed after `timeout` seconds.
+
+        The guest's hello is what counts: a published port accepts before anyone listens.
+        """
+        deadline = time.monotonic() + timeout
+        while not self.try_connect():
+            if time.monotonic() > deadline:
+                raise StartFailed("The container started but its first process did not answer.")
+            await asyncio.sleep(0.01)
+
+    def try_connect(self) -> bool:
+        """True once the guest has said hello. One cheap attempt, for a loop of the caller's."""
+        if self._socket is None:
+            try:
+                self._socket = _dial(self._address)
+                self._socket.sendall(self._token.encode() + b"\n")
+            except OSError:
+                self._hang_up()
+                return False
+        self.read()
+        if self.closed and self.applied is None:
+            self.closed = False  # a published port without a listener yet: try again
+        return self.applied is not None
+
+    def read(self) -> None:
+        """Take in what has arrived. Never blocks."""
+        while self._socket is not None:
+            try:
+                data = self._socket.recv(_MAX_LINE, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            self._buffer += data
+            if not data or len(self._buffer) > 4 * _MAX_LINE:
+                self._hang_up()
+                self.closed = True
+                return
+            *lines, self._buffer = self._buffer.split(b"\n")
+            for line in lines:
+                self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        """One line. It comes from a container: any JSON, any type."""
+        try:
+            event = json.loads(line)
+        except ValueError:
+            return
+        if not isinstance(event, dict):
+            return
+        kind = event.get("event")
+        if kind == "hello":
+            self.applied = _applied(event)
+        elif kind == "started":
+            self._starting, self.ended = False, None
+        elif kind == "ended" and not self._starting and isinstance(event.get("code"), int):
+            self.ended, self.out_of_memory = event["code"], event.get("oom") is True
+        elif kind == "refused":
+            self.refused = one_line(str(event.get("target")))
+
+    def start(self, note: str) -> None:
+        """Start the kernel again in the same container; `note` is said in its first cell."""
+        self._starting, self.ended, self.out_of_memory = True, None, False
+        self._send({"do": "start", "note": note})
+
+    def signal(self, signum: int) -> None:
+        """Signal the kernel's process group."""
+        self._send({"do": "signal", "signum": int(signum)})
+
+    def stop(self) -> None:
+        """End the kernel and the container."""
+        self._send({"do": "stop"})
+
+    def _send(self, order: dict[str, Any]) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.sendall(json.dumps(order).encode() + b"\n")
+
+    def _hang_up(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        self._socket, self._buffer = None, b""
+
+    def close(self) -> None:
+        """Hang up. The guest's grace begins."""
+        self._hang_up()
+        self.closed = True
+
+
+def _dial(address: str | tuple[str, int]) -> socket.socket:
+    """Connect within the directory that the container writes to, but to nothing else.
+
+    The path is opened without following a link and the very inode is connected to (through
+    /proc/self/fd): a link to the engine's socket put there by the container leads nowhere.
+    """
+    if not isinstance(address, str):
+        connected = socket.create_connection(address, timeout=2.0)
+        connected.setblocking(False)
+        return connected
+    path_only = getattr(os, "O_PATH", 0)
+    found = os.open(address, path_only | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISSOCK(os.fstat(found).st_mode):
+            raise FileNotFoundError(address)
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connected.settimeout(2.0)
+            connected.connect(f"/proc/self/fd/{found}")
+            connected.setblocking(False)
+        except OSError:
+            connected.close()
+            raise
+        return connected
+    finally:
+        os.close(found)
+
+
+def _applied(event: dict[str, Any]) -> Applied:
+    def number(key: str) -> Any:
+        value = event.get(key)
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    names = event.get("network")
+    listed = names[:32] if isinstance(names, list) else []
+    return Applied(
+        uid=int(number("uid") or 0),
+        gid=int(number("gid") or 0),
+        memory=number("memory"),
+        pids=number("pids"),
+        cpus=number("cpus"),
+        network=tuple(one_line(str(name), 32) for name in listed),
+    )
