@@ -129,6 +129,9 @@ class ContainerSpec:
     user: User
     workdir: str = "/"
     mounts: tuple[Mount, ...] = ()
+    """What the notebook, spec or person asks for; the policy looks at these."""
+    own: tuple[Mount, ...] = ()
+    """What we mount ourselves (guest, kit, sockets, HOME); never from outside, not checked."""
     env: Mapping[str, str] = field(default=NO_ENV)
     labels: Mapping[str, str] = field(default=NO_ENV)
     devices: tuple[str, ...] = ()

@@ -171,7 +171,7 @@ class Docker:
             "--security-opt=no-new-privileges",
             *self._user_argv(spec.user),
             *(f"--label={key}={value}" for key, value in sorted(spec.labels.items())),
-            *(_mount(m.source, m.target, m.writable) for m in spec.mounts),
+            *(_mount(m.source, m.target, m.writable) for m in spec.own + spec.mounts),
             *(f"--tmpfs={target}" for target in spec.tmpfs),
             *self._limits_argv(spec),
             *self._network_argv(spec),
