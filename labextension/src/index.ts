@@ -1,0 +1,30 @@
+/** Wires the front end into JupyterLab. */
+
+import type {
+  JupyterFrontEnd,
+  JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import {
+  IEditorExtensionRegistry,
+  IEditorLanguageRegistry
+} from '@jupyterlab/codemirror';
+
+import { dockerfileCellLanguage, dockerfileCellWatcher } from './highlight';
+import { PLUGIN_ID } from './tokens';
+
+const plugin: JupyterFrontEndPlugin<void> = {
+  id: PLUGIN_ID,
+  description: "A notebook's Dockerfile becomes its kernel.",
+  autoStart: true,
+  requires: [IEditorLanguageRegistry, IEditorExtensionRegistry],
+  activate: (
+    _app: JupyterFrontEnd,
+    languages: IEditorLanguageRegistry,
+    extensions: IEditorExtensionRegistry
+  ) => {
+    languages.addLanguage(dockerfileCellLanguage);
+    extensions.addExtension(dockerfileCellWatcher);
+  }
+};
+
+export default plugin;

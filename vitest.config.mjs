@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    environment: 'jsdom',
+    include: ['labextension/tests/**/*.test.ts'],
+    setupFiles: ['labextension/tests/setup.ts'],
+    server: {
+      // These packages import without file endings, which only a bundler resolves.
+      deps: {
+        inline: [/@jupyterlab\//, /@jupyter\//, /@lumino\//, /@microsoft\//]
+      }
+    }
+  }
+});
