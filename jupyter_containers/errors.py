@@ -235,6 +235,10 @@ class StartFailed(KernelError):
 class KernelDied(KernelError):
     """The kernel ended by itself: its exit code or signal, and out of memory named as such."""
 
-    def __init__(self, message: str, hint: str = "", out_of_memory: bool = False) -> None:
+    def __init__(
+        self, message: str, hint: str = "", *, out_of_memory: bool = False, exited: bool = False
+    ) -> None:
         super().__init__(message, hint)
         self.out_of_memory = out_of_memory
+        self.exited = exited
+        """It ended by itself with an exit code, not by a signal."""

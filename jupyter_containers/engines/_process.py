@@ -13,9 +13,12 @@ import logging
 import os
 import shlex
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import IO
 
 from ..errors import EngineDown, EngineMissing
 from ._keeper import keeper
@@ -51,10 +54,10 @@ async def run(
     `env` is added to this process's own. Raises EngineMissing where the program is not there
     and EngineDown after `timeout` seconds; cancelling it ends the process tree first.
     """
-    process = await _spawn(argv, input is not None, env, cwd)
+    process = await _spawn(argv, input, env, cwd)
     try:
         async with asyncio.timeout(timeout):
-            out, err = await process.communicate(input)
+            out, err = await process.communicate()
     except TimeoutError:
         await _end(process)
         raise EngineDown(
@@ -99,16 +102,8 @@ class Stream:
         self._cwd = cwd
 
     async def __aenter__(self) -> Stream:
-        self._process = await _spawn(self.argv, self._input is not None, self._env, self._cwd)
-        self._feed = asyncio.create_task(self._write()) if self._input is not None else None
+        self._process = await _spawn(self.argv, self._input, self._env, self._cwd)
         return self
-
-    async def _write(self) -> None:
-        assert self._process.stdin is not None and self._input is not None
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._process.stdin.write(self._input)
-            await self._process.stdin.drain()
-        self._process.stdin.close()
 
     async def __aiter__(self) -> AsyncIterator[tuple[str, str]]:
         """Lines of both pipes in their order of arrival, without their end, cut at 64 KiB."""
@@ -145,11 +140,45 @@ class Stream:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._feed is not None:
-            self._feed.cancel()
         if self._process.returncode is None:
             await asyncio.shield(_end(self._process))
         keeper.forget(_key(self._process))
+
+
+class Watch:
+    """One attached child whose end tells the end of something else, asked without any loop.
+
+    `poll` starts no process and awaits nothing: jupyter_client calls it from several loops.
+    """
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        log.debug("%s", shlex.join(argv))
+        self._process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        keeper.add_group(f"group-{self._process.pid}", self._process.pid)
+
+    def poll(self) -> Completed | None:
+        """None while it runs; what it printed and its exit code after."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        keeper.forget(f"group-{self._process.pid}")
+        assert self._process.stdout is not None
+        out = b"" if self._process.stdout.closed else self._process.stdout.read(4096)
+        self._process.stdout.close()
+        return Completed(("watch",), code, out.decode(errors="replace"), "")
+
+    def close(self) -> None:
+        """End the child; what it watched goes on."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self.poll()
 
 
 async def _line(pipe: asyncio.StreamReader) -> bytes:
@@ -163,28 +192,42 @@ async def _line(pipe: asyncio.StreamReader) -> bytes:
 
 
 async def _spawn(
-    argv: Sequence[str], with_input: bool, env: Mapping[str, str] | None, cwd: str | None
+    argv: Sequence[str], input: bytes | None, env: Mapping[str, str] | None, cwd: str | None
 ) -> asyncio.subprocess.Process:
     log.debug("%s", shlex.join(argv))
-    pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=pipe if with_input else null,
-            stdout=pipe,
-            stderr=pipe,
-            env={**os.environ, **env} if env else None,
-            cwd=cwd,
-            start_new_session=True,
-            limit=_MAX_LINE,
-        )
-    except (FileNotFoundError, PermissionError) as error:
-        raise EngineMissing(
-            f"`{argv[0]}` cannot be run: {error.strerror}.",
-            "`jupyter containers doctor` says what is missing and how to install it.",
-        ) from error
+    pipe = asyncio.subprocess.PIPE
+    # A nameless file rather than a pipe: asyncio's is a socket pair, which `--env-file
+    # /dev/stdin` cannot open again.
+    with _nameless(input) as stdin:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=stdin or asyncio.subprocess.DEVNULL,
+                stdout=pipe,
+                stderr=pipe,
+                env={**os.environ, **env} if env else None,
+                cwd=cwd,
+                start_new_session=True,
+                limit=_MAX_LINE,
+            )
+        except (FileNotFoundError, PermissionError) as error:
+            raise EngineMissing(
+                f"`{argv[0]}` cannot be run: {error.strerror}.",
+                "`jupyter containers doctor` says what is missing and how to install it.",
+            ) from error
     keeper.add_group(_key(process), process.pid)
     return process
+
+
+@contextlib.contextmanager
+def _nameless(content: bytes | None) -> Iterator[IO[bytes] | None]:
+    if content is None:
+        yield None
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        yield file
 
 
 def _key(process: asyncio.subprocess.Process) -> str:

@@ -16,6 +16,8 @@ from ..models import (
     User,
 )
 
+from ._process import Watch
+
 
 class Output(Protocol):
     """What a finished foreground container printed."""
@@ -77,8 +79,8 @@ class Engine(Protocol):
         """None while it runs, as Popen says; raises EngineDown where nobody can tell."""
         ...
 
-    async def wait(self, id: str) -> Ended:
-        """Wait for its end through one attached child. For kernels without our guest."""
+    def watch(self, id: str) -> Watch:
+        """One attached child that ends when the container does. For kernels without our guest."""
         ...
 
     async def ended(self, id: str) -> Ended | None:

@@ -27,7 +27,7 @@ from ..models import (
 )
 from ..text import printable
 from . import _buildkit, _inspect, _pulls
-from ._process import Completed, run
+from ._process import Completed, Watch, run
 from ._trouble import container_trouble, daemon_trouble
 
 _INFO_SECONDS = 60.0
@@ -265,14 +265,9 @@ class Docker:
             return None
         raise daemon_trouble(self.name, done.stderr)
 
-    async def wait(self, id: str) -> Ended:
-        """See `Engine.wait`."""
-        done = await self._run(["wait", id], timeout=float("inf"))
-        ended = await self.ended(id)
-        if ended is not None:
-            return ended
-        text = done.stdout.strip()
-        return Ended(code=int(text) if text.isdigit() else -signals.SIGKILL)
+    def watch(self, id: str) -> Watch:
+        """See `Engine.watch`."""
+        return Watch([self.program, "wait", id])
 
     async def logs(self, id: str, tail: int) -> str:
         """See `Engine.logs`; empty for a container that is gone."""

@@ -16,6 +16,7 @@ from ..models import (
     Progress,
     User,
 )
+from ._process import Watch
 from .base import Engine, Output
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ class Guarded:
         """See `Engine.poll`."""
         return await self._engine.poll(id)
 
-    async def wait(self, id: str) -> Ended:
-        """See `Engine.wait`."""
-        return await self._engine.wait(id)
+    def watch(self, id: str) -> Watch:
+        """See `Engine.watch`."""
+        return self._engine.watch(id)
 
     async def ended(self, id: str) -> Ended | None:
         """See `Engine.ended`."""

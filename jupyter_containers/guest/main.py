@@ -6,7 +6,7 @@ for longer than `grace` seconds. It is one single-threaded loop; while a kernel 
 sleeps in `select`.
 
 `RUN_DIR/start.json` is read once and deleted:
-    argv, cwd       the kernel's command
+    argv, cwd, note the kernel's command, and what to say in its first cell
     token           what an owner must say first
     grace, patience seconds without an owner: later on, and before the first one
     mounts          [[target, device, inode], …] as the owner sees them
@@ -76,7 +76,7 @@ class Guest:
         """Until `finish`."""
         refused = self.wrong_mount()
         if refused is None:
-            self.spawn("")
+            self.spawn(self.start["note"])
         else:
             self.last = {"event": "refused", "target": refused}
         while True:

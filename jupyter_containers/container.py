@@ -1,0 +1,193 @@
+"""One container with one kernel in it, for as long as it lives. Owned by a provisioner.
+
+Two kinds behind one face: with a guest inside (any image with Python) its socket tells all, and
+the kernel is started anew in the same container; without one, an attached child of the engine's
+tells the end, and a restart needs a new container.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+
+from .engines._keeper import keeper
+from .engines._process import Watch
+from .errors import EngineError, KernelDied, StartFailed
+from .guestclient import GuestClient
+from .launch import GUEST_PORT, Prepared, Room
+from .rooms import remove_room
+from .settings import format_size
+
+_HELLO_SECONDS = 60.0
+
+
+class KernelContainer:
+    """Made by `start`; `poll` may be called from any loop at any time and starts nothing."""
+
+    def __init__(self, prepared: Prepared, room: Room) -> None:
+        self.prepared = prepared
+        self.room = room
+        self.id = prepared.spec.name
+        self.ports: dict[int, int] = {}
+        self.started = 0.0
+        self._client: GuestClient | None = None
+        self._watch: Watch | None = None
+        self._ended: int | None = None
+
+    async def start(self) -> None:
+        """Start the container and wait until its guest answers, or the engine says it runs.
+
+        Raises StartFailed with the last lines, ImageNotHere, EngineDown; leaves nothing then.
+        """
+        engine, spec = self.prepared.engine, self.prepared.spec
+        directories = [str(self.room.root), str(self.room.home)]
+        keeper.add(self.id, [engine.remove_argv(spec.name)], directories)
+        self.started = time.monotonic()
+        try:
+            container = await engine.start(spec)
+            if spec.publish:
+                self.ports = await engine.ports(container.id)
+            if self.prepared.guest:
+                self._client = self._make_client()
+                await self._greet(self._client)
+            else:
+                self._watch = engine.watch(container.id)
+        except BaseException:
+            await asyncio.shield(self.remove())
+            raise
+
+    def _make_client(self) -> GuestClient:
+        address: str | tuple[str, int] = str(self.room.run / "guest")
+        if not self.prepared.sockets:
+            address = ("127.0.0.1", self.ports[GUEST_PORT])
+        return GuestClient(address, self.prepared.token)
+
+    async def _greet(self, client: GuestClient) -> None:
+        """Wait for the guest's hello; ask the engine only after it kept us waiting."""
+        patience = time.monotonic() + 2.0
+        deadline = time.monotonic() + _HELLO_SECONDS
+        while not client.try_connect():
+            await asyncio.sleep(0.005)
+            if time.monotonic() > patience:
+                patience = time.monotonic() + 2.0
+                over = await self.prepared.engine.poll(self.id) is not None
+                if over or time.monotonic() > deadline:
+                    raise StartFailed(
+                        "The container started but did not come up.\n" + await self._last_lines(),
+                        "Run its image by hand to see why: "
+                        f"{self.prepared.engine.name} run --rm -it {self.prepared.spec.image}",
+                    )
+        if client.refused:
+            raise StartFailed(
+                f"The folder mounted at {client.refused} is not the one that was allowed: it was "
+                "replaced while the container started.",
+                "Start the kernel again; if it happens again, see who replaces it.",
+            )
+
+    def poll(self) -> int | None:
+        """None while the kernel runs; else how it ended, as Popen says."""
+        if self._client is not None:
+            if self._client.applied is None:
+                self._client.try_connect()
+            else:
+                self._client.read()
+            if self._client.ended is None and self._client.closed:
+                return -signal.SIGKILL
+            return self._client.ended
+        if self._watch is not None and self._ended is None:
+            done = self._watch.poll()
+            if done is not None and done.code == 0 and done.stdout.strip().isdigit():
+                code = int(done.stdout.strip())
+                self._ended = 128 - code if 128 < code < 160 else code
+            elif done is not None:
+                # Somebody killed the engine's command, not the container: watch again. Where
+                # the container is gone, the new child says so at once by failing again.
+                self._ended = -signal.SIGKILL if self._rewatched() else None
+        return self._ended
+
+    def _rewatched(self) -> bool:
+        """Watch anew; True where the last watch was that already and lasted under a second."""
+        now = time.monotonic()
+        again = now - getattr(self, "_watched_at", 0.0) < 1.0
+        self._watched_at = now
+        if not again:
+            self._watch = self.prepared.engine.watch(self.id)
+        return again
+
+    def can_host(self, prepared: Prepared) -> bool:
+        """Whether a restart with `prepared` may stay in this container."""
+        return (
+            self._client is not None
+            and not self._client.closed
+            and self.prepared.same_container(prepared)
+        )
+
+    def restart_kernel(self, note: str) -> None:
+        """Start the kernel again in this container."""
+        assert self._client is not None
+        self.started = time.monotonic()
+        self._client.start(note)
+
+    async def signal(self, signum: int) -> None:
+        """Signal the kernel: its process group with a guest, the first process without."""
+        if self._client is not None:
+            self._client.signal(signum)
+        elif self.poll() is None:
+            await self.prepared.engine.signal(self.id, signum)
+
+    async def why(self) -> KernelDied:
+        """Why the kernel ended by itself. Called once it has."""
+        limit = self.prepared.spec.memory
+        code, memory = self.poll(), False
+        if self._client is not None:
+            memory = self._client.out_of_memory
+        if not memory and (self._client is None or self._client.closed):
+            with contextlib.suppress(EngineError):
+                ended = await self.prepared.engine.ended(self.id)
+                if ended is not None:
+                    code, memory = ended.code, ended.out_of_memory
+        if memory:
+            most = f" (limit {format_size(limit)})" if limit else ""
+            return KernelDied(
+                f"The kernel ran out of memory{most} and was killed.",
+                'Raise "memory" in the notebook\'s container settings, or load less at once.',
+                out_of_memory=True,
+            )
+        if code is not None and code < 0:
+            with contextlib.suppress(ValueError):
+                name = signal.Signals(-code).name
+                return KernelDied(f"The kernel was killed by {name}.", _hint(-code))
+        return KernelDied(
+            f"The kernel ended with exit code {code}.\n{await self._last_lines()}".rstrip(),
+            exited=True,
+        )
+
+    async def _last_lines(self) -> str:
+        with contextlib.suppress(EngineError):
+            return await self.prepared.engine.logs(self.id, 20)
+        return ""
+
+    async def remove(self) -> None:
+        """End the kernel, remove the container and its directories. Twice is fine.
+
+        An engine that does not answer keeps the entry with the keeper, which tries again."""
+        if self._client is not None:
+            self._client.stop()
+            self._client.close()
+        try:
+            await self.prepared.engine.remove(self.prepared.spec.name)
+        finally:
+            if self._watch is not None:
+                self._watch.close()
+        remove_room(self.room)
+        keeper.forget(self.id)
+
+
+def _hint(signum: int) -> str:
+    if signum == signal.SIGKILL:
+        return "Somebody killed it, or the machine as a whole ran out of memory."
+    if signum in (signal.SIGSEGV, signal.SIGBUS):
+        return 'A compiled library crashed. Multiprocess data loaders may need a larger "shm".'
+    return ""

@@ -1,0 +1,264 @@
+"""From settings to a container's spec: what stands between a request and `engine.start`.
+
+`prepare` is called by the provisioner for every start. It pulls and builds nothing: an image
+that is not here ends it. Its pieces are pure but for the probes and the files of the private
+directory: `files.py` writes those.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from .engines.guarded import Guarded
+from .errors import BadSettings, ImageNotHere, StartFailed
+from .kit import kit_for
+from .models import ContainerSpec, Image, Mount, User, parse_target, refuse_unquotable
+from .paths import jupyter_directories
+from .probe import ImageFacts, Launch, choose, probe
+from .settings import Settings
+
+INSIDE = "/opt/jupyter-containers"
+GUEST_DIR = Path(__file__).parent / "guest"
+TCP_PORTS = (50001, 50002, 50003, 50004, 50005)
+GUEST_PORT = 50000
+DEFAULT_SHM = 64 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """The private host directories of one container. `run` is the only one it writes to
+    besides its HOME; `conf` is read-only to it; nothing else in `root` is mounted."""
+
+    root: Path
+    home: Path
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def conf(self) -> Path:
+        return self.root / "conf"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """All a start needs. Two starts with equal `spec` may share a container."""
+
+    spec: ContainerSpec
+    facts: ImageFacts
+    user: User
+    home: str
+    kernel_argv: tuple[str, ...]
+    guest: bool
+    sockets: bool
+    token: str
+    engine: Guarded
+
+    def publishing(self, ports: tuple[int, ...]) -> Prepared:
+        """The same with the host's ports for the TCP channels, chosen once per kernel."""
+        if self.sockets:
+            return self
+        chosen = dict(zip(TCP_PORTS, ports, strict=True))
+        publish = tuple((chosen.get(inside, host), inside) for host, inside in self.spec.publish)
+        return replace(self, spec=replace(self.spec, publish=publish))
+
+    def same_container(self, other: Prepared) -> bool:
+        """Whether a restart may stay in the container that `other` started."""
+        return self.guest and other.guest and replace(self.spec, publish=()) == replace(
+            other.spec, publish=()
+        )
+
+
+async def prepare(
+    settings: Settings,
+    directory: Path,
+    engine: Guarded,
+    room: Room,
+    labels: Mapping[str, str],
+) -> Prepared:
+    """Everything up to, but not including, the container.
+
+    Raises ImageNotHere, ImageUnusable, KitFailed, Unsupported, BadSettings, and whatever an
+    engine that does not answer raises.
+    """
+    image = await engine.image(settings.image)
+    if image is None:
+        raise ImageNotHere(settings.image, engine.name)
+    user, facts = await _user_and_facts(settings, engine, image, room)
+    launch = choose(facts, settings.kernel)
+    sockets = _transport(facts, engine, launch)
+    kit = await kit_for(launch.interpreter) if launch.interpreter and launch.own_ipykernel else None
+    home = image.env.get("HOME", "/") if user.mode == "image" else _home()
+    mounts = _mounts(settings, directory)
+    own = [*_own_mounts(room, facts), Mount(str(room.home), home, True)]
+    if kit is not None and kit.directory is not None:
+        own.append(Mount(str(kit.directory), f"{INSIDE}/kit"))
+    workdir, empty = _workdir(settings, directory, mounts, home)
+    if empty:
+        own.append(Mount(str(room.root / "empty"), workdir, True))
+    argv = _kernel_argv(launch, has_kit=kit is not None and kit.directory is not None)
+    guest = facts.guest_python is not None
+    spec = ContainerSpec(
+        name=f"jupyter-{room.root.name}",
+        image=image.id,
+        argv=_first_argv(facts, argv),
+        user=user,
+        workdir=workdir,
+        mounts=mounts,
+        own=tuple(own),
+        env=_environment(settings, image, home, user),
+        labels=labels,
+        devices=settings.devices,
+        cpus=settings.cpus,
+        memory=settings.memory,
+        pids=settings.pids,
+        shm=settings.shm,
+        network=settings.network if sockets else "private",
+        publish=_publish(settings, sockets),
+        hostname=settings.hostname,
+        read_only=settings.read_only,
+        entrypoint=settings.entrypoint,
+        init=not guest,
+    )
+    return Prepared(
+        spec=spec,
+        facts=facts,
+        user=user,
+        home=home,
+        kernel_argv=argv,
+        guest=guest,
+        sockets=sockets,
+        token=secrets.token_hex(16),
+        engine=engine,
+    )
+
+
+async def _user_and_facts(
+    settings: Settings, engine: Guarded, image: Image, room: Room
+) -> tuple[User, ImageFacts]:
+    me = await engine.user("me", (0, 0))
+    facts = await probe(engine, image, me, room.root)
+    if settings.user == "me":
+        return me, facts
+    return await engine.user(settings.user, facts.user_ids), facts
+
+
+def _transport(facts: ImageFacts, engine: Guarded, launch: Launch) -> bool:
+    """True for sockets; False for TCP. Raises where neither can be."""
+    if facts.transport == "sockets":
+        return True
+    if facts.transport == "none":
+        raise StartFailed(
+            f"{engine.name} runs its containers on another machine: {facts.transport_reason}",
+            "Folders of this machine cannot be mounted there. Run Jupyter on that machine.",
+        )
+    if launch.interpreter is None or not launch.encrypts:
+        raise StartFailed(
+            f"{engine.name} shares no sockets with this machine ({facts.transport_reason}), and "
+            "the image's kernel cannot encrypt its connection.",
+            "Add to the Dockerfile: RUN pip install 'ipykernel>=7.3'",
+        )
+    return False
+
+
+def _home() -> str:
+    """HOME inside is HOME's path outside, so that `~` means the same place; its content is an
+    empty directory of ours."""
+    home = str(Path.home())
+    try:
+        return parse_target(home, "HOME")
+    except BadSettings:
+        return "/home/user"
+
+
+def directory_is_private(directory: Path) -> bool:
+    """Whether a notebook's directory must not be mounted by itself: HOME, what contains it, or
+    what holds Jupyter's own directories, where the server's token lies (DESIGN §5)."""
+    here = directory.resolve()
+    guarded = [Path.home().resolve(), *jupyter_directories()]
+    return any(place == here or here in place.parents for place in guarded)
+
+
+def _mounts(settings: Settings, directory: Path) -> tuple[Mount, ...]:
+    mounts = []
+    asked = {mount.target for mount in settings.mounts}
+    here = str(directory)
+    if here not in asked and not directory_is_private(directory):
+        refuse_unquotable(here, "mounts")
+        mounts.append(Mount(here, here, True))
+    return (*mounts, *settings.mounts)
+
+
+def _workdir(
+    settings: Settings, directory: Path, mounts: tuple[Mount, ...], home: str
+) -> tuple[str, bool]:
+    """The working directory, and whether an empty one of ours has to stand there."""
+    if settings.workdir.startswith("/"):
+        return settings.workdir, False
+    workdir = str(PurePosixPath(os.path.normpath(directory / settings.workdir)))
+    if any(workdir == m.target or workdir.startswith(m.target + "/") for m in mounts):
+        return workdir, False
+    if workdir == home or workdir in ("/", ""):
+        return home, False
+    return str(directory), True
+
+
+def _own_mounts(room: Room, facts: ImageFacts) -> list[Mount]:
+    own = [
+        Mount(str(GUEST_DIR), f"{INSIDE}/guest"),
+        Mount(str(room.run), f"{INSIDE}/run", True),
+        Mount(str(room.conf), f"{INSIDE}/conf"),
+    ]
+    if facts.passwd:
+        own += [
+            Mount(str(room.conf / "passwd"), "/etc/passwd"),
+            Mount(str(room.conf / "group"), "/etc/group"),
+        ]
+    return own
+
+
+def _kernel_argv(launch: Launch, *, has_kit: bool) -> tuple[str, ...]:
+    connection_file = f"{INSIDE}/conf/connection.json"
+    if launch.own_ipykernel and launch.interpreter is not None:
+        kit = f"{INSIDE}/kit" if has_kit else "-"
+        return (launch.interpreter.path, f"{INSIDE}/guest/boot.py", kit, connection_file)
+    return tuple(word.replace("{connection_file}", connection_file) for word in launch.argv)
+
+
+def _first_argv(facts: ImageFacts, kernel_argv: tuple[str, ...]) -> tuple[str, ...]:
+    if facts.guest_python is None:
+        return kernel_argv
+    return (facts.guest_python, "-I", "-S", "-B", f"{INSIDE}/guest/main.py", f"{INSIDE}/run")
+
+
+def _environment(settings: Settings, image: Image, home: str, user: User) -> dict[str, str]:
+    """Named variables only: nothing of the server's crosses."""
+    env = {"JUPYTER_CONTAINERS_IMAGE": settings.image}
+    if settings.build is not None and settings.build.cell:
+        env["JUPYTER_CONTAINERS_CELL"] = settings.build.cell
+    if user.mode != "image":
+        env |= {"HOME": home, "USER": person(user), "LOGNAME": person(user)}
+    if "LANG" not in image.env and "LC_ALL" not in image.env:
+        env["LANG"] = "C.UTF-8"
+    return env | dict(settings.env)
+
+
+def person(user: User) -> str:
+    """The name of the passwd entry inside."""
+    if user.uid == 0:
+        return "root"
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "user"
+
+
+def _publish(settings: Settings, sockets: bool) -> tuple[tuple[int, int], ...]:
+    asked = tuple((0, port) for port in settings.ports)
+    return asked if sockets else (*asked, *((0, port) for port in (GUEST_PORT, *TCP_PORTS)))

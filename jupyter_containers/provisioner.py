@@ -1,0 +1,232 @@
+"""A container as jupyter_client sees a process.
+
+https://jupyter-client.readthedocs.io/en/stable/provisioning.html
+
+The provisioner owns one kernel. It decides where the settings come from, asks whether they are
+approved, and hands the rest down: `launch.prepare` makes the spec, `KernelContainer` runs it.
+Whatever goes wrong before a kernel runs ends in the fallback kernel, whose every cell says what
+happened and what to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
+
+from .connections import free_ports, use_sockets, use_tcp
+from .container import KernelContainer
+from .engines._keeper import keeper
+from .errors import ContainersError, KernelDied
+from .launch import TCP_PORTS, Prepared, Room, prepare
+from .request import Request, find_request
+from .rooms import furnish, make_room, remove_room
+
+_EARLY = 10.0
+"""Seconds: a kernel that exits by itself this soon would do so again."""
+
+
+class ContainerProvisioner(KernelProvisionerBase):  # type: ignore[misc]
+    """Entry point `container-provisioner`. Has no traits an administrator could set: a kernel
+    spec's `config` would beat them. Limits are the policy's."""
+
+    container: KernelContainer | None = None
+    fallback: LocalProvisioner | None = None
+    _room: Room | None = None
+    _prepared: Prepared | None = None
+    _trouble: ContainersError | None = None
+    _note = ""
+    _ports: tuple[int, ...] = ()
+    _inside: Mapping[str, Any] = {}
+    _asked_to_end = False
+    _running = False
+    _grace = 5.0
+    _directory: Path | None = None
+
+    # -- Popen's verbs ---------------------------------------------------------------------
+
+    @property
+    def has_process(self) -> bool:
+        """True from a launch until the `wait` after its end."""
+        return self._running
+
+    async def poll(self) -> int | None:
+        """None while the kernel runs. Called every 3 s by the restarter and every 0.1 s while
+        a kernel shuts down; starts nothing."""
+        if self.fallback is not None:
+            return await self.fallback.poll()
+        return self.container.poll() if self.container is not None else 0
+
+    async def wait(self) -> int | None:
+        """Wait for the kernel's end; callers put a timeout around it."""
+        while (code := await self.poll()) is None:
+            await asyncio.sleep(0.02)
+        if self.fallback is not None:
+            await self.fallback.wait()
+        self._running = False
+        return code
+
+    async def send_signal(self, signum: int) -> None:
+        """Signal the kernel's process group; SIGINT is the interrupt on every engine."""
+        if self.fallback is not None:
+            await self.fallback.send_signal(signum)
+        elif self.container is not None:
+            await self.container.signal(signum)
+
+    async def kill(self, restart: bool = False) -> None:
+        """End the kernel now; its container follows in `cleanup`."""
+        self._asked_to_end = self._asked_to_end or await self.poll() is None
+        await self.send_signal(signal.SIGKILL)
+
+    async def terminate(self, restart: bool = False) -> None:
+        """Ask the kernel to end."""
+        self._asked_to_end = True
+        await self.send_signal(signal.SIGTERM)
+
+    async def shutdown_requested(self, restart: bool = False) -> None:
+        """The client asked the kernel to end, so that its end is no death."""
+        self._asked_to_end = self._asked_to_end or await self.poll() is None
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Remove the container, unless a restart may go on in it."""
+        if self.fallback is not None:
+            await self.fallback.cleanup(restart=restart)
+            self.fallback = None
+        if not restart:
+            await self._remove()
+
+    async def _remove(self) -> None:
+        container, self.container = self.container, None
+        if container is not None:
+            await container.remove()
+        elif self._room is not None:
+            remove_room(self._room)
+            keeper.forget(self._room.root.name)
+
+    # -- launch ----------------------------------------------------------------------------
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """Prepare the container and the connection files. Called before every (re)start.
+
+        Raises no ContainersError: that becomes the fallback kernel.
+        """
+        environment = dict(kwargs.get("env") or os.environ)
+        died, self._note, self._trouble = await self._death(), "", None
+        if died is not None:
+            self.log.error("Kernel %s: %s", self.kernel_id, died)
+            self._note = str(died)
+        try:
+            if died is not None and self._died_early(died):
+                raise died
+            self._prepared = await self._prepare(environment, kwargs.get("cwd"))
+        except ContainersError as trouble:
+            self.log.error("Kernel %s cannot start in a container: %s", self.kernel_id, trouble)
+            self._trouble, self._prepared = trouble, None
+        if self.container is not None and not (
+            self._prepared is not None and self.container.can_host(self._prepared)
+        ):
+            await self._remove()
+        self._connect(str(environment.get("JPY_SESSION_NAME", "")))
+        argv = list(self._prepared.spec.argv) if self._prepared is not None else []
+        return await super().pre_launch(cmd=argv, **kwargs)
+
+    async def _prepare(self, environment: Mapping[str, str], cwd: Any) -> Prepared:
+        request: Request = await find_request(self, environment, cwd)
+        self._grace, self._directory = request.policy.orphan_grace, request.directory
+        room = self._open_room()
+        return await prepare(
+            request.settings, request.directory, request.engine, room, request.labels
+        )
+
+    def _open_room(self) -> Room:
+        """One room per kernel: the sockets keep their place over restarts."""
+        if self._room is None or not self._room.root.exists():
+            self._room = make_room(self._room)
+        return self._room
+
+    async def _death(self) -> KernelDied | None:
+        """How the last kernel died, where nobody had asked it to end."""
+        container, asked = self.container, self._asked_to_end
+        self._asked_to_end = False
+        if container is None or asked or container.poll() is None:
+            return None
+        return await container.why()
+
+    def _died_early(self, died: KernelDied) -> bool:
+        """Whether a restart would only repeat it: an exit by itself, right after the start."""
+        assert self.container is not None
+        age = time.monotonic() - self.container.started
+        return died.exited and age < _EARLY
+
+    def _connect(self, session: str) -> None:
+        """Write both connection files for the transport that this start uses."""
+        manager = self.parent
+        if self._prepared is None or self._prepared.sockets:
+            self._inside = use_sockets(manager, self._open_room(), session)
+        else:
+            self._ports = self._ports or free_ports(len(TCP_PORTS))
+            self._inside = use_tcp(manager, self._ports, session)
+        self.connection_info = manager.get_connection_info()
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Start what `pre_launch` prepared, or the fallback kernel. `cmd` is for the logs."""
+        if self._prepared is not None:
+            try:
+                await self._launch_container(self._prepared)
+            except ContainersError as trouble:
+                self.log.error("Kernel %s: %s", self.kernel_id, trouble)
+                self._trouble = trouble
+                self._connect("")
+        if self._trouble is not None:
+            await self._launch_fallback(self._trouble, kwargs)
+        self._running = True
+        return self.connection_info
+
+    async def _launch_container(self, prepared: Prepared) -> None:
+        if self.container is not None:
+            self.container.restart_kernel(self._note)
+            return
+        room = self._open_room()
+        furnish(room, prepared, self._inside, self._grace, self._note)
+        container = KernelContainer(prepared.publishing(self._ports), room)
+        await container.start()
+        self.container = container
+
+    async def _launch_fallback(self, trouble: ContainersError, kwargs: Mapping[str, Any]) -> None:
+        """A kernel on the host that runs no code and answers each cell with the trouble."""
+        room = self._open_room()
+        keeper.add(room.root.name, [], [str(room.root), str(room.home)])
+        manager = self.parent
+        self.fallback = LocalProvisioner(
+            kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=manager
+        )
+        self.fallback.connection_info = self.connection_info
+        environment = {
+            **(kwargs.get("env") or os.environ),
+            "JUPYTER_CONTAINERS_TROUBLE": trouble.message,
+            "JUPYTER_CONTAINERS_HINT": trouble.hint,
+        }
+        argv = [sys.executable, "-m", "jupyter_containers.fallback", "-f", manager.connection_file]
+        await self.fallback.launch_kernel(argv, env=environment, cwd=str(room.root))
+
+    # -- paths -----------------------------------------------------------------------------
+
+    def resolve_path(self, path_str: str) -> str | None:
+        """A path inside as the host sees it: the notebook's folder is at the same place."""
+        path = Path(path_str)
+        if not path.is_absolute() and self._directory is not None:
+            path = self._directory / path
+        prepared = self._prepared
+        for mount in prepared.spec.mounts if prepared is not None else ():
+            if path.is_relative_to(mount.target):
+                host = Path(mount.source) / path.relative_to(mount.target)
+                return str(host) if host.exists() else None
+        return None

@@ -1,0 +1,116 @@
+"""What a kernel start asks for: settings, where they come from, and whether that is approved.
+
+Settings of a pinned kernel spec are its owner's and approved by being there. Those of the
+generic spec lie in the notebook, which code in the kernel, or a stranger, can write: they are a
+request, and asking for more than this person has approved ends here (DESIGN §5, Trust).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.provisioning import KernelProvisionerBase
+
+from .approvals import Approvals
+from .engines import choose_engine
+from .engines.guarded import Guarded
+from .errors import BadSettings
+from .kernelspecs import read_spec
+from .notebook import notebook_from_environment, read_settings, resolve_notebook
+from .paths import boot_id, owner
+from .policy import Policy, load_policy
+from .settings import Settings
+
+LABEL = "jupyter-containers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One start's request, approved and with every mount source resolved."""
+
+    settings: Settings
+    directory: Path
+    notebook: Path | None
+    engine: Guarded
+    policy: Policy
+    labels: Mapping[str, str]
+
+
+async def find_request(
+    provisioner: KernelProvisionerBase, environment: Mapping[str, str], cwd: Any
+) -> Request:
+    """Called by the provisioner before every start, so that what is on disk now counts.
+
+    Raises NotApproved, BadSettings, PolicyRefused, EngineMissing.
+    """
+    policy = load_policy(provisioner.config)
+    notebook = _notebook(provisioner, environment)
+    directory = Path(cwd or os.getcwd()).absolute()
+    settings = read_spec(provisioner.kernel_spec)
+    pinned = settings is not None
+    if settings is None:
+        settings = _notebook_settings(notebook)
+    if notebook is not None:
+        directory = notebook.parent
+    settings = settings.resolved(directory, policy)
+    if not pinned and notebook is not None:
+        Approvals().check(notebook, settings)
+    return Request(
+        settings=settings,
+        directory=directory,
+        notebook=notebook,
+        engine=await choose_engine(settings.engine, policy),
+        policy=policy,
+        labels=container_labels(str(provisioner.kernel_id), notebook),
+    )
+
+
+def container_labels(kernel_id: str, notebook: Path | None) -> dict[str, str]:
+    """What marks a container as ours, and whose it is, for `ps` and `prune`."""
+    labels = {
+        LABEL: "kernel",
+        f"{LABEL}.owner": owner().id,
+        f"{LABEL}.uid": str(os.getuid()),
+        f"{LABEL}.host": socket.gethostname(),
+        f"{LABEL}.boot": boot_id(),
+        f"{LABEL}.kernel": kernel_id,
+    }
+    if notebook is not None:
+        labels[f"{LABEL}.notebook"] = notebook.name
+    return labels
+
+
+def _notebook(provisioner: KernelProvisionerBase, environment: Mapping[str, str]) -> Path | None:
+    """The notebook on disk: from the environment of this process where somebody set it, else
+    from the client's text, which counts only as a path under the server's root."""
+    named = notebook_from_environment()
+    if named is not None:
+        return named
+    manager = getattr(provisioner.parent, "parent", None)
+    root = getattr(manager, "root_dir", "")
+    session = environment.get("JPY_SESSION_NAME", "")
+    return resolve_notebook(session, Path(root)) if root and session else None
+
+
+def _notebook_settings(notebook: Path | None) -> Settings:
+    if notebook is None:
+        raise BadSettings(
+            "image",
+            "this kernel runs in the container its notebook names, and no notebook was found.",
+            "Set JUPYTER_CONTAINERS_NOTEBOOK=/path/to/notebook.ipynb where the client does not "
+            "say which notebook it runs, or pin an image: jupyter containers pin REF --name NAME",
+        )
+    data = read_settings(notebook)
+    if not data:
+        raise BadSettings(
+            "image",
+            f"{notebook.name} names no image yet.",
+            "Start it with a %%dockerfile cell and run that in JupyterLab, or run: "
+            f"jupyter containers run {notebook.name}",
+        )
+    return Settings.parse(data, where=notebook.name)

@@ -1,0 +1,118 @@
+"""The private host directories of one container, and what we write into them.
+
+    ROOT/            0700, short (a Unix socket's path holds 107 bytes)
+      run/           mounted read-write: sockets, start.json. Hostile once a container has it
+      conf/          mounted read-only: connection.json, passwd, group
+      empty/         stands where a directory is not mounted
+    CACHE/homes/ID   mounted read-write as HOME; on disk, since HOME may get large
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from .launch import GUEST_PORT, Prepared, Room, person
+from .models import Mount, User
+from .paths import cache_directory, runtime_directory
+
+
+def make_room(again: Room | None = None) -> Room:
+    """A new room for a container to be; its name is unique on this host and becomes the
+    container's. With `again`, that room anew, at the same place."""
+    while True:
+        name = again.root.name if again is not None else secrets.token_hex(4)
+        room = Room(root=runtime_directory() / name, home=cache_directory() / "homes" / name)
+        try:
+            room.root.mkdir(mode=0o700)
+        except FileExistsError:
+            if again is not None:
+                raise
+            continue
+        for directory in (room.run, room.conf, room.root / "empty"):
+            directory.mkdir(mode=0o700)
+        room.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        room.home.mkdir(mode=0o700)
+        return room
+
+
+def remove_room(room: Room) -> None:
+    """Delete all of it. Twice is fine."""
+    shutil.rmtree(room.root, ignore_errors=True)
+    shutil.rmtree(room.home, ignore_errors=True)
+
+
+def furnish(
+    room: Room, prepared: Prepared, connection: Mapping[str, object], grace: float, note: str
+) -> None:
+    """Write what the container needs to find: called once per container, before its start."""
+    _write(room.conf / "connection.json", json.dumps(dict(connection)))
+    if prepared.facts.passwd:
+        _write(room.conf / "passwd", passwd(prepared.facts.passwd, prepared.user, prepared.home))
+        _write(room.conf / "group", group(prepared.facts.group, prepared.user))
+    spec = prepared.spec
+    _mount_points(room, prepared.home, spec.mounts)
+    if prepared.guest:
+        same_kernel = prepared.sockets
+        start = {
+            "argv": prepared.kernel_argv,
+            "cwd": spec.workdir,
+            "note": note,
+            "token": prepared.token,
+            "grace": grace,
+            "patience": max(30.0, grace),
+            "mounts": [_identity(m) for m in spec.mounts] if same_kernel else [],
+            "port": None if prepared.sockets else GUEST_PORT,
+        }
+        _write(room.run / "start.json", json.dumps(start))
+
+
+def _identity(mount: Mount) -> tuple[str, int, int]:
+    """What the guest must find at the target: the very directory that the policy looked at."""
+    seen = os.stat(mount.source)
+    return (mount.target, seen.st_dev, seen.st_ino)
+
+
+def _mount_points(room: Room, home: str, mounts: tuple[Mount, ...]) -> None:
+    """Directories under HOME that are mounted over are made by us: made by a rootful engine
+    they would belong to root and could not be removed."""
+    for mount in mounts:
+        target = PurePosixPath(mount.target)
+        if target.is_relative_to(home) and str(target) != home:
+            point = room.home / target.relative_to(home)
+            if Path(mount.source).is_dir():
+                point.mkdir(parents=True, exist_ok=True)
+            else:
+                point.parent.mkdir(parents=True, exist_ok=True)
+                point.touch()
+
+
+def passwd(image: str, user: User, home: str) -> str:
+    """The image's passwd with an entry for our user first, so that names and HOME resolve."""
+    name = person(user)
+    kept = [
+        line
+        for line in image.splitlines()
+        if line.split(":")[0] != name and line.split(":")[2:3] != [str(user.uid)]
+    ]
+    entry = f"{name}:x:{user.uid}:{user.gid}:{name}:{home}:/bin/sh"
+    return "\n".join([entry, *kept]) + "\n"
+
+
+def group(image: str, user: User) -> str:
+    """The image's groups, and one for our gid where it has none."""
+    lines = image.splitlines()
+    if any(line.split(":")[2:3] == [str(user.gid)] for line in lines):
+        return "\n".join(lines) + "\n"
+    return "\n".join([*lines, f"{person(user)}:x:{user.gid}:"]) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    """A new file only we and our container can read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
