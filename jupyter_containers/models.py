@@ -212,6 +212,20 @@ class BuildSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Demands:
+    """What a Dockerfile makes the engine fetch or grant. Made by `dockerfile.demands`, judged
+    by `Policy.check_build`; `lines` says where each stands (from 1)."""
+
+    images: tuple[str, ...] = ()
+    """Full references: FROM, COPY --from, RUN --mount=from=, # syntax=; never a stage's name."""
+    urls: tuple[str, ...] = ()
+    """What ADD downloads: http, https and git addresses."""
+    entitlements: tuple[str, ...] = ()
+    """`RUN --security=insecure`, `RUN --network=host`, `RUN --device=…`, as written."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """One event of a pull or build.
 
