@@ -132,8 +132,8 @@ class ContainerSpec:
     """What the notebook, spec or person asks for; the policy looks at these."""
     own: tuple[Mount, ...] = ()
     """What we mount ourselves (guest, kit, sockets, HOME); never from outside, not checked."""
-    env: Mapping[str, str] = field(default=NO_ENV)
-    labels: Mapping[str, str] = field(default=NO_ENV)
+    env: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     devices: tuple[str, ...] = ()
     cpus: float | None = None
     memory: int | None = None
@@ -158,7 +158,7 @@ class Container:
     name: str
     image: str
     running: bool
-    labels: Mapping[str, str] = field(default=NO_ENV)
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     created: str = ""
 
 
@@ -179,9 +179,9 @@ class Image:
     digests: tuple[str, ...] = ()
     size: int = 0
     created: str = ""
-    labels: Mapping[str, str] = field(default=NO_ENV)
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     user: str = ""
-    env: Mapping[str, str] = field(default=NO_ENV)
+    env: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     entrypoint: tuple[str, ...] = ()
     onbuild: tuple[str, ...] = ()
     architecture: str = ""
@@ -203,10 +203,10 @@ class BuildSpec:
     dockerfile: str
     tag: str
     context: str | None = None
-    args: Mapping[str, str] = field(default=NO_ENV)
+    args: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     target: str = ""
     secrets: tuple[BuildSecret, ...] = ()
-    labels: Mapping[str, str] = field(default=NO_ENV)
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     no_cache: bool = False
     network: Literal["private", "none"] = "private"
 
