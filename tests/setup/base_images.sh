@@ -1,0 +1,29 @@
+#!/bin/bash
+# base_images.sh DIR: root file systems for the tests as tars, from the distribution's packages.
+# Python 3.11 (Debian 12), Python 3.13 (Debian 13), and busybox alone (2 MB, no Python).
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+. "$here/lib.sh"
+dir=$1
+top=$(dirname "$(dirname "$here")")
+python=${PYTHON:-$top/.venv/bin/python}
+
+for suite in bookworm trixie; do
+  [ -s "$dir/$suite.tar" ] && continue
+  say "making a base image of Debian $suite (about 30 s)"
+  "$python" "$here/root_filesystem.py" "$suite" "$dir/$suite.tar.part"
+  mv "$dir/$suite.tar.part" "$dir/$suite.tar"
+done
+
+if [ ! -s "$dir/busybox.tar" ]; then
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  mkdir -p "$work/bin" "$work/etc" "$work/tmp"
+  chmod 1777 "$work/tmp"
+  cp "$(command -v busybox)" "$work/bin/busybox"
+  for applet in $("$work/bin/busybox" --list); do
+    [ "$applet" = busybox ] || ln -s busybox "$work/bin/$applet"
+  done
+  tar -C "$work" --owner=0 --group=0 -cf "$dir/busybox.tar.part" .
+  mv "$dir/busybox.tar.part" "$dir/busybox.tar"
+fi

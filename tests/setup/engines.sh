@@ -1,0 +1,292 @@
+#!/bin/bash
+# engines.sh up|leftovers|down STATE: real engines for the tests, in a private place.
+#
+# As root: podman rootful and rootless, Docker 20.10 and 28 each with a daemon, bridge and socket
+# of its own, a registry on 127.0.0.1, and an ordinary user who may use all but root's podman.
+# As an ordinary user: rootless podman, and the docker that answers, if one does.
+#
+# STATE/cache holds what was fetched and stays; STATE/run holds all the rest and is removed by
+# `down`. `up` leaves STATE/run/engines-root.json and -user.json, which tests/conftest.py reads.
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+. "$here/lib.sh"
+verb=$1 state=$2
+cache=$state/cache run=$state/run
+tester=jupyter-containers-test
+images=localhost/jupyter-containers-test
+root() { [ "$(id -u)" = 0 ]; }
+
+# as_tester COMMAND...: run as the ordinary user, with rootless podman's private storage.
+as_tester() {
+  local uid
+  uid=$(id -u "$tester")
+  runuser -u "$tester" -- env -i HOME="/home/$tester" USER="$tester" LANG=C.UTF-8 \
+    PATH=/usr/local/bin:/usr/bin:/bin XDG_RUNTIME_DIR="/run/user/$uid" \
+    CONTAINERS_CONF="$run/podman/containers.conf" \
+    CONTAINERS_REGISTRIES_CONF="$run/podman/registries.conf" \
+    CONTAINERS_STORAGE_CONF="$run/podman/user.conf" "$@"
+}
+
+as_root_podman() {
+  CONTAINERS_CONF=$run/podman/containers.conf CONTAINERS_STORAGE_CONF=$run/podman/root.conf \
+    CONTAINERS_REGISTRIES_CONF=$run/podman/registries.conf podman "$@"
+}
+
+# docker_of 20|28 ARGUMENTS...
+docker_of() {
+  local unpacked=$cache/docker$1 sock=$run/docker$1/sock
+  shift
+  DOCKER_HOST=unix://$sock DOCKER_CONFIG=$unpacked/config "$unpacked/usr/bin/docker" "$@"
+}
+
+fetch() {
+  mkdir -p "$cache"
+  "$here/debs.sh" bookworm "$cache/docker20" docker.io=20.10.24+dfsg1-1+deb12u1+b6 \
+    containerd=1.6.20~ds1-1+deb12u3 runc=1.1.5+ds1-1+deb12u1 tini=0.19.0-1
+  "$here/debs.sh" sid "$cache/docker28" docker.io=28.5.2+dfsg4-5 docker-cli=28.5.2+dfsg4-5 \
+    docker-buildx=0.29.1+ds1-4 containerd=2.1.9+ds1-5 tini-static=0.19.0-6+b2
+  "$here/debs.sh" bookworm "$cache/registry" docker-registry=2.8.2+ds1-1
+  mkdir -p "$cache/docker28/config" "$cache/docker20/config"
+  ln -sfn ../../usr/libexec/docker/cli-plugins "$cache/docker28/config/cli-plugins"
+  ln -sfn "$cache/docker20/usr/sbin/runc" "$cache/docker28/usr/bin/runc"
+  "$cache/docker28/usr/sbin/dockerd" --version >/dev/null ||
+    die "Docker of Debian sid does not run on this Debian (tested with 28.5.2 on Debian 12)"
+}
+
+add_tester() {
+  id "$tester" >/dev/null 2>&1 || useradd -m -s /bin/bash "$tester"
+  local uid
+  uid=$(id -u "$tester")
+  install -d -m 700 -o "$tester" -g "$tester" "/run/user/$uid"
+  # Rootless engines need both; some machines keep them for root.
+  chmod 666 /dev/fuse /dev/net/tun
+}
+
+podman_files() { # OWNER-NAME
+  local directory=$run/podman
+  mkdir -p "$directory/root" "$directory/user"
+  podman_conf "$directory/containers.conf"
+  printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' \
+    "$directory/root/storage" "$directory/root/run" >"$directory/root.conf"
+  printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' \
+    "$directory/user/storage" "/run/user/$(id -u "$1")/jupyter-containers-test" \
+    >"$directory/user.conf"
+  printf 'unqualified-search-registries = ["docker.io"]\n%s\nlocation = "%s"\ninsecure = true\n' \
+    '[[registry]]' "$(cat "$run/registry/address" 2>/dev/null)" >"$directory/registries.conf"
+  root && chown "$tester:" "$directory/user" || true
+}
+
+network() { # 20|28: a bridge of its own, so that no daemon's docker0 or rules are touched
+  ip link del "jct$1" 2>/dev/null || true
+  ip link add "jct$1" type bridge
+  ip addr add "10.213.$1.1/24" dev "jct$1"
+  ip link set "jct$1" up
+  iptables -w -t nat -A POSTROUTING -s "10.213.$1.0/24" ! -o "jct$1" -j MASQUERADE
+  iptables -w -I FORWARD -i "jct$1" -j ACCEPT
+  iptables -w -I FORWARD -o "jct$1" -j ACCEPT
+}
+
+no_network() {
+  while iptables -w -t nat -D POSTROUTING -s "10.213.$1.0/24" ! -o "jct$1" -j MASQUERADE; do :; done
+  while iptables -w -D FORWARD -i "jct$1" -j ACCEPT; do :; done
+  while iptables -w -D FORWARD -o "jct$1" -j ACCEPT; do :; done
+  ip link del "jct$1"
+} 2>/dev/null
+
+dockerd_up() { # 20|28
+  local directory=$run/docker$1 unpacked=$cache/docker$1
+  mkdir -p "$directory"
+  network "$1"
+  PATH=$unpacked/usr/bin:$unpacked/usr/sbin:$PATH setsid dockerd \
+    --data-root "$directory/data" --exec-root "$directory/exec" --pidfile "$directory/pid" \
+    --host "unix://$directory/sock" --group "$tester" --bridge "jct$1" --iptables=false \
+    --ip6tables=false --ip-masq=false --ip-forward=false >"$directory/log" 2>&1 </dev/null &
+}
+
+wait_for() { # SECONDS WHAT LOG COMMAND...
+  local seconds=$1 what=$2 log=$3 i
+  shift 3
+  for ((i = 0; i < seconds * 5; i++)); do
+    "$@" >/dev/null 2>&1 && return 0
+    sleep 0.2
+  done
+  tail -n 20 "$log" >&2
+  die "$what did not come up within $seconds s: see above"
+}
+
+registry_up() {
+  local directory=$run/registry port
+  mkdir -p "$directory/data"
+  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])')
+  printf 'version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: %s\nhttp:\n  addr: %s\n' \
+    "$directory/data" "127.0.0.1:$port" >"$directory/config.yml"
+  setsid "$cache/registry/usr/bin/docker-registry" serve "$directory/config.yml" \
+    >"$directory/log" 2>&1 </dev/null &
+  echo $! >"$directory/pid"
+  echo "127.0.0.1:$port" >"$directory/address"
+  wait_for 20 "The registry" "$directory/log" \
+    python3 -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$port/v2/')"
+}
+
+import_images() { # COMMAND...: an engine's command line
+  "$@" import --change 'CMD ["python3"]' - "$images/python:3.11" <"$cache/bookworm.tar" >/dev/null
+  "$@" import --change 'CMD ["python3"]' - "$images/python:3.13" <"$cache/trixie.tar" >/dev/null
+  "$@" import --change 'CMD ["sh"]' - "$images/busybox:latest" <"$cache/busybox.tar" >/dev/null
+}
+
+# engines_json FILE USER-CONF ENGINE...: what tests/conftest.py reads.
+engines_json() {
+  python3 - "$cache" "$run" "$images" "$@" <<'PYTHON'
+import json, pathlib, sys
+
+cache, run, images, file, conf, *names = sys.argv[1:]
+known = {
+    "podman": {
+        "engine": "podman",
+        "env": {
+            "CONTAINERS_CONF": f"{run}/podman/containers.conf",
+            "CONTAINERS_REGISTRIES_CONF": f"{run}/podman/registries.conf",
+            "CONTAINERS_STORAGE_CONF": f"{run}/podman/{conf}.conf",
+        },
+    },
+    "own-docker": {"engine": "docker", "env": {}},
+}
+for name, version in (("docker", 28), ("docker20", 20)):
+    known[name] = {
+        "engine": "docker",
+        "path": f"{cache}/docker{version}/usr/bin",
+        "env": {
+            "DOCKER_HOST": f"unix://{run}/docker{version}/sock",
+            "DOCKER_CONFIG": f"{cache}/docker{version}/config",
+        },
+    }
+address = pathlib.Path(run, "registry/address")
+said = {
+    "engines": {name.removeprefix("own-"): known[name] for name in names},
+    "registry": address.read_text().strip() if address.exists() else "",
+    "images": {
+        "python3.11": f"{images}/python:3.11",
+        "python3.13": f"{images}/python:3.13",
+        "busybox": f"{images}/busybox:latest",
+    },
+}
+pathlib.Path(file).write_text(json.dumps(said, indent=2))
+PYTHON
+}
+
+up_as_root() {
+  packages podman runc fuse-overlayfs slirp4netns uidmap catatonit iptables iproute2 procps \
+    mmdebstrap busybox-static libdevmapper1.02.1 libseccomp2 python3
+  fetch
+  "$here/base_images.sh" "$cache"
+  mkdir -p "$run"
+  add_tester
+  ip link show cni-podman0 >/dev/null 2>&1 && touch "$run/had-podman-bridge"
+  cat /proc/sys/net/ipv4/ip_forward >"$run/ip_forward"
+  echo 1 >/proc/sys/net/ipv4/ip_forward
+  say "starting docker 20.10, docker 28, a registry and podman"
+  dockerd_up 20
+  dockerd_up 28
+  registry_up
+  podman_files "$tester"
+  local version
+  for version in 20 28; do
+    wait_for 60 "dockerd $version" "$run/docker$version/log" docker_of "$version" version
+  done
+  say "importing base images"
+  import_images docker_of 20
+  import_images docker_of 28
+  import_images as_root_podman
+  cd / && import_images as_tester podman
+  local address
+  address=$(cat "$run/registry/address")
+  docker_of 28 tag "$images/busybox" "$address/test/busybox"
+  docker_of 28 push -q "$address/test/busybox" >/dev/null
+  docker_of 28 rmi "$address/test/busybox" >/dev/null
+  engines_json "$run/engines-root.json" root podman docker docker20
+  engines_json "$run/engines-user.json" user podman docker docker20
+}
+
+up_as_user() {
+  packages podman uidmap slirp4netns mmdebstrap busybox-static python3
+  tester=$(id -un)
+  "$here/base_images.sh" "$cache"
+  mkdir -p "$run"
+  podman_files "$tester"
+  import_images env CONTAINERS_CONF="$run/podman/containers.conf" \
+    CONTAINERS_STORAGE_CONF="$run/podman/user.conf" podman
+  local names=(podman)
+  if docker version >/dev/null 2>&1; then
+    import_images docker
+    names+=(own-docker)
+  else
+    warn "Docker is not tested: no daemon answers here (as root, make test starts its own)"
+  fi
+  engines_json "$run/engines-user.json" user "${names[@]}"
+}
+
+# Containers that a test left on any engine.
+leftovers() {
+  local found
+  if root; then
+    found=$(
+      docker_of 20 ps -a --format 'docker20 {{.Names}} {{.Image}}'
+      docker_of 28 ps -a --format 'docker {{.Names}} {{.Image}}'
+      as_root_podman ps -a --format 'podman {{.Names}} {{.Image}}'
+      cd / && as_tester podman ps -a --format 'rootless podman {{.Names}} {{.Image}}'
+    )
+  else
+    found=$(CONTAINERS_STORAGE_CONF=$run/podman/user.conf podman ps -a --format '{{.Names}}')
+  fi
+  [ -z "$found" ] || die "tests left containers behind:
+$found"
+}
+
+down_as_root() {
+  local version directory uid
+  [ -d "$run" ] || return 0
+  say "stopping the engines"
+  if uid=$(id -u "$tester" 2>/dev/null); then
+    pkill -KILL -u "$uid" || true
+  fi
+  [ -e "$run/podman/root.conf" ] && as_root_podman rm --all --force --time 0 >/dev/null 2>&1 || true
+  for directory in "$run/docker20" "$run/docker28" "$run/registry"; do
+    [ -s "$directory/pid" ] && kill "$(cat "$directory/pid")" 2>/dev/null || true
+  done
+  for directory in "$run/docker20" "$run/docker28" "$run/registry"; do
+    [ -s "$directory/pid" ] && timeout 30 tail --pid="$(cat "$directory/pid")" -f /dev/null || true
+  done
+  no_network 20 || true
+  no_network 28 || true
+  [ -e "$run/had-podman-bridge" ] || ip link del cni-podman0 2>/dev/null || true
+  [ -s "$run/ip_forward" ] && cat "$run/ip_forward" >/proc/sys/net/ipv4/ip_forward
+  # Deepest first; a daemon that was killed leaves its mounts.
+  awk -v d="$run/" 'index($2, d) == 1 {print $2}' /proc/mounts | sort -r |
+    xargs -r -n 1 umount -l 2>/dev/null || true
+  if [ -n "$uid" ]; then
+    awk -v d="/run/user/$uid/" 'index($2, d) == 1 {print $2}' /proc/mounts | sort -r |
+      xargs -r -n 1 umount -l 2>/dev/null || true
+    rm -rf "/run/user/$uid"
+    userdel -r "$tester" 2>/dev/null || true
+  fi
+  rm -rf "$run"
+}
+
+down_as_user() {
+  [ -d "$run" ] || return 0
+  # Files of other ids in our namespace: only podman can delete them.
+  CONTAINERS_STORAGE_CONF=$run/podman/user.conf podman system reset --force >/dev/null 2>&1 || true
+  podman unshare rm -rf "$run" 2>/dev/null || rm -rf "$run"
+  if docker version >/dev/null 2>&1; then
+    docker rmi -f "$images/python:3.11" "$images/python:3.13" "$images/busybox" >/dev/null 2>&1 || true
+  fi
+}
+
+case $verb in
+  up) if root; then up_as_root; else up_as_user; fi ;;
+  leftovers) leftovers ;;
+  down) if root; then down_as_root; else down_as_user; fi ;;
+  as-tester) shift 2 && as_tester "$@" ;;
+  *) die "engines.sh up|leftovers|down STATE" ;;
+esac

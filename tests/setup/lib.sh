@@ -1,0 +1,48 @@
+# Sourced by the scripts beside it.
+
+say() { printf '== %s\n' "$*" >&2; }
+warn() { printf 'WARNING: %s\n' "$*" >&2; }
+die() {
+  printf 'ERROR: %s\n' "$*" >&2
+  exit 1
+}
+
+# Whether all these Debian packages are installed.
+have_packages() {
+  dpkg-query -W -f '${db:Status-Status}\n' "$@" 2>/dev/null | grep -c '^installed$' |
+    grep -qx "$#"
+}
+
+# packages PKG...: install what is missing where we may, else say what to type.
+packages() {
+  have_packages "$@" && return 0
+  command -v apt-get >/dev/null || die "needed here: $* (this is no Debian: install them by hand)"
+  [ "$(id -u)" = 0 ] || die "needed here. Type: sudo apt install $*"
+  say "apt-get install $*"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1 && return 0
+  apt-get update -qq || die "apt-get update failed: the package mirror is not reached"
+  # On a machine with systemd, installing must start no service.
+  apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
+    die "apt-get install $* failed: see above"
+}
+
+# podman_conf FILE: a containers.conf for what this machine lacks (empty on most).
+podman_conf() {
+  {
+    if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
+      # crun refuses cgroup v1 beside v2 ("hybrid"); runc takes it.
+      printf '[engine]\nruntime = "runc"\n'
+    else
+      printf '[engine]\n'
+    fi
+    if [ ! -d /run/systemd/system ]; then
+      printf 'cgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+    fi
+    # Without CAP_SYS_RESOURCE podman's default limits are above what root may set.
+    if [ "$(id -u)" = 0 ] && ! (ulimit -Hn 1048576) 2>/dev/null; then
+      printf '[containers]\ndefault_ulimits = ["nofile=%s:%s", "nproc=32768:32768"]\n' \
+        "$(ulimit -Hn)" "$(ulimit -Hn)"
+    fi
+  } >"$1"
+}
