@@ -5,19 +5,23 @@ library only, Python 3.9 and newer, and it may be `exec`uted without being impor
 `notebook.py` turns a ValueError of it into BadInput.
 """
 
+from __future__ import annotations
+
 import argparse
 import hashlib
 import json
 import re
 import shlex
+from collections.abc import Iterable
 from textwrap import dedent
+from typing import Any, NoReturn
 
 MAGIC = "%%dockerfile"
 MAX_TEXT = 1024 * 1024
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def find(source):
+def find(source: str) -> tuple[str, str, int] | None:
     """`(line, text, first_line)` where IPython would run our magic, None otherwise.
 
     `line` is what stands behind the magic's name, `text` the Dockerfile, `first_line` the
@@ -39,18 +43,24 @@ def find(source):
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         raise ValueError(message)
 
 
 class _Once(argparse.Action):
-    def __call__(self, parser, options, value, option_string=None):
-        if getattr(options, self.dest) is not None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
             parser.error("%s is given twice" % option_string)
-        setattr(options, self.dest, value)
+        setattr(namespace, self.dest, values)
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=MAGIC, add_help=False, allow_abbrev=False)
     parser.add_argument("-t", "--tag", action=_Once)
     text = ("engine", "target", "context", "cpus", "memory", "shm", "pids", "network", "user")
@@ -63,7 +73,7 @@ def _parser():
     return parser
 
 
-def parse(line):
+def parse(line: str) -> argparse.Namespace:
     """The options behind the magic's name, as an argparse namespace: strings or None, lists,
     flags, and `build_args` and `env` as dicts.
 
@@ -81,7 +91,7 @@ def parse(line):
     return options
 
 
-def pairs(values, option):
+def pairs(values: list[str], option: str) -> dict[str, str]:
     """`K=V` values as a dict. Raises ValueError; a bare `K` would take the server's own."""
     found = {}
     for value in values:
@@ -92,7 +102,7 @@ def pairs(values, option):
     return found
 
 
-def fingerprint(text, build_args, target, secrets):
+def fingerprint(text: str, build_args: dict[str, str], target: str, secrets: Iterable[str]) -> str:
     """sha256, in hex, of what decides a build: the Dockerfile and its arguments.
 
     Not in it: what runs with the image (mounts, limits), its name, the engine, and the
