@@ -19,6 +19,7 @@
     │   └── KitFailed            ipykernel cannot be fitted to it
     ├── BuildError               a build                                  422
     │   ├── BuildFailed          an instruction failed (line, code, tail)
+    │   ├── BaseUnknown          FROM names an image that nobody has        404
     │   ├── BuildCancelled       somebody stopped it
     │   ├── DiskFull             no space left                            507
     │   └── NetworkFailed        a registry or index was not reached      502
@@ -179,9 +180,13 @@ class KitFailed(ImageError):
 
 
 class BuildError(ContainersError):
-    """A build that did not end in an image."""
+    """A build that did not end in an image. `line` of the Dockerfile counts from 1, where one is
+    to blame; the sidebar marks it, whichever of these errors it is."""
 
     status = 422
+    instruction: str = ""
+    line: int | None = None
+    tail: str = ""
 
 
 class BuildFailed(BuildError):
@@ -197,6 +202,22 @@ class BuildFailed(BuildError):
         self.line = line
         self.code = code
         self.tail = tail
+
+
+class BaseUnknown(BuildError):
+    """A base image that is neither on this machine nor in its registry."""
+
+    status = 404
+
+    def __init__(self, reference: str, line: int | None, said: str) -> None:
+        where = f"Dockerfile line {line}: " if line else ""
+        super().__init__(
+            f"{where}the image {reference} is not on this machine, and its registry has none "
+            f"of that name: {said}",
+            "Check its spelling and tag. For a private image, log in with the engine first.",
+        )
+        self.instruction = f"FROM {reference}"
+        self.line = line
 
 
 class BuildCancelled(BuildError):
@@ -222,6 +243,20 @@ class NetworkFailed(BuildError):
     """A registry, package index or proxy was not reached, or its certificate not trusted."""
 
     status = 502
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        instruction: str = "",
+        line: int | None = None,
+        tail: str = "",
+    ) -> None:
+        super().__init__(message, hint)
+        self.instruction = instruction
+        self.line = line
+        self.tail = tail
 
 
 class KernelError(ContainersError):

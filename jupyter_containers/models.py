@@ -196,12 +196,32 @@ class BuildSecret:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BuildStep:
+    """One instruction of a Dockerfile, for an engine to say what it is doing. `stage` counts
+    from 0 (ARGs before the first FROM belong to none and are left out), `line` from 1."""
+
+    stage: int
+    line: int
+    text: str
+    stage_name: str = ""
+
+    @property
+    def keyword(self) -> str:
+        """RUN, COPY, …"""
+        return self.text.split(None, 1)[0].upper() if self.text else ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildSpec:
     """One build. `dockerfile` is the text the engine gets; `context` a directory that holds
     nothing but what its COPY and ADD name (made by `builds`), or None for an empty one."""
 
     dockerfile: str
     tag: str
+    also: tuple[str, ...] = ()
+    """More names for the image."""
+    steps: tuple[BuildStep, ...] = ()
+    """Its instructions in order, so that progress and errors name lines; may be empty."""
     context: str | None = None
     args: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     target: str = ""
