@@ -6,12 +6,11 @@ import stat
 from pathlib import Path
 from typing import Any
 
-import nbformat
+import nbformat.v4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from jupyter_containers.cells import cell_of, parse_options
 from jupyter_containers.errors import BadInput, BadSettings, ContainersError
@@ -29,6 +28,7 @@ from jupyter_containers.notebook import (
     write_settings,
 )
 
+nbf: Any = nbformat  # it has no types
 SETTINGS = {"version": 1, "image": "localhost/a:1", "env": {"B": "ü", "A": "1"}}
 
 
@@ -37,12 +37,13 @@ def notebook(tmp_path: Path) -> Path:
     """A notebook as JupyterLab would save it, with somebody else's metadata in it."""
     path = tmp_path / "one.ipynb"
     cells = [
-        new_markdown_cell("# hello"),
-        new_code_cell("%%dockerfile -t one\nFROM python:3.12\nRUN true", id="aa"),
-        new_code_cell("print('héllo')\n1"),
+        nbf.v4.new_markdown_cell("# hello"),
+        nbf.v4.new_code_cell("%%dockerfile -t one\nFROM python:3.12\nRUN true", id="aa"),
+        nbf.v4.new_code_cell("print('héllo')\n1"),
     ]
     metadata = {"kernelspec": {"name": "x", "display_name": "X"}, "zeta": [1, 2.50]}
-    nbformat.write(new_notebook(cells=cells, metadata=metadata), path)
+    made = nbf.v4.new_notebook(cells=cells, metadata=metadata)
+    nbf.write(made, path)
     return path
 
 
@@ -124,10 +125,10 @@ class TestResolve:
 
 class TestReadAndWrite:
     def test_a_notebook_of_nbformat_changes_by_our_key_only(self, notebook: Path) -> None:
-        before = nbformat.read(notebook, as_version=4)
+        before = nbf.read(notebook, as_version=4)
         write_settings(notebook, SETTINGS)
         before["metadata"]["jupyter_containers"] = SETTINGS
-        expected = nbformat.writes(before)
+        expected = nbf.writes(before)
         assert notebook.read_text() == expected + "\n"
         assert read_settings(notebook) == SETTINGS
 
@@ -230,7 +231,7 @@ class TestCells:
 
     def test_a_bad_cell_is_named(self) -> None:
         cells = [{"cell_type": "code", "source": ["%%dockerfile --nope\n", "FROM a"]}]
-        with pytest.raises(BadInput, match="Cell 1: .*--nope"):
+        with pytest.raises(BadInput, match=r"Cell 1: .*--nope"):
             dockerfile_cells({"cells": cells})
 
     @pytest.mark.parametrize("source", [None, 3, {}, [1, 2], ["%%", 5]])
@@ -272,8 +273,8 @@ class TestCells:
         calls: list[tuple[str, str, str]] = []
 
         class Shell:
-            def run_cell_magic(self, *args: str) -> None:
-                calls.append(args)
+            def run_cell_magic(self, name: str, line: str, text: str) -> None:
+                calls.append((name, line, text))
 
         if code.startswith("get_ipython().run_cell_magic("):
             exec(code, {"get_ipython": Shell})
