@@ -265,7 +265,7 @@ class TestCells:
     )
     def test_ipython_decides_alike(self, before: str, magic: str, after: str) -> None:
         source = before + magic + after
-        manager = TransformerManager()
+        manager: Any = TransformerManager()  # type: ignore[no-untyped-call]
         lines = (source if source.endswith("\n") else source + "\n").splitlines(keepends=True)
         for transform in manager.cleanup_transforms + manager.line_transforms:
             lines = transform(lines)
