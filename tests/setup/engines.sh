@@ -42,7 +42,7 @@ docker_of() {
 fetch() {
   mkdir -p "$cache"
   "$here/debs.sh" bookworm "$cache/docker20" docker.io=20.10.24+dfsg1-1+deb12u1+b6 \
-    containerd=1.6.20~ds1-1+deb12u3 runc=1.1.5+ds1-1+deb12u1 tini=0.19.0-1
+    containerd=1.6.20~ds1-1+deb12u3 runc=1.1.5+ds1-1+deb12u1 tini=0.19.0-1+b3
   "$here/debs.sh" sid "$cache/docker28" docker.io=28.5.2+dfsg4-5 docker-cli=28.5.2+dfsg4-5 \
     docker-buildx=0.29.1+ds1-4 containerd=2.1.9+ds1-5 tini-static=0.19.0-6+b2
   "$here/debs.sh" bookworm "$cache/registry" docker-registry=2.8.2+ds1-1

@@ -1,0 +1,143 @@
+"""The engines under test, and the folders and images that tests use on them.
+
+`make test` starts the engines and names them in a file (JC_TEST_ENGINES_FILE, written by
+tests/setup/engines.sh); JC_TEST_ENGINES picks some of them, as in `podman,docker20`. A test that
+takes `engine` (or `engine_env`, `image`) runs once on each. With JC_REQUIRE_ENGINES=1, an engine
+that does not answer is a failure and not a skip.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest_plugins = ("pytest_jupyter.jupyter_server", "pytest_jupyter.jupyter_client")
+
+NO_ENGINES = "no engine was started for the tests: `make test` does (tests/setup/engines.sh)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineUnderTest:
+    """One engine: its name in the tests (docker20), our name for it (docker), how to reach it."""
+
+    name: str
+    engine: str
+    path: str = ""
+    env: dict[str, str] = field(default_factory=dict)
+
+
+def _file() -> dict[str, Any]:
+    file = os.environ.get("JC_TEST_ENGINES_FILE")
+    said: dict[str, Any] = json.loads(Path(file).read_text()) if file else {}
+    return said
+
+
+def _engines() -> list[EngineUnderTest]:
+    known = _file().get("engines", {})
+    wanted = os.environ.get("JC_TEST_ENGINES", "")
+    names = [name for name in wanted.split(",") if name] or list(known)
+    if unknown := [name for name in names if name not in known]:
+        raise pytest.UsageError(f"JC_TEST_ENGINES: {unknown} are not among {list(known)}")
+    return [EngineUnderTest(name=name, **known[name]) for name in names]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Once per engine."""
+    if "engine_env" in metafunc.fixturenames:
+        engines: list[Any] = list(_engines())
+        if not engines:
+            engines = [pytest.param(None, marks=pytest.mark.skip(NO_ENGINES))]
+        ids = [getattr(one, "name", "none") for one in engines]
+        metafunc.parametrize("engine_env", engines, ids=ids, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m engine` picks the tests that run on engines, `-m "not engine"` the others."""
+    for item in items:
+        if "engine_env" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.engine)
+
+
+@pytest.fixture(scope="session")
+def engine_env(request: pytest.FixtureRequest) -> Iterator[EngineUnderTest]:
+    """This process and its children reach the engine under test, and no other of its name."""
+    one: EngineUnderTest = request.param
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CONTAINER_HOST", "DOCKER_CONTEXT", "DOCKER_HOST"):
+            patch.delenv(name, raising=False)
+        for name, value in one.env.items():
+            patch.setenv(name, value)
+        if one.path:
+            patch.setenv("PATH", one.path, prepend=os.pathsep)
+        if trouble := _trouble(one):
+            if os.environ.get("JC_REQUIRE_ENGINES") == "1":
+                pytest.fail(trouble)
+            pytest.skip(trouble)
+        yield one
+
+
+def _trouble(one: EngineUnderTest) -> str:
+    if shutil.which(one.engine) is None:
+        return f"{one.name}: no {one.engine} on PATH"
+    done = subprocess.run(
+        [one.engine, "version"], capture_output=True, text=True, timeout=60, check=False
+    )
+    return f"{one.name} does not answer: {done.stderr}" if done.returncode else ""
+
+
+@pytest.fixture(scope="session")
+def engine(engine_env: EngineUnderTest) -> str:
+    """Our name of the engine under test: `podman` or `docker`."""
+    return engine_env.engine
+
+
+@pytest.fixture(scope="session")
+def images() -> dict[str, str]:
+    """References on every engine: `python3.11` and `python3.13` (Debian, no ipykernel), and
+    `busybox` (2 MB, no Python)."""
+    known: dict[str, str] = _file().get("images", {})
+    return known
+
+
+@pytest.fixture(scope="session")
+def image(engine_env: EngineUnderTest, images: dict[str, str]) -> str:
+    """A Debian 12 with Python 3.11, without ipykernel."""
+    return images["python3.11"]
+
+
+@pytest.fixture(scope="session")
+def registry() -> str:
+    """HOST:PORT of a registry on 127.0.0.1 that serves `test/busybox`."""
+    address: str = _file().get("registry", "")
+    if not address:
+        pytest.skip("no registry was started for the tests (it needs root)")
+    return address
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A notebook's folder that belongs to whoever runs the tests."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing of the person's own Jupyter is read or written."""
+    home = tmp_path_factory.mktemp("jupyter")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+            directory = home / name.lower()
+            directory.mkdir()
+            patch.setenv(name, str(directory))
+        patch.delenv("JUPYTER_PATH", raising=False)
+        yield
