@@ -1,0 +1,31 @@
+# What each does and needs stands in README.md, "Development".
+SHELL := /bin/bash
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+FRONTEND := $(wildcard labextension/src/* labextension/style/*)
+
+.PHONY: setup demo test lint bench clean
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml package.json package-lock.json install.json $(FRONTEND)
+	@tests/setup/tools.sh
+
+demo: setup
+	@tests/setup/demo.sh
+
+test: setup
+	@tests/setup/run.sh test
+
+bench: setup
+	@tests/setup/run.sh bench
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+	bash -n tests/setup/*.sh .ci/run
+	npm run --silent lint
+
+clean:
+	tests/setup/clean.sh

@@ -1,0 +1,119 @@
+#!/bin/bash
+# run.sh test|bench: every check on real engines, which are started first and stopped in any case.
+#
+# As root, the tests run twice: as an ordinary user made for it (rootless podman, docker by its
+# group), from a copy of this checkout which that user can read, and as root (rootful podman,
+# docker). As an ordinary user they run once, on what there is.
+# PYTEST_ADDOPTS goes to pytest; JC_TEST_ENGINES picks engines (podman,docker,docker20).
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+. "$here/lib.sh"
+cd "$here/../.."
+what=${1:-test}
+export PATH=$PWD/.venv/bin:$PATH
+root() { [ "$(id -u)" = 0 ]; }
+
+state=${JC_TEST_STATE:-/var/tmp/jupyter-containers-test}
+root || state=${JC_TEST_STATE:-${XDG_CACHE_HOME:-$HOME/.cache}/jupyter-containers-test}
+mkdir -p -m 755 "$state"
+[ -O "$state" ] && [ ! -L "$state" ] || die "$state belongs to somebody else"
+engines() { "$here/engines.sh" "$1" "$state" 9>&- "${@:2}"; }
+
+failed=()
+check() { # NAME COMMAND...
+  local name=$1
+  shift
+  say "$name"
+  "$@" || failed+=("$name")
+}
+
+# What a command of the ordinary user gets from our environment: the way out of this network.
+outside() {
+  local name
+  for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy PIP_INDEX_URL \
+    UV_DEFAULT_INDEX UV_INDEX_URL PYTEST_ADDOPTS JC_TEST_ENGINES JC_REQUIRE_ENGINES; do
+    [ -z "${!name:-}" ] || printf '%s=%s\n' "$name" "${!name}"
+  done
+  if [ -n "${SSL_CERT_FILE:-}" ]; then
+    install -m 644 "$SSL_CERT_FILE" "$state/run/ca.crt"
+    for name in SSL_CERT_FILE PIP_CERT REQUESTS_CA_BUNDLE; do
+      printf '%s=%s\n' "$name" "$state/run/ca.crt"
+    done
+  fi
+}
+
+# A copy of this checkout, and a virtual environment around it, that anybody can read.
+copy() {
+  local stamp
+  rm -rf "$state/src"
+  mkdir -p "$state/src"
+  if git rev-parse --git-dir >/dev/null 2>&1; then
+    git ls-files -z --cached --others --exclude-standard
+  else
+    find . -type f -not -path './.venv/*' -not -path './node_modules/*' -not -path './build/*' -print0
+  fi | tar --null --files-from - --ignore-failed-read -c 2>/dev/null | tar -x -C "$state/src"
+  cp -r jupyter_containers/labextension "$state/src/jupyter_containers/"
+  chmod -R a+rX "$state/src"
+  stamp=$(cat pyproject.toml .venv/pyvenv.cfg | sha256sum)
+  if [ "$(cat "$state/venv/.stamp" 2>/dev/null)" != "$stamp" ]; then
+    say "a virtual environment for the ordinary user"
+    rm -rf "$state/venv"
+    (umask 022 && python -m venv "$state/venv")
+    (umask 022 && HATCH_JUPYTER_BUILDER_SKIP_NPM=1 "$state/venv/bin/python" -m pip install -q \
+      -e "$state/src[test]")
+    echo "$stamp" >"$state/venv/.stamp"
+  fi
+  chown -R jupyter-containers-test: "$state/src"
+}
+
+as_tester() {
+  local env
+  mapfile -t env < <(outside)
+  (cd "$state/src" && engines as-tester "${env[@]}" PATH="$state/venv/bin:/usr/bin:/bin" \
+    JC_TEST_ENGINES_FILE="$state/run/engines-user.json" "$@")
+}
+
+as_us() { # root|user COMMAND...
+  JC_TEST_ENGINES_FILE=$state/run/engines-$1.json "${@:2}"
+}
+
+test_all() {
+  check "lint" make --silent lint
+  check "unit tests of the front end" npm --silent test
+  if root; then
+    check "tests as an ordinary user" as_tester python -m pytest -p no:cacheprovider
+    check "tests as root" as_us root env JC_TEST_ENGINES="${JC_TEST_ENGINES:-podman,docker}" \
+      python -m pytest -m engine
+  else
+    check "tests" as_us user python -m pytest
+  fi
+  check "nothing is left on the engines" engines leftovers
+}
+
+bench() {
+  mkdir -p build
+  if root; then
+    check "bench" as_tester python -m tests.bench
+    cp "$state/src/build/bench.json" build/ 2>/dev/null || true
+  else
+    check "bench" as_us user python -m tests.bench
+  fi
+}
+
+exec 9>"$state/lock"
+flock --nonblock 9 || {
+  say "another run is using $state: waiting for its end"
+  flock 9
+}
+trap 'engines down' EXIT
+trap 'exit 130' INT TERM HUP
+engines down
+engines up
+if root; then copy; fi
+if [ "$what" = bench ]; then bench; else test_all; fi
+
+if [ ${#failed[@]} -gt 0 ]; then
+  printf 'FAILED: %s\n' "${failed[@]}" >&2
+  exit 1
+fi
+say "all passed"
