@@ -1,8 +1,7 @@
 """Start ipykernel in a container: `python boot.py KIT CONNECTION_FILE`.
 
-KIT is a directory of wheels or `-`. It is appended to `sys.path`, so that whatever the image
-has wins, and it is in no environment variable, so that subprocesses and `pip list` never see
-it. Python 3.9 and newer.
+KIT is a directory of installed wheels or `-`; `kitpath.py` says how it is used. What the image's
+Python compiled of it lies beside it in `bytecode`. Python 3.9 and newer.
 """
 
 import os
@@ -12,9 +11,11 @@ import sys
 def main():
     """Run until the kernel ends."""
     kit, connection_file = sys.argv[1:3]
-    here = sys.path.pop(0)  # the directory of this file, which `python FILE` puts first
     if kit != "-":
-        sys.path.append(kit)
+        import kitpath
+
+        kitpath.use(kit, os.path.join(os.path.dirname(kit), "bytecode"))
+    here = sys.path.pop(0)  # the directory of this file, which `python FILE` puts first
     note = os.environ.pop("JUPYTER_CONTAINERS_NOTE", "")
     from ipykernel.kernelapp import IPKernelApp
 

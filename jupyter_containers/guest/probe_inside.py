@@ -1,0 +1,289 @@
+"""What an image has, said from inside it. Standard library only, Python 3.6 and newer.
+
+`probe.py` passes this text to the image's own Python with `-c`, so that nothing needs to be
+mounted: `python -I -S -c TEXT NONCE DIRECTORY TEXT`. It prints one line, `==NONCE facts`, and
+one line of JSON. DIRECTORY is where sockets and files are tried out, or empty. Every
+interpreter found is then asked `python -c TEXT self`: each speaks for its own `sys.path`.
+
+Whatever it says is only the word of an image: the host checks types and sizes (`facts.py`).
+"""
+
+import glob
+import json
+import os
+import platform
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+
+MAX_INTERPRETERS = 16
+MAX_KERNELS = 50
+MAX_FILE = 65536
+CHILD_SECONDS = 20
+NEEDED = ("asyncio", "ctypes", "logging.config", "multiprocessing", "uuid", "xml.dom")
+"""Modules that ipykernel, IPython or debugpy import and that a distribution may split off, as
+Debian's python3-minimal does."""
+
+PLACES = (
+    "/venv/bin",
+    "/opt/venv/bin",
+    "/.venv/bin",
+    "/app/.venv/bin",
+    "/opt/conda/bin",
+    "/opt/*/bin",
+    "/usr/local/bin",
+    "/usr/bin",
+    "/*/.venv/bin",
+    "/opt/conda/envs/*/bin",
+)
+KERNEL_PLACES = (
+    "/usr/local/share/jupyter",
+    "/usr/share/jupyter",
+    "/opt/conda/share/jupyter",
+    "/opt/*/share/jupyter",
+    "/home/*/.local/share/jupyter",
+    "/root/.local/share/jupyter",
+)
+
+
+def candidates():
+    """Paths of what may be a Python: first what the image's PATH and environments name."""
+    path = [folder for folder in os.environ.get("PATH", os.defpath).split(":") if folder]
+    for name in ("python3", "python"):
+        found = shutil.which(name)
+        if found:
+            yield found
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        if os.environ.get(name):
+            yield os.path.join(os.environ[name], "bin", "python")
+    for pattern in PLACES:
+        for folder in sorted(glob.glob(pattern)):
+            for name in ("python3", "python"):
+                yield os.path.join(folder, name)
+    for folder in [*path, "/usr/local/bin", "/usr/bin"]:
+        for found in sorted(glob.glob(os.path.join(folder, "python3.[0-9]*"))):
+            if found.rpartition(".")[2].rstrip("t").isdigit():
+                yield found
+
+
+def interpreters(text):
+    """What each different candidate says of itself, in order."""
+    asked, seen, found = set(), set(), []
+    for path in candidates():
+        folder, name = os.path.split(os.path.abspath(path))
+        same = (os.path.realpath(folder), os.path.realpath(path))
+        if same in asked or not os.access(path, os.X_OK) or os.path.isdir(path):
+            continue
+        asked.add(same)
+        said = ask(os.path.join(folder, name), text)
+        if said is None:
+            continue
+        key = (said.get("prefix"), tuple(said.get("version", ())))
+        if key not in seen:
+            seen.add(key)
+            found.append(said)
+        if len(found) >= MAX_INTERPRETERS:
+            break
+    return found
+
+
+def ask(path, text):
+    """One interpreter's word; for those that cannot run this file, their `-V`."""
+    for argv in ([path, "-c", text, "self"], [path, "-V"]):
+        try:
+            done = subprocess.run(
+                argv,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if argv[1] == "-V" else subprocess.DEVNULL,
+                timeout=CHILD_SECONDS,
+                cwd="/",
+            )
+        except (OSError, subprocess.SubprocessError):
+            continue
+        lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+        if done.returncode != 0 or not lines:
+            continue
+        if argv[1] == "-V":
+            return {"path": path, "said": lines[-1][:80]}
+        try:
+            return dict(json.loads(lines[-1]), path=path)
+        except ValueError:
+            continue
+    return None
+
+
+def myself():
+    """The running interpreter: version, platform, and what it can import."""
+    facts = {
+        "version": list(sys.version_info[:3]),
+        "implementation": sys.implementation.name,
+        "machine": platform.machine(),
+        "bits": struct.calcsize("P") * 8,
+        "prefix": sys.prefix,
+        "threaded": "t" in getattr(sys, "abiflags", ""),
+    }
+    if sys.version_info < (3, 9):
+        return facts
+    if sys.path and sys.path[0] == "":
+        del sys.path[0]  # `-c` puts the working directory there, a kernel does not
+    facts["libc"], facts["libc_version"] = libc()
+    facts["missing"] = [name for name in NEEDED if not imports(name)]
+    facts["distributions"] = distributions()
+    facts["ipykernel_error"] = imports_error("ipykernel.kernelapp") if has_ipykernel() else ""
+    return facts
+
+
+def libc():
+    """("glibc", [2, 36]) or ("musl", [1, 2]), as the wheels' platform tags count them."""
+    try:
+        name, version = os.confstr("CS_GNU_LIBC_VERSION").split()
+        return name, [int(part) for part in version.split(".")[:2]]
+    except (AttributeError, OSError, ValueError):
+        pass
+    # musl has no call for it: its loader prints it, as `packaging._musllinux` reads it too.
+    for loader in glob.glob("/lib/ld-musl-*.so.1"):
+        try:
+            done = subprocess.run([loader], check=False, stderr=subprocess.PIPE, timeout=5)
+        except (OSError, subprocess.SubprocessError):
+            continue
+        for line in done.stderr.decode("utf-8", "replace").splitlines():
+            if line.startswith("Version "):
+                return "musl", [int(part) for part in line.split()[1].split(".")[:2]]
+    return "", []
+
+
+def distributions():
+    """Name → version of all installed; the first on `sys.path` is the one imported."""
+    from importlib import metadata
+
+    found = {}
+    for one in metadata.distributions():
+        try:
+            name, version = one.metadata["Name"], one.version
+        except Exception:  # noqa: BLE001  a broken installation is the image's business
+            continue
+        if name and version:
+            found.setdefault(str(name), str(version))
+    return found
+
+
+def has_ipykernel():
+    """Whether the image brings its own."""
+    import importlib.util
+
+    try:
+        return importlib.util.find_spec("ipykernel") is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def imports(name):
+    """Whether a module can be imported."""
+    return not imports_error(name)
+
+
+def imports_error(name):
+    """Why a module cannot be imported, or an empty string."""
+    try:
+        __import__(name)
+    except Exception as error:  # noqa: BLE001  whatever an image's module raises
+        return "%s: %s" % (type(error).__name__, str(error)[:500])
+    return ""
+
+
+def kernels(found):
+    """The kernel specs of the image, as text: the host parses them."""
+    places = [os.path.join(one["prefix"], "share/jupyter") for one in found if "prefix" in one]
+    places += os.environ.get("JUPYTER_PATH", "").split(":")
+    for name, below in (("JUPYTER_DATA_DIR", ""), ("HOME", ".local/share/jupyter")):
+        if os.environ.get(name):
+            places.append(os.path.join(os.environ[name], below))
+    for pattern in KERNEL_PLACES:
+        places += sorted(glob.glob(pattern))
+    specs = {}
+    for place in filter(None, places):
+        for path in sorted(glob.glob(os.path.join(place, "kernels", "*", "kernel.json"))):
+            name = os.path.basename(os.path.dirname(path))
+            if name not in specs and len(specs) < MAX_KERNELS:
+                text = read(path)
+                specs[name] = {"name": name, "text": text, "runs": runs(text)}
+    return list(specs.values())
+
+
+def runs(text):
+    """Whether the program that a kernel spec names is there."""
+    try:
+        return shutil.which(json.loads(text)["argv"][0]) is not None
+    except (ValueError, LookupError, TypeError):
+        return False
+
+
+def read(path):
+    """The first 64 KiB of a file, or nothing."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(MAX_FILE).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def meet(directory, nonce):
+    """Try the host's socket, one of ours for the host, and a file, as kernels need them."""
+    with open(os.path.join(directory, "file"), "w") as file:
+        file.write(nonce)
+    line = nonce.encode() + b"\n"
+    path = os.path.join(directory, "c")
+    if os.path.lexists(path):
+        os.unlink(path)
+    ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    ours.bind(path)
+    os.chmod(path, 0o777)
+    ours.listen(1)
+    ours.settimeout(5)
+    host = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    host.settimeout(5)
+    host.connect(os.path.join(directory, "s"))
+    host.sendall(line)
+    answer, _ = ours.accept()
+    answer.settimeout(5)
+    answer.sendall(line)
+    answer.recv(1)  # until the host has read it and hangs up
+
+
+def main():
+    """Say everything, or what one interpreter knows of itself."""
+    if sys.argv[1] == "self":
+        out = os.dup(1)
+        os.dup2(2, 1)  # what imported modules print is not ours
+        with os.fdopen(out, "w") as file:
+            file.write("\n" + json.dumps(myself()) + "\n")
+        return
+    nonce, directory, text = sys.argv[1:4]
+    trouble = ""
+    if directory:
+        try:
+            meet(directory, nonce)
+        except OSError as error:
+            trouble = str(error)[:200]
+    found = interpreters(text)
+    shells = [path for path in ("/bin/bash", "/usr/bin/bash", "/bin/sh") if os.path.exists(path)]
+    facts = {
+        "interpreters": found,
+        "kernels": kernels(found),
+        "passwd": read("/etc/passwd"),
+        "group": read("/etc/group"),
+        "os": read("/etc/os-release"),
+        "boot": read("/proc/sys/kernel/random/boot_id").strip(),
+        "shell": shells[0] if shells else "",
+        "trouble": trouble,
+    }
+    print("\n==%s facts\n%s" % (nonce, json.dumps(facts)))
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
