@@ -5,6 +5,7 @@ export default defineConfig({
     environment: 'jsdom',
     include: ['labextension/tests/**/*.test.ts'],
     setupFiles: ['labextension/tests/setup.ts'],
+    silent: 'passed-only',
     server: {
       // These packages import without file endings, which only a bundler resolves.
       deps: {

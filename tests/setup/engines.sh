@@ -130,9 +130,15 @@ print(s.getsockname()[1])')
 }
 
 import_images() { # COMMAND...: an engine's command line
-  "$@" import --change 'CMD ["python3"]' - "$images/python:3.11" <"$cache/bookworm.tar" >/dev/null
-  "$@" import --change 'CMD ["python3"]' - "$images/python:3.13" <"$cache/trixie.tar" >/dev/null
-  "$@" import --change 'CMD ["sh"]' - "$images/busybox:latest" <"$cache/busybox.tar" >/dev/null
+  import_image bookworm 'CMD ["python3"]' python:3.11 "$@"
+  import_image trixie 'CMD ["python3"]' python:3.13 "$@"
+  import_image busybox 'CMD ["sh"]' busybox:latest "$@"
+}
+
+import_image() { # TAR CHANGE NAME COMMAND...
+  local said
+  said=$("${@:4}" import --change "$2" - "$images/$3" <"$cache/$1.tar" 2>&1) ||
+    die "importing $1 with ${*:4} failed: $said"
 }
 
 # engines_json FILE USER-CONF ENGINE...: what tests/conftest.py reads.
