@@ -1,0 +1,242 @@
+"""The one table of the settings' keys: how each is read, written, shown, limited and honoured.
+
+The form, the docs and the command line's options come from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from . import structures, values
+from .models import NO_ENV, Mount
+from .values import Reader, format_size
+
+VERSION = 1
+"""Of the metadata. A later 1.x may add keys, which we then leave out with a warning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """What an image was built from: two environments are the same if this is."""
+
+    cell: str = ""
+    """sha256 of the `%%dockerfile` cell and its arguments, in hex."""
+    context: str = ""
+    """sha256 of the files that it copies, in hex."""
+    bases: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
+    """Base image → digest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One key of the settings."""
+
+    kind: Literal[
+        "image", "word", "choice", "flag", "number", "count", "size", "list", "mounts", "object"
+    ]
+    """How a form shows it."""
+    read: Reader
+    """JSON → value; raises BadSettings or BadReference."""
+    doc: str
+    write: Callable[[Any], Any] = lambda value: value
+    """Value → JSON."""
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    trait: str = ""
+    """The policy's trait that limits it."""
+    option: str = ""
+    """On the command line; empty where there is none."""
+    unable: tuple[str, ...] = ()
+    """Engines that cannot honour it."""
+
+    def honoured_by(self, engine: str) -> bool:
+        """Whether a container of `engine` (or one that Slurm places) gets what is asked here."""
+        return engine.rpartition("+")[2] not in self.unable
+
+
+def _build(value: Any, key: str) -> Build:
+    given = structures.keys(value, key, ("cell", "context", "bases"))
+    return Build(
+        cell=_fingerprint(given, key, "cell"),
+        context=_fingerprint(given, key, "context"),
+        bases=structures.bases(given.get("bases", {}), f"{key}.bases"),
+    )
+
+
+def _fingerprint(given: Mapping[str, Any], key: str, name: str) -> str:
+    value = given.get(name, "")
+    return str(values.fingerprint(value, f"{key}.{name}")) if value != "" else ""
+
+
+def _write_build(build: Build) -> dict[str, Any]:
+    written = {"cell": build.cell, "context": build.context, "bases": dict(build.bases)}
+    return {key: value for key, value in written.items() if value}
+
+
+def _write_mounts(mounts: tuple[Mount, ...]) -> list[dict[str, Any]]:
+    return [{"source": m.source, "target": m.target, "writable": m.writable} for m in mounts]
+
+
+def _choice(*choices: str, option: str, doc: str, trait: str = "") -> Field:
+    return Field(
+        kind="choice",
+        read=values.choice(*choices),
+        default=choices[0],
+        choices=choices,
+        trait=trait,
+        option=option,
+        doc=doc,
+    )
+
+
+_DAEMONS_ONLY = ("apptainer", "charliecloud", "enroot", "shifter")
+_UNLIMITED = ("charliecloud", "enroot", "shifter")
+
+FIELDS: dict[str, Field] = {
+    "image": Field(
+        kind="image", read=values.image, trait="images", doc="Image that the kernel runs in."
+    ),
+    "engine": Field(
+        kind="word",
+        read=values.engine,
+        default="",
+        trait="engines",
+        option="--engine",
+        doc="Program that runs the container. Not said: the first that works.",
+    ),
+    "kernel": Field(
+        kind="word",
+        read=values.word,
+        default="",
+        option="--kernel",
+        doc="Name of a kernel spec inside the image, for R, Julia and other languages.",
+    ),
+    "build": Field(
+        kind="object", read=_build, write=_write_build, doc="What the image was built from."
+    ),
+    "digest": Field(
+        kind="word",
+        read=values.digest,
+        default="",
+        doc="The registry's digest of a pulled image.",
+    ),
+    "mounts": Field(
+        kind="mounts",
+        read=structures.mounts,
+        write=_write_mounts,
+        default=(),
+        trait="mounts",
+        option="--mount",
+        doc="Folders of this machine inside the container, read-only unless `writable`.",
+    ),
+    "devices": Field(
+        kind="list",
+        read=values.list_of(values.device),
+        write=list,
+        default=(),
+        trait="devices",
+        option="--device",
+        doc="Devices by their CDI names, such as nvidia.com/gpu=0.",
+    ),
+    "cpus": Field(
+        kind="number",
+        read=values.number(0.01, 4096),
+        trait="max_cpus",
+        option="--cpus",
+        unable=_UNLIMITED,
+        doc="How many CPUs the container may use at most, 1.5 for one and a half.",
+    ),
+    "memory": Field(
+        kind="size",
+        read=values.size_of_at_least(6 << 20),
+        write=format_size,
+        trait="max_memory",
+        option="--memory",
+        unable=_UNLIMITED,
+        doc="Memory limit, such as 8g. A kernel that needs more is killed.",
+    ),
+    "pids": Field(
+        kind="count",
+        read=values.count(1, 1 << 22),
+        trait="max_pids",
+        option="--pids",
+        unable=_UNLIMITED,
+        doc="How many processes and threads there may be at once.",
+    ),
+    "shm": Field(
+        kind="size",
+        read=values.size_of_at_least(64 << 10),
+        write=format_size,
+        option="--shm",
+        unable=_DAEMONS_ONLY,
+        doc="Size of /dev/shm, which data loaders share memory through.",
+    ),
+    "network": _choice(
+        "private",
+        "none",
+        trait="networks",
+        option="--network",
+        doc="private: the container reaches out, nothing reaches in. none: no network at all.",
+    ),
+    "ports": Field(
+        kind="list",
+        read=values.list_of(values.port),
+        write=list,
+        default=(),
+        trait="ports",
+        option="--port",
+        unable=_DAEMONS_ONLY,
+        doc="Ports of the container to be reached on 127.0.0.1.",
+    ),
+    "env": Field(
+        kind="object",
+        read=structures.env,
+        write=dict,
+        default=NO_ENV,
+        option="--env",
+        doc="Environment variables inside. Nothing of the server's own gets there.",
+    ),
+    "user": _choice(
+        "me",
+        "root",
+        "image",
+        trait="users",
+        option="--user",
+        doc="Who one is inside. Files on mounts are yours in every case.",
+    ),
+    "workdir": Field(
+        kind="word",
+        read=values.workdir,
+        default=".",
+        option="--workdir",
+        doc="Where the kernel starts; relative to the notebook's folder.",
+    ),
+    "hostname": Field(
+        kind="word",
+        read=values.hostname,
+        option="--hostname",
+        unable=(*_UNLIMITED, "apptainer"),
+        doc="The container's host name.",
+    ),
+    "read_only": Field(
+        kind="flag",
+        read=values.flag,
+        default=False,
+        option="--read-only",
+        doc="Nothing but mounts, HOME and /tmp can be written.",
+    ),
+    "entrypoint": _choice(
+        "none", "image", option="--entrypoint", doc="image: run the image's entrypoint first."
+    ),
+    "slurm": Field(
+        kind="object",
+        read=structures.slurm,
+        write=dict,
+        default=NO_ENV,
+        option="--slurm",
+        doc="Options of sbatch, where Slurm places the container.",
+    ),
+}
+"""The keys of version 1 in the order of the form, without `version`."""
