@@ -78,7 +78,9 @@ def parse_target(text: str, key: str = "mounts") -> str:
     Commas and colons would end a field in the engines' mount grammar, so they are refused.
     """
     path = PurePosixPath(text)
-    if not text.startswith("/") or str(path) != text or ".." in path.parts or text == "/":
+    # POSIX lets two leading slashes mean another place, so pathlib keeps them; engines do not.
+    normal = str(path) == text and not text.startswith("//")
+    if not text.startswith("/") or not normal or ".." in path.parts or text == "/":
         raise BadSettings(key, f"{text!r} is not an absolute path in the container.")
     refuse_unquotable(text, key)
     return text
@@ -251,10 +253,11 @@ class Progress:
 
     `step` starts an instruction (`step` of `steps`, `line` in the Dockerfile, `text` the
     instruction), `log` is one line of its output, `bytes` counts a transfer (`done`, `total`),
-    `cached` says the step was not run again, `notice` is ours, and `image` is the last one.
+    `cached` says the step was not run again, `base` names the `digest` that a base image had,
+    `notice` is ours, and `image` is the last one.
     """
 
-    kind: Literal["step", "log", "bytes", "cached", "notice", "image"]
+    kind: Literal["step", "log", "bytes", "cached", "base", "notice", "image"]
     text: str = ""
     step: int = 0
     steps: int = 0
@@ -262,6 +265,7 @@ class Progress:
     stage: str = ""
     done: int = 0
     total: int = 0
+    digest: str = ""
     image: Image | None = None
 
 
