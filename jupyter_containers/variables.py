@@ -1,0 +1,76 @@
+"""The variables of a Dockerfile: ARG and ENV as one stage sees them. Pure."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from e2b_dockerfile_utils import ShellLex
+
+from .instructions import Instruction
+
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The variables that one stage, or the part before the first FROM, can use."""
+
+    escape: str
+    args: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+
+    def expand(self, word: str, at: Instruction, *, strict: bool = False) -> str:
+        """`word` as BuildKit expands it; `strict` refuses a variable that has no value."""
+        values = {**self.args, **self.env}
+        try:
+            result = ShellLex(self.escape, env=values, skip_unset_env=False).process_word(word)
+            if strict:
+                self._refuse_unset(word, values, at)
+        except ValueError as error:
+            at.fail(f"{str(error)[:300]}.")
+        return result
+
+    def _refuse_unset(self, word: str, values: Mapping[str, str], at: Instruction) -> None:
+        asked = _Asked(values)
+        ShellLex(self.escape, env=asked, skip_unset_env=False).process_word(word)
+        for name in asked.missing:
+            if re.search(r"\$\{" + re.escape(name) + r":?[-+]", word) is None:
+                at.fail(
+                    f"${name} has no value in {word!r}.",
+                    f"Give it one with ARG {name}=… before the first FROM, or build with "
+                    f"--build-arg {name}=…"
+                    if at.name == "FROM"
+                    else f"Give it one with ARG {name}=… or ENV in this stage.",
+                )
+
+
+class _Asked(dict[str, str]):
+    """Remembers which names were looked up in vain."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self.missing: list[str] = []
+
+    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        if key not in self:
+            self.missing.append(key)
+        return super().get(key, default)
+
+
+def platform_args() -> dict[str, str]:
+    """What BuildKit predefines for FROM, for a build on this host's own platform.
+
+    https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope
+    """
+    machine = platform.machine()
+    arch = _MACHINES.get(machine, machine)
+    variant = "v7" if arch == "arm" else ""
+    whole = f"linux/{arch}" + (f"/{variant}" if variant else "")
+    found: dict[str, str] = {}
+    for side in ("TARGET", "BUILD"):
+        found |= {f"{side}PLATFORM": whole, f"{side}OS": "linux"}
+        found |= {f"{side}ARCH": arch, f"{side}VARIANT": variant}
+    return found
