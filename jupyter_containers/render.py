@@ -80,11 +80,11 @@ class _Writer:
                 name = dockerfile.stages[stage.parent or 0].name if earlier else "scratch"
                 self.bases[stage.line] = name
         self.with_run: set[int] = set()
-        stage = 0
+        begun = 0
         for one in dockerfile.instructions:
-            stage = one.line if one.name == "FROM" else stage
+            begun = one.line if one.name == "FROM" else begun
             if one.name == "RUN":
-                self.with_run.add(stage)
+                self.with_run.add(begun)
         self.out: list[tuple[str, int]] = []
         self.expected: list[Instruction] = []
 
