@@ -19,7 +19,7 @@ packages() {
   command -v apt-get >/dev/null || die "needed here: $* (this is no Debian: install them by hand)"
   [ "$(id -u)" = 0 ] || die "needed here. Type: sudo apt install $*"
   say "apt-get install $*"
-  export DEBIAN_FRONTEND=noninteractive
+  export DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes
   apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1 && return 0
   apt-get update -qq || die "apt-get update failed: the package mirror is not reached"
   # On a machine with systemd, installing must start no service.

@@ -37,6 +37,7 @@ if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then
   npm ci --no-progress --loglevel=error >/dev/null
 fi
 say "building the front end"
+python -m pip install -q 'jupyter-builder>=1.2,<2'
 npm run --silent build:prod >build.log 2>&1 || {
   cat build.log >&2
   die "the front end does not build: see above"
