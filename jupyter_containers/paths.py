@@ -1,0 +1,264 @@
+"""Where we keep things on the host, whose they are, and how to read what a container wrote.
+
+    RUNTIME          $XDG_RUNTIME_DIR/jc or /tmp/jc-UID, 0700: private directories of containers
+      ROOM/          one container's; ROOM/owner names the process it belongs to
+      owners/ID      locked for as long as that process lives
+    CACHE            $XDG_CACHE_HOME/jupyter-containers: may be deleted at any time
+    DATA             Jupyter's data directory/jupyter_containers: approvals
+
+No function here waits for anybody; each touches a file or two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+import socket
+import stat
+import tempfile
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
+
+from .errors import BadSettings, KernelError, StartFailed
+from .models import refuse_unquotable
+
+_LONGEST = 64
+"""Bytes of the runtime directory's path. A socket's holds 104 (macOS) to 108 (Linux) with its
+NUL, on either side, and `/8 characters/run/guest` and a little room follow."""
+_UNCLAIMED = 600.0
+"""Seconds a room may be without an owner: its maker claims it at once."""
+_OWNER = re.compile(r"[0-9a-f]{32}")
+_ROOM = re.compile(r"[0-9a-f]{8}")
+
+
+def runtime_directory() -> Path:
+    """A private directory with a short path for sockets; made where it is not there.
+
+    Raises StartFailed where something else stands in its place: in /tmp anybody may have put it.
+    """
+    given = os.environ.get("XDG_RUNTIME_DIR", "")
+    base = Path(given) / "jc" if _is_ours(given) else Path(f"/tmp/jc-{os.getuid()}")
+    make_private(base)
+    return base
+
+
+def _is_ours(runtime: str) -> bool:
+    """Whether $XDG_RUNTIME_DIR can be used: sudo, su and containers hand on another user's."""
+    try:
+        refuse_unquotable(runtime, "XDG_RUNTIME_DIR")
+        found = os.stat(runtime)  # noqa: PTH116 - os.access has no pathlib form either
+        return (
+            os.path.isabs(runtime)  # noqa: PTH117
+            and stat.S_ISDIR(found.st_mode)
+            and found.st_uid == os.getuid()
+            and not found.st_mode & 0o022
+            and os.access(runtime, os.W_OK | os.X_OK)
+            and len(os.fsencode(runtime)) + len("/jc") <= _LONGEST
+        )
+    except (OSError, ValueError, BadSettings):
+        return False
+
+
+def make_private(path: Path) -> None:
+    """Make a directory for us alone, or make sure that it is one. Its parents are not made.
+
+    Raises StartFailed where it is a symlink, belongs to somebody else or is open to others.
+    """
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise _not_private(path, f"it is no directory of ours ({error.strerror})") from None
+    try:
+        found = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if found.st_uid != os.getuid():
+        raise _not_private(path, f"it belongs to user {found.st_uid}")
+    if found.st_mode & 0o077:
+        raise _not_private(path, "other users can enter it")
+
+
+def _not_private(path: Path, why: str) -> StartFailed:
+    return StartFailed(
+        f"The private directory {path} cannot be used: {why}.",
+        "Remove it, or set XDG_RUNTIME_DIR to a short path of a directory that is yours alone.",
+    )
+
+
+def cache_directory() -> Path:
+    """What may be deleted at any time: kits, probes, homes of containers. May not exist yet."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    # Relative paths are invalid: https://specifications.freedesktop.org/basedir-spec/latest/
+    base = Path(given) if given.startswith("/") else Path.home() / ".cache"
+    return base / "jupyter-containers"
+
+
+def data_directory() -> Path:
+    """What this person decided. Never mounted into a container. May not exist yet."""
+    return Path(jupyter_data_dir()) / "jupyter_containers"
+
+
+def jupyter_directories() -> tuple[Path, ...]:
+    """Jupyter's config, data and runtime directories (tokens, approvals), resolved."""
+    named = (jupyter_config_dir(), jupyter_data_dir(), jupyter_runtime_dir())
+    return tuple(Path(name).resolve() for name in named)
+
+
+def boot_id() -> str:
+    """Which boot of this machine; a container's label, so that no other machine's is touched."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process that owns containers; its lock tells others that it lives."""
+
+    id: str
+
+    def claim(self, room: Path) -> None:
+        """Write into a new room whose it is. Called by whoever makes one, at once."""
+        replace_file(room / "owner", self.id.encode())
+
+
+_mine: tuple[int, Path, Owner, int] | None = None
+_making = threading.Lock()
+
+
+def owner() -> Owner:
+    """This process as an owner; made and locked at the first call (anew in a forked child)."""
+    global _mine  # noqa: PLW0603 - one per process, as a lock is
+    directory = runtime_directory() / "owners"
+    with _making:
+        if _mine is not None and _mine[:2] == (os.getpid(), directory):
+            return _mine[2]
+        if _mine is not None and _mine[0] != os.getpid():
+            os.close(_mine[3])  # the parent's, which a child must not keep alive
+        make_private(directory)
+        made = Owner(uuid.uuid4().hex)
+        new = directory / f".{made.id}"
+        descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        about = {"host": socket.gethostname(), "boot": boot_id(), "pid": os.getpid()}
+        os.write(descriptor, json.dumps(about).encode())
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        new.rename(directory / made.id)  # nobody ever sees it without its lock
+        _mine = (os.getpid(), directory, made, descriptor)
+        return made
+
+
+def owner_is_gone(id: str, host: str, boot: str) -> bool:
+    """Whether the process that a container's labels name has ended, for certain.
+
+    False where nobody here can tell: another host, boot or user, or no lock file. `id` may be
+    anything: images carry labels too.
+    """
+    if (host, boot) != (socket.gethostname(), boot_id()) or not _OWNER.fullmatch(id):
+        return False
+    return _is_free(runtime_directory() / "owners" / id)
+
+
+def orphans() -> list[Path]:
+    """Rooms of this user on this host whose owner has ended. Removing one twice must be fine:
+    two servers may look at the same time. Forgets owners that have ended and own nothing."""
+    directory = runtime_directory()
+    owned: dict[str, list[Path]] = {}
+    found = []
+    for room in directory.iterdir():
+        if not _ROOM.fullmatch(room.name) or room.is_symlink():
+            continue
+        with contextlib.suppress(FileNotFoundError):  # removed by its owner just now
+            if (name := _claimed_by(room)) is not None:
+                owned.setdefault(name, []).append(room)
+            elif time.time() - room.stat().st_mtime > _UNCLAIMED:
+                found.append(room)
+    with contextlib.suppress(FileNotFoundError):
+        for file in (directory / "owners").iterdir():
+            if _OWNER.fullmatch(file.name) and _is_free(file):
+                found += owned.get(file.name, [])
+                if file.name not in owned:
+                    file.unlink(missing_ok=True)
+    return sorted(found)
+
+
+def _claimed_by(room: Path) -> str | None:
+    try:
+        name = read_untrusted(room / "owner", 64).decode("ascii", "replace")
+    except KernelError:
+        return None
+    return name if _OWNER.fullmatch(name) else None
+
+
+def _is_free(file: Path) -> bool:
+    """Whether the process that held this lock has ended."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        about = json.loads(os.read(descriptor, 1000))
+        # Shared: somebody else who looks at the same moment must not look like the owner.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return isinstance(about, dict) and about.get("host") == socket.gethostname()
+    except (OSError, ValueError):
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def read_untrusted(path: Path, max_bytes: int) -> bytes:
+    """A file's bytes from a directory that a container can write: a regular file of ours, no
+    symlink, no FIFO to hang on, of at most `max_bytes`.
+
+    `path.parent` itself must be a directory that the container cannot replace, such as the
+    one it has mounted. Raises KernelError, whose sentence says what stands there instead.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        why = "it is a symlink" if error.errno == errno.ELOOP else error.strerror
+        raise _untrusted(path, str(why)) from None
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise _untrusted(path, "it is no regular file")
+        if found.st_uid != os.getuid():
+            raise _untrusted(path, f"it belongs to user {found.st_uid}")
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise _untrusted(path, f"it is larger than {max_bytes} bytes")
+    return data
+
+
+def _untrusted(path: Path, why: str) -> KernelError:
+    return KernelError(
+        f"{path.name!r} in a container's private directory was not read: {why}.",
+        "Something in the container put it there. Restart the kernel.",
+    )
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file, 0600, so that readers see the old one or the new one, whole."""
+    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
