@@ -64,7 +64,7 @@ class GuestClient:
         """True once the guest has said hello. One cheap attempt, for a loop of the caller's."""
         if self._socket is None:
             try:
-                self._socket = _dial(self._address)
+                self._socket = dial(self._address)
                 self._socket.sendall(self._token.encode() + b"\n")
             except OSError:
                 self._hang_up()
@@ -139,7 +139,7 @@ class GuestClient:
         self.closed = True
 
 
-def _dial(address: str | tuple[str, int]) -> socket.socket:
+def dial(address: str | tuple[str, int]) -> socket.socket:
     """Connect within the directory that the container writes to, but to nothing else.
 
     The path is opened without following a link and the very inode is connected to (through
