@@ -52,8 +52,8 @@ def render(
     """The text for the engine. `pins` maps references of `demands().images` to what shall
     stand instead (`ref@sha256:…`, or a local name).
 
-    With `ca`, each RUN sees the CA bundle as a secret mount, and ARG lines after each FROM
-    take `CA_ARGS`: neither a layer nor the final environment keeps anything of it. What
+    With `ca`, each RUN sees the CA bundle as a secret mount, and an ARG line after its FROM
+    takes `CA_ARGS`: neither a layer nor the final environment keeps anything of it. What
     ONBUILD keeps for later is left as it is. Raises DockerfileError for a Dockerfile written
     so oddly that BuildKit's parser does not confirm the result.
     """
@@ -121,9 +121,9 @@ class _Writer:
         self.keep(one.header_end + 1, one.end)
         self.expected.append(replace(one, flags=flags, words=words))
         if one.line in self.with_run and self.ca:
-            for name in CA_ARGS:
-                self.out.append((f"ARG {name}", one.line))
-                self.expected.append(replace(one, name="ARG", words=(name,), flags=()))
+            # One line for all: podman commits a layer for each ARG instruction.
+            self.out.append((f"ARG {' '.join(CA_ARGS)}", one.line))
+            self.expected.append(replace(one, name="ARG", words=tuple(CA_ARGS), flags=()))
 
     def flags(self, one: Instruction) -> tuple[str, ...]:
         """Its flags with every image in full: COPY --from=, and from= in RUN --mount=."""
