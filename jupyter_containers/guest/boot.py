@@ -31,8 +31,8 @@ def main():
 
 def prepare(shell, here, note):
     """Give the shell our magic, and say in the first cell why the last kernel died."""
-    namespace = {"__name__": "jupyter_containers_magic"}
     path = os.path.join(here, "magic.py")
+    namespace = {"__name__": "jupyter_containers_magic", "__file__": path}
     with open(path) as file:
         exec(compile(file.read(), path, "exec"), namespace)
     namespace["load"](shell)

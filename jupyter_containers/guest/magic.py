@@ -1,33 +1,48 @@
 """The `%%dockerfile` that a kernel in a container knows. It never builds.
 
 Where the cell is the one this container was built from it says so in one line; otherwise it
-says what to type. Standard library only; run by `boot.py` in a namespace of its own.
+says what to type. Standard library only; run by `boot.py` in a namespace of its own, with
+`__file__` set. What a cell is says `cell.py`, which the host reads too.
 """
 
-import hashlib
 import os
 
 
 def load(shell):
     """Register with the IPython shell; `boot.py` and an image's own kernel call it."""
+    # As the host reads them, `$NAME` and `{NAME}` in the options are no variables of Python's.
+    # https://ipython.readthedocs.io/en/stable/whatsnew/version7.html#ipython-7-3-0
+    dockerfile._ipython_magic_no_var_expand = True
     shell.register_magic_function(dockerfile, "cell", "dockerfile")
 
 
 def dockerfile(line, cell):
     """%%dockerfile [options]: the image this notebook runs in. Built outside this kernel."""
-    known = os.environ.get("JUPYTER_CONTAINERS_CELL", "").split()
-    if known and fingerprint(line, cell) in known:
-        print("You are in the image of this cell: nothing to build.")
+    grammar = read_grammar()
+    try:
+        options = grammar["parse"](line)
+    except ValueError as error:
+        print("%%%%dockerfile: %s." % error)
         return
-    image = os.environ.get("JUPYTER_CONTAINERS_IMAGE", "this image")
-    print(
-        "This cell is not what this kernel's container (%s) was built from.\n"
-        "A container cannot build images. To build this cell and run the notebook in it:\n"
-        "  in JupyterLab, Run All; in a terminal: jupyter containers run NOTEBOOK.ipynb" % image
-    )
+    known = os.environ.get("JUPYTER_CONTAINERS_CELL", "").split()
+    made_of = (cell, options.build_args, options.target or "", options.secret)
+    if grammar["fingerprint"](*made_of) in known:
+        print("You are in the image of this cell: nothing to build.")
+    elif options.no_switch:
+        print("This cell builds an image beside the notebook's own; a container builds none.")
+    else:
+        print(
+            "This cell is not what this kernel's container (%s) was built from, and a container "
+            "builds no images.\nTo build it and run the notebook in it: Run All in JupyterLab, "
+            "or in a terminal:\n  jupyter containers run NOTEBOOK.ipynb"
+            % os.environ.get("JUPYTER_CONTAINERS_IMAGE", "its image")
+        )
 
 
-def fingerprint(line, cell):
-    """sha256 of the cell as written: its first line's options and its text."""
-    text = " ".join(line.split()) + "\n" + cell.strip() + "\n"
-    return hashlib.sha256(text.encode()).hexdigest()
+def read_grammar():
+    """`cell.py`, which need not be importable here. Read only when a cell asks for it."""
+    path = os.path.join(os.path.dirname(__file__), "cell.py")
+    namespace = {"__name__": "jupyter_containers_cell"}
+    with open(path) as file:
+        exec(compile(file.read(), path, "exec"), namespace)
+    return namespace
