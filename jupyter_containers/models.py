@@ -129,6 +129,8 @@ class ContainerSpec:
     image: str
     argv: tuple[str, ...]
     user: User
+    reference: str = ""
+    """What the image was asked for as; the policy looks at it where `image` is an id."""
     workdir: str = "/"
     mounts: tuple[Mount, ...] = ()
     """What the notebook, spec or person asks for; the policy looks at these."""

@@ -1,0 +1,150 @@
+"""What an administrator can set of the policy, as `c.Policy.… = …`. Pure data."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, TraitType, Unicode, validate
+from traitlets.config import Configurable
+
+from .errors import BadSettings
+from .values import parse_size
+
+
+class Size(TraitType[int | None, int | str | None]):
+    """Bytes, from a number or text such as `8g`."""
+
+    info_text = "a size such as 8g"
+
+    def validate(self, obj: Any, value: Any) -> int | None:
+        """Called for values from every kind of configuration."""
+        try:
+            return parse_size(value)
+        except BadSettings:
+            self.error(obj, value)
+
+    def from_string(self, s: str) -> int | None:
+        """From the command line."""
+        return self.validate(None, s)
+
+
+class PolicyTraits(Configurable):
+    """See `Policy`."""
+
+    engines = List(
+        Unicode(), ["*"], help="Engines that may be used, best first: names or globs."
+    ).tag(config=True)
+    images = List(
+        Unicode(),
+        ["*"],
+        help="Images that may be run, pulled and built on: globs on the full reference, such as "
+        "registry.example.org/*, docker.io/library/python:3.* and, for images built here, "
+        "localhost/*.",
+    ).tag(config=True)
+    registries = List(
+        Unicode(), ["*"], help="Registries that images may come from: globs, such as *.example.org."
+    ).tag(config=True)
+    mounts = Dict(
+        value_trait=Enum(["rw", "ro", "no"]),
+        key_trait=Unicode(),
+        default_value={"/": "rw", "~": "rw", "/run/media": "rw", "/usr": "ro", "/var/lib": "ro"},
+        help="Host paths that may be mounted, with all below: rw, ro or no; the longest path "
+        "wins, ~ is the person's home. System directories, engines' sockets, Jupyter's own "
+        "directories and keys in the home are refused unless named here.",
+    ).tag(config=True)
+    mount_names = Dict(
+        value_trait=Unicode(),
+        key_trait=Unicode(),
+        help="Places that settings call ${NAME}: name to path, or path:rw where writing is "
+        "allowed. They may be mounted without being in `mounts`.",
+    ).tag(config=True)
+    devices = List(
+        Unicode(), ["*"], help="Devices: globs on CDI names, such as nvidia.com/gpu=*."
+    ).tag(config=True)
+    networks = List(Enum(["private", "none"]), ["private", "none"], help="Kinds of network.").tag(
+        config=True
+    )
+    users = List(Enum(["me", "root", "image"]), ["me", "root", "image"], help="Users inside.").tag(
+        config=True
+    )
+    ports = List(
+        Unicode(), ["1-65535"], help="Ports that may be published on 127.0.0.1: 8888 or 8000-8999."
+    ).tag(config=True)
+
+    max_cpus = Float(None, allow_none=True, min=0.01, help="Most CPUs of a container.").tag(
+        config=True
+    )
+    max_memory = Size(None, allow_none=True, help="Most memory, such as 8g.").tag(config=True)
+    max_pids = Int(None, allow_none=True, min=1, help="Most processes and threads.").tag(
+        config=True
+    )
+    default_cpus = Float(None, allow_none=True, min=0.01, help="CPUs where none are asked.").tag(
+        config=True
+    )
+    default_memory = Size(None, allow_none=True, help="Memory where none is asked.").tag(
+        config=True
+    )
+    default_pids = Int(2048, allow_none=True, min=1, help="Processes where none are asked.").tag(
+        config=True
+    )
+    default_shm = Size(
+        None,
+        allow_none=True,
+        help="Size of /dev/shm where none is asked; if not set, half of the memory.",
+    ).tag(config=True)
+
+    max_builds = Int(2, min=1, help="Builds at a time.").tag(config=True)
+    max_build_seconds = Float(7200.0, min=1, help="Longest build.").tag(config=True)
+    max_context = Size("10g", allow_none=True, help="Largest context of a build.").tag(config=True)
+    max_build_log = Size("64m", allow_none=True, help="Most output kept of a build.").tag(
+        config=True
+    )
+    min_free_disk = Size("2g", allow_none=True, help="No build starts with less free disk.").tag(
+        config=True
+    )
+    build_secrets = Dict(
+        value_trait=Unicode(),
+        key_trait=Unicode(),
+        help="Secrets that builds may ask for: name to file.",
+    ).tag(config=True)
+    build_urls = List(Unicode(), ["*"], help="What ADD may download: globs on the address.").tag(
+        config=True
+    )
+    build_ca = Unicode(
+        "auto",
+        help="CA bundle that RUN trusts, kept out of every layer: a path; auto for the one of "
+        "this process (SSL_CERT_FILE, REQUESTS_CA_BUNDLE) or of a host with CAs of its own; "
+        "empty for none.",
+    ).tag(config=True)
+    build_proxies = Bool(True, help="Whether RUN gets http_proxy and its kin of this process.").tag(
+        config=True
+    )
+    keep_images = Int(3, min=0, help="Superseded images kept of each cell.").tag(config=True)
+    orphan_grace = Float(
+        5.0, min=0, help="Seconds after which a kernel ends whose server is gone."
+    ).tag(config=True)
+
+    @validate("mounts")
+    def _absolute(self, proposal: Any) -> dict[str, str]:
+        given: dict[str, str] = proposal["value"]
+        for path in given:
+            if not (path == "~" or path.startswith(("/", "~/"))):
+                raise TraitError(f"Policy.mounts: {path!r} is no absolute path.")
+        return given
+
+    @validate("mount_names", "build_secrets")
+    def _sources(self, proposal: Any) -> dict[str, str]:
+        given: dict[str, str] = proposal["value"]
+        for name, path in given.items():
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name) or path[:1] not in ("/", "~"):
+                raise TraitError(f"{proposal['trait'].name}: {name!r}: {path!r} is no place.")
+        return given
+
+    @validate("ports")
+    def _ranges(self, proposal: Any) -> list[str]:
+        given: list[str] = proposal["value"]
+        for one in given:
+            if not re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?", one):
+                raise TraitError(f"Policy.ports: {one!r} is no port and no range of ports.")
+        return given
