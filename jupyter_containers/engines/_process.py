@@ -140,7 +140,8 @@ class Stream:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._process.returncode is None:
+        code = self._process.returncode
+        if code is None or code < 0:  # killed by another, its children may still run
             await asyncio.shield(_end(self._process))
         keeper.forget(_key(self._process))
 

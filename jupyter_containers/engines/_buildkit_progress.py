@@ -1,0 +1,237 @@
+"""BuildKit's progress, in its two formats, as ours.
+
+A build is a graph of vertices: instructions, transfers, lookups. `Track` holds what is known of
+them; `RawJson` and `Plain` read the two formats into it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import EngineDown, EngineFailed
+from ..models import BuildStep, Progress
+from ._build_steps import Steps
+from ._build_trouble import build_trouble, fetch_trouble
+
+_MAX_SAID = 400
+"""Lines of the client's own that are kept for an error."""
+_MAX_JSON = 8 * 1024 * 1024
+_NO_BUILDX = re.compile(r"buildx component is missing|buildx: not found")
+_FROM = re.compile(r"FROM (?P<reference>[^\s@]+)(?:@(?P<digest>sha256:[0-9a-f]{64}))?(?: |$)")
+_LOOKUP = re.compile(
+    r"(?:\[internal\] load metadata for|resolve image config for|FROM)"
+    r" (?:docker-image://)?(?P<reference>[^\s@]+)"
+)
+_PLAIN = re.compile(r"#(?P<number>\d+) (?P<rest>.*)")
+_LAYER = re.compile(r"(sha256:[0-9a-f]{64}) ([\d.]+)([kMGT]?B) / ([\d.]+)([kMGT]?B)")
+_TRANSFERS = ("downloading", "done", "transferring")
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+@dataclass
+class _Vertex:
+    """One node of BuildKit's graph, as far as we heard of it."""
+
+    name: str
+    step: BuildStep | None
+    shown: bool = False
+    cached: bool = False
+    error: str = ""
+    rest: str = ""
+    layers: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+class Track:
+    """What is known of a running build, and the events it gives."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.vertices: dict[str, _Vertex] = {}
+        self.failed: _Vertex | None = None
+        self._said: list[str] = []
+
+    @property
+    def complaint(self) -> str:
+        """What the client said beside the progress: its error stands there."""
+        return "\n".join(self._said)
+
+    def say(self, line: str) -> None:
+        """A line of the client's own."""
+        self._said.append(line)
+        del self._said[:-_MAX_SAID]
+
+    def vertex(self, key: str, name: str) -> _Vertex:
+        """The vertex `key`, made when first named."""
+        known = self.vertices.get(key)
+        if known is None:
+            known = self.vertices[key] = _Vertex(name, self.steps.of_buildkit(name)[0])
+        return known
+
+    def started(self, vertex: _Vertex) -> Iterator[Progress]:
+        """It runs, or was found in the cache."""
+        if vertex.shown:
+            return
+        vertex.shown = True
+        text = vertex.step.text if vertex.step else self.steps.of_buildkit(vertex.name)[1]
+        if text:
+            yield self.steps.event("step", vertex.step, text)
+        elif vertex.name.startswith("exporting"):
+            yield self.steps.event("notice", None, vertex.name)
+
+    def cached(self, vertex: _Vertex) -> Iterator[Progress]:
+        """It was not run again."""
+        yield from self.started(vertex)
+        if not vertex.cached and self.steps.of_buildkit(vertex.name)[1]:
+            vertex.cached = True
+            yield self.steps.event("cached", vertex.step, vertex.name.partition("] ")[2])
+
+    def output(self, vertex: _Vertex, text: str) -> Iterator[Progress]:
+        """A piece of its output; whole lines go on."""
+        *lines, vertex.rest = (vertex.rest + text).split("\n")
+        if len(vertex.rest) > 64_000:
+            lines, vertex.rest = [*lines, vertex.rest], ""
+        for line in lines:
+            yield self.steps.event("log", vertex.step, line)
+
+    def ended(self, vertex: _Vertex, error: str) -> Iterator[Progress]:
+        """It is done, or failed with `error`."""
+        if vertex.rest:
+            yield self.steps.event("log", vertex.step, vertex.rest)
+            vertex.rest = ""
+        if error and not vertex.error and not error.lower().endswith("canceled"):
+            vertex.error = error
+            self.failed = self.failed or vertex
+
+    def transfer(self, vertex: _Vertex, id: str, done: int, total: int) -> Iterator[Progress]:
+        """Bytes of a layer that is pulled, or of the context that is sent."""
+        if vertex.layers.get(id) == (done, total):
+            return
+        vertex.layers[id] = (done, total)
+        sent = vertex.layers.values()
+        what = "context" if "build context" in vertex.name else vertex.name.partition("] ")[2]
+        sums = sum(done for done, _ in sent), sum(total for _, total in sent)
+        yield self.steps.event("bytes", vertex.step, what, *sums)
+
+    def bases(self) -> Iterator[Progress]:
+        """What each base image really was, where BuildKit asked its registry."""
+        for vertex in self.vertices.values():
+            found = _FROM.search(vertex.name)
+            if found and found["digest"]:
+                yield Progress(kind="base", text=found["reference"], digest=found["digest"])
+
+    def trouble(self, engine: str, argv: Sequence[str], code: int) -> Exception:
+        """The error this build ends with."""
+        said = self.complaint
+        if code < 0:
+            return EngineDown(f"{engine} was killed during the build (signal {-code}).")
+        if _NO_BUILDX.search(said):
+            return EngineFailed(
+                argv, code, said, "Docker builds with buildx: sudo apt install docker-buildx"
+            )
+        vertex = self.failed
+        if vertex is None:
+            return build_trouble(engine, said=said, code=code, step=None, instruction="", tail="")
+        said = f"{said}\n{vertex.error}"
+        line = _marked_line(said)
+        if lookup := _LOOKUP.fullmatch(vertex.name.partition("@")[0]):
+            reference = lookup["reference"]
+            step = self.steps.naming(reference, line)
+            text = step.text if step else f"FROM {reference}"
+            if trouble := fetch_trouble(said, step, text, reference):
+                return trouble
+        else:
+            step = vertex.step or self.steps.at(line)
+            text = self.steps.of_buildkit(vertex.name)[1] or vertex.name
+        tail = self.steps.tail(vertex.step) if vertex.step is not None else ""
+        return build_trouble(engine, said=said, code=code, step=step, instruction=text, tail=tail)
+
+
+def _marked_line(said: str) -> int:
+    """The line buildx marks in its excerpt of the Dockerfile; 0 where it marks none."""
+    found = re.search(r"^ *(\d+) \| >>> ", said, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+class RawJson:
+    """Reads `--progress=rawjson`: one SolveStatus per line, then the client's own words.
+    https://github.com/moby/buildkit/blob/master/client/graph.go"""
+
+    def __init__(self, track: Track) -> None:
+        self._track = track
+        self._part = ""
+
+    def read(self, line: str) -> Iterator[Progress]:
+        """Events of one line. A long status arrives cut into pieces."""
+        line = self._part + line
+        self._part = ""
+        if not line.startswith("{"):
+            self._track.say(line)
+            return
+        try:
+            status = json.loads(line)
+        except ValueError:
+            if len(line) < _MAX_JSON:
+                self._part = line
+            return
+        yield from self._status(status)
+
+    def _status(self, status: dict[str, Any]) -> Iterator[Progress]:
+        track = self._track
+        for said in status.get("vertexes") or ():
+            vertex = track.vertex(said["digest"], said.get("name", ""))
+            if said.get("cached"):
+                yield from track.cached(vertex)
+            elif said.get("started"):
+                yield from track.started(vertex)
+            if said.get("completed"):
+                yield from track.ended(vertex, said.get("error", ""))
+        for said in status.get("logs") or ():
+            if (owner := track.vertices.get(said["vertex"])) is not None:
+                text = base64.b64decode(said.get("data", "")).decode(errors="replace")
+                yield from track.output(owner, text)
+        for said in status.get("statuses") or ():
+            owner = track.vertices.get(said["vertex"])
+            counts = said["id"].startswith("sha256:") or said["id"] == "transferring context:"
+            if owner is not None and counts and said.get("name") in _TRANSFERS:
+                done, total = int(said.get("current", 0)), int(said.get("total", 0))
+                yield from track.transfer(owner, said["id"], done, total)
+
+
+class Plain:
+    """Reads `--progress=plain`, for people by BuildKit, but stable since 20.10.
+    https://github.com/moby/buildkit/blob/master/util/progress/progressui/printer.go"""
+
+    def __init__(self, track: Track) -> None:
+        self._track = track
+
+    def read(self, line: str) -> Iterator[Progress]:
+        """Events of one line."""
+        found = _PLAIN.fullmatch(line)
+        if found is None:
+            self._track.say(line)
+            return
+        track, key, rest = self._track, found["number"], found["rest"]
+        if key not in track.vertices:
+            track.vertex(key, re.sub(r"\[ +", "[", rest))
+            if rest.startswith(("[", "FROM ", "exporting")):
+                yield from track.started(track.vertices[key])
+            return
+        vertex = track.vertices[key]
+        if log := re.fullmatch(r"\d+\.\d+ (.*)", rest):
+            yield from track.output(vertex, log[1] + "\n")
+        elif rest == "CACHED":
+            yield from track.cached(vertex)
+        elif rest.startswith("ERROR: "):
+            yield from track.ended(vertex, rest.removeprefix("ERROR: "))
+        elif layer := _LAYER.match(rest):
+            done, total = _bytes(layer[2], layer[3]), _bytes(layer[4], layer[5])
+            yield from track.transfer(vertex, layer[1], done, total)
+
+
+def _bytes(number: str, unit: str) -> int:
+    return int(float(number) * _UNITS.get(unit, 1))

@@ -1,0 +1,132 @@
+"""What an ended podman build leaves behind, and its removal.
+
+`podman build` removes its working containers only where it ends by itself. Killed, it leaves the
+RUN's processes (in a session and process group of their own), a mounted working container, the
+OCI runtime's state and temporary files. The build's private TMPDIR, which all of these mention,
+finds them again, and only them.
+
+Imported by `_buildah.py`; run as a file (`python -I -S FILE DIRECTORY PODMAN…`) by it and, when
+the owner was killed, by the keeper. Standard library only.
+"""
+
+import glob
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+MARKER = "jupyter-containers-build"
+"""The file in the directory that the build names as a secret: buildah writes the path of every
+secret into each working container's `buildah.json`
+(https://github.com/containers/buildah/blob/main/define/build.go, CommonBuildOptions)."""
+
+
+def end_processes(directory: str, patience: float = 5.0) -> bool:
+    """Kill what runs in containers of the build that owns `directory`; True if there was any.
+
+    Such a process has files of the bundle in `directory` mounted (`/etc/hosts`), with every
+    isolation and OCI runtime. Its user namespace is ours or a child of ours, so we may.
+    """
+    found, deadline = False, time.monotonic() + patience
+    while pids := _inside(directory):
+        found = True
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    return found
+
+
+def _inside(directory: str) -> list[int]:
+    mine, pids = os.readlink("/proc/self/ns/mnt"), []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/mountinfo", encoding="utf-8", errors="replace") as file:
+                if directory + "/" in file.read() and os.readlink(f"/proc/{name}/ns/mnt") != mine:
+                    pids.append(int(name))
+        except OSError:
+            continue
+    return pids
+
+
+def remove_directory(directory: str, podman: list[str]) -> None:
+    """Delete a build's directory. Never through a mount: what is mounted there may be the
+    person's own files."""
+    for point in reversed(_mounts(directory)):
+        _run(["umount", "--lazy", point])
+    if _mounts(directory):
+        return
+    shutil.rmtree(directory, ignore_errors=True)
+    if os.path.exists(directory) and os.getuid() != 0:
+        _run([*podman, "unshare", "rm", "-rf", "--one-file-system", directory])
+
+
+def _mounts(directory: str) -> list[str]:
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+        points = [line.split(" ")[4] for line in file]
+    return [point for point in points if point.startswith(directory + "/")]
+
+
+def remove_all(directory: str, podman: list[str]) -> None:
+    """Everything of the build that owned `directory`."""
+    end_processes(directory)
+    info = _info(podman)
+    store, host = info.get("store") or {}, info.get("host") or {}
+    runtime = (host.get("ociRuntime") or {}).get("path", "")
+    for bundle in glob.glob(os.path.join(glob.escape(directory), "buildah*")):
+        if runtime:
+            _run([runtime, "delete", "--force", "buildah-" + os.path.basename(bundle)])
+    for container in _working_containers(store.get("graphRoot") or "/nonexistent", directory):
+        _run([*podman, "rm", "--force", "--time=0", container])
+    remove_directory(directory, podman)
+
+
+def _working_containers(root: str, directory: str) -> list[str]:
+    """Ids whose `userdata/buildah.json` (or `.tmp-buildah.json123`) names our marker."""
+    marker, found = os.path.join(directory, MARKER), []
+    for userdata in glob.glob(os.path.join(glob.escape(root), "*-containers", "*", "userdata")):
+        try:
+            for name in os.listdir(userdata):
+                with open(os.path.join(userdata, name), encoding="utf-8", errors="replace") as file:
+                    if "buildah.json" in name and marker in file.read():
+                        found.append(os.path.basename(os.path.dirname(userdata)))
+        except OSError:
+            continue
+    return found
+
+
+def _info(podman: list[str]) -> dict[str, Any]:
+    done = _run([*podman, "info", "--format", "json"])
+    try:
+        said = json.loads(done)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _run(argv: list[str]) -> bytes:
+    try:
+        return subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return b""
+
+
+if __name__ == "__main__":
+    remove_all(sys.argv[1], sys.argv[2:])
