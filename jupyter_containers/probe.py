@@ -98,7 +98,7 @@ async def _ask(
     if done.code in _CANNOT_RUN:
         return {}, {}  # neither a shell nor a Python: `choose` says what to do
     raise ImageUnusable(
-        f"The image could not be looked into: {one_line(done.stderr or done.stdout, 300)}",
+        f"The image could not be looked into: {one_line((done.stderr or done.stdout)[-3000:], 300)}",
         f"See for yourself: {engine.name} run --rm -it --entrypoint /bin/sh {image.id}",
     )
 
@@ -201,7 +201,7 @@ class _Trial:
         asked = "trouble" in said  # only Python can try a socket
         if self._crossed or (shared and not asked and boot and said.get("boot") == boot):
             return {"transport": "sockets", "boot": boot}
-        trouble = one_line(str(said.get("trouble") or self._trouble), 200)
+        trouble = one_line(self._trouble or str(said.get("trouble") or ""), 200)
         if not shared:
             return self.none(trouble or "what it writes into a mounted directory does not arrive")
         reason = "a Unix socket in a mounted directory does not reach the other side"
