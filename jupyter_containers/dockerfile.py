@@ -53,6 +53,7 @@ class Source:
     path: str
     wildcards: bool = True
     parents: bool = False
+    writable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +81,7 @@ class Dockerfile:
     def check_target(self, target: str) -> None:
         """Raise BadInput unless `target` is "" or names a stage (or its number)."""
         names = [stage.name for stage in self.stages if stage.name]
-        known = [*names, *map(str, range(len(self.stages)))]
-        if target and target.lower() not in known:
+        if target and target.lower() not in [*names, *map(str, range(len(self.stages)))]:
             close = closest(target, names) or ", ".join(names)
             raise BadInput(
                 f"The Dockerfile has no stage {target!r}.",
@@ -267,7 +267,8 @@ class _Reader:
                 self.origin(one, origin)
             elif mount.get("type", "bind") == "bind":
                 path = scope.expand(mount.get("source", "."), one, strict=True)
-                self.sources.append(Source(one.line, "RUN --mount", path, wildcards=False))
+                rw = bool({"rw", "readwrite"} & mount.keys())
+                self.sources.append(Source(one.line, "RUN --mount", path, False, False, rw))
 
     def origin(self, one: Instruction, name: str) -> None:
         """COPY --from, RUN --mount=from=: an earlier stage, or an image."""
