@@ -135,6 +135,7 @@ async def root_filesystem(suite: str, tar: Path, say: Say) -> None:
                 say(one_line(line[3:]))
         code = await stream.wait()
     if code != 0:
+        tar.unlink(missing_ok=True)
         raise _trouble(suite, said)
 
 

@@ -1,0 +1,136 @@
+"""A base image without a hub: made from packages once, imported into every engine."""
+
+import asyncio
+import io
+import subprocess
+import tarfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers import bootstrap as room
+from jupyter_containers.bootstrap import BASE, bootstrap, root_filesystem
+from jupyter_containers.engines import open_engine
+from jupyter_containers.engines.guarded import Guarded
+from jupyter_containers.errors import ContainersError, ImageError, NetworkFailed
+from jupyter_containers.models import Progress
+from jupyter_containers.policy import load_policy
+
+
+@pytest.fixture(scope="module")
+def tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `root_filesystem` makes of this host's release, as root and as an ordinary user."""
+    path = tmp_path_factory.mktemp("root") / "root.tar"
+    said: list[str] = []
+    asyncio.run(root_filesystem(room.host_suite(), path, said.append))
+    assert any("downloading packages" in line for line in said)
+    return path
+
+
+@pytest.fixture
+def guarded(engine: str) -> Iterator[Guarded]:
+    """The engine under test, without our base image before and after."""
+    program = open_engine(engine, load_policy(None))
+    _remove(engine)
+    yield program
+    _remove(engine)
+
+
+def _remove(engine: str) -> None:
+    listed = subprocess.run(
+        [engine, "images", "--format", "{{.Repository}}:{{.Tag}}", BASE],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for reference in listed.stdout.split():
+        subprocess.run([engine, "rmi", reference], capture_output=True, check=True)
+
+
+def _run(engine: str, reference: str, *argv: str) -> str:
+    done = subprocess.run(
+        [engine, "run", "--rm", "--network=none", reference, *argv],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+async def test_from_packages(
+    guarded: Guarded, engine: str, tar: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def made(suite: str, path: Path, say: room.Say) -> None:
+        path.symlink_to(tar)  # half a minute's work, done once for all engines
+
+    monkeypatch.setattr(room, "root_filesystem", made)
+    reference = await bootstrap(guarded, lambda line: None, hub=False)
+    version = room.python_version(tar)
+    assert reference == f"{BASE}:{version}"
+    assert _run(engine, BASE, "python", "-c", "import sys; print(sys.version[:4])") == version
+    assert _run(engine, reference, "python3", "-m", "pip", "--version").startswith("pip ")
+    assert _run(engine, reference, "sh", "-c", "ls /usr/lib/python3*/EXT* || echo none") == "none"
+
+    said: list[str] = []
+    await bootstrap(guarded, said.append)
+    assert said == [f"{BASE} is here already."]
+
+
+async def test_from_a_registry(
+    guarded: Guarded, engine: str, registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "HUB", f"{registry}/test/busybox:latest")
+    assert await bootstrap(guarded, lambda line: None) == f"{BASE}:latest"
+    assert _run(engine, BASE, "echo", "here") == "here"
+
+
+async def test_without_a_hub_the_packages_are_taken(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(suite: str, path: Path, say: room.Say) -> None:
+        raise ImageError("no packages either")
+
+    # Nothing listens on port 9.
+    monkeypatch.setattr(room, "HUB", "127.0.0.1:9/library/python:3.12-slim")
+    monkeypatch.setattr(room, "root_filesystem", none)
+    said: list[str] = []
+    with pytest.raises(ImageError, match="no packages either"):
+        await bootstrap(guarded, said.append)
+    assert any(line.startswith("Without the hub: ") for line in said), said
+
+
+async def test_a_hub_that_says_nothing_is_left() -> None:
+    async def silent() -> AsyncIterator[Progress]:
+        yield Progress(kind="notice", text="first")
+        await asyncio.sleep(60)
+
+    heard: list[str] = []
+    with pytest.raises(NetworkFailed, match="said nothing"):
+        async for event in room._within(silent(), 0.05):
+            heard.append(event.text)
+    assert heard == ["first"]
+
+
+async def test_without_mmdebstrap_the_ways_out_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ImageError) as caught:
+        await root_filesystem("bookworm", tmp_path / "x.tar", lambda line: None)
+    assert "apt install mmdebstrap" in caught.value.hint
+    assert "podman save" in caught.value.hint
+
+
+async def test_a_release_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ContainersError, match="nosuchrelease"):
+        await root_filesystem("nosuchrelease", tmp_path / "x.tar", lambda line: None)
+    assert not (tmp_path / "x.tar").exists()
+
+
+def test_a_tar_without_python(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo("./usr/bin/perl"), io.BytesIO())
+    with pytest.raises(ImageError, match="no Python"):
+        room.python_version(path)
