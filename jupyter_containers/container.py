@@ -146,8 +146,9 @@ class KernelContainer:
         if not memory and (self._client is None or self._client.closed):
             with contextlib.suppress(EngineError):
                 ended = await self.prepared.engine.ended(self.id)
-                if ended is not None:
-                    code, memory = ended.code, ended.out_of_memory
+                if ended is None:
+                    return KernelDied("The container is gone: somebody removed it.")
+                code, memory = ended.code, ended.out_of_memory
         if memory:
             most = f" (limit {format_size(limit)})" if limit else ""
             return KernelDied(

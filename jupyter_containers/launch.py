@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from .engines.guarded import Guarded
 from .errors import BadSettings, ImageNotHere, StartFailed
-from .kit import kit_for
+from .kit import BYTECODE_TARGET, TARGET, Kit, fit
 from .models import ContainerSpec, Image, Mount, User, parse_target, refuse_unquotable
 from .paths import jupyter_directories
 from .probe import ImageFacts, Launch, choose, probe
@@ -90,19 +90,20 @@ async def prepare(
     image = await engine.image(settings.image)
     if image is None:
         raise ImageNotHere(settings.image, engine.name)
-    user, facts = await _user_and_facts(settings, engine, image, room)
+    me = await engine.user("me", (0, 0))
+    facts = await probe(engine, image, me, room.root)
+    user = me if settings.user == "me" else await engine.user(settings.user, facts.user_ids)
     launch = choose(facts, settings.kernel)
-    sockets = _transport(facts, engine, launch)
-    kit = await kit_for(launch.interpreter) if launch.interpreter and launch.own_ipykernel else None
-    home = image.env.get("HOME", "/") if user.mode == "image" else _home()
+    kit = await fit(engine, image, me, launch.interpreter) if launch.interpreter else None
+    sockets = _transport(facts, engine, kit)
+    home = facts.user_home if user.mode == "image" else _home()
     mounts = _mounts(settings, directory)
     own = [*_own_mounts(room, facts), Mount(str(room.home), home, True)]
-    if kit is not None and kit.directory is not None:
-        own.append(Mount(str(kit.directory), f"{INSIDE}/kit"))
+    own += _kit_mounts(kit)
     workdir, empty = _workdir(settings, directory, mounts, home)
     if empty:
         own.append(Mount(str(room.root / "empty"), workdir, True))
-    argv = _kernel_argv(launch, has_kit=kit is not None and kit.directory is not None)
+    argv = _kernel_argv(launch, kit, connection_file(sockets))
     guest = facts.guest_python is not None
     spec = ContainerSpec(
         name=f"jupyter-{room.root.name}",
@@ -112,7 +113,7 @@ async def prepare(
         workdir=workdir,
         mounts=mounts,
         own=tuple(own),
-        env=_environment(settings, image, home, user),
+        env=_environment(settings, image, home, user) | dict(launch.env),
         labels=labels,
         devices=settings.devices,
         cpus=settings.cpus,
@@ -139,17 +140,7 @@ async def prepare(
     )
 
 
-async def _user_and_facts(
-    settings: Settings, engine: Guarded, image: Image, room: Room
-) -> tuple[User, ImageFacts]:
-    me = await engine.user("me", (0, 0))
-    facts = await probe(engine, image, me, room.root)
-    if settings.user == "me":
-        return me, facts
-    return await engine.user(settings.user, facts.user_ids), facts
-
-
-def _transport(facts: ImageFacts, engine: Guarded, launch: Launch) -> bool:
+def _transport(facts: ImageFacts, engine: Guarded, kit: Kit | None) -> bool:
     """True for sockets; False for TCP. Raises where neither can be."""
     if facts.transport == "sockets":
         return True
@@ -158,7 +149,7 @@ def _transport(facts: ImageFacts, engine: Guarded, launch: Launch) -> bool:
             f"{engine.name} runs its containers on another machine: {facts.transport_reason}",
             "Folders of this machine cannot be mounted there. Run Jupyter on that machine.",
         )
-    if launch.interpreter is None or not launch.encrypts:
+    if kit is None or not kit.encrypts:
         raise StartFailed(
             f"{engine.name} shares no sockets with this machine ({facts.transport_reason}), and "
             "the image's kernel cannot encrypt its connection.",
@@ -223,12 +214,24 @@ def _own_mounts(room: Room, facts: ImageFacts) -> list[Mount]:
     return own
 
 
-def _kernel_argv(launch: Launch, *, has_kit: bool) -> tuple[str, ...]:
-    connection_file = f"{INSIDE}/conf/connection.json"
-    if launch.own_ipykernel and launch.interpreter is not None:
-        kit = f"{INSIDE}/kit" if has_kit else "-"
-        return (launch.interpreter.path, f"{INSIDE}/guest/boot.py", kit, connection_file)
-    return tuple(word.replace("{connection_file}", connection_file) for word in launch.argv)
+def _kit_mounts(kit: Kit | None) -> list[Mount]:
+    if kit is None or kit.directory is None:
+        return []
+    bytecode = [Mount(str(kit.bytecode), BYTECODE_TARGET)] if kit.bytecode is not None else []
+    return [Mount(str(kit.directory), TARGET), *bytecode]
+
+
+def connection_file(sockets: bool) -> str:
+    """Where the container finds its connection file: read-only for sockets. Over TCP a kernel
+    writes the file anew (ipykernel's `write_connection_file`); nobody reads it back."""
+    return f"{INSIDE}/{'conf' if sockets else 'run'}/connection.json"
+
+
+def _kernel_argv(launch: Launch, kit: Kit | None, file: str) -> tuple[str, ...]:
+    if launch.interpreter is None:
+        return tuple(word.replace("{connection_file}", file) for word in launch.argv)
+    wheels = TARGET if kit is not None and kit.directory is not None else "-"
+    return (launch.interpreter.path, f"{INSIDE}/guest/boot.py", wheels, file)
 
 
 def _first_argv(facts: ImageFacts, kernel_argv: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from .launch import GUEST_PORT, Prepared, Room, person
 from .models import Mount, User
-from .paths import cache_directory, runtime_directory
+from .paths import cache_directory, owner, runtime_directory
 
 
 def make_room(again: Room | None = None) -> Room:
@@ -33,6 +33,7 @@ def make_room(again: Room | None = None) -> Room:
             if again is not None:
                 raise
             continue
+        owner().claim(room.root)
         for directory in (room.run, room.conf, room.root / "empty"):
             directory.mkdir(mode=0o700)
         room.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -50,7 +51,8 @@ def furnish(
     room: Room, prepared: Prepared, connection: Mapping[str, object], grace: float, note: str
 ) -> None:
     """Write what the container needs to find: called once per container, before its start."""
-    _write(room.conf / "connection.json", json.dumps(dict(connection)))
+    place = room.conf if prepared.sockets else room.run
+    _write(place / "connection.json", json.dumps(dict(connection)))
     if prepared.facts.passwd:
         _write(room.conf / "passwd", passwd(prepared.facts.passwd, prepared.user, prepared.home))
         _write(room.conf / "group", group(prepared.facts.group, prepared.user))

@@ -8,16 +8,21 @@ that does not answer is a failure and not a skip.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from jupyter_containers.engines import choose_engine
+from jupyter_containers.paths import cache_directory, runtime_directory
+from jupyter_containers.policy import load_policy
 
 pytest_plugins = ("pytest_jupyter.jupyter_server", "pytest_jupyter.jupyter_client")
 
@@ -141,3 +146,42 @@ def private_jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setenv(name, str(directory))
         patch.delenv("JUPYTER_PATH", raising=False)
         yield
+
+
+@pytest.fixture
+def engine_program(engine_env: EngineUnderTest) -> str:
+    """The program to ask the engine itself with."""
+    return engine_env.engine
+
+
+@pytest.fixture
+def left_behind() -> Callable[[], list[str]]:
+    """What of ours is on this host that was not before the test: rooms and homes."""
+    before = set(_ours())
+    return lambda: sorted(set(_ours()) - before)
+
+
+def _ours() -> list[str]:
+    rooms = [str(path) for path in runtime_directory().iterdir() if path.name != "owners"]
+    return rooms + [str(path) for path in (cache_directory() / "homes").glob("*")]
+
+
+@pytest.fixture
+def enforces_memory(engine: str) -> bool:
+    """Whether this engine, here, enforces limits, by its own word."""
+
+    async def ask() -> bool:
+        chosen = await choose_engine(engine, load_policy(None))
+        return "limits" in (await chosen.info()).features
+
+    return asyncio.run(ask())
+
+
+@pytest.fixture
+def no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine whose containers share no sockets with this machine, as Docker Desktop's."""
+    monkeypatch.setattr(
+        "jupyter_containers.probe._Trial.verdict",
+        lambda self, said: {"transport": "tcp", "boot": "", "reason": "made so by the test"},
+    )
+    monkeypatch.setattr("jupyter_containers.probe._still_true", lambda way: False)

@@ -39,11 +39,10 @@ def prepare(shell, here, note):
     if not note:
         return
 
-    def tell():
+    def tell(*_info):
         shell.events.unregister("pre_run_cell", tell)
         print(note, file=sys.stderr)
 
-    # ipykernel 5 and older call it without an argument, IPython 7 and newer look at ours.
     shell.events.register("pre_run_cell", tell)
 
 

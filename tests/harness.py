@@ -1,0 +1,161 @@
+"""A notebook on disk, its kernel through jupyter_client, and what tests ask of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_client.manager import AsyncKernelManager
+
+from jupyter_containers.approvals import Approvals
+from jupyter_containers.policy import load_policy
+from jupyter_containers.settings import Settings
+
+
+def write_notebook(path: Path, settings: dict[str, Any] | None, *cells: str) -> Path:
+    """A notebook for the generic spec with these settings and code cells."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+        metadata={"kernelspec": {"name": "container", "display_name": "C", "language": "python"}},
+    )
+    if settings is not None:
+        notebook.metadata["jupyter_containers"] = {"version": 1, **settings}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+def approve(path: Path) -> None:
+    """What Apply in the sidebar does."""
+    data = json.loads(path.read_text())["metadata"]["jupyter_containers"]
+    settings = Settings.parse(data, where=path.name).resolved(path.parent, load_policy(None))
+    Approvals().approve(path, settings)
+
+
+class Kernel:
+    """One kernel: start, run code, look at what came back."""
+
+    def __init__(self, notebook: Path, config: Any = None) -> None:
+        self.notebook = notebook
+        self.manager = AsyncKernelManager(kernel_name="container", config=config)
+        self.client: Any = None
+
+    async def start(self) -> Kernel:
+        os.environ["JUPYTER_CONTAINERS_NOTEBOOK"] = str(self.notebook)
+        try:
+            await self.manager.start_kernel(cwd=str(self.notebook.parent))
+        finally:
+            del os.environ["JUPYTER_CONTAINERS_NOTEBOOK"]
+        await self.connect()
+        return self
+
+    async def connect(self) -> None:
+        if self.client is not None:
+            self.client.stop_channels()
+        self.client = self.manager.client()
+        self.client.start_channels()
+        try:
+            await self.client.wait_for_ready(timeout=60)
+        except RuntimeError as error:
+            if self.container is not None:
+                error.add_note(str(await self.container.why()))
+            raise
+
+    async def restart(self, **options: Any) -> None:
+        os.environ["JUPYTER_CONTAINERS_NOTEBOOK"] = str(self.notebook)
+        try:
+            await self.manager.restart_kernel(**options)
+        finally:
+            del os.environ["JUPYTER_CONTAINERS_NOTEBOOK"]
+        await self.connect()
+
+    async def run(self, code: str, timeout: float = 60, answer: str = "") -> dict[str, Any]:
+        """Execute; returns {status, text, error, data} with all text output together."""
+        text: list[str] = []
+        data: list[dict[str, Any]] = []
+
+        def hook(message: dict[str, Any]) -> None:
+            content = message["content"]
+            if message["msg_type"] == "stream":
+                text.append(content["text"])
+            elif message["msg_type"] in ("execute_result", "display_data"):
+                data.append(content["data"])
+
+        async def stdin(message: dict[str, Any]) -> None:
+            self.client.input(answer)
+
+        reply = await self.client.execute_interactive(
+            code,
+            timeout=timeout,
+            output_hook=hook,
+            allow_stdin=bool(answer),
+            stdin_hook=stdin,
+        )
+        content = reply["content"]
+        return {
+            "status": content["status"],
+            "text": "".join(text),
+            "data": data,
+            "error": f"{content.get('ename', '')}: {content.get('evalue', '')}",
+        }
+
+    async def value(self, expression: str) -> str:
+        """The text of a printed expression; fails the test where the code fails."""
+        done = await self.run(f"print({expression})")
+        assert done["status"] == "ok", done["error"]
+        return done["text"].strip()
+
+    async def shutdown(self, *, now: bool = False) -> None:
+        if self.client is not None:
+            self.client.stop_channels()
+            self.client = None
+        if self.manager.has_kernel:
+            await self.manager.shutdown_kernel(now=now)
+        self.manager.context.destroy(linger=0)
+
+    @property
+    def provisioner(self) -> Any:
+        return self.manager.provisioner
+
+    @property
+    def container(self) -> Any:
+        return self.manager.provisioner.container
+
+
+@contextlib.asynccontextmanager
+async def running(notebook: Path, config: Any = None) -> Any:
+    """An approved notebook's kernel, shut down at the end."""
+    if "jupyter_containers" in json.loads(notebook.read_text())["metadata"]:
+        approve(notebook)
+    kernel = Kernel(notebook, config)
+    try:
+        yield await kernel.start()
+    finally:
+        await kernel.shutdown()
+
+
+async def eventually(condition: Any, seconds: float = 15, every: float = 0.1) -> None:
+    """Wait until a condition holds; fail the test where it never does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {condition}")
+        await asyncio.sleep(every)
+
+
+def containers(program: str) -> list[str]:
+    """Names of our containers on the engine, running or not, as the engine itself says."""
+    done = subprocess.run(
+        [program, "ps", "-a", "--filter", "label=jupyter-containers", "--format", "{{.Names}}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
