@@ -79,6 +79,10 @@ def _write_mounts(mounts: tuple[Mount, ...]) -> list[dict[str, Any]]:
     return [{"source": m.source, "target": m.target, "writable": m.writable} for m in mounts]
 
 
+def _shortest(number: float) -> float:
+    return int(number) if number == int(number) else number
+
+
 def _choice(*choices: str, option: str, doc: str, trait: str = "") -> Field:
     return Field(
         kind="choice",
@@ -143,6 +147,7 @@ FIELDS: dict[str, Field] = {
     "cpus": Field(
         kind="number",
         read=values.number(0.01, 4096),
+        write=_shortest,
         trait="max_cpus",
         option="--cpus",
         unable=_UNLIMITED,

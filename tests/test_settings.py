@@ -1,0 +1,331 @@
+"""Settings: what any JSON does to them, what they refuse, and what survives a round trip."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_containers.engines.docker import env_file
+from jupyter_containers.errors import BadReference, BadSettings, PolicyRefused
+from jupyter_containers.models import Mount
+from jupyter_containers.policy import Policy
+from jupyter_containers.settings import FIELDS, Build, Settings, format_size, parse_size
+
+HEX = "0123456789abcdef" * 4
+DESIGNED: dict[str, Any] = {
+    "version": 1,
+    "image": "localhost/whisper:1.4",
+    "engine": "podman",
+    "build": {
+        "cell": HEX,
+        "context": HEX,
+        "bases": {"docker.io/library/python:3.12-slim": f"sha256:{HEX}"},
+    },
+    "digest": f"sha256:{HEX}",
+    "mounts": [{"source": "data", "target": "/data", "writable": True}],
+    "devices": ["nvidia.com/gpu=all"],
+    "cpus": 4,
+    "memory": "8g",
+    "pids": 1024,
+    "shm": "2g",
+    "network": "none",
+    "ports": [8888],
+    "env": {"A": "b"},
+    "user": "root",
+    "workdir": "src",
+    "hostname": "lab",
+    "read_only": True,
+    "entrypoint": "image",
+    "slurm": {"partition": "gpu"},
+    "kernel": "ir",
+}
+
+
+def parse(**more: Any) -> Settings:
+    return Settings.parse({"version": 1, "image": "python:3.12"} | more, where="n.ipynb")
+
+
+def refused(**more: Any) -> BadSettings:
+    with pytest.raises(BadSettings) as raised:
+        parse(**more)
+    return raised.value
+
+
+def test_every_key_of_the_format_is_read_and_written_back() -> None:
+    assert set(DESIGNED) == {"version", *FIELDS} == {"version", *(f.name for f in fields(Settings))}
+    settings = Settings.parse(DESIGNED, where="n.ipynb")
+    assert settings.to_json() == DESIGNED
+    assert settings.memory == 8 << 30 and settings.shm == 2 << 30
+    assert settings.mounts == (Mount("data", "/data", True),)
+    assert settings.build == Build(cell=HEX, context=HEX, bases=DESIGNED["build"]["bases"])
+
+
+def test_only_what_differs_from_the_defaults_is_written() -> None:
+    assert parse().to_json() == {"version": 1, "image": "docker.io/library/python:3.12"}
+    assert parse(engine="auto") == parse()
+    for key, field in FIELDS.items():
+        if key != "image":
+            assert getattr(parse(), key) == field.default, key
+
+
+def test_the_table_names_traits_of_the_policy_and_options_once() -> None:
+    traits = {field.trait for field in FIELDS.values() if field.trait}
+    assert traits <= set(Policy.class_trait_names(config=True))
+    options = [field.option for field in FIELDS.values() if field.option]
+    assert len(options) == len(set(options))
+    assert all(field.doc.endswith(".") for field in FIELDS.values())
+    assert FIELDS["memory"].honoured_by("podman") and FIELDS["memory"].honoured_by("slurm+docker")
+    assert not FIELDS["memory"].honoured_by("slurm+enroot")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("memroy", "8g", "Did you mean 'memory'?"),
+        ("image ", "x", "Did you mean 'image'?"),
+        ("zzzz", 1, "Known are: image, engine"),
+        ("mounts", [{"source": "a", "taget": "/a"}], "Did you mean 'target'?"),
+        ("mounts", [{"target": "/a"}], "mounts.source"),
+        ("build", {"sell": HEX}, "build.sell"),
+    ],
+)
+def test_unknown_and_missing_keys_are_named(key: str, value: Any, said: str) -> None:
+    error = refused(**{key: value})
+    assert said in str(error)
+    assert str(error).startswith("n.ipynb: ")
+
+
+BAD_SOURCES: list[Any] = [
+    *("", "a,readonly=false", "a:b", "a\nb", 'a"', "a\\", "x" * 5000, 1, None),
+    *("${A", "${A}x", "${A}/../b", "${A}/b/.."),
+]
+BAD_TARGETS: list[Any] = [
+    *("", "a", "/", "//proc", "/a/", "/a/../etc", "/a,b", "/proc", "/proc/1", "/sys", 1, None),
+    *("/dev/shm", "/etc", "/etc/passwd", "/opt", "/opt/jupyter-containers/guest", "/a\n"),
+]
+BAD: dict[str, list[Any]] = {
+    "version": [None, True, 0, 2, "2", "1.x", "x", -1, 1e400, []],
+    "engine": [1, "", "--host", "a b", "a\nb", "x" * 200],
+    "memory": [True, 0, -1, "8x", "8 gb b", "1e9", "", "1m", "9" * 12 + "t", 1.5],
+    "shm": [None, "1b", []],
+    "cpus": ["4", True, 0, -1, float("nan"), float("inf"), 10**400, 5000, None],
+    "pids": [1.5, 0, "1", False, 10**9],
+    "network": ["host", "", None, ["none"], "container:x"],
+    "user": ["1000", "0", 0, None],
+    "ports": [8888, ["8888"], [0], [65536], [True], [50003], [[1]], "8"],
+    "env": [
+        *([], ["A=b"], {"1A": "x"}, {"A-B": "x"}, {"A": 1}, {"": "x"}, {"A\n": "x"}, {"Ä": "x"}),
+        *({"A": bad} for bad in ("a\nb", "a\0", "a\rb", "\ud800", "x" * 40_000)),
+        *({bad: "x"} for bad in ("JPY_PARENT_PID", "JUPYTER_TOKEN", "LD_PRELOAD", "LD_AUDIT")),
+        *({bad: "x"} for bad in ("NVIDIA_VISIBLE_DEVICES", "NVIDIA_IMEX_CHANNELS")),
+    ],
+    "hostname": ["-x", "a_b", "a..b", "", "x" * 64, "a\n", "--privileged", 7],
+    "devices": [
+        *("nvidia.com/gpu=0", {"a": 1}, [None], ["nvidia.com/gpu=0\n"]),
+        *([bad] for bad in ("gpu=0", "nvidia.com/gpu", "/dev/sda", "a/b=c,d", "-a/b=c", "")),
+    ],
+    "digest": ["sha256:1", HEX, "sha512:" + HEX],
+    "workdir": ["", "/a/../b", "a,b", "a\nb", 'a"b', None, "/a//b"],
+    "read_only": [1, "true", None],
+    "entrypoint": ["bash", True],
+    "kernel": ["../x", ".x", "-x", "a/b", 1],
+    "slurm": [
+        *({"a b": "x"}, {"--wrap": "x"}, {"wrap": "a\nb"}, {"x": None}, "gpu"),
+        *({"x": bad} for bad in (True, -1, 1.5, [1], 10**12)),
+    ],
+    "build": [
+        *("x", {"cell": "x"}, {"context": HEX[1:]}, {"cell": None}, {"bases": {"x": "y"}}),
+        *({"bases": bad} for bad in ({"--a": f"sha256:{HEX}"}, {"x": 1}, [1], {"x": ""})),
+    ],
+    "mounts": [
+        *("a:/a", [["a", "/a"]], {"source": "a"}, [{}], [None]),
+        [{"source": "a", "target": "/a"}, {"source": "b", "target": "/a"}],
+        [{"source": "a", "target": "/a", "writable": "yes"}],
+        *([{"source": bad, "target": "/a"}] for bad in BAD_SOURCES),
+        *([{"source": "a", "target": bad}] for bad in BAD_TARGETS),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key, values in BAD.items() for value in values]
+)
+def test_bad_values_are_refused_by_their_key(key: str, value: Any) -> None:
+    error = refused(**{key: value})
+    assert error.key.split(".")[0] == key
+    assert str(error).replace("\n", "").isprintable()
+    assert len(str(error)) < 700
+
+
+@pytest.mark.parametrize(
+    "image", ["--privileged", "a b", "A/b", "", "x" * 600, "a@sha256:1", "a\n"]
+)
+def test_images_are_references(image: str) -> None:
+    with pytest.raises(BadReference, match=r"^n\.ipynb: "):
+        parse(image=image)
+
+
+@pytest.mark.parametrize("image", [None, 1, [], {}, True])
+def test_images_are_text(image: Any) -> None:
+    assert refused(image=image).key == "image"
+
+
+@pytest.mark.parametrize("data", [None, [], "x", 1, True, {}, {"image": "x"}, {"version": 1}])
+def test_what_is_no_object_or_misses_what_it_needs(data: Any) -> None:
+    with pytest.raises(BadSettings):
+        Settings.parse(data, where="n.ipynb")
+
+
+@pytest.mark.parametrize("version", [1.1, "1.2", "1.10"])
+def test_a_newer_minor_version_only_warns(version: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "jupyter_containers"):
+        settings = parse(version=version, colour="blue", memory="1g")
+    assert settings == parse(memory="1g")
+    assert "colour" in caplog.text
+    with pytest.raises(BadSettings):  # what it knows it still reads strictly
+        parse(version=version, memory="1x")
+
+
+@pytest.mark.parametrize("version", [1, 1.0, "1", "1.0"])
+def test_this_version_does_not(version: Any) -> None:
+    with pytest.raises(BadSettings):
+        parse(version=version, colour="blue")
+
+
+def test_good_values_at_the_edges() -> None:
+    assert parse(memory="1.5 GiB").memory == 3 << 29
+    assert parse(memory=8 << 30).memory == parse(memory="8192M").memory
+    assert parse(cpus=0.5).cpus == 0.5 and parse(cpus=4).to_json()["cpus"] == 4
+    assert parse(ports=[8888, 8888, 80]).ports == (8888, 80)
+    assert parse(env={"LD_LIBRARY_PATH": "/x", "CUDA_VISIBLE_DEVICES": "0", "A": ""}).env["A"] == ""
+    assert parse(devices=["nvidia.com/gpu=GPU-1a2b", "amd.com/gpu=0"]).devices[1] == "amd.com/gpu=0"
+    assert parse(slurm={"gpus": 2, "time": "1:00:00"}).slurm == {"gpus": "2", "time": "1:00:00"}
+    assert parse(workdir="-x").workdir == "./-x" and parse(workdir="/").workdir == "/"
+    assert parse(image=f"sha256:{HEX}").image == f"sha256:{HEX}"
+
+
+_KEYS = st.sampled_from([*FIELDS, "version", "source", "target", "writable", "cell", "A", ""])
+_WORDS = st.sampled_from(
+    ["me", "none", "8g", "a", "/a", "nvidia.com/gpu=0", "${A}/b", f"sha256:{HEX}"]
+)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | _WORDS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(_KEYS | st.text(), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(_KEYS | st.text(max_size=5), _JSON, max_size=6) | _JSON)
+def test_hostile_json_raises_nothing_else(data: Any) -> None:
+    if isinstance(data, dict):
+        data = {"version": 1, "image": "x"} | data
+    try:
+        settings = Settings.parse(data, where="n.ipynb")
+    except (BadSettings, BadReference) as error:
+        str(error).encode()
+        return
+    again = Settings.parse(json.loads(json.dumps(settings.to_json())), where="again")
+    assert again == settings
+    text = env_file(settings.env).decode()
+    lines = dict(line.split("=", 1) for line in text.split("\n")[:-1])
+    assert lines == dict(settings.env)
+
+
+@pytest.mark.parametrize("key", FIELDS)
+@given(value=_JSON)
+def test_each_key_alone(key: str, value: Any) -> None:
+    try:
+        settings = parse(**{key: value})
+    except (BadSettings, BadReference):
+        return
+    assert parse(**settings.to_json()) == settings
+    for mount in settings.mounts:
+        assert not set(mount.source + mount.target) & set(',:"\n\0\\')
+
+
+def test_large_numbers_are_no_way_to_crash() -> None:
+    for key in ("version", *FIELDS):  # Python refuses to write such a number as text
+        assert refused(**{key: 10**5000}).key == key
+
+
+def test_deep_nesting_is_no_way_to_crash() -> None:
+    deep: Any = "x"
+    for _ in range(100_000):
+        deep = [deep]
+    for key in FIELDS:
+        with pytest.raises((BadSettings, BadReference)):
+            parse(**{key: deep})
+
+
+@given(st.integers(min_value=1, max_value=1 << 50))
+def test_sizes_survive(size: int) -> None:
+    assert parse_size(format_size(size)) == size
+
+
+def test_sizes_are_short() -> None:
+    assert [format_size(n) for n in (8 << 30, 1536 << 20, 1000, 1024)] == [
+        "8g",
+        "1536m",
+        "1000b",
+        "1k",
+    ]
+
+
+class _Places:
+    """The policy's part in `resolved`."""
+
+    def __init__(self, places: dict[str, str]) -> None:
+        self.places = places
+
+    def source_of(self, name: str) -> str:
+        if name not in self.places:
+            raise PolicyRefused(f"${{{name}}}", "Policy.mount_names")
+        return self.places[name]
+
+    def with_defaults(self, settings: Settings) -> Settings:
+        return replace(settings, pids=7)
+
+
+def test_sources_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    sources = ["data", "link/x", "../up", "/abs", "~", "~/mine", "${LAB}", "${LAB}/sub", "$x"]
+    asked = [{"source": source, "target": f"/m{n}"} for n, source in enumerate(sources)]
+    settings = parse(mounts=asked).resolved(tmp_path, _Places({"LAB": "/lab"}))
+    assert [mount.source for mount in settings.mounts] == [
+        f"{tmp_path}/data",
+        f"{tmp_path}/real/x",
+        f"{tmp_path.parent}/up",
+        "/abs",
+        f"{tmp_path}/home",
+        f"{tmp_path}/home/mine",
+        "/lab",
+        "/lab/sub",
+        f"{tmp_path}/$x",
+    ]
+    assert settings.pids == 7
+
+
+def test_sources_that_lead_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "odd,name").mkdir()
+    (tmp_path / "odd").symlink_to("odd,name")
+    for source in ("loop", "odd", "x" * 3000):
+        settings = parse(mounts=[{"source": source, "target": "/a"}])
+        if source == "x" * 3000:
+            settings.resolved(tmp_path, _Places({}))  # the policy finds that it is not there
+            continue
+        with pytest.raises(BadSettings):
+            settings.resolved(tmp_path, _Places({}))
+    with pytest.raises(PolicyRefused):
+        parse(mounts=[{"source": "${X}", "target": "/a"}]).resolved(tmp_path, _Places({}))
