@@ -1,0 +1,64 @@
+"""The verbs of the command line, one file per group, and what they share.
+
+Each verb is `async def VERB(args) -> int` with `VERB_arguments(parser)` beside it. They parse,
+call a room below, and print; what they decide is decided there.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..engines import choose_engine, names, open_engine
+from ..engines.guarded import Guarded
+from ..errors import BadInput, EngineError, Refused
+from ..policy import Policy, load_policy
+
+
+def with_engine(parser: ArgumentParser) -> None:
+    """`--engine`."""
+    parser.add_argument(
+        "--engine", default="", metavar="E", help=f"{' or '.join(names())}; else the first usable"
+    )
+
+
+def with_json(parser: ArgumentParser) -> None:
+    """`--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+
+
+def administered() -> Policy:
+    """The administrator's policy, from Jupyter's configuration."""
+    return load_policy(None)
+
+
+async def one_engine(args: Namespace) -> Guarded:
+    """The engine that was asked for, or the first that works. Raises EngineMissing."""
+    return await choose_engine(args.engine, administered())
+
+
+async def all_engines(args: Namespace) -> list[Guarded]:
+    """The engine that was asked for, or all that work, for verbs that list."""
+    policy = administered()
+    if args.engine:
+        return [await choose_engine(args.engine, policy)]
+    found = []
+    for name in policy.engine_order(names()):
+        try:
+            engine = open_engine(name, policy)
+        except (EngineError, Refused):
+            continue
+        if (await engine.info()).usable:
+            found.append(engine)
+    return found
+
+
+def existing_file(path: Path) -> Path:
+    """A file named on the command line, as an absolute path through no symlink."""
+    try:
+        found = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise BadInput(f"{path} cannot be read: {getattr(error, 'strerror', error)}.") from None
+    if not found.is_file():
+        raise BadInput(f"{path} is not a file.")
+    return found

@@ -1,0 +1,73 @@
+"""`images` and `pull`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ..models import parse_image
+from ..terminal import Screen, print_json, size, table
+from . import all_engines, one_engine, with_engine, with_json
+
+
+def images_arguments(parser: ArgumentParser) -> None:
+    """Options of `images`."""
+    with_engine(parser)
+    with_json(parser)
+
+
+async def images(args: Namespace) -> int:
+    """All images with a name, on every engine that works."""
+    rows = [
+        {
+            "reference": reference,
+            "id": image.id,
+            "engine": engine.name,
+            "size": image.size,
+            "created": image.created,
+        }
+        for engine in await all_engines(args)
+        for image in await engine.images()
+        for reference in image.references
+    ]
+    rows.sort(key=lambda row: (str(row["engine"]), str(row["reference"])))
+    if args.json:
+        print_json({"images": rows})
+        return 0
+    for row in rows:
+        row |= {
+            "image": row["reference"],
+            "id": str(row["id"]).removeprefix("sha256:")[:12],
+            "size": size(int(str(row["size"]))),
+            "created": str(row["created"])[:10],
+        }
+    table(
+        rows,
+        ("image", "id", "size", "created", "engine"),
+        "No images here yet: jupyter containers bootstrap gets one.",
+    )
+    return 0
+
+
+def pull_arguments(parser: ArgumentParser) -> None:
+    """Options of `pull`."""
+    parser.add_argument("reference", metavar="REF", help="such as python:3.12-slim")
+    with_engine(parser)
+    with_json(parser)
+
+
+async def pull(args: Namespace) -> int:
+    """Fetch an image and show its progress."""
+    reference = parse_image(args.reference)
+    engine = await one_engine(args)
+    image = None
+    async with Screen().open() as screen:
+        screen.step(f"Pulling {reference} ({engine.name})")
+        async for event in engine.pull(reference):
+            screen.event(event)
+            image = event.image or image
+    if args.json:
+        about = {"id": image.id, "digests": list(image.digests)} if image else {}
+        print_json({"reference": reference, "engine": engine.name, **about})
+    else:
+        print(reference)
+    return 0
