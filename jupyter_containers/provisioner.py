@@ -51,6 +51,11 @@ class ContainerProvisioner(KernelProvisionerBase):  # type: ignore[misc]
     _grace = 5.0
     _directory: Path | None = None
 
+    @property
+    def trouble(self) -> ContainersError | None:
+        """Why the fallback kernel stands in; None where the container runs."""
+        return self._trouble
+
     # -- Popen's verbs ---------------------------------------------------------------------
 
     @property
