@@ -20,6 +20,9 @@ def main():
     from ipykernel.kernelapp import IPKernelApp
 
     app = IPKernelApp.instance()
+    # Without a parent ipykernel prints how to stop it by hand, which would begin every log. A
+    # parent of id 1, as the guest is, it does not watch.
+    app.parent_handle = 1
     # As `python -m ipykernel_launcher` does; the working directory is first on the path again
     # once IPython has started.
     app.initialize(["-f", connection_file])
