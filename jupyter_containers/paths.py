@@ -231,13 +231,16 @@ def read_untrusted(path: Path, max_bytes: int) -> bytes:
     except OSError as error:
         why = "it is a symlink" if error.errno == errno.ELOOP else error.strerror
         raise _untrusted(path, str(why)) from None
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise _untrusted(path, "it is no regular file")
         if found.st_uid != os.getuid():
             raise _untrusted(path, f"it belongs to user {found.st_uid}")
-        data = file.read(max_bytes + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(max_bytes + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > max_bytes:
         raise _untrusted(path, f"it is larger than {max_bytes} bytes")
     return data
