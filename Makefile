@@ -20,12 +20,11 @@ bench: setup
 	@tests/setup/run.sh bench
 
 lint: setup
-	ruff check .
-	ruff format --check .
-	mypy
-	lint-imports
-	bash -n tests/setup/*.sh .ci/run
-	npm run --silent lint
+	@status=0; \
+	for check in "ruff check ." "ruff format --check ." mypy lint-imports \
+	  "bash -n tests/setup/*.sh .ci/run" "npm run --silent lint"; do \
+	  echo "-- $$check"; $$check || status=1; \
+	done; exit $$status
 
 clean:
 	tests/setup/clean.sh
