@@ -175,11 +175,13 @@ def _file(root: Root, digests: Digests, directory: Path, path: str, status: os.s
             return File(path, "folder", 0, mode, "", identity)
         if stat.S_ISLNK(status.st_mode):
             return File(path, "link", 0, mode, root.link(path), identity)
+        if (content := digests.known(f"{directory}/{path}", status)) is not None:
+            return File(path, "file", status.st_size, mode, content, identity)
         with root.file(path) as descriptor:
             now = os.fstat(descriptor)
             if _identity(now) != identity:
                 raise OSError("it was changed just now")
-            content = digests.of(descriptor, directory / path)
+            content = digests.of(descriptor, f"{directory}/{path}")
             return File(path, "file", now.st_size, mode, content, identity)
     except OSError as error:
         raise BadInput(
@@ -245,7 +247,7 @@ def _place(
                 os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=folder)
             except OSError:  # another file system, or somebody else's file
                 _copy(descriptor, folder, name, file.mode)
-            digests.renew(context.directory / file.path, before, os.fstat(descriptor))
+            digests.renew(f"{context.directory}/{file.path}", before, os.fstat(descriptor))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull("the copy of the build's files") from error
@@ -285,4 +287,4 @@ def _unlink(root: Root, digests: Digests, directory: Path, file: File, staged: P
         before = os.fstat(descriptor)
         if os.path.samestat(before, staged.lstat()):
             staged.unlink()
-            digests.renew(directory / file.path, before, os.fstat(descriptor))
+            digests.renew(f"{directory}/{file.path}", before, os.fstat(descriptor))

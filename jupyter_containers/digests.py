@@ -42,11 +42,13 @@ class Digests:
             raise
         return table
 
-    def of(self, descriptor: int, path: Path) -> str:
+    def known(self, path: str, status: os.stat_result) -> str | None:
+        """What is remembered of a file with this status, without touching it."""
+        return self._recall(os.fsencode(path), status)
+
+    def of(self, descriptor: int, path: str) -> str:
         """sha256, in hex, of an open regular file, whose name is `path`. Raises OSError."""
         key, status = os.fsencode(path), os.fstat(descriptor)
-        if (digest := self._recall(key, status)) is not None:
-            return digest
         now = time.time_ns()
         with open(descriptor, "rb", closefd=False) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -64,7 +66,7 @@ class Digests:
             return None
         return str(row[1]) if row is not None and row[0] == _known(status) else None
 
-    def renew(self, path: Path, before: os.stat_result, after: os.stat_result) -> None:
+    def renew(self, path: str, before: os.stat_result, after: os.stat_result) -> None:
         """A hard link was made or removed, which changes the inode's ctime and no content:
         keep what was known of the file `before`, if the rest of it is the same `after`.
         """

@@ -209,11 +209,14 @@ class Gatherer:
             return self._leads_out(source, path)
         onward = [Word(part) for part in target.split("/") if part not in ("", ".")]
         base = path.rpartition("/")[0]
-        self._add(path, status)
-        if not [*onward, *rest]:
+        found = True
+        if [*onward, *rest]:
+            found = self._reach(base, [*onward, *rest], source, bold=bold, hops=hops + 1)
+        else:
             self.folder(base, bold=False)
-            return True
-        return self._reach(base, [*onward, *rest], source, bold=bold, hops=hops + 1)
+        if found:
+            self._add(path, status)
+        return found
 
     def folder(self, path: str, *, bold: bool) -> None:
         """All below a folder. Links stay links; sockets, pipes and devices are left out."""
