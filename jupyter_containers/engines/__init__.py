@@ -7,6 +7,7 @@ Other packages add engines through the entry-point group `jupyter_containers.eng
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.metadata import entry_points
 from shutil import which
@@ -44,9 +45,18 @@ def _load(name: str) -> Any:
     )
 
 
+_WHERE = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST")
+"""What decides which engine a program of that name talks to."""
+
+_instances: dict[tuple[str, ...], Engine] = {}
+
+
 def _instance(name: str) -> Engine:
-    engine: Engine = _load(name)()
-    return engine
+    """One engine object per engine and process: it remembers what the engine said of itself."""
+    key = (name, *(os.environ.get(variable, "") for variable in _WHERE))
+    if key not in _instances:
+        _instances[key] = _load(name)()
+    return _instances[key]
 
 
 def open_engine(name: str, policy: Policy) -> Guarded:

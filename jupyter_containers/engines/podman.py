@@ -57,7 +57,7 @@ class Podman(Docker):
         argv = super()._user_argv(user)
         # SELinux would hide every mount; relabelling a person's home would be worse.
         # https://github.com/containers/podman/issues/3683
-        argv += ["--security-opt=label=disable", "--passwd=false"]
+        argv += ["--security-opt=label=disable", "--passwd=false", "--http-proxy=false"]
         if user.host_uid == 0 or user.uid == 0:
             return argv  # rootless podman's own mapping: root inside is the person outside
         if (user.uid, user.gid) == (user.host_uid, user.host_gid):
