@@ -216,6 +216,8 @@ class Gatherer:
             self.folder(base, bold=False)
         if found:
             self._add(path, status)
+        else:
+            self.left_out.add(path)
         return found
 
     def folder(self, path: str, *, bold: bool) -> None:
