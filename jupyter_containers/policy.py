@@ -219,7 +219,7 @@ def load_policy(config: Config | None) -> Policy:
         for loader in (PyFileConfigLoader, JSONFileConfigLoader):
             name = CONFIG + (".py" if loader is PyFileConfigLoader else ".json")
             merged.merge(_section(_load(loader(name, path=directory)), f"{directory}/{name}"))
-    merged.merge(_section(deepcopy(config), "the server's configuration"))
+    merged.merge(deepcopy(_section(config, "the server's configuration")))
     try:
         return Policy(config=Config(Policy=merged))
     except TraitError as error:
@@ -232,7 +232,7 @@ def _load(loader: PyFileConfigLoader | JSONFileConfigLoader) -> Config | None:
         return loaded
     except ConfigFileNotFound:
         return None
-    except Exception as error:  # a file of Python may raise anything
+    except (Exception, SystemExit) as error:  # a file of Python may raise anything
         what = f"{loader.full_filename or loader.filename} cannot be read: {error}"
         raise PolicyRefused(what, "Policy", "Nothing starts until that file is mended.") from error
 
