@@ -71,14 +71,16 @@ def _rest(settings: Settings) -> Iterator[Ask]:
 def _mount(mount: Mount) -> Ask:
     if not PurePosixPath(mount.source).is_absolute():
         raise ValueError(f"settings are not resolved: {mount.source}")
-    what = "the folder"
-    if Path(mount.source) in (Path.home(), *Path.home().parents):
-        what = "your home folder, with the start-up files of your shell and of Jupyter,"
+    source = Path(mount.source)
+    file = os.path.isfile(source)  # noqa: PTH113 - pathlib's raises where one may not look
+    what = f"the {'file' if file else 'folder'} {source}"
+    if source in (Path.home(), *Path.home().parents):
+        what = f"your home folder {source}, with the start-up files of shell and Jupyter"
     how = "read and write" if mount.writable else "read-only"
     at = "" if mount.source == mount.target else f", at {mount.target}"
     key = ("mount", mount.source, mount.target)
     more = () if mount.writable else ((*key, "rw"),)
-    return Ask((*key, "rw" if mount.writable else "ro"), f"{what} {mount.source}, {how}{at}", more)
+    return Ask((*key, "rw" if mount.writable else "ro"), f"{what}, {how}{at}", more)
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,8 @@ def pinned_specs() -> list[Pinned]:
     found = []
     for directory in sorted(_above().glob("*/")):
         document = _read(directory)
-        if not (_NAME.fullmatch(directory.name) and _is_ours(document)):
+        named = _NAME.fullmatch(directory.name) and not directory.is_symlink()
+        if not (named and _is_ours(document)):
             continue
         spec = KernelSpec()
         spec.display_name = one_line(str(document.get("display_name", "")), 80)
