@@ -208,6 +208,8 @@ class BuildStep:
     line: int
     text: str
     stage_name: str = ""
+    ours: bool = False
+    """Put in by us: the engine counts it, nobody is shown it."""
 
     @property
     def keyword(self) -> str:
@@ -255,11 +257,10 @@ class Progress:
 
     `step` starts an instruction (`step` of `steps`, `line` in the Dockerfile, `text` the
     instruction), `log` is one line of its output, `bytes` counts a transfer (`done`, `total`),
-    `cached` says the step was not run again, `base` names the `digest` that a base image had,
-    `notice` is ours, and `image` is the last one.
+    `cached` says the step was not run again, `notice` is ours, and `image` is the last one.
     """
 
-    kind: Literal["step", "log", "bytes", "cached", "base", "notice", "image"]
+    kind: Literal["step", "log", "bytes", "cached", "notice", "image"]
     text: str = ""
     step: int = 0
     steps: int = 0
@@ -267,7 +268,6 @@ class Progress:
     stage: str = ""
     done: int = 0
     total: int = 0
-    digest: str = ""
     image: Image | None = None
 
 

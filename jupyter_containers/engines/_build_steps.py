@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from ..models import BuildStep, Progress
@@ -33,6 +33,7 @@ class Steps:
 
     def __init__(self, steps: Sequence[BuildStep]) -> None:
         self._steps = tuple(steps)
+        self._shown = [step for step in steps if not step.ours]
         self._tails: dict[BuildStep | None, deque[str]] = {}
 
     def of_buildkit(self, name: str) -> tuple[BuildStep | None, str]:
@@ -87,23 +88,26 @@ class Steps:
         named = (s for s in fetching if any(name in s.text for name in names))
         return self.at(line) or next(named, None)
 
-    def event(
+    def events(
         self,
         kind: Literal["step", "log", "bytes", "cached", "notice"],
         step: BuildStep | None,
         text: str = "",
         done: int = 0,
         total: int = 0,
-    ) -> Progress:
-        """An event about a step; the text comes from outside and is made printable."""
+    ) -> Iterator[Progress]:
+        """The event about a step, none for a step of ours. The text comes from outside and is
+        made printable."""
         if kind == "log":
             text = printable(text, _LINE)
             self._tails.setdefault(step, deque(maxlen=_TAIL)).append(text)
-        return Progress(
+        if step is not None and step.ours:
+            return
+        yield Progress(
             kind=kind,
             text=text if kind == "log" else one_line(text, 400),
-            step=self._steps.index(step) + 1 if step is not None else 0,
-            steps=len(self._steps),
+            step=self._shown.index(step) + 1 if step is not None else 0,
+            steps=len(self._shown),
             line=step.line if step is not None else 0,
             stage=step.stage_name or str(step.stage) if step is not None else "",
             done=done,

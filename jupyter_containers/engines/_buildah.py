@@ -28,6 +28,8 @@ from ._process import Stream, run
 _STEP = re.compile(r"(?:\[(?P<stage>\d+)/\d+\] )?STEP (?P<n>\d+)/(?P<m>\d+): (?P<text>.*)")
 _CACHE = re.compile(r"--> Using cache [0-9a-f]{12,64}")
 _LAYER = re.compile(r"--> [0-9a-f]{11,64}|[0-9a-f]{64}|Successfully tagged .*")
+_UNUSED = re.compile(r"\[Warning\] one or more build args were not consumed: \[(.*)\]")
+"""Said of all but the first name of one ARG instruction, though they are (4.3.1)."""
 _COMMIT = re.compile(r"(?:\[\d+/\d+\] )?COMMIT( .*)?")
 
 _IID = "image-id"
@@ -133,6 +135,7 @@ class _Reader:
         self._steps = Steps(spec.steps)
         self._known = bool(spec.steps)
         self._labels = len(spec.labels)
+        self._ours = {word for step in spec.steps if step.ours for word in step.text.split()}
         self._step: BuildStep | None = None
         self._text = ""
         self._held = ""
@@ -141,21 +144,23 @@ class _Reader:
     def read(self, source: str, line: str) -> Iterator[Progress]:
         """Events of one line. An `Error:` is held back: if it stays the last, it is podman's."""
         if source == "stderr":
+            if (warned := _UNUSED.fullmatch(line)) and self._ours.issuperset(warned[1].split()):
+                return
             self._said.append(line)
             if self._held:
-                yield self._steps.event("log", self._step, self._held)
+                yield from self._steps.events("log", self._step, self._held)
             self._held = line if line.startswith("Error: ") else ""
             if not self._held:
-                yield self._steps.event("log", self._step, line)
+                yield from self._steps.events("log", self._step, line)
         elif found := _STEP.fullmatch(line):
             yield from self._started(found)
         elif _CACHE.fullmatch(line):
             if self._text:
-                yield self._steps.event("cached", self._step, self._text)
+                yield from self._steps.events("cached", self._step, self._text)
         elif _COMMIT.fullmatch(line):
-            yield self._steps.event("notice", None, "Writing the image")
+            yield from self._steps.events("notice", None, "Writing the image")
         elif not _LAYER.fullmatch(line):
-            yield self._steps.event("log", self._step, line)
+            yield from self._steps.events("log", self._step, line)
 
     def _started(self, found: re.Match[str]) -> Iterator[Progress]:
         """A new step; none for the labels that we add, and a line of output where a RUN prints
@@ -166,10 +171,10 @@ class _Reader:
         if step is None and self._known and keyword == "LABEL" and n > m - self._labels:
             self._step, self._text = None, ""
         elif self._known and (step is None or step.keyword != keyword):
-            yield self._steps.event("log", self._step, found[0])
+            yield from self._steps.events("log", self._step, found[0])
         else:
             self._step, self._text = step, step.text if step else text
-            yield self._steps.event("step", step, self._text)
+            yield from self._steps.events("step", step, self._text)
 
     def trouble(self, engine: str, code: int) -> ContainersError:
         """The error this build ends with."""

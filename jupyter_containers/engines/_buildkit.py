@@ -8,6 +8,8 @@ closed session asked for.
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
@@ -53,7 +55,8 @@ def common_argv(spec: BuildSpec) -> list[str]:
     argv += [f"--label={key}={value}" for key, value in sorted(spec.labels.items())]
     for name, value in sorted(spec.args.items()):
         argv.append(f"--build-arg={name}" if _is_proxy(name) else f"--build-arg={name}={value}")
-    argv += [f"--secret=id={secret.id},src={secret.source}" for secret in spec.secrets]
+    for secret in spec.secrets:
+        argv.append("--secret=" + _fields(f"id={secret.id}", f"src={secret.source}"))
     if spec.target:
         argv.append(f"--target={spec.target}")
     if spec.no_cache:
@@ -61,6 +64,13 @@ def common_argv(spec: BuildSpec) -> list[str]:
     if spec.network == "none":
         argv.append("--network=none")
     return argv
+
+
+def _fields(*fields: str) -> str:
+    """Both programs read the value of --secret as one line of CSV."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()
 
 
 def context_argv(spec: BuildSpec) -> list[str]:
@@ -105,6 +115,4 @@ async def build(
     image = await find_image(spec.tag)
     if image is None:
         raise ImageNotHere(spec.tag, "docker")
-    for event in track.bases():
-        yield event
     yield Progress(kind="image", text=spec.tag, image=image)

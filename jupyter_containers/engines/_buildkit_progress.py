@@ -22,7 +22,6 @@ _MAX_SAID = 400
 """Lines of the client's own that are kept for an error."""
 _MAX_JSON = 8 * 1024 * 1024
 _NO_BUILDX = re.compile(r"buildx component is missing|buildx: not found")
-_FROM = re.compile(r"FROM (?P<reference>[^\s@]+)(?:@(?P<digest>sha256:[0-9a-f]{64}))?(?: |$)")
 _LOOKUP = re.compile(
     r"(?:\[internal\] load metadata for|resolve image config for|FROM)"
     r" (?:docker-image://)?(?P<reference>[^\s@]+)"
@@ -79,16 +78,16 @@ class Track:
         vertex.shown = True
         text = vertex.step.text if vertex.step else self.steps.of_buildkit(vertex.name)[1]
         if text:
-            yield self.steps.event("step", vertex.step, text)
+            yield from self.steps.events("step", vertex.step, text)
         elif vertex.name.startswith("exporting"):
-            yield self.steps.event("notice", None, vertex.name)
+            yield from self.steps.events("notice", None, vertex.name)
 
     def cached(self, vertex: _Vertex) -> Iterator[Progress]:
         """It was not run again."""
         yield from self.started(vertex)
         if not vertex.cached and self.steps.of_buildkit(vertex.name)[1]:
             vertex.cached = True
-            yield self.steps.event("cached", vertex.step, vertex.name.partition("] ")[2])
+            yield from self.steps.events("cached", vertex.step, vertex.name.partition("] ")[2])
 
     def output(self, vertex: _Vertex, text: str) -> Iterator[Progress]:
         """A piece of its output; whole lines go on."""
@@ -96,12 +95,12 @@ class Track:
         if len(vertex.rest) > 64_000:
             lines, vertex.rest = [*lines, vertex.rest], ""
         for line in lines:
-            yield self.steps.event("log", vertex.step, line)
+            yield from self.steps.events("log", vertex.step, line)
 
     def ended(self, vertex: _Vertex, error: str) -> Iterator[Progress]:
         """It is done, or failed with `error`."""
         if vertex.rest:
-            yield self.steps.event("log", vertex.step, vertex.rest)
+            yield from self.steps.events("log", vertex.step, vertex.rest)
             vertex.rest = ""
         if error and not vertex.error and not error.lower().endswith("canceled"):
             vertex.error = error
@@ -115,14 +114,7 @@ class Track:
         sent = vertex.layers.values()
         what = "context" if "build context" in vertex.name else vertex.name.partition("] ")[2]
         sums = sum(done for done, _ in sent), sum(total for _, total in sent)
-        yield self.steps.event("bytes", vertex.step, what, *sums)
-
-    def bases(self) -> Iterator[Progress]:
-        """What each base image really was, where BuildKit asked its registry."""
-        for vertex in self.vertices.values():
-            found = _FROM.search(vertex.name)
-            if found and found["digest"]:
-                yield Progress(kind="base", text=found["reference"], digest=found["digest"])
+        yield from self.steps.events("bytes", vertex.step, what, *sums)
 
     def trouble(self, engine: str, argv: Sequence[str], code: int) -> Exception:
         """The error this build ends with."""
@@ -196,8 +188,9 @@ class RawJson:
                 yield from track.output(owner, text)
         for said in status.get("statuses") or ():
             owner = track.vertices.get(said["vertex"])
-            counts = said["id"].startswith("sha256:") or said["id"] == "transferring context:"
-            if owner is not None and counts and said.get("name") in _TRANSFERS:
+            if owner is None or said.get("name") not in _TRANSFERS:
+                continue
+            if said["id"].startswith("sha256:") or owner.name.endswith("load build context"):
                 done, total = int(said.get("current", 0)), int(said.get("total", 0))
                 yield from track.transfer(owner, said["id"], done, total)
 

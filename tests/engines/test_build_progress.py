@@ -506,17 +506,3 @@ async def test_a_pull_of_what_nobody_has(program: Engine, registry: str) -> None
         await pull(program, f"{registry}/test/nosuch:1")
     with pytest.raises(errors.NetworkFailed):
         await pull(program, "no-such-host.invalid/image:1")
-
-
-async def test_a_base_from_a_registry_tells_its_digest(
-    program: Engine, registry: str, engine: str, tag: str
-) -> None:
-    reference = f"{registry}/test/busybox:latest"
-    subprocess.run([engine, "rmi", "-f", reference], capture_output=True, check=False)
-    events = await build(program, spec_of(f"FROM {reference}\nENV A={tag}\n", tag))
-    if engine == "docker":  # podman keeps the base as an image, which `builds` asks for
-        base = next(event for event in events if event.kind == "base")
-        assert base.text == reference and base.digest.startswith("sha256:")
-    else:
-        image = await program.image(reference)
-        assert image is not None and image.digests

@@ -1,0 +1,73 @@
+"""The events of one build, kept so that everybody sees them from the first on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from .models import Progress
+
+_OVERHEAD = 100
+"""Bytes that an event takes beside its text."""
+_PACE = 0.5
+"""Seconds between two counts of one transfer that are kept."""
+
+
+class BuildLog:
+    """Appended by the build, followed by any number of readers, in one event loop."""
+
+    def __init__(self, max_bytes: int | None) -> None:
+        self._events: list[Progress] = []
+        self._left = max_bytes
+        self._full = False
+        self._counted: dict[tuple[str, int], float] = {}
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def add(self, event: Progress) -> None:
+        """Keep an event. Beyond the limit on bytes no more output is kept, with one notice;
+        counts of a transfer are thinned out."""
+        if event.kind == "bytes" and not self._due(event):
+            return
+        if event.kind in ("log", "bytes") and self._left is not None:
+            self._left -= len(event.text) + _OVERHEAD
+            if self._left < 0 and self._full:
+                return
+            if self._left < 0:
+                self._full = True
+                event = Progress(
+                    kind="notice", text="More output is not kept (Policy.max_build_log)."
+                )
+        self._events.append(event)
+        self._wake()
+
+    def _due(self, event: Progress) -> bool:
+        key, now = (event.text, event.step), time.monotonic()
+        whole = 0 < event.total <= event.done
+        if not whole and now - self._counted.get(key, -_PACE) < _PACE:
+            return False
+        self._counted[key] = now
+        return True
+
+    def close(self) -> None:
+        """No event comes after this; readers end."""
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def follow(self, first: int = 0) -> AsyncIterator[Progress]:
+        """The events from the number `first` on, then each as it comes, until the end."""
+        number = max(first, 0)
+        while True:
+            changed = self._changed
+            while number < len(self._events):
+                yield self._events[number]
+                number += 1
+            if self._closed and number >= len(self._events):
+                return
+            if changed is self._changed:
+                await changed.wait()

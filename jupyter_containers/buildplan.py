@@ -1,0 +1,286 @@
+"""What a `%%dockerfile` cell comes to: its bases, its files, its fingerprint, and the spec.
+
+    cell ─ parse ─ policy ─ bases (pinned) ─ context ─ fingerprint ─ image's name
+                                                                        │ is it here?
+                                                  stage, render ─ spec ─┘ no: build
+
+The fingerprint stands in the image's name and label, so that one question to the engine tells
+whether there is anything to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from .bases import Base, Resolver, Say, needed, recall_bases, still_there, target_stage
+from .cells import DockerfileCell
+from .context import Context, collect, context_directory
+from .dockerfile import Dockerfile, demands, parse, triggers
+from .engines.guarded import Guarded
+from .errors import BadInput
+from .fields import Build as BuiltFrom
+from .models import NO_ENV, BuildSecret, BuildSpec, BuildStep, Image, Progress, Reference
+from .render import CA_ARGS, CA_SECRET, render
+
+LABEL = "jupyter-containers.build"
+"""On every image that we build: its fingerprint and its lineage. One label, because podman
+commits a layer for each."""
+NAMESPACE = "localhost/jupyter-containers"
+
+_MOST = 1 << 62
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """The image of a cell. `reference` is what settings name: the cell's tag, else our own
+    name; `source` goes into the settings beside it."""
+
+    image: Image
+    reference: str
+    name: str
+    fingerprint: str
+    source: BuiltFrom
+    reused: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRequest:
+    """One cell to build. Equal requests are one build."""
+
+    cell: DockerfileCell
+    directory: Path
+    """The notebook's (or Dockerfile's): `--context` is relative to it."""
+    engine: Guarded
+    notebook: str = ""
+    """The notebook's file name: the image is named after it."""
+    earlier: Mapping[str, Built] = field(default_factory=lambda: NO_BUILT)
+    """What earlier cells of the notebook were built to, by the full reference of their tag."""
+    bases: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
+    """Base image → digest that the notebook was last built with (`build.bases`)."""
+    update_bases: bool = False
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two requests the same."""
+        earlier = tuple(sorted((name, one.fingerprint) for name, one in self.earlier.items()))
+        options = (self.cell.line, self.cell.text, self.update_bases)
+        return (self.engine.name, str(self.directory), self.notebook, *options, earlier)
+
+
+NO_BUILT: Mapping[str, Built] = MappingProxyType({})
+
+
+def earlier_images(cells: Iterable[tuple[DockerfileCell, Built]]) -> Mapping[str, Built]:
+    """For `BuildRequest.earlier`: the tagged ones among a notebook's cells built so far."""
+    return {
+        str(Reference.parse(cell.options.tag)): built for cell, built in cells if cell.options.tag
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A request with all that was found out about it."""
+
+    request: BuildRequest
+    dockerfile: Dockerfile
+    bases: tuple[Base, ...]
+    context: Context
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256, in hex, of cell, arguments, files and base images."""
+        bases = sorted((base.reference, base.pin) for base in self.bases)
+        made_of = [1, self.request.cell.fingerprint, self.context.fingerprint, bases]
+        return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The image's own name, which no other build has."""
+        stem = self.request.notebook.removesuffix(".ipynb").lower()
+        slug = re.sub(r"[^a-z0-9]+", "-", stem)[:40].strip("-") or "notebook"
+        return f"{NAMESPACE}/{slug}:{self.fingerprint[:12]}"
+
+    @property
+    def tag(self) -> str:
+        """The full reference of `-t TAG`; empty where there is none."""
+        given = self.request.cell.options.tag
+        return str(Reference.parse(given)) if given else ""
+
+    @property
+    def lineage(self) -> str:
+        """Which cell it is, however it changes: superseded images of it share this."""
+        request = self.request
+        which = request.cell.id or str(request.cell.index)
+        made_of = [str(request.directory), request.notebook, which]
+        return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """The value of `LABEL`."""
+        return f"{self.fingerprint} {self.lineage}"
+
+    def is_made(self, image: Image | None) -> bool:
+        """Whether an image of our name is what this plan would build, under all its names."""
+        if image is None or not image.labels.get(LABEL, "").startswith(self.fingerprint):
+            return False
+        names = {str(Reference.parse(name)) for name in image.references if _is_reference(name)}
+        return not self.tag or self.tag in names
+
+    def built(self, image: Image, *, reused: bool) -> Built:
+        """The outcome."""
+        source = BuiltFrom(
+            cell=self.request.cell.fingerprint,
+            context=self.context.fingerprint,
+            bases={base.reference: base.pin for base in self.bases if not base.earlier},
+        )
+        return Built(
+            image=image,
+            reference=self.tag or self.name,
+            name=self.name,
+            fingerprint=self.fingerprint,
+            source=source,
+            reused=reused,
+        )
+
+
+def _is_reference(name: str) -> bool:
+    return bool(name) and "<none>" not in name
+
+
+async def find(request: BuildRequest, say: Say) -> tuple[Plan, Image | None]:
+    """The plan of a request, and the image where it is built already.
+
+    What the last build of the cell remembers of its bases is believed first: then one question
+    to the engine decides (one more for each base that only this machine has, asked together).
+    Raises BadInput, PolicyRefused, BaseUnknown, NetworkFailed.
+    """
+    options, engine = request.cell.options, request.engine
+    dockerfile = await asyncio.to_thread(parse, request.cell.text, options.build_args)
+    dockerfile.check_target(options.target)
+    engine.policy.check_build(demands(dockerfile), 0)
+    secrets(request)
+    fetches = needed(dockerfile, options.target)
+    earlier = [
+        Base(
+            reference=fetch.reference,
+            pin=request.earlier[fetch.reference].fingerprint,
+            name=request.earlier[fetch.reference].name,
+            onbuild=request.earlier[fetch.reference].image.onbuild,
+            earlier=True,
+        )
+        for fetch in fetches
+        if fetch.reference in request.earlier
+    ]
+    others = [fetch for fetch in fetches if fetch.reference not in request.earlier]
+    if not request.update_bases:
+        names = [fetch.reference for fetch in others]
+        known = recall_bases(engine.name, request.cell.fingerprint, names)
+        if known is not None and _agree(known, request.bases):
+            plan = await _plan(request, dockerfile, [*earlier, *known])
+            image, same = await asyncio.gather(engine.image(plan.name), still_there(engine, known))
+            if same and (plan.is_made(image) or image is None):
+                return plan, image if plan.is_made(image) and not options.no_cache else None
+    resolver = Resolver(engine, request.bases, say, update=request.update_bases)
+    plan = await _plan(request, dockerfile, [*earlier, *await resolver.all(others)])
+    image = await engine.image(plan.name)
+    return plan, image if plan.is_made(image) and not options.no_cache else None
+
+
+def _agree(known: Iterable[Base], pins: Mapping[str, str]) -> bool:
+    return all(pins.get(base.reference, base.pin) == base.pin for base in known if not base.local)
+
+
+async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: Iterable[Base]) -> Plan:
+    policy, bases = request.engine.policy, tuple(bases)
+    more = [triggers(base.onbuild) for base in bases if base.onbuild]
+    directory = await asyncio.to_thread(
+        context_directory, request.directory, request.cell.options.context
+    )
+    most = _MOST if policy.max_context is None else policy.max_context
+    context = await asyncio.to_thread(collect, dockerfile, directory, most, more)
+    policy.check_build(demands(dockerfile, *more), context.total)
+    policy.check_context(directory, [file.path for file in context.files])
+    return Plan(request=request, dockerfile=dockerfile, bases=bases, context=context)
+
+
+def secrets(request: BuildRequest) -> tuple[BuildSecret, ...]:
+    """The secrets a cell asks for, as files. Raises PolicyRefused, and BadInput for a file that
+    is not there."""
+    found = []
+    for name in request.cell.options.secrets:
+        source = request.engine.policy.secret_source(name)
+        if not source.is_file():
+            raise BadInput(
+                f"The secret {name!r} is to be read from a file that is not there.",
+                "Whoever set Policy.build_secrets can put it in its place.",
+            )
+        found.append(BuildSecret(id=name, source=str(source)))
+    return tuple(found)
+
+
+def spec_of(plan: Plan, context: Path | None) -> BuildSpec:
+    """What the engine gets. `context` is where the files were staged."""
+    options, policy = plan.request.cell.options, plan.request.engine.policy
+    runs = any(one.name == "RUN" for one in plan.dockerfile.instructions)
+    ca = policy.ca_bundle() if runs else None
+    pins = {base.reference: base.name for base in plan.bases}
+    rendered = render(plan.dockerfile, pins, ca=ca is not None)
+    trusted = (BuildSecret(id=CA_SECRET, source=str(ca)),) if ca is not None else ()
+    return BuildSpec(
+        dockerfile=rendered.text,
+        tag=plan.name,
+        also=(plan.tag,) if plan.tag else (),
+        steps=_steps(plan, rendered.text, rendered.lines),
+        context=str(context) if context is not None else None,
+        args={
+            **(CA_ARGS if ca is not None else {}),
+            **(policy.proxies() if runs else {}),
+            **options.build_args,
+        },
+        target=options.target,
+        secrets=(*secrets(plan.request), *trusted),
+        labels={LABEL: plan.label},
+        no_cache=options.no_cache,
+    )
+
+
+def _steps(plan: Plan, text: str, lines: tuple[int, ...]) -> tuple[BuildStep, ...]:
+    """The instructions of the rendered text, shown as the person wrote them. What rendering
+    puts in stands at the line of another instruction, which came first."""
+    written = {one.line: one for one in plan.dockerfile.instructions}
+    last = target_stage(plan.dockerfile, plan.request.cell.options.target)
+    found: list[BuildStep] = []
+    stage = -1
+    for one in parse(text, plan.dockerfile.args).instructions:
+        stage += one.name == "FROM"
+        line = lines[one.line - 1]
+        ours = any(step.line == line for step in found)
+        if 0 <= stage <= last:
+            found.append(
+                BuildStep(
+                    stage=stage,
+                    line=line,
+                    text=one.header if ours else written[line].header,
+                    stage_name=plan.dockerfile.stages[stage].name,
+                    ours=ours,
+                )
+            )
+    return tuple(found)
+
+
+def notices(plan: Plan) -> Iterable[Progress]:
+    """What the person should know before the build starts."""
+    if left := plan.context.left_out:
+        shown = ", ".join(left[:5]) + ("…" if len(left) > 5 else "")
+        yield Progress(kind="notice", text=f"Not copied, unless you name them: {shown}")
+    for base in plan.bases:
+        if base.local and not base.reference.startswith("localhost/"):
+            text = f"{base.reference} is only on this machine: others cannot rebuild this."
+            yield Progress(kind="notice", text=text)
