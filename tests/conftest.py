@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from jupyter_containers.engines import choose_engine
+from jupyter_containers.engines._keeper import keeper
 from jupyter_containers.paths import cache_directory, runtime_directory
 from jupyter_containers.policy import load_policy
 
@@ -146,6 +147,13 @@ def private_jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setenv(name, str(directory))
         patch.delenv("JUPYTER_PATH", raising=False)
         yield
+        keeper.close()
+
+
+@pytest.fixture(autouse=True)
+def no_notebook_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test's kernels set ends with it."""
+    monkeypatch.setenv("JUPYTER_CONTAINERS_NOTEBOOK", "")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Images that tests need, built on the engine under test from its base images.
 
-No build needs a network: wheels are fetched here, by pip with the person's own settings, and
-copied in. An image is built once per engine and session, and removed at its end.
+No build needs a network: wheels are fetched here, with the person's own settings of pip and uv,
+and copied in. An image is built once per engine and session, and removed at its end.
 """
 
 from __future__ import annotations
@@ -11,29 +11,28 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
-MakeImage = Callable[..., str]
-"""make(name, dockerfile, wheels={"site": [python version, *requirements]}, files={name: text})"""
+from jupyter_containers.engines._process import run
+from jupyter_containers.kit_uv import index_environment
 
-_PLATFORMS = [f"{tag}_{platform.machine()}" for tag in ("manylinux2014", "manylinux_2_28")]
+MakeImage = Callable[..., Awaitable[str]]
+"""await make(name, dockerfile, wheels={"site": [python, *requirements]}, files={name: text})"""
 
 
-def unpack_wheels(target: Path, python: str, *requirements: str) -> None:
+async def unpack_wheels(target: Path, python: str, *requirements: str) -> None:
     """Install into a directory for another Python, as it would lie in site-packages."""
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"),
-            *("--only-binary=:all:", f"--target={target}", f"--python-version={python}"),
-            *(f"--platform={tag}" for tag in _PLATFORMS),
-            *requirements,
-        ],
-        check=True,
-        capture_output=True,
-    )
+    argv = [
+        *(find_uv_bin(), "pip", "install", "--quiet", "--only-binary=:all:"),
+        *(f"--target={target}", f"--python={sys.executable}", f"--python-version={python}"),
+        *(f"--python-platform={platform.machine()}-manylinux_2_28", *requirements),
+    ]
+    done = await run(argv, env=await index_environment(), timeout=300)
+    assert done.code == 0, done.stderr
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +40,7 @@ def make_image(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Build an image on the engine under test; returns its reference."""
     made: dict[str, str] = {}
 
-    def make(
+    async def make(
         name: str,
         dockerfile: str,
         wheels: Mapping[str, list[str]] | None = None,
@@ -50,7 +49,7 @@ def make_image(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         if name not in made:
             context = tmp_path_factory.mktemp(name)
             for folder, (python, *requirements) in (wheels or {}).items():
-                unpack_wheels(context / folder, python, *requirements)
+                await unpack_wheels(context / folder, python, *requirements)
             for path, content in (files or {}).items():
                 data = content.encode() if isinstance(content, str) else content
                 (context / path).parent.mkdir(parents=True, exist_ok=True)
@@ -59,8 +58,8 @@ def make_image(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             (context / "Dockerfile").write_text(dockerfile)
             reference = f"localhost/jupyter-containers-test/derived-{name}:latest"
             argv = [engine, "build", "--quiet", "--tag", reference, str(context)]
-            done = subprocess.run(argv, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr
+            done = await run(argv, timeout=300)
+            assert done.code == 0, done.stderr
             made[name] = reference
             shutil.rmtree(context)
         return made[name]

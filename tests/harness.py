@@ -40,7 +40,11 @@ def approve(path: Path) -> None:
 
 
 class Kernel:
-    """One kernel: start, run code, look at what came back."""
+    """One kernel: start, run code, look at what came back.
+
+    Which notebook it is of says the environment of the whole process: all kernels that start at
+    the same time are of one notebook.
+    """
 
     def __init__(self, notebook: Path, config: Any = None) -> None:
         self.notebook = notebook
@@ -49,10 +53,7 @@ class Kernel:
 
     async def start(self) -> Kernel:
         os.environ["JUPYTER_CONTAINERS_NOTEBOOK"] = str(self.notebook)
-        try:
-            await self.manager.start_kernel(cwd=str(self.notebook.parent))
-        finally:
-            del os.environ["JUPYTER_CONTAINERS_NOTEBOOK"]
+        await self.manager.start_kernel(cwd=str(self.notebook.parent))
         await self.connect()
         return self
 
@@ -70,10 +71,7 @@ class Kernel:
 
     async def restart(self, **options: Any) -> None:
         os.environ["JUPYTER_CONTAINERS_NOTEBOOK"] = str(self.notebook)
-        try:
-            await self.manager.restart_kernel(**options)
-        finally:
-            del os.environ["JUPYTER_CONTAINERS_NOTEBOOK"]
+        await self.manager.restart_kernel(**options)
         await self.connect()
 
     async def run(self, code: str, timeout: float = 60, answer: str = "") -> dict[str, Any]:

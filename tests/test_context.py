@@ -12,7 +12,7 @@ import pytest
 
 from jupyter_containers.context import Context, collect, context_directory, stage, unstage
 from jupyter_containers.dockerfile import parse, triggers
-from jupyter_containers.errors import BadInput, DockerfileError
+from jupyter_containers.errors import BadInput, DockerfileError, PolicyRefused
 
 GB = 10**9
 
@@ -374,7 +374,7 @@ class TestFingerprint:
     def test_the_limit_comes_before_the_reading(self, here: Path) -> None:
         os.truncate(here / "data/1.csv", 50 * GB)  # sparse
         began = time.monotonic()
-        with pytest.raises(BadInput, match=r"50 GB in 3 files.*data/1\.csv \(50 GB\)"):
+        with pytest.raises(PolicyRefused, match=r"50 GB in 3 files.*data/1\.csv \(50 GB\)"):
             take(here, "COPY data /x", max_bytes=2 * GB)
         assert names(here, "COPY src /x")
         assert time.monotonic() - began < 1

@@ -111,10 +111,12 @@ async def test_is_asked_once(ask: Ask, engine: str, image: str) -> None:
 
 
 async def test_path_decides_among_pythons(ask: Ask, image: str, make_image: MakeImage) -> None:
-    reference = make_image(
+    reference = await make_image(
         "pythons",
         f"""FROM {image}
-RUN python3 -m venv --without-pip /opt/lab && python3 -m venv --copies --without-pip /opt/conda && python3 -m venv --without-pip /app/.venv
+RUN python3 -m venv --without-pip /opt/lab && \\
+    python3 -m venv --without-pip --copies /opt/conda && \\
+    python3 -m venv --without-pip /app/.venv
 ENV PATH=/opt/lab/bin:$PATH CONDA_PREFIX=/opt/conda
 """,
     )
@@ -134,7 +136,7 @@ ENV PATH=/opt/lab/bin:$PATH CONDA_PREFIX=/opt/conda
 
 
 async def test_what_lies_about_itself(ask: Ask, image: str, make_image: MakeImage) -> None:
-    reference = make_image(
+    reference = await make_image(
         "lies",
         f"""FROM {image}
 ENTRYPOINT ["/bin/false"]
@@ -153,7 +155,7 @@ USER nb
 
 async def test_other_languages(ask: Ask, images: dict[str, str], make_image: MakeImage) -> None:
     spec = json.dumps(R_SPEC)
-    reference = make_image(
+    reference = await make_image(
         "r",
         f"FROM {images['busybox']}\nCOPY kernel.json /usr/local/share/jupyter/kernels/ir/\n",
         files={"kernel.json": spec},
@@ -173,7 +175,7 @@ async def test_other_languages_beside_python(ask: Ask, image: str, make_image: M
     ours = {"argv": ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"]}
     ours |= {"display_name": "Python 3", "language": "python"}
     gone = {**R_SPEC, "argv": ["/opt/gone/bin/julia", "{connection_file}"]}
-    reference = make_image(
+    reference = await make_image(
         "beside",
         f"FROM {image}\nCOPY kernels /usr/share/jupyter/kernels\n",
         files={
@@ -191,7 +193,7 @@ async def test_other_languages_beside_python(ask: Ask, image: str, make_image: M
 
 async def test_no_shell(ask: Ask, image: str, make_image: MakeImage) -> None:
     remove = "import os; [os.unlink(p) for p in ('/bin/sh', '/bin/dash', '/bin/bash')]"
-    reference = make_image(
+    reference = await make_image(
         "no-shell", f"FROM {image}\nRUN {json.dumps(['/usr/bin/python3', '-c', remove])}\n"
     )
     facts = await ask(reference)
@@ -200,7 +202,7 @@ async def test_no_shell(ask: Ask, image: str, make_image: MakeImage) -> None:
 
 
 async def test_nothing_to_run(ask: Ask, make_image: MakeImage) -> None:
-    reference = make_image("nothing", "FROM scratch\nCOPY file /file\n", files={"file": "x"})
+    reference = await make_image("nothing", "FROM scratch\nCOPY file /file\n", files={"file": "x"})
     facts = await ask(reference)
     assert (facts.interpreters, facts.kernels) == ((), ())
     with pytest.raises(ImageUnusable, match="no Python that can run a kernel") as raised:
@@ -212,7 +214,7 @@ async def test_too_old(ask: Ask, images: dict[str, str], make_image: MakeImage) 
     # No base of that age is to be had: a program that answers as Python 3.6's does.
     old = '#!/bin/sh\n[ "$1" = -V ] && echo "Python 3.6.8" && exit 0\nexit 2\n'
     older = '#!/bin/sh\n[ "$1" = -V ] && echo "Python 2.7.18" >&2 && exit 0\nexit 2\n'
-    reference = make_image(
+    reference = await make_image(
         "old",
         f"FROM {images['busybox']}\nCOPY python3 python2 /usr/bin/\nCOPY os-release /etc/\n",
         files={"python3": old, "python2": older, "os-release": "NAME=x\nID=alpine\n"},
@@ -228,7 +230,7 @@ async def test_too_old(ask: Ask, images: dict[str, str], make_image: MakeImage) 
 async def test_the_way_out_is_the_distributions(
     ask: Ask, images: dict[str, str], make_image: MakeImage
 ) -> None:
-    reference = make_image(
+    reference = await make_image(
         "alpine-like",
         f"FROM {images['busybox']}\nCOPY os-release /etc/\n",
         files={"os-release": 'NAME="x"\nID=alpine\n'},
@@ -243,7 +245,7 @@ async def test_another_machines_image(
 ) -> None:
     # The head of an ELF program for a machine that nobody has (Elbrus, EM_MCST_ELBRUS = 175).
     head = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xaf\x00\x01\x00\x00\x00" + bytes(100)
-    reference = make_image(
+    reference = await make_image(
         "elsewhere",
         f"FROM {images['busybox']}\nCOPY sh /other/sh\nRUN mv /other/sh /bin/sh\n",
         files={"sh": head},
@@ -268,7 +270,7 @@ async def test_a_hostile_answer(
 ) -> None:
     script = "#!/bin/busybox sh\nnonce=$4\n" + said.replace("NONCE", "'$nonce'") + "\n"
     name = f"hostile-{abs(hash(said)) % 10000}"
-    reference = make_image(
+    reference = await make_image(
         name,
         f"FROM {images['busybox']}\nCOPY sh /other/sh\nRUN mv /other/sh /bin/sh\n",
         files={"sh": script},
@@ -286,7 +288,7 @@ async def test_hangs(
     engine: str,
 ) -> None:
     monkeypatch.setattr(probing, "_SECONDS", 3.0)
-    reference = make_image(
+    reference = await make_image(
         "hangs",
         f"FROM {images['busybox']}\nCOPY python3 /usr/bin/\n",
         files={"python3": "#!/bin/sh\nexec sleep 1000\n"},

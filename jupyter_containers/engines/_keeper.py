@@ -10,6 +10,7 @@ This module is the owner's side; `_keeper_main.py` is the process (standard libr
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -66,6 +67,8 @@ class Keeper:
                     self._process = None
 
     def _start(self) -> None:
+        if self._owner != os.getpid():
+            atexit.register(self.close)
         self._owner = os.getpid()
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(__file__).with_name("_keeper_main.py"))],
@@ -77,13 +80,16 @@ class Keeper:
         )
 
     def close(self) -> None:
-        """End the keeper, and with it whatever is still entered. For tests and clean exits."""
+        """End the keeper, and with it whatever is still entered. At exit, where a client may
+        not have shut its kernels down, and in tests."""
         with self._lock:
-            if self._process is not None and self._process.stdin is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    self._process.stdin.close()
-                self._process.wait()
-                self._process = None
+            process, self._process = self._process, None
+            if process is None or process.stdin is None or self._owner != os.getpid():
+                return
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(30)
 
 
 keeper = Keeper()
