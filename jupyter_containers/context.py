@@ -24,7 +24,7 @@ from e2b_dockerfile_utils import PatternMatcher
 from .beneath import Root
 from .digests import Digests
 from .dockerfile import Dockerfile
-from .errors import BadInput, DiskFull
+from .errors import BadInput, DiskFull, PolicyRefused
 from .gather import Gatherer, matcher_of
 from .paths import cache_directory
 
@@ -95,13 +95,16 @@ def context_directory(base: Path, option: str) -> Path:
 
 
 def collect(
-    dockerfile: Dockerfile, directory: Path, max_bytes: int, more: Sequence[Dockerfile] = ()
+    dockerfile: Dockerfile,
+    directory: Path,
+    max_bytes: int | None = None,
+    more: Sequence[Dockerfile] = (),
 ) -> Context:
     """The files below `directory` that the Dockerfile (and `more`, the `triggers` of its
     bases) names, each hashed at most once in its life.
 
-    Raises DockerfileError for what is missing or leads out, with its line, and BadInput
-    where it is over `max_bytes`.
+    Raises DockerfileError for what is missing or leads out, with its line, PolicyRefused where
+    it is over `max_bytes` (Policy.max_context; nothing is hashed then), BadInput for the rest.
     """
     sources = [source for one in (dockerfile, *more) for source in one.sources]
     directory = context_directory(directory, "")
@@ -143,19 +146,20 @@ def _ignore(root: Root) -> PatternMatcher | None:
         ) from error
 
 
-def _limit(gatherer: Gatherer, max_bytes: int) -> None:
+def _limit(gatherer: Gatherer, max_bytes: int | None) -> None:
     sizes = {
         path: status.st_size
         for path, status in gatherer.found.items()
         if stat.S_ISREG(status.st_mode)
     }
     total = sum(sizes.values())
-    if total > max_bytes:
+    if max_bytes is not None and total > max_bytes:
         largest = sorted(sizes, key=lambda path: -sizes[path])[:3]
         listed = ", ".join(f"{path} ({_human(sizes[path])})" for path in largest)
-        raise BadInput(
+        raise PolicyRefused(
             f"COPY and ADD name {_human(total)} in {len(sizes):,} files, and at most "
-            f"{_human(max_bytes)} may go into a build. The largest: {listed}.",
+            f"{_human(max_bytes)} may go into a build. The largest: {listed}",
+            "Policy.max_context",
             "Mount data instead of copying it (--mount), or list it in .dockerignore.",
         )
 

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.lint import Diagnostic, lint
+from tests.conftest import NO_ENGINES, _engines
+
+TEXT = """FROM python AS x
+RUN cd /x && echo $y
+COPY --from=ubuntu:24.04 /a /b
+CMD python
+"""
+
+
+def codes(text: str) -> list[tuple[int, str]]:
+    return [(one.line, one.code) for one in asyncio.run(lint(text))]
+
+
+def test_hadolint_and_its_shellcheck() -> None:
+    found = asyncio.run(lint(TEXT))
+    assert found[0] == Diagnostic(
+        1,
+        1,
+        "warning",
+        "DL3006",
+        "Always tag the version of an image explicitly",
+        "https://github.com/hadolint/hadolint/wiki/DL3006",
+    )
+    assert {(one.line, one.code) for one in found} >= {(2, "DL3003"), (2, "SC2086"), (4, "DL3025")}
+    (quote,) = [one for one in found if one.code == "SC2086"]
+    assert quote.url == "https://www.shellcheck.net/wiki/SC2086"
+
+
+def test_nothing_to_say() -> None:
+    assert codes('FROM python:3.12-slim\nRUN true\nCMD ["python"]\n') == []
+
+
+def test_heredocs() -> None:
+    text = "FROM a:1\nRUN <<EOF\ncd /x\nEOF\nCOPY <<E <<F /x/\nE\nF\nRUN cd /x\n"
+    text += "ONBUILD RUN <<E\nE\nCMD a"
+    assert [one for one in codes(text) if one[1] == "DL3003"] == [(2, "DL3003"), (8, "DL3003")]
+    assert (11, "DL3025") in codes(text)
+    assert not [one for one in codes(text) if one[1] == "DL1000"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("FROM a:1\nRUNN b", 2), ("", 1), ("FROM a:1\n\nRUN <<EOF\n", 3), ("FROM a:1\nRUN \x00", 2)],
+)
+def test_a_mistake_is_ours_to_explain(text: str, line: int) -> None:
+    found = [one for one in asyncio.run(lint(text)) if one.level == "error"]
+    assert [(one.line, one.code) for one in found] == [(line, "Dockerfile")]
+    assert "Dockerfile line" not in found[0].message
+
+
+def test_a_rule_can_be_switched_off(tmp_path: Path) -> None:
+    assert (1, "DL3006") not in codes("# hadolint ignore=DL3006\nFROM python\n")
+    (tmp_path / ".hadolint.yaml").write_text("ignored: [DL3006]\n")
+    assert asyncio.run(lint("FROM python\n", directory=tmp_path)) == ()
+    (tmp_path / ".hadolint.yaml").write_text("ignored: 7\n")
+    said = asyncio.run(lint("FROM python\n", directory=tmp_path))
+    assert [one.code for one in said] == ["hadolint", "DL3006"]
+    assert ".hadolint.yaml" in said[0].message
+
+
+def test_without_buildkit_it_says_so() -> None:
+    found = asyncio.run(lint("FROM python:3\n", buildx=["docker", "-H", "unix:///no", "buildx"]))
+    assert [(one.level, one.code) for one in found] == [("info", "check")]
+    assert "BuildKit's own check was not made" in found[0].message
+
+
+@pytest.fixture
+def docker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker 27 or newer: no other engine has the check."""
+    engines = {one.name: one for one in _engines()}
+    if "docker" not in engines:
+        pytest.skip(NO_ENGINES)
+    for name, value in engines["docker"].env.items():
+        monkeypatch.setenv(name, value)
+    if engines["docker"].path:
+        monkeypatch.setenv("PATH", engines["docker"].path, prepend=os.pathsep)
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("docker")
+def test_buildkits_check() -> None:
+    text = "# syntax=docker/dockerfile:1\n" + TEXT + "MAINTAINER me\nENV A=$HOME\n"
+    found = asyncio.run(lint(text, {"B": "c"}, buildx=["docker", "buildx"]))
+    said = [(one.line, one.code) for one in found]
+    assert (5, "JSONArgsRecommended") in said
+    assert (6, "MaintainerDeprecated") in said
+    # What both say is said once, and nothing was fetched for it.
+    assert not {(5, "DL3025"), (6, "DL4000"), (1, "check")} & set(said)
+    assert (3, "SC2086") in said
+    assert all(one.url.startswith("https://") for one in found)
