@@ -143,9 +143,9 @@ class _Reader:
 
     def read(self, source: str, line: str) -> Iterator[Progress]:
         """Events of one line. An `Error:` is held back: if it stays the last, it is podman's."""
+        if (warned := _UNUSED.fullmatch(line)) and self._ours.issuperset(warned[1].split()):
+            return
         if source == "stderr":
-            if (warned := _UNUSED.fullmatch(line)) and self._ours.issuperset(warned[1].split()):
-                return
             self._said.append(line)
             if self._held:
                 yield from self._steps.events("log", self._step, self._held)
