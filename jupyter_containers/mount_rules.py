@@ -10,7 +10,7 @@ import os
 import pwd
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -104,6 +104,19 @@ def judge(mount: Mount, rules: Mapping[Path, str]) -> Allowed:
         if rule == "ro" and mount.writable:
             raise _refused(source, f"may only be mounted read-only, as {path} below it may")
     return _covered(Mount(str(source), mount.target, mount.writable), private)
+
+
+def refused_files(directory: Path, paths: Iterable[str], rules: Mapping[Path, str]) -> str:
+    """The first of `paths` below a resolved directory that no rule lets anybody read; "" for
+    none. Quick for thousands of them where no rule cuts through the directory."""
+    if _mode(directory, rules) in ("rw", "ro"):
+        inside = [path for path in rules if directory in path.parents]
+        if not inside:
+            return ""
+    for path in paths:
+        if _mode(directory / path, rules) not in ("rw", "ro"):
+            return str(directory / path)
+    return ""
 
 
 def _there(source: str) -> Path:

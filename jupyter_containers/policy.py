@@ -7,7 +7,7 @@ trait. Only mounts look at this host; all else is pure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from difflib import get_close_matches
@@ -27,7 +27,7 @@ from traitlets.config.loader import (
 from . import surroundings
 from .errors import PolicyRefused
 from .models import ContainerSpec, Demands, Reference, parse_image
-from .mount_rules import judge, rules_of
+from .mount_rules import judge, refused_files, rules_of
 from .policy_traits import PolicyTraits
 from .settings import Settings
 from .values import RESERVED_PORTS, format_size
@@ -153,11 +153,7 @@ class Policy(PolicyTraits):
     def _mounted(self, spec: ContainerSpec) -> ContainerSpec:
         if not spec.mounts:
             return spec
-        named = {
-            path.removesuffix(":rw"): "rw" if path.endswith(":rw") else "ro"
-            for path in self.mount_names.values()
-        }
-        rules = rules_of(named | self.mounts, self.build_secrets)
+        rules = self._rules()
         allowed = [judge(mount, rules) for mount in spec.mounts]
         taken = {mount.target for mount in (*spec.mounts, *spec.own)}
         empty = {path for one in allowed for path in one.empty} - taken
@@ -168,6 +164,13 @@ class Policy(PolicyTraits):
             own=(*spec.own, *sorted(over - set(spec.own), key=lambda one: one.target)),
             tmpfs=(*spec.tmpfs, *sorted(empty - set(spec.tmpfs))),
         )
+
+    def _rules(self) -> dict[Path, str]:
+        named = {
+            path.removesuffix(":rw"): "rw" if path.endswith(":rw") else "ro"
+            for path in self.mount_names.values()
+        }
+        return rules_of(named | self.mounts, self.build_secrets)
 
     # -- builds ----------------------------------------------------------------------------
 
@@ -190,6 +193,14 @@ class Policy(PolicyTraits):
             what = f"The files that COPY and ADD name take {_about(context_bytes)}"
             most = f"At most {format_size(self.max_context)} may be sent: mount data instead."
             raise PolicyRefused(what, "Policy.max_context", most)
+
+    def check_context(self, directory: Path, paths: Iterable[str]) -> None:
+        """Called by `builds` with the files a build copies: what may not be mounted, such as
+        keys, may not be copied either. `directory` is resolved."""
+        rules = self._rules()
+        if blocked := refused_files(directory, paths, rules):
+            what = f"`{blocked}` may not be copied into an image"
+            raise PolicyRefused(what, "Policy.mounts", "Copy it to the notebook's folder first.")
 
     def secret_source(self, name: str) -> Path:
         """The file of a build's secret. Called by `builds` for each `--secret`."""
