@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
-import shutil
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -19,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from .bases import remember_bases
+from .buildchecks import alone, check_disk, check_heredocs
 from .buildlog import BuildLog
 from .buildplan import LABEL, NAMESPACE, BuildRequest, Built, Plan, find, notices, spec_of
 from .cache import workplace
@@ -27,20 +25,15 @@ from .errors import (
     BuildCancelled,
     BuildError,
     ContainersError,
-    DiskFull,
     EngineError,
     ImageError,
 )
 from .models import Image, Progress
-from .paths import cache_directory
-from .values import format_size
 
 __all__ = ["Build", "BuildRequest", "Builds", "Built"]
 
 _KEPT = 50
 """Ended builds whose events can still be read."""
-_ASK_AGAIN = 0.2
-"""Seconds between two looks whether another process has finished the same build."""
 
 
 class Build:
@@ -113,11 +106,12 @@ class Build:
         plan, image = await find(self.request, self._log.add)
         if image is not None:
             return self._reused(plan, image)
-        async with _alone(plan) as waited:
+        async with alone(plan) as waited:
             theirs = await self.request.engine.image(plan.name) if waited else None
             if theirs is not None and plan.is_made(theirs):
                 return self._reused(plan, theirs)
-            await _check_disk(self.request)
+            await check_heredocs(plan)
+            await check_disk(self.request)
             image = await self._build(plan)
         remember_bases(self.request.engine.name, self.request.cell.fingerprint, plan.bases)
         self._owner.tidy(plan)
@@ -162,44 +156,6 @@ async def _staged(plan: Plan, into: Path) -> AsyncIterator[Path | None]:
             await asyncio.to_thread(unstage, plan.context, into)
         if not staging.cancelled():
             staging.exception()
-
-
-@asynccontextmanager
-async def _alone(plan: Plan) -> AsyncIterator[bool]:
-    """Alone among this person's processes that build the same; True where we had to wait."""
-    directory = cache_directory() / "locks"
-    directory.mkdir(parents=True, exist_ok=True)
-    # A fixed number of files, so that none has to be removed while another waits for it.
-    descriptor = os.open(directory / plan.fingerprint[:3], os.O_RDWR | os.O_CREAT, 0o600)
-    waited = False
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                waited = True
-                await asyncio.sleep(_ASK_AGAIN)
-        yield waited
-    finally:
-        os.close(descriptor)
-
-
-async def _check_disk(request: BuildRequest) -> None:
-    """Raise DiskFull below the policy's floor, where the engine or we would write."""
-    floor = request.engine.policy.min_free_disk
-    if floor is None:
-        return
-    store = (await request.engine.info()).endpoint.split(":", 2)[-1]
-    for path in (Path(store), cache_directory()):
-        with contextlib.suppress(OSError):  # another machine's, or nothing we may look at
-            place = next(one for one in (path, *path.parents) if one.exists())
-            free = (await asyncio.to_thread(shutil.disk_usage, place)).free
-            if path.is_absolute() and free < floor:
-                raise DiskFull(
-                    f"{format_size(free)} are left at {place}, and a build starts with no less "
-                    f"than {format_size(floor)}: Policy.min_free_disk"
-                )
 
 
 class Builds:

@@ -7,6 +7,7 @@ names made printable.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ..models import Container, Image
@@ -67,6 +68,12 @@ def code(state: dict[str, Any]) -> int:
     """The exit code as Popen says it: 128 + n is signal n, as both engines report one."""
     value = int(state.get("ExitCode") or 0)
     return 128 - value if 128 < value < 160 else value
+
+
+def at_least(version: str, major: int, minor: int) -> bool:
+    """Whether an engine's version (`20.10.24+dfsg1`, `4.8.0-rc1`) is as new as that."""
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (major, minor)
 
 
 def _labels(said: object) -> dict[str, str]:

@@ -81,9 +81,12 @@ class Docker:
             problems.append(Problem("The kernel gives Docker no memory limits.", ""))
         if rootless:
             features.add("root")
+        version = str(said["ServerVersion"])
+        if _inspect.at_least(version, 23, 0):
+            features.add("heredocs")
         return EngineInfo(
             name=self.name,
-            version=str(said["ServerVersion"]),
+            version=version,
             usable=True,
             rootless=rootless,
             features=frozenset(features),

@@ -35,9 +35,12 @@ class Podman(Docker):
         problems = list(_problems(host, store, rootless))
         if not rootless or _delegated(host):
             features.add("limits")
+        version = str((said.get("version") or {}).get("Version", ""))
+        if _inspect.at_least(version, 4, 8):  # buildah 1.33
+            features.add("heredocs")
         return EngineInfo(
             name=self.name,
-            version=str((said.get("version") or {}).get("Version", "")),
+            version=version,
             usable=True,
             rootless=rootless,
             features=frozenset(features),
