@@ -42,6 +42,8 @@ class Docker:
 
     name = "docker"
     program = "docker"
+    _empty = ""
+    """What makes a tmpfs an empty one."""
 
     def __init__(self) -> None:
         self._info: EngineInfo | None = None
@@ -175,7 +177,7 @@ class Docker:
             *self._user_argv(spec.user),
             *(f"--label={key}={value}" for key, value in sorted(spec.labels.items())),
             *(_mount(m.source, m.target, m.writable) for m in spec.own + spec.mounts),
-            *(f"--tmpfs={target}" for target in spec.tmpfs),
+            *(f"--tmpfs={target}{self._empty}" for target in spec.tmpfs),
             *self._limits_argv(spec),
             *self._network_argv(spec),
             *self._devices_argv(spec.devices),

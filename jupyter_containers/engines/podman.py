@@ -21,6 +21,9 @@ class Podman(Docker):
 
     name = "podman"
     program = "podman"
+    # Podman fills a tmpfs with a copy of what it stands over: keys that it is there to hide.
+    # https://docs.podman.io/en/stable/markdown/podman-run.1.html#tmpfs-fs
+    _empty = ":notmpcopyup"
 
     async def _ask_info(self) -> EngineInfo:
         done = await self._run(["info", "--format", "json"], timeout=30)
@@ -85,9 +88,7 @@ def _delegated(host: dict[str, Any]) -> bool:
     return host.get("cgroupVersion") == "v2" and "memory" in (host.get("cgroupControllers") or ())
 
 
-def _problems(
-    host: dict[str, Any], store: dict[str, Any], rootless: bool
-) -> list[Problem]:
+def _problems(host: dict[str, Any], store: dict[str, Any], rootless: bool) -> list[Problem]:
     found = []
     if rootless and not _delegated(host):
         found.append(
