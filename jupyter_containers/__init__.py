@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 __version__ = "0.1.0"
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:
     """Where JupyterLab finds the front end in a development install."""
     return [{"src": "labextension", "dest": "jupyter-containers"}]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext jupyter_containers`: a kernel on the host learns `%%dockerfile`."""
+    from .magics import load
+
+    load(shell)

@@ -15,11 +15,14 @@ import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from .errors import BadInput, ContainersError
 from .models import Progress
 from .text import one_line, printable
+
+if TYPE_CHECKING:
+    from .builds import Build, Built
 
 _TICK = 0.5
 """Seconds between redraws of a silent step's clock."""
@@ -114,6 +117,20 @@ class Screen:
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()
+
+
+async def follow(build: Build, screen: Screen) -> Built:
+    """Show a build from its first event to its end. Being cancelled cancels it too. Raises what
+    the build ended with."""
+    try:
+        async for event in build.events():
+            screen.event(event)
+        await build.result()
+    except BaseException:
+        await asyncio.shield(build.cancel())
+        raise
+    assert build.built is not None
+    return build.built
 
 
 def size(count: int) -> str:

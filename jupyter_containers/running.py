@@ -1,0 +1,294 @@
+"""`run NOTEBOOK`: what Run All does, without a browser.
+
+Each `%%dockerfile` cell is built where it stands, and the cells after it are executed in a
+container of its image. The input is only read; the executed notebook is written at the end,
+also where a cell failed. Naming the notebook approves its images and its folder, no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpec
+from nbformat import NotebookNode
+
+from .approvals import Approvals, asks
+from .buildplan import earlier_images
+from .builds import BuildRequest, Builds, Built
+from .cells import DockerfileCell, Options
+from .engines import choose_engine
+from .errors import BadInput, ContainersError, ImageNotHere, NotApproved
+from .execution import CellFailed, Execution, error_output
+from .fields import VERSION, Build
+from .kernelspecs import GENERIC
+from .models import NO_ENV
+from .notebook import KEY, dockerfile_cells, read_notebook, settings_of
+from .paths import replace_file
+from .policy import Policy
+from .settings import Settings
+from .terminal import Screen, follow
+
+_NOT_YET = "localhost/not-built-yet:latest"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What was asked for. `notebook` and `output` are absolute; they may be one file."""
+
+    notebook: Path
+    output: Path
+    engine: str = ""
+    approve: bool = False
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """What came of it: how many code cells were executed, where, in which image at last."""
+
+    cells: int
+    output: Path
+    image: str
+    seconds: float
+
+
+async def run_notebook(run: Run, policy: Policy, screen: Screen) -> Ran:
+    """Execute and write a notebook. Called by the command line.
+
+    Raises BadInput where there is nothing to run in, NotApproved, BuildError, CellFailed and
+    whatever keeps a container from starting; cancelling it writes nothing.
+    """
+    return await _Runner(run, policy, screen).run()
+
+
+class _Runner:
+    def __init__(self, run: Run, policy: Policy, screen: Screen) -> None:
+        self._run = run
+        self._policy = policy
+        self._screen = screen
+        self._approvals = Approvals()
+        data = read_notebook(run.notebook)
+        self._before = run.output.stat() if run.output.exists() else None
+        self._dockerfiles = {cell.index: cell for cell in dockerfile_cells(data)}
+        self._asked = dict(settings_of(data))
+        self._notebook: NotebookNode = nbformat.reads(json.dumps(data), as_version=4)
+        cells = enumerate(self._notebook.cells)
+        self._code = [i for i, cell in cells if cell.cell_type == "code" and cell.source.strip()]
+        self._execution = Execution(self._notebook, run.notebook, run.timeout, screen)
+        self._runs_in: tuple[Settings, str] | None = None
+        self._builds = Builds()
+        self._built: list[tuple[DockerfileCell, Built]] = []
+
+    async def run(self) -> Ran:
+        begun = time.monotonic()
+        await self._begin()
+        failed: ContainersError | None = None
+        try:
+            await self._cells()
+        except ContainersError as error:
+            failed = error
+        finally:
+            await asyncio.shield(self._execution.close(now=failed is not None))
+            await asyncio.shield(self._builds.close())
+        output = self._write()
+        if failed is not None:
+            raise failed
+        return Ran(
+            cells=len(self._code),
+            output=output,
+            image=self._runs_in[0].image if self._runs_in else "",
+            seconds=time.monotonic() - begun,
+        )
+
+    # -- before anything is built ----------------------------------------------------------
+
+    async def _begin(self) -> None:
+        """All that can be refused without building: settings, approvals, nothing to run in."""
+        switches = [i for i, cell in self._dockerfiles.items() if not cell.options.no_switch]
+        executed = [i for i in self._code if i not in self._dockerfiles]
+        if not self._dockerfiles and not self._asked:
+            raise self._nowhere(None)
+        if executed and executed[0] < min(switches, default=len(self._notebook.cells)):
+            if not self._asked:
+                raise self._nowhere(executed[0])
+            await self._enter_asked()
+        asked: Mapping[str, Any] = self._asked
+        for index in switches:
+            settings = settings_after(
+                asked, self._options(self._dockerfiles[index]), _NOT_YET, None
+            )
+            self._check_approved(settings)
+            asked = settings.to_json()
+        for index in self._code:
+            self._notebook.cells[index].outputs = []
+            self._notebook.cells[index].execution_count = None
+
+    def _nowhere(self, index: int | None) -> BadInput:
+        name = self._run.notebook.name
+        if index is None:
+            return BadInput(
+                f"{name} names no image to run in: it has neither a %%dockerfile cell nor "
+                "container settings.",
+                "Begin it with a cell such as:\n  %%dockerfile\n  FROM python:3.12-slim",
+            )
+        return BadInput(
+            f"Cell {index + 1} of {name} has no image to run in: no %%dockerfile cell before it "
+            "switches the kernel, and the notebook has no container settings.",
+            "Make a %%dockerfile cell the notebook's first.",
+        )
+
+    async def _enter_asked(self) -> None:
+        """Cells before the first switch run where the notebook's settings say."""
+        settings = Settings.parse(self._asked, where=self._run.notebook.name)
+        if self._run.engine:
+            settings = replace(settings, engine=self._run.engine)
+        self._approve(settings)
+        engine = await choose_engine(settings.engine, self._policy)
+        image = await engine.image(settings.image)
+        if image is None:
+            raise ImageNotHere(settings.image, engine.name)
+        self._runs_in = (settings, image.id)
+
+    def _options(self, cell: DockerfileCell) -> Options:
+        """The cell's, with the engine of the command line over its own."""
+        if not self._run.engine:
+            return cell.options
+        return replace(
+            cell.options,
+            engine=self._run.engine,
+            settings={**cell.options.settings, "engine": self._run.engine},
+        )
+
+    def _check_approved(self, settings: Settings) -> None:
+        """All but the image, which the person approved by naming the notebook."""
+        resolved = settings.resolved(self._run.notebook.parent, self._policy)
+        image = asks(resolved)[0].text
+        missing = self._approvals.missing(self._run.notebook, resolved)
+        if items := [] if self._run.approve else [item for item in missing if item != image]:
+            error = NotApproved(items, str(self._run.notebook))
+            error.hint = "Add --approve, if you trust this notebook with that."
+            raise error
+
+    def _approve(self, settings: Settings) -> None:
+        """Remember what naming the notebook, or `--approve`, has approved."""
+        self._check_approved(settings)
+        for notebook in {self._run.notebook, self._run.output}:
+            if self._run.approve:
+                resolved = settings.resolved(notebook.parent, self._policy)
+                self._approvals.approve(notebook, resolved)
+            else:
+                self._approvals.approve_image(notebook, settings.image)
+
+    # -- the cells, in order ---------------------------------------------------------------
+
+    async def _cells(self) -> None:
+        for number, index in enumerate(self._code, 1):
+            source = self._notebook.cells[index].source.strip()
+            where = f"cell {number}/{len(self._code)}"
+            self._screen.step(f"{where}  {source.splitlines()[0]}")
+            try:
+                if index in self._dockerfiles:
+                    await self._build(self._dockerfiles[index])
+                else:
+                    await self._execute(index)
+            except CellFailed as error:
+                error.message = f"{where} failed:\n{error.message}"
+                raise
+            except ContainersError as error:
+                outputs = self._notebook.cells[index].outputs
+                if not any(output["output_type"] == "error" for output in outputs):
+                    outputs.append(error_output(error))
+                error.message = f"{where}: {error.message}"
+                raise
+        self._execution.finish()
+        await self._builds.settled()
+
+    async def _execute(self, index: int) -> None:
+        assert self._runs_in is not None
+        await self._execution.enter(*self._runs_in)
+        await self._execution.execute(index)
+
+    async def _build(self, cell: DockerfileCell) -> None:
+        """Build it, say so in its output, and switch to its image unless it says not to."""
+        options = self._options(cell)
+        before = Settings.parse(self._asked, where="…") if self._asked else None
+        engine = await choose_engine(
+            options.engine or (before.engine if before else ""), self._policy
+        )
+        request = BuildRequest(
+            cell=cell,
+            directory=self._run.notebook.parent,
+            engine=engine,
+            notebook=self._run.notebook.name,
+            earlier=earlier_images(self._built),
+            bases=before.build.bases if before and before.build else NO_ENV,
+        )
+        built = await follow(self._builds.start(request), self._screen)
+        self._built.append((cell, built))
+        self._notebook.cells[cell.index].outputs = [_summary(built, engine.name)]
+        if not options.no_switch:
+            self._switch(settings_after(self._asked, options, built.reference, built.source), built)
+
+    def _switch(self, settings: Settings, built: Built) -> None:
+        """What follows runs in this image; the file says so, as after Run All in JupyterLab."""
+        self._approve(settings)
+        self._runs_in = (settings, built.image.id)
+        self._asked = settings.to_json()
+        self._notebook.metadata[KEY] = nbformat.from_dict(self._asked)
+        self._notebook.metadata["kernelspec"] = _generic()
+
+    # -- the result ------------------------------------------------------------------------
+
+    def _write(self) -> Path:
+        """Write the executed notebook; beside it where another program changed it meanwhile."""
+        output = self._run.output
+        now = output.stat() if output.exists() else None
+        if _identity(now) != _identity(self._before):
+            output = output.with_name(f"{output.stem}-executed.ipynb")
+            self._screen.line(f"{self._run.output.name} was changed while it ran.")
+        text = nbformat.writes(self._notebook) + "\n"
+        try:
+            if now is None:
+                output.touch()  # with the modes that this person's files have
+            mode = output.stat().st_mode & 0o777
+            replace_file(output, text.encode())
+            output.chmod(mode)
+        except OSError as error:
+            raise BadInput(f"{output} cannot be written: {error.strerror}.") from error
+        return output
+
+
+def _summary(built: Built, engine: str) -> NotebookNode:
+    """The output of a cell that was built: the same however often it runs."""
+    text = f"{built.reference} is built ({engine}).\n"
+    return NotebookNode(output_type="stream", name="stdout", text=text)
+
+
+def _generic() -> NotebookNode:
+    """What a notebook says of its kernel where that is "Container (this notebook)"."""
+    directory = Path(__file__).parent / "kernelspec" / GENERIC
+    spec = KernelSpec.from_resource_dir(str(directory))
+    return NotebookNode(name=GENERIC, display_name=spec.display_name, language=spec.language)
+
+
+def _identity(status: os.stat_result | None) -> tuple[int, int, int] | None:
+    return (status.st_ino, status.st_mtime_ns, status.st_size) if status is not None else None
+
+
+def settings_after(
+    before: Mapping[str, Any], options: Options, image: str, build: Build | None
+) -> Settings:
+    """A notebook's settings after a `%%dockerfile` cell: the image it built, the options behind
+    it, and what was set before. Raises BadSettings."""
+    kept = {key: value for key, value in before.items() if key not in ("build", "digest")}
+    data = {"version": VERSION, **kept, **options.settings, "image": image}
+    settings = Settings.parse(data, where="%%dockerfile")
+    return replace(settings, build=build)
