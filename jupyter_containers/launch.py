@@ -98,8 +98,9 @@ async def prepare(
     sockets = _transport(facts, engine, kit)
     home = facts.user_home if user.mode == "image" else _home()
     mounts = _mounts(settings, directory)
-    own = [*_own_mounts(room, facts), Mount(str(room.home), home, True)]
-    own += _kit_mounts(kit)
+    own = [*_own_mounts(room, facts), *_kit_mounts(kit)]
+    if home not in {mount.target for mount in mounts}:
+        own.append(Mount(str(room.home), home, True))
     workdir, empty = _workdir(settings, directory, mounts, home)
     if empty:
         own.append(Mount(str(room.root / "empty"), workdir, True))
@@ -108,6 +109,7 @@ async def prepare(
     spec = ContainerSpec(
         name=f"jupyter-{room.root.name}",
         image=image.id,
+        reference=settings.image,
         argv=_first_argv(facts, argv),
         user=user,
         workdir=workdir,

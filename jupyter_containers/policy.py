@@ -64,7 +64,8 @@ class Policy(PolicyTraits):
         if everywhere:
             return full
         if full.startswith("sha256:"):
-            raise PolicyRefused(f"An image without a name ({full[:19]}…)", "Policy.images")
+            what = f"An image without a name ({full[:19]}…) may not be used"
+            raise PolicyRefused(what, "Policy.images")
         registry = Reference.parse(full).registry
         if not _matches(registry, self.registries):
             what = f"The image {full} may not be used: not from {registry}"
@@ -92,7 +93,8 @@ class Policy(PolicyTraits):
 
     def with_defaults(self, settings: Settings) -> Settings:
         """The limits where none are asked. Called by `Settings.resolved`; raises where more is
-        asked than may be."""
+        asked than may be, and for an image that may not even be looked at."""
+        self.check_image(settings.image)
         return self._limited(settings)
 
     def check_run(self, spec: ContainerSpec) -> ContainerSpec:

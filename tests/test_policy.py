@@ -117,6 +117,8 @@ def test_settings_are_held_to_the_same(tmp_path: Path) -> None:
     assert (settings.memory, settings.pids, settings.shm) == (8 << 30, 2048, 4 << 30)
     assert settings.mounts[0].source == f"{Path.home()}/lab/a"
     assert judge.check_run(spec(memory=settings.memory)).memory == settings.memory
+    with pytest.raises(PolicyRefused, match=r"Policy\.images"):
+        asked.resolved(tmp_path, policy(images=["localhost/*"], mount_names={"LAB": "/x"}))
     with pytest.raises(PolicyRefused, match=r"Policy\.mount_names"):
         asked.resolved(tmp_path, policy(mount_names={"LAB2": "/x"}))
 

@@ -13,6 +13,8 @@ from jupyter_containers.errors import PolicyRefused
 from jupyter_containers.models import ContainerSpec, Mount
 from jupyter_containers.policy import load_policy
 
+from ..harness import running, write_notebook
+
 LOOK = """
 cd /m
 ls -A data runtime
@@ -69,3 +71,28 @@ async def test_keys_below_a_mount_are_not_seen(
 async def test_a_refused_mount_starts_nothing(engine: str, image: str) -> None:
     with pytest.raises(PolicyRefused, match=r"`/etc` may not be mounted \(Policy\.mounts\)"):
         await inside(engine, image, Path("/etc"), writable=False)
+
+
+async def test_the_administrators_images_hold_for_kernels(
+    engine: str, image: str, folder: Path
+) -> None:
+    notebook = write_notebook(folder / "n.ipynb", {"image": image, "engine": engine})
+    registry = image.partition("/")[0]
+    async with running(notebook, Config({"Policy": {"images": [f"{registry}/*"]}})) as kernel:
+        assert await kernel.value("6 * 7") == "42"
+    async with running(notebook, Config({"Policy": {"images": ["example.org/*"]}})) as kernel:
+        done = await kernel.run("6 * 7")
+    assert done["status"] == "error"
+    assert f"{image.partition(':')[0]}" in done["error"] and "Policy.images" in done["error"]
+
+
+async def test_a_folder_may_stand_at_home(engine: str, image: str, folder: Path) -> None:
+    """As the person's own home does, once they said so."""
+    home = str(Path.home())
+    asked = [{"source": str(folder), "target": home, "writable": True}]
+    (folder / "mine").write_text("here")
+    settings = {"image": image, "engine": engine, "mounts": asked}
+    async with running(write_notebook(folder / "n.ipynb", settings)) as kernel:
+        assert (
+            await kernel.value("open(__import__('os').path.expanduser('~/mine')).read()") == "here"
+        )
