@@ -1,10 +1,10 @@
 """The private host directories of one container, and what we write into them.
 
-    ROOT/            0700, short (a Unix socket's path holds 107 bytes)
-      run/           mounted read-write: sockets, start.json. Hostile once a container has it
-      conf/          mounted read-only: connection.json, passwd, group
-      empty/         stands where a directory is not mounted
-    CACHE/homes/ID   mounted read-write as HOME; on disk, since HOME may get large
+ROOT/            0700, short (a Unix socket's path holds 107 bytes)
+run/           mounted read-write: sockets, start.json. Hostile once a container has it
+conf/          mounted read-only: connection.json, passwd, group
+empty/         stands where a directory is not mounted
+CACHE/homes/…    mounted read-write as HOME; on disk, since HOME may get large
 """
 
 from __future__ import annotations
@@ -13,12 +13,33 @@ import json
 import os
 import secrets
 import shutil
+import socket
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from .launch import GUEST_PORT, Prepared, Room, person
 from .models import Mount, User
-from .paths import cache_directory, owner, runtime_directory
+from .paths import boot_id, cache_directory, owner, runtime_directory
+
+
+def room_at(root: Path) -> Room:
+    """The room of this name. Homes may lie on a disk that several hosts share, so theirs says
+    which host's they are, and of which boot."""
+    return Room(root=root, home=_homes() / f"{_this_boot()}-{root.name}")
+
+
+def _homes() -> Path:
+    return cache_directory() / "homes"
+
+
+def _this_boot() -> str:
+    return f"{socket.gethostname()}-{boot_id()[:8]}"
+
+
+def lost_homes() -> list[Path]:
+    """Homes whose kernels ended with an earlier boot of this host; their rooms went with it."""
+    found = _homes().glob(f"{socket.gethostname()}-????????-????????")
+    return sorted(home for home in found if not home.name.startswith(_this_boot()))
 
 
 def make_room(again: Room | None = None) -> Room:
@@ -26,7 +47,7 @@ def make_room(again: Room | None = None) -> Room:
     container's. With `again`, that room anew, at the same place."""
     while True:
         name = again.root.name if again is not None else secrets.token_hex(4)
-        room = Room(root=runtime_directory() / name, home=cache_directory() / "homes" / name)
+        room = room_at(runtime_directory() / name)
         try:
             room.root.mkdir(mode=0o700)
         except FileExistsError:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 
 from ..engines.guarded import Guarded
 from ..errors import BadInput
+from ..leftovers import is_orphan, our_containers
 from ..models import Container
-from ..paths import owner_is_gone
 from ..request import LABEL
 from ..terminal import print_json, table
 from . import all_engines, with_engine, with_json
@@ -26,30 +25,21 @@ class Ours:
         """One of our labels; empty where it has none."""
         return self.container.labels.get(f"{LABEL}.{name}", "")
 
-    @property
-    def orphan(self) -> bool:
-        """Whether the process it belonged to has ended."""
-        return owner_is_gone(self.label("owner"), self.label("host"), self.label("boot"))
 
-
-async def our_containers(args: Namespace) -> list[Ours]:
-    """Those with our label and this person's user id, on every engine that works.
-
-    Images carry labels too, but only a start of ours writes an owner into them.
-    """
-    found = [
+async def _ours(args: Namespace) -> list[Ours]:
+    """This person's, on every engine that works."""
+    return [
         Ours(engine, container)
         for engine in await all_engines(args)
-        for container in await engine.containers(LABEL)
+        for container in await our_containers(engine)
     ]
-    return [one for one in found if one.label("uid") == str(os.getuid()) and one.label("owner")]
 
 
 async def _one(args: Namespace) -> Ours:
     """The container that `args.id` names: its name, its id, or enough of the beginning."""
     found = [
         one
-        for one in await our_containers(args)
+        for one in await _ours(args)
         if args.id == one.container.name or one.container.id.startswith(args.id)
     ]
     if len(found) != 1:
@@ -79,10 +69,10 @@ async def ps(args: Namespace) -> int:
             "notebook": one.label("notebook"),
             "kernel": one.label("kernel"),
             "running": one.container.running,
-            "orphan": one.orphan,
+            "orphan": is_orphan(one.container),
             "created": one.container.created,
         }
-        for one in await our_containers(args)
+        for one in await _ours(args)
     ]
     if args.json:
         print_json({"containers": rows})

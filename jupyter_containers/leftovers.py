@@ -1,0 +1,153 @@
+"""What of ours nobody owns any more: containers, directories, caches, superseded images.
+
+The keeper cleans up behind a killed owner at once; this finds what even it could not, because
+the machine went down or the engine did. Two that look at the same time take nothing from each
+other: removing twice is fine, and an owner that lives holds a lock. Used by `prune`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from .buildplan import LABEL as BUILD_LABEL
+from .buildplan import NAMESPACE
+from .engines.guarded import Guarded
+from .models import Container, Image
+from .paths import boot_id, cache_directory, orphans, owner_is_gone
+from .request import LABEL
+from .rooms import lost_homes, remove_room, room_at
+
+_UNUSED_DAYS = 30.0
+"""Days after which something in the cache that nobody read goes: a new start makes it again."""
+_UNFINISHED_DAYS = 1.0
+_KINDS = ("builds", "bytecode", "contexts", "fits", "kits", "probes", "resolved", "transports")
+_MOUNTED = ("bytecode", "kits")
+"""What running containers have mounted."""
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """One thing to remove. `size` is in bytes; None where nobody asked."""
+
+    kind: Literal["container", "directory", "cache", "image"]
+    name: str
+    size: int | None
+    remove: Callable[[], Awaitable[None]]
+
+
+async def leftovers(engines: Iterable[Guarded], *, images: bool) -> list[Leftover]:
+    """All of them, in the order they should be removed in. `images` adds superseded ones."""
+    engines = list(engines)
+    mine = [(engine, one) for engine in engines for one in await our_containers(engine)]
+    found = [
+        Leftover("container", one.name, None, partial(engine.remove, one.id))
+        for engine, one in mine
+        if is_orphan(one)
+    ]
+    found += await asyncio.to_thread(lambda: [*_directories(), *_caches(in_use=bool(mine))])
+    if images:
+        for engine in engines:
+            found += [
+                Leftover("image", name, image.size, partial(engine.remove_image, name))
+                for image in superseded(await engine.images())
+                for name in image.references
+                if name.startswith(f"{NAMESPACE}/")
+            ]
+    return found
+
+
+async def our_containers(engine: Guarded) -> list[Container]:
+    """The containers that this person's kernels run in, or ran in. Images carry labels too, but
+    only a start of ours writes user and owner into them."""
+    found = await engine.containers(LABEL)
+    return [
+        one
+        for one in found
+        if one.labels.get(f"{LABEL}.uid") == str(os.getuid()) and f"{LABEL}.owner" in one.labels
+    ]
+
+
+def is_orphan(container: Container) -> bool:
+    """Whether the process that a container of ours belonged to has ended, for certain."""
+    owner, host, boot = (
+        container.labels.get(f"{LABEL}.{name}", "") for name in ("owner", "host", "boot")
+    )
+    before = host == socket.gethostname() and boot not in ("", boot_id())
+    return owner_is_gone(owner, host, boot) or (before and not container.running)
+
+
+def superseded(images: Iterable[Image]) -> list[Image]:
+    """The images of `%%dockerfile` cells that a later build of the same cell replaced."""
+    by_cell: dict[str, list[Image]] = {}
+    for image in images:
+        _, _, lineage = image.labels.get(BUILD_LABEL, "").partition(" ")
+        if lineage:
+            by_cell.setdefault(lineage, []).append(image)
+    old = []
+    for builds in by_cell.values():
+        builds.sort(key=lambda image: image.created, reverse=True)
+        old += builds[1:]
+    return old
+
+
+def _directories() -> Iterator[Leftover]:
+    for root in orphans():
+        room = room_at(root)
+        size = size_of(room.root) + size_of(room.home)
+        yield Leftover("directory", str(root), size, partial(_in_thread, remove_room, room))
+    for home in lost_homes():
+        yield Leftover("directory", str(home), size_of(home), partial(_in_thread, _delete, home))
+
+
+def _caches(*, in_use: bool) -> Iterator[Leftover]:
+    now = time.time()
+    for kind in _KINDS:
+        above = cache_directory() / kind
+        for path in sorted(above.iterdir()) if above.is_dir() else ():
+            unfinished = path.name.startswith("new-")
+            if in_use and kind in _MOUNTED and not unfinished:
+                continue
+            days = (now - _last_use(path)) / 86400
+            if days > (_UNFINISHED_DAYS if unfinished else _UNUSED_DAYS):
+                remove = partial(_in_thread, _delete, path)
+                yield Leftover("cache", str(path), size_of(path), remove)
+
+
+def _last_use(path: Path) -> float:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return time.time()
+    return max(status.st_atime, status.st_mtime)
+
+
+def size_of(path: Path) -> int:
+    """Bytes below a path; what vanishes meanwhile, or may not be read, counts nothing."""
+    total = 0
+    for directory, _, files in os.walk(path):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(directory, name)).st_size  # noqa: PTH118
+            except OSError:
+                continue
+    return total or (path.lstat().st_size if path.is_file() else 0)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+async def _in_thread(remove: Callable[..., None], *arguments: object) -> None:
+    await asyncio.to_thread(remove, *arguments)
