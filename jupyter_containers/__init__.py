@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
@@ -14,6 +15,4 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
 
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext jupyter_containers`: a kernel on the host learns `%%dockerfile`."""
-    from .magics import load
-
-    load(shell)
+    import_module(".magics", __name__).load(shell)

@@ -44,6 +44,8 @@ async def approve(args: Namespace) -> int:
         approvals.approve(notebook, settings)
     if args.json:
         print_json({"notebook": str(notebook), "approved": approved, "items": list(missing)})
+    elif not missing:
+        print(f"All that {notebook.name} asks for is approved already.")
     else:
         print("Approved." if approved else "Not approved: it does not start.")
     return 0 if approved else 1
