@@ -9,7 +9,7 @@ demo=build/demo
 
 engine_works() { docker version >/dev/null 2>&1 || podman info >/dev/null 2>&1; }
 
-engine_works || packages podman runc uidmap slirp4netns fuse-overlayfs catatonit
+engine_works || packages podman runc uidmap slirp4netns fuse-overlayfs catatonit mmdebstrap
 if ! docker version >/dev/null 2>&1 && [ -z "${CONTAINERS_CONF:-}" ]; then
   mkdir -p build
   podman_conf build/containers.conf

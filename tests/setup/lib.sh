@@ -17,7 +17,7 @@ have_packages() {
 packages() {
   have_packages "$@" && return 0
   command -v apt-get >/dev/null || die "needed here: $* (this is no Debian: install them by hand)"
-  [ "$(id -u)" = 0 ] || die "needed here. Type: sudo apt install $*"
+  [ "$(id -u)" = 0 ] || die "missing here: $*. Type this, then try again: sudo apt install $*"
   say "apt-get install $*"
   export DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes
   apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1 && return 0
