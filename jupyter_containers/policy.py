@@ -93,8 +93,7 @@ class Policy(PolicyTraits):
 
     def with_defaults(self, settings: Settings) -> Settings:
         """The limits where none are asked. Called by `Settings.resolved`; raises where more is
-        asked than may be, and for an image that may not even be looked at."""
-        self.check_image(settings.image)
+        asked than may be."""
         return self._limited(settings)
 
     def check_run(self, spec: ContainerSpec) -> ContainerSpec:
@@ -104,19 +103,35 @@ class Policy(PolicyTraits):
         BadSettings where a mount's source is not there.
         """
         self._check_origin(spec)
-        for device in spec.devices:
+        ports = [port for _, port in spec.publish if port not in RESERVED_PORTS]
+        self._check_parts(spec.devices, spec.network, spec.user.mode, ports)
+        return self._mounted(self._limited(spec))
+
+    def check_asked(self, settings: Settings) -> None:
+        """What `check_run` would refuse of a request, before anybody is asked to approve it.
+
+        `settings` are `resolved`. Raises PolicyRefused, BadSettings."""
+        self.check_image(settings.image)
+        self._check_parts(settings.devices, settings.network, settings.user, settings.ports)
+        rules = self._rules()
+        for mount in settings.mounts:
+            judge(mount, rules)
+
+    def _check_parts(
+        self, devices: Sequence[str], network: str, user: str, ports: Sequence[int]
+    ) -> None:
+        for device in devices:
             if not _matches(device, self.devices):
                 raise PolicyRefused(f"The device {device} may not be used", "Policy.devices")
-        if spec.network not in self.networks:
-            what = f"The network may not be {spec.network!r}"
+        if network not in self.networks:
+            what = f"The network may not be {network!r}"
             raise PolicyRefused(what, "Policy.networks", _instead("network", self.networks))
-        if spec.user.mode not in self.users:
-            what = f"One may not be {spec.user.mode!r} inside"
+        if user not in self.users:
+            what = f"One may not be {user!r} inside"
             raise PolicyRefused(what, "Policy.users", _instead("user", self.users))
-        for _, port in spec.publish:
-            if port not in RESERVED_PORTS and not self._may_publish(port):
+        for port in ports:
+            if not self._may_publish(port):
                 raise PolicyRefused(f"Port {port} may not be published", "Policy.ports")
-        return self._mounted(self._limited(spec))
 
     def _check_origin(self, spec: ContainerSpec) -> None:
         """By the name that was asked for, since containers are started by the image's id. A
@@ -158,13 +173,11 @@ class Policy(PolicyTraits):
         rules = self._rules()
         allowed = [judge(mount, rules) for mount in spec.mounts]
         taken = {mount.target for mount in (*spec.mounts, *spec.own)}
-        empty = {path for one in allowed for path in one.empty} - taken
         over = {mount for one in allowed for mount in one.over if mount.target not in taken}
         return replace(
             spec,
             mounts=tuple(one.mount for one in allowed),
-            own=(*spec.own, *sorted(over - set(spec.own), key=lambda one: one.target)),
-            tmpfs=(*spec.tmpfs, *sorted(empty - set(spec.tmpfs))),
+            own=(*spec.own, *sorted(over, key=lambda one: one.target)),
         )
 
     def _rules(self) -> dict[Path, str]:

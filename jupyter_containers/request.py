@@ -58,6 +58,7 @@ async def find_request(
     if notebook is not None:
         directory = notebook.parent
     settings = settings.resolved(directory, policy)
+    policy.check_asked(settings)
     if not pinned and notebook is not None:
         Approvals().check(notebook, settings)
     return Request(

@@ -17,6 +17,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from .errors import StartFailed
 from .launch import GUEST_PORT, Prepared, Room, person
 from .models import Mount, User
 from .paths import boot_id, cache_directory, owner, runtime_directory
@@ -96,7 +97,13 @@ def furnish(
 
 def _identity(mount: Mount) -> tuple[str, int, int]:
     """What the guest must find at the target: the very directory that the policy looked at."""
-    seen = os.stat(mount.source)
+    try:
+        seen = os.stat(mount.source)
+    except OSError as error:
+        raise StartFailed(
+            f"The folder {mount.source} cannot be mounted: {error.strerror}.",
+            "Create it, or remove the mount from the notebook's settings.",
+        ) from None
     return (mount.target, seen.st_dev, seen.st_ino)
 
 
