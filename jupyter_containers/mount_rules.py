@@ -16,7 +16,13 @@ from pathlib import Path, PurePosixPath
 
 from .errors import BadSettings, PolicyRefused
 from .models import Mount, refuse_unquotable
-from .paths import cache_directory, data_directory, jupyter_directories
+from .paths import (
+    cache_directory,
+    data_directory,
+    empty_directory,
+    empty_file,
+    jupyter_directories,
+)
 
 TRAIT = "Policy.mounts"
 
@@ -45,10 +51,8 @@ class Allowed:
     """A mount as it may be: its source resolved, and what has to stand over parts of it."""
 
     mount: Mount
-    empty: tuple[str, ...] = ()
-    """Directories inside, over which an empty file system stands."""
     over: tuple[Mount, ...] = ()
-    """Mounts of ours that stand over parts of it."""
+    """Read-only mounts of ours: nothing where keys are, itself where Jupyter runs from."""
 
 
 def rules_of(given: Mapping[str, str], secrets: Mapping[str, str]) -> dict[Path, str]:
@@ -145,15 +149,15 @@ def _mode(path: Path, rules: Mapping[Path, str]) -> str:
 
 def _covered(mount: Mount, private: list[Path]) -> Allowed:
     source = Path(mount.source)
-    empty, over = [], []
+    over = []
     for place in private:
         if any(other in place.parents for other in private):
             continue
         target = _inside(mount, place)
         if _is_directory(place):
-            empty.append(target)
+            over.append(Mount(str(empty_directory()), target))
         elif os.access(place, os.F_OK):
-            over.append(Mount("/dev/null", target))
+            over.append(Mount(str(empty_file()), target))
     if mount.writable:
         prefixes = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
         for part in (prefix / name for prefix in prefixes for name in _RUNS_FROM):
@@ -161,7 +165,7 @@ def _covered(mount: Mount, private: list[Path]) -> Allowed:
                 raise _refused(source, "may only be mounted read-only: Jupyter runs from there")
             if source in part.parents and part.exists() and not part.is_symlink():
                 over.append(Mount(str(part), _inside(mount, part)))
-    return Allowed(mount, tuple(sorted(empty)), tuple(sorted(over, key=lambda one: one.target)))
+    return Allowed(mount, tuple(sorted(over, key=lambda one: one.target)))
 
 
 def _is_directory(path: Path) -> bool:

@@ -3,6 +3,7 @@
     RUNTIME          $XDG_RUNTIME_DIR/jc or /tmp/jc-UID, 0700: private directories of containers
       ROOM/          one container's; ROOM/owner names the process it belongs to
       owners/ID      locked for as long as that process lives
+      empty          stands over what a container must not see
     CACHE            $XDG_CACHE_HOME/jupyter-containers: may be deleted at any time
     DATA             Jupyter's data directory/jupyter_containers: approvals
 
@@ -94,6 +95,23 @@ def _not_private(path: Path, why: str) -> StartFailed:
         f"The private directory {path} cannot be used: {why}.",
         "Remove it, or set XDG_RUNTIME_DIR to a short path of a directory that is yours alone.",
     )
+
+
+def empty_directory() -> Path:
+    """An empty directory of ours, to stand read-only over what a container must not see. Not a
+    tmpfs: that belongs to root inside, and podman fills it with a copy of what it stands over
+    (https://docs.podman.io/en/stable/markdown/podman-run.1.html#tmpfs-fs)."""
+    empty = runtime_directory() / "empty"
+    make_private(empty)
+    return empty
+
+
+def empty_file() -> Path:
+    """The same for a file."""
+    empty = runtime_directory() / "empty-file"
+    flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    os.close(os.open(empty, flags, 0o400))
+    return empty
 
 
 def cache_directory() -> Path:

@@ -117,10 +117,32 @@ def test_settings_are_held_to_the_same(tmp_path: Path) -> None:
     assert (settings.memory, settings.pids, settings.shm) == (8 << 30, 2048, 4 << 30)
     assert settings.mounts[0].source == f"{Path.home()}/lab/a"
     assert judge.check_run(spec(memory=settings.memory)).memory == settings.memory
-    with pytest.raises(PolicyRefused, match=r"Policy\.images"):
-        asked.resolved(tmp_path, policy(images=["localhost/*"], mount_names={"LAB": "/x"}))
     with pytest.raises(PolicyRefused, match=r"Policy\.mount_names"):
         asked.resolved(tmp_path, policy(mount_names={"LAB2": "/x"}))
+
+
+@pytest.mark.parametrize(
+    ("trait", "asked", "value"),
+    [
+        ("images", {}, ["localhost/*"]),
+        ("registries", {}, ["localhost"]),
+        ("devices", {"devices": ["nvidia.com/gpu=0"]}, ["nvidia.com/gpu=1"]),
+        ("networks", {}, ["none"]),
+        ("users", {"user": "root"}, ["me"]),
+        ("ports", {"ports": [80]}, ["8080"]),
+        ("mounts", {"mounts": [{"source": "/etc", "target": "/x"}]}, {"/": "rw"}),
+    ],
+)
+def test_what_is_refused_is_refused_before_anybody_is_asked(
+    trait: str, asked: dict[str, Any], value: Any, tmp_path: Path
+) -> None:
+    settings = Settings.parse({"version": 1, "image": "x"} | asked, where="n")
+    judge = policy(**{trait: value})
+    with pytest.raises(PolicyRefused) as raised:
+        judge.check_asked(settings.resolved(tmp_path, judge))
+    assert raised.value.trait == f"Policy.{trait}"
+    if trait != "mounts":
+        policy().check_asked(settings.resolved(tmp_path, policy()))
 
 
 def test_devices_networks_users_and_ports() -> None:

@@ -42,8 +42,6 @@ class Docker:
 
     name = "docker"
     program = "docker"
-    _empty = ""
-    """What makes a tmpfs an empty one."""
 
     def __init__(self) -> None:
         self._info: EngineInfo | None = None
@@ -177,7 +175,7 @@ class Docker:
             *self._user_argv(spec.user),
             *(f"--label={key}={value}" for key, value in sorted(spec.labels.items())),
             *(_mount(m.source, m.target, m.writable) for m in spec.own + spec.mounts),
-            *(f"--tmpfs={target}{self._empty}" for target in spec.tmpfs),
+            *(f"--tmpfs={target}" for target in spec.tmpfs),
             *self._limits_argv(spec),
             *self._network_argv(spec),
             *self._devices_argv(spec.devices),
@@ -212,9 +210,7 @@ class Docker:
     def _network_argv(self, spec: ContainerSpec) -> list[str]:
         if spec.network == "none":
             return ["--network=none"]
-        return [
-            f"--publish=127.0.0.1:{host or ''}:{inside}/tcp" for host, inside in spec.publish
-        ]
+        return [f"--publish=127.0.0.1:{host or ''}:{inside}/tcp" for host, inside in spec.publish]
 
     def _devices_argv(self, devices: Sequence[str]) -> list[str]:
         return [f"--device={device}" for device in devices]
@@ -332,5 +328,3 @@ def env_file(env: Mapping[str, str]) -> bytes:
 
 def _mount(source: str, target: str, writable: bool) -> str:
     return f"--mount=type=bind,src={source},dst={target}" + ("" if writable else ",readonly")
-
-

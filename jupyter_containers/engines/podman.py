@@ -21,9 +21,6 @@ class Podman(Docker):
 
     name = "podman"
     program = "podman"
-    # Podman fills a tmpfs with a copy of what it stands over: keys that it is there to hide.
-    # https://docs.podman.io/en/stable/markdown/podman-run.1.html#tmpfs-fs
-    _empty = ":notmpcopyup"
 
     async def _ask_info(self) -> EngineInfo:
         done = await self._run(["info", "--format", "json"], timeout=30)
@@ -102,7 +99,8 @@ def _problems(host: dict[str, Any], store: dict[str, Any], rootless: bool) -> li
         found.append(
             Problem(
                 "Podman copies whole images (storage driver vfs): slow, and it fills the disk.",
-                'Set driver = "overlay" in ~/.config/containers/storage.conf, then: podman system reset',
+                'Set driver = "overlay" in ~/.config/containers/storage.conf, then: '
+                "podman system reset",
             )
         )
     return found

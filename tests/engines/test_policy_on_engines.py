@@ -51,6 +51,7 @@ async def test_keys_below_a_mount_are_not_seen(
     for name in ("data", "runtime", "lib/env/bin"):
         (folder / name).mkdir(parents=True)
     (folder / "data" / "approvals").write_text("approved")
+    (folder / "data").chmod(0o700)
     (folder / "runtime" / "jpserver-1.json").write_text("t0ken")
     (folder / "secret").write_text("s3cret")
     (folder / "lib/env/bin/python").write_text("the server")
@@ -59,7 +60,7 @@ async def test_keys_below_a_mount_are_not_seen(
     monkeypatch.setattr(sys, "prefix", str(folder / "lib/env"))
     seen = await inside(engine, image, folder, writable=writable)
     assert "data:" in seen and "runtime:" in seen, seen
-    for hidden in ("approvals", "jpserver", "s3cret", "changed"):
+    for hidden in ("approvals", "jpserver", "s3cret", "changed", "denied"):
         assert hidden not in seen, seen
     assert "the server" in seen
     assert (folder / "lib/env/bin/python").read_text() == "the server"
