@@ -27,12 +27,13 @@ def use_sockets(manager: KernelManager, room: Room, session: str) -> dict[str, A
 
 def use_tcp(manager: KernelManager, ports: tuple[int, ...], session: str) -> dict[str, Any]:
     """Point the manager at published ports, with keys; returns the container's file."""
-    if manager.curve_secretkey is None:
+    if manager.curve_publickey is None or manager.curve_secretkey is None:
         manager.curve_publickey, manager.curve_secretkey = zmq.curve_keypair()
+    public, secret = manager.curve_publickey, manager.curve_secretkey
     _set(manager, "tcp", "127.0.0.1", ports, session)
     keys = {
-        "curve_publickey": manager.curve_publickey.decode("ascii"),
-        "curve_secretkey": manager.curve_secretkey.decode("ascii"),
+        "curve_publickey": public.decode("ascii"),
+        "curve_secretkey": secret.decode("ascii"),
     }
     return _inside(manager, "tcp", "0.0.0.0", TCP_PORTS) | keys
 

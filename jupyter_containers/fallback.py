@@ -15,16 +15,24 @@ from ipykernel.kernelbase import Kernel
 from . import __version__
 
 
-class FallbackKernel(Kernel):  # type: ignore[misc]
+class FallbackKernel(Kernel):
     """Answers; never executes."""
 
     implementation = "jupyter-containers-fallback"
     implementation_version = __version__
-    language_info = {"name": "python", "mimetype": "text/x-python", "file_extension": ".py"}
+    language_info = {  # noqa: RUF012 - as every kernel declares it
+        "name": "python",
+        "mimetype": "text/x-python",
+        "file_extension": ".py",
+    }
     banner = "The container of this notebook did not start."
 
     async def do_execute(
-        self, code: str, silent: bool, *args: Any, **kwargs: Any
+        self,
+        code: str,
+        silent: bool,
+        *_args: Any,
+        **_kwargs: Any,
     ) -> dict[str, Any]:
         """The trouble as an error, so that a run stops here; blank code is fine."""
         if not code.strip():

@@ -39,10 +39,12 @@ class Room:
 
     @property
     def run(self) -> Path:
+        """Sockets: mounted read-write."""
         return self.root / "run"
 
     @property
     def conf(self) -> Path:
+        """Connection file, passwd, group: mounted read-only."""
         return self.root / "conf"
 
 
@@ -70,8 +72,10 @@ class Prepared:
 
     def same_container(self, other: Prepared) -> bool:
         """Whether a restart may stay in the container that `other` started."""
-        return self.guest and other.guest and replace(self.spec, publish=()) == replace(
-            other.spec, publish=()
+        return (
+            self.guest
+            and other.guest
+            and replace(self.spec, publish=()) == replace(other.spec, publish=())
         )
 
 

@@ -17,9 +17,10 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
 
 from .connections import free_ports, use_sockets, use_tcp
@@ -34,7 +35,7 @@ _EARLY = 10.0
 """Seconds: a kernel that exits by itself this soon would do so again."""
 
 
-class ContainerProvisioner(KernelProvisionerBase):  # type: ignore[misc]
+class ContainerProvisioner(KernelProvisionerBase):
     """Entry point `container-provisioner`. Has no traits an administrator could set: a kernel
     spec's `config` would beat them. Limits are the policy's."""
 
@@ -72,7 +73,7 @@ class ContainerProvisioner(KernelProvisionerBase):  # type: ignore[misc]
 
     async def wait(self) -> int | None:
         """Wait for the kernel's end; callers put a timeout around it."""
-        while (code := await self.poll()) is None:
+        while (code := await self.poll()) is None:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(0.02)
         if self.fallback is not None:
             await self.fallback.wait()
@@ -171,9 +172,15 @@ class ContainerProvisioner(KernelProvisionerBase):  # type: ignore[misc]
         age = time.monotonic() - self.container.started
         return died.exited and age < _EARLY
 
+    @property
+    def _manager(self) -> KernelManager:
+        manager = self.parent
+        assert manager is not None
+        return cast("KernelManager", manager)
+
     def _connect(self, session: str) -> None:
         """Write both connection files for the transport that this start uses."""
-        manager = self.parent
+        manager = self._manager
         if self._prepared is None or self._prepared.sockets:
             self._inside = use_sockets(manager, self._open_room(), session)
         else:
@@ -209,7 +216,7 @@ class ContainerProvisioner(KernelProvisionerBase):  # type: ignore[misc]
         """A kernel on the host that runs no code and answers each cell with the trouble."""
         room = self._open_room()
         keeper.add(room.root.name, [], [str(room.root), str(room.home)])
-        manager = self.parent
+        manager = self._manager
         self.fallback = LocalProvisioner(
             kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=manager
         )

@@ -50,7 +50,7 @@ async def find_request(
     """
     policy = load_policy(provisioner.config)
     notebook = _notebook(provisioner, environment)
-    directory = Path(cwd or os.getcwd()).absolute()
+    directory = Path(cwd or Path.cwd()).absolute()
     settings = read_spec(provisioner.kernel_spec)
     pinned = settings is not None
     if settings is None:

@@ -98,7 +98,7 @@ def furnish(
 def _identity(mount: Mount) -> tuple[str, int, int]:
     """What the guest must find at the target: the very directory that the policy looked at."""
     try:
-        seen = os.stat(mount.source)
+        seen = Path(mount.source).stat()
     except OSError as error:
         raise StartFailed(
             f"The folder {mount.source} cannot be mounted: {error.strerror}.",

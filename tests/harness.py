@@ -108,7 +108,7 @@ class Kernel:
         """The text of a printed expression; fails the test where the code fails."""
         done = await self.run(f"print({expression})")
         assert done["status"] == "ok", done["error"]
-        return done["text"].strip()
+        return str(done["text"]).strip()
 
     async def shutdown(self, *, now: bool = False) -> None:
         if self.client is not None:
@@ -124,7 +124,7 @@ class Kernel:
 
     @property
     def container(self) -> Any:
-        return self.manager.provisioner.container
+        return self.provisioner.container
 
 
 @contextlib.asynccontextmanager

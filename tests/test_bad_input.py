@@ -63,9 +63,7 @@ async def test_an_image_that_is_gone(engine, folder, engine_program):
 
 
 async def test_an_image_without_python(engine, images, folder, engine_program):
-    path = write_notebook(
-        folder / "n.ipynb", {"image": images["busybox"], "engine": engine}
-    )
+    path = write_notebook(folder / "n.ipynb", {"image": images["busybox"], "engine": engine})
     approve(path)
     said = await _said(path)
     assert "no Python" in said
@@ -75,9 +73,7 @@ async def test_an_image_without_python(engine, images, folder, engine_program):
 
 async def test_a_mount_that_does_not_exist(engine, image, folder, engine_program):
     mounts = [{"source": "no-such-folder", "target": "/data"}]
-    path = write_notebook(
-        folder / "n.ipynb", {"image": image, "engine": engine, "mounts": mounts}
-    )
+    path = write_notebook(folder / "n.ipynb", {"image": image, "engine": engine, "mounts": mounts})
     approve(path)
     said = await _said(path)
     assert "no-such-folder" in said
@@ -88,9 +84,7 @@ async def test_a_mount_that_does_not_exist(engine, image, folder, engine_program
 async def test_a_mount_swapped_for_a_link_after_the_yes(engine, image, folder, engine_program):
     (folder / "data").mkdir()
     mounts = [{"source": "data", "target": "/data"}]
-    path = write_notebook(
-        folder / "n.ipynb", {"image": image, "engine": engine, "mounts": mounts}
-    )
+    path = write_notebook(folder / "n.ipynb", {"image": image, "engine": engine, "mounts": mounts})
     approve(path)
     (folder / "data").rmdir()
     (folder / "data").symlink_to("/etc")
@@ -129,7 +123,7 @@ async def test_an_image_that_lies(engine, image, folder, make_image, engine_prog
         "lying",
         f"FROM {image}\n"
         'ENTRYPOINT ["/bin/sh", "-c", "touch /tmp/entered; exec sleep 1000"]\n'
-        'HEALTHCHECK --interval=1s CMD touch /tmp/checked\n'
+        "HEALTHCHECK --interval=1s CMD touch /tmp/checked\n"
         'LABEL jupyter-containers="kernel" jupyter-containers.owner="nobody" org="\\u202ePWNED"\n'
         "ENV PYTHONHOME=\nWORKDIR /nowhere\n",
     )

@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-
 from pathlib import Path
 
 import pytest
 
 import jupyter_containers
-
 from jupyter_containers.guestclient import GuestClient
+
 GUEST_DIR = Path(jupyter_containers.__file__).parent / "guest"
 
 TOKEN = "a" * 32
@@ -62,7 +61,10 @@ def until(client, condition, seconds=5):
 
 
 async def test_tells_the_exit_code_and_starts_again_in_place(guest, tmp_path):
-    script = "import os,sys; open('runs','a').write(os.environ.get('JUPYTER_CONTAINERS_NOTE','-')+'\\n'); sys.exit(3)"
+    script = (
+        "import os, sys\nnote = os.environ.get('JUPYTER_CONTAINERS_NOTE', '-')\n"
+        "open('runs', 'a').write(note + '\\n')\nsys.exit(3)"
+    )
     process, client = guest([sys.executable, "-c", script])
     await client.connect(5)
     until(client, lambda: client.ended is not None)

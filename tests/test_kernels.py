@@ -230,9 +230,7 @@ async def test_unapproved_settings_start_no_container(notebook, engine_program):
         await kernel.shutdown()
 
 
-async def test_a_notebook_in_home_does_not_show_its_neighbours(
-    engine, image, folder, monkeypatch
-):
+async def test_a_notebook_in_home_does_not_show_its_neighbours(engine, image, folder, monkeypatch):
     home = folder / "home"
     (home / ".ssh").mkdir(parents=True)
     (home / ".ssh" / "id").write_text("key")
@@ -294,6 +292,7 @@ async def test_killed_client_leaves_nothing(engine, image, folder, engine_progra
     client = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=root
     )
+    assert client.stdout is not None
     assert client.stdout.readline().strip() == "2"
     assert len(containers(engine_program)) == 1
     client.kill()
@@ -317,6 +316,7 @@ async def test_a_container_removed_by_somebody_else_has_ended(notebook, engine_p
 
 async def test_poll_starts_no_process(notebook, monkeypatch):
     async with running(notebook()) as kernel:
+
         def refuse(*args, **kwargs):
             raise AssertionError("poll started a process")
 
@@ -336,7 +336,7 @@ async def test_tcp_where_sockets_do_not_cross(notebook, no_sockets):
             with socket.socket() as probe:
                 probe.connect(("127.0.0.1", port))  # published here …
         lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-        bound = {l.split()[1] for l in lines if l.split()[3] == "0A"}
+        bound = {line.split()[1] for line in lines if line.split()[3] == "0A"}
         for port in ports:
             assert f"00000000:{port:04X}" not in bound  # … and nowhere else
         await kernel.restart()

@@ -20,7 +20,8 @@ async def test_a_slider_makes_the_round_trip(engine, image, images, folder, make
                 opened[message["content"]["data"]["state"].get("_model_name")] = message["content"]
 
         await client.execute_interactive(
-            "from ipywidgets import IntSlider\nslider = IntSlider(value=3, max=10)\ndisplay(slider)",
+            "from ipywidgets import IntSlider\n"
+            "slider = IntSlider(value=3, max=10)\ndisplay(slider)",
             output_hook=hook,
         )
         slider = opened["IntSliderModel"]

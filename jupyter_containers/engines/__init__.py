@@ -24,7 +24,10 @@ GROUP = "jupyter_containers.engines"
 
 ENGINES: dict[str, tuple[str, str]] = {
     "podman": ("jupyter_containers.engines.podman:Podman", "sudo apt install podman"),
-    "docker": ("jupyter_containers.engines.docker:Docker", "https://docs.docker.com/engine/install/"),
+    "docker": (
+        "jupyter_containers.engines.docker:Docker",
+        "https://docs.docker.com/engine/install/",
+    ),
 }
 
 

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import IO
+from typing import IO, Self
 
 from ..errors import EngineDown, EngineMissing
 from ._keeper import keeper
@@ -101,7 +101,7 @@ class Stream:
         self._env = env
         self._cwd = cwd
 
-    async def __aenter__(self) -> Stream:
+    async def __aenter__(self) -> Self:
         self._process = await _spawn(self.argv, self._input, self._env, self._cwd)
         return self
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+from pathlib import Path
 
 from ..errors import (
     ContainersError,
@@ -64,7 +65,7 @@ def container_trouble(name: str, spec: ContainerSpec, done: Completed) -> Contai
             "`jupyter containers doctor` lists the devices of this machine.",
         )
     if re.search(r"bind source path does not exist|statfs .*no such file", lowered):
-        gone = [m.source for m in spec.mounts if not os.path.exists(m.source)]
+        gone = [m.source for m in spec.mounts if not Path(m.source).exists()]
         return StartFailed(
             f"A folder to mount does not exist: {', '.join(gone) or one_line(said, 400)}.",
             "Create it, or remove the mount from the notebook's settings.",

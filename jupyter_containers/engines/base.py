@@ -15,7 +15,6 @@ from ..models import (
     Progress,
     User,
 )
-
 from ._process import Watch
 
 
@@ -23,11 +22,19 @@ class Output(Protocol):
     """What a finished foreground container printed."""
 
     @property
-    def code(self) -> int: ...
+    def code(self) -> int:
+        """Its exit code; 125 to 127 are the engine's own."""
+        ...
+
     @property
-    def stdout(self) -> str: ...
+    def stdout(self) -> str:
+        """What it printed, which is untrusted."""
+        ...
+
     @property
-    def stderr(self) -> str: ...
+    def stderr(self) -> str:
+        """What it, or the engine, complained of."""
+        ...
 
 
 class Engine(Protocol):

@@ -138,7 +138,7 @@ class Guest:
         """Read what the owner sent, and do each whole line."""
         owner = self.owner
         try:
-            data = owner.recv(MAX_LINE)
+            data = owner.recv(MAX_LINE) if owner is not None else b""
         except OSError:
             data = b""
         self.buffer += data
@@ -198,7 +198,7 @@ class Guest:
             return
         try:
             become_kernel(self.start["argv"], self.start["cwd"], environment)
-        except BaseException as error:  # the child must never return into the guest's loop
+        except BaseException as error:  # noqa: BLE001 - the child must never return into the guest's loop
             os.write(2, f"The kernel cannot be started: {error}\n".encode())
         os._exit(127)
 
@@ -280,11 +280,13 @@ def applied():
 
     quota = read(os.path.join(CGROUPS, "cpu.max")).split()
     if not quota:
-        quota = [read(os.path.join(CGROUPS, "cpu/cpu.cfs_" + n + "_us")) for n in ("quota", "period")]
+        quota = [
+            read(os.path.join(CGROUPS, "cpu/cpu.cfs_" + n + "_us")) for n in ("quota", "period")
+        ]
     cpus = None
     if len(quota) == 2 and quota[0].strip().isdigit() and quota[1].strip().isdigit():
         cpus = int(quota[0]) / int(quota[1])
-    devices = [name for name in os.listdir("/sys/class/net")] if os.path.isdir("/sys/class/net") else []
+    devices = os.listdir("/sys/class/net") if os.path.isdir("/sys/class/net") else []
     return {
         "uid": os.getuid(),
         "gid": os.getgid(),
