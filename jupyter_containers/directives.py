@@ -43,7 +43,10 @@ def directives(text: str) -> Directives:
 
     A `#!` line may stand before them:
     https://github.com/moby/buildkit/blob/master/frontend/dockerfile/parser/directives.go
+    Raises DockerfileError where engines would not agree on the escape character, and so on
+    which lines are instructions: buildah stops at `# syntax`, BuildKit before 0.14 at `# check`.
     """
+    _escape_first(text)
     found: dict[str, tuple[str, int]] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if number == 1 and line.startswith("#!"):
@@ -56,3 +59,17 @@ def directives(text: str) -> Directives:
         found[key] = (match[2], number)
     syntax, line_number = found.get("syntax", ("", 0))
     return Directives(syntax.split(" ")[0], line_number, found.get("escape", ("\\", 0))[0])
+
+
+def _escape_first(text: str) -> None:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip().startswith("#"):
+            return
+        match = _DIRECTIVE.match(line)
+        if number > 1 and match is not None and match[1].lower() == "escape":
+            raise DockerfileError(
+                number,
+                "# escape",
+                "it counts for some engines and not for others, unless it is the first line.",
+                "Put it first.",
+            )

@@ -13,8 +13,9 @@ from types import MappingProxyType
 
 from .directives import Directives, clean, directives
 from .errors import BadInput, BadReference, DockerfileError
-from .instructions import Instruction, closest, is_heredoc, mounts, read
+from .instructions import Instruction, closest, is_heredoc, mounts
 from .models import NO_ENV, Demands, parse_image
+from .reader import read
 from .variables import Scope, platform_args
 
 _REMOTE = re.compile(r"[a-zA-Z0-9]+://|[\w.-]+@[\w.-]+:")
@@ -75,8 +76,7 @@ class Dockerfile:
         """The first instruction with a heredoc: engines that know none would read its body
         as instructions, so such a text must never reach them.
         """
-        inner = (one.trigger or one for one in self.instructions)
-        return next((one for one in inner if one.heredocs), None)
+        return next((one for one in self.instructions if one.heredocs), None)
 
     def check_target(self, target: str) -> None:
         """Raise BadInput unless `target` is "" or names a stage (or its number)."""
@@ -218,7 +218,7 @@ class _Reader:
     def inside(self, one: Instruction, scope: Scope) -> None:
         """An instruction of a stage."""
         if one.trigger is not None:
-            self.kept[-1].append(replace(one.trigger, line=one.line, end=one.end))
+            self.kept[-1].append(one.trigger)
         elif one.name == "ARG":
             self.declare(one, scope)
         elif one.name == "ENV":

@@ -1,9 +1,4 @@
-"""A Dockerfile's text taken apart into instructions, each judged by itself.
-
-BuildKit's own parser (the `dockerfile` wheel) splits the lines, so that continuations, heredocs
-and escapes are what the engine will see. It lets unknown instructions and flags through; those
-are refused here, each with its line.
-"""
+"""What one instruction of a Dockerfile may be: its flags, its arguments, its mounts. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-import dockerfile as buildkit  # type: ignore[import-not-found, import-untyped, unused-ignore]
-from e2b_dockerfile_utils import DockerfileSyntaxError, parse_dockerfile_ast, parse_heredoc
+from e2b_dockerfile_utils import parse_heredoc
 
-from .directives import directives
 from .errors import DockerfileError
-
-_MAX_LINE = 65535  # of Go's bufio.Scanner, which BuildKit reads with
 
 _COPY = {"chown": "text", "chmod": "text", "link": "yes", "exclude": "many"}
 # https://github.com/moby/buildkit/blob/master/frontend/dockerfile/instructions/parse.go
@@ -83,89 +74,16 @@ class Instruction:
         raise DockerfileError(self.line, self.name, why, hint)
 
 
-def read(text: str) -> tuple[Instruction, ...]:
-    """The instructions of a `clean` text, each checked by itself. Raises DockerfileError."""
-    marks = directives(text)
-    lines = text.split("\n")
-    found = []
-    for command in _commands(text):
-        instruction = _instruction(command)
-        _keyword_whole(instruction, lines[instruction.line - 1], marks.escape)
-        if instruction.name == "ONBUILD":
-            instruction = _with_trigger(instruction, lines, marks.escape)
-        _check(instruction)
-        found.append(instruction)
-    return tuple(found)
-
-
-def _commands(text: str) -> Iterable[buildkit.Command]:
-    if not text.strip():
-        raise DockerfileError(1, "text", "it is empty.", "Begin with FROM, then an image.")
-    for number, line in enumerate(text.split("\n"), 1):
-        if len(line.encode()) > _MAX_LINE:
-            raise DockerfileError(number, line.split(" ")[0][:20], "the line is over 64 KiB long.")
-    try:
-        return tuple(buildkit.parse_string(text))
-    except buildkit.GoParseError as error:
-        why = str(error)
-    try:  # It does not say where; the port of it in Python does.
-        parse_dockerfile_ast(text)
-    except DockerfileSyntaxError as error:
-        at = error.line or 1
-        word = text.split("\n")[at - 1].split()
-        raise DockerfileError(at, word[0] if word else "text", f"{why}.") from None
-    raise DockerfileError(1, "text", f"{why}.")
-
-
-def _instruction(command: buildkit.Command) -> Instruction:
-    if not command.cmd:
-        raise DockerfileError(command.start_line, "text", "the line continues nothing.")
-    bodies = sum(heredoc.content.count("\n") + 1 for heredoc in command.heredocs)
-    return Instruction(
-        name=command.cmd.upper(),
-        line=command.start_line,
-        end=command.end_line,
-        header=command.original.split("\n")[0] if command.heredocs else command.original,
-        header_end=command.end_line - bodies,
-        words=tuple(command.value),
-        flags=tuple(command.flags),
-        json=command.json,
-        heredocs=tuple(heredoc.content for heredoc in command.heredocs),
-    )
-
-
-def _keyword_whole(instruction: Instruction, first: str, escape: str) -> None:
-    """Refuse a keyword split by a continuation, which engines need not read alike."""
-    keyword = re.escape(instruction.name)
-    if not re.match(rf"\s*{keyword}(\s|{re.escape(escape)}\s*$|$)", first, re.IGNORECASE):
-        if instruction.name in _WORDS:
-            instruction.fail("its keyword must stand whole on its first line.")
-        close = closest(instruction.name, _WORDS)
-        instruction.fail("there is no such instruction.", close and f"Did you mean {close}?")
-
-
-def _with_trigger(instruction: Instruction, lines: list[str], escape: str) -> Instruction:
-    first = re.sub(r"^\s*onbuild", "", lines[instruction.line - 1], flags=re.IGNORECASE)
-    text = "\n".join([first, *lines[instruction.line : instruction.end]])
-    if not text.strip():
-        instruction.fail("an instruction must follow.")
-    (trigger,) = read(f"# escape={escape}\n{text}")
-    if trigger.name in ("ONBUILD", "FROM", "MAINTAINER"):
-        instruction.fail(f"{trigger.name} cannot be its trigger.")
-    return Instruction(
-        name="ONBUILD",
-        line=instruction.line,
-        end=instruction.end,
-        header=instruction.header,
-        header_end=instruction.line - 2 + trigger.header_end,
-        trigger=trigger,
-    )
-
-
-def _check(instruction: Instruction) -> None:
+def check_name(instruction: Instruction) -> None:
+    """Refuse what is no instruction at all. Raises DockerfileError."""
     if instruction.name not in _WORDS:
         close = closest(instruction.name, _WORDS)
         instruction.fail("there is no such instruction.", close and f"Did you mean {close}?")
+
+
+def check(instruction: Instruction) -> None:
+    """Judge an instruction by itself. Raises DockerfileError."""
+    check_name(instruction)
     _check_flags(instruction, _FLAGS.get(instruction.name, {}))
     least, most = _WORDS[instruction.name]
     if not least <= len(instruction.words) <= most:

@@ -94,7 +94,7 @@ def _spaced(text: str, dockerfile: Dockerfile | None) -> tuple[str, list[int]]:
     lines = (dockerfile.text if dockerfile else text).split("\n")
     numbers = list(range(1, len(lines) + 1))
     for one in reversed(dockerfile.instructions if dockerfile else ()):
-        if (one.trigger or one).heredocs:
+        if one.heredocs:
             lines.insert(one.end, "")
             numbers.insert(one.end, one.end)
     return "\n".join(lines), numbers

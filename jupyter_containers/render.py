@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .dockerfile import Dockerfile
-from .instructions import Instruction, read
+from .instructions import Instruction
 from .models import NO_ENV
+from .reader import read
 
 CA_SECRET = "jupyter-containers-ca"
 """The id of the build secret whose file is the CA bundle."""
@@ -157,7 +158,7 @@ class _Writer:
 
 
 def _meaning(one: Instruction) -> tuple[object, ...]:
-    inner = one.trigger and (one.trigger.header, one.trigger.heredocs)
+    inner = one.trigger and one.trigger.header
     return one.name, one.words, one.flags, one.json, one.heredocs, inner
 
 

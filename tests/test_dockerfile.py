@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from jupyter_containers.dockerfile import Dockerfile, Source, demands, parse, triggers
 from jupyter_containers.errors import BadInput, ContainersError, DockerfileError
-from jupyter_containers.instructions import read
 from jupyter_containers.models import parse_image
+from jupyter_containers.reader import read
 from jupyter_containers.render import CA_ARGS, CA_PATH, CA_SECRET, Rendered, render
 from jupyter_containers.variables import platform_args
 
@@ -127,7 +127,16 @@ class TestMistakes:
             ("FROM a\nONBUILD FROM b", 2, "ONBUILD", "cannot be its trigger"),
             ("FROM a\nRU\\\nN b", 2, "RUN", "keyword"),
             ("# escape=x\nFROM a", 1, "#", "escape"),
-            ("# escape=`\n# escape=`\nFROM a", 2, "# escape", "only once"),
+            ("# escape=`\n# escape=`\nFROM a", 2, "# escape", "first line"),
+            ("# check=skip=all\n# escape=`\nFROM a", 2, "# escape", "first line"),
+            ("# syntax=b\n#escape = `\nFROM a", 2, "# escape", "first line"),
+            ("#!/bin/sh\n# ESCAPE=`\nFROM a", 2, "# escape", "first line"),
+            ("# later=x\n  # escape=`\nFROM a", 2, "# escape", "first line"),
+            ("FROM a\nRUN cat << EOF\nFROM b\nEOF", 2, "RUN", "alike"),
+            ("FROM a\nRUN \u2003<< EOF\n", 2, "RUN", "unterminated"),
+            ('FROM a\nRUN ["b"] <<EOF\nRUN x\nEOF', 2, "RUN", "alike"),
+            ("FROM a\nONBUILD RUN <<EOF\nx\nEOF", 3, "X", "newer engines say"),
+            ("# check=a\n# check=b\nFROM a", 2, "# check", "only once"),
             ("FROM a\nRUN b\0c", 2, "text", "U+0000"),
             ("FROM a\0b\nRUN c", 1, "text", "U+0000"),
             ("FROM a\rRUN b", 1, "text", "U+000D"),
