@@ -253,6 +253,10 @@ def _environment(settings: Settings, image: Image, home: str, user: User) -> dic
         env["JUPYTER_CONTAINERS_CELL"] = settings.build.cell
     if user.mode != "image":
         env |= {"HOME": home, "USER": person(user), "LOGNAME": person(user)}
+    if not settings.devices:
+        # CUDA images ask NVIDIA's hook for all GPUs by themselves; `void` is its word for none.
+        # https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/docker-specialized.html
+        env["NVIDIA_VISIBLE_DEVICES"] = "void"
     if "LANG" not in image.env and "LC_ALL" not in image.env:
         env["LANG"] = "C.UTF-8"
     return env | dict(settings.env)
