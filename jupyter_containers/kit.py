@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,15 @@ TARGET = "/opt/jupyter-containers/kit"
 BYTECODE_TARGET = "/opt/jupyter-containers/bytecode"
 """Where kernels find them. A kit's path is part of its bytecode's place: they never move."""
 
-_BOUNDS = ("", "<7", "<6.20", "<6")
-"""Tried in this order: old packages of an image say of no new ipykernel that it is too new."""
+NEWEST = ("ipykernel",)
+_GENERATIONS = (
+    NEWEST,
+    ("ipykernel<7",),
+    # Old jupyter_client and ipykernel import ipython_genutils and say so nowhere.
+    ("ipykernel<6.20", "ipython<9", "jupyter-client<8", "ipython-genutils"),
+    ("ipykernel<6", "ipython<8", "jupyter-client<7", "ipython-genutils"),
+)
+"""Tried in this order: old packages say of no new one that it is too new for them."""
 
 _GUEST = Path(__file__).parent / "guest"
 _CHECK_SECONDS = 120.0
@@ -78,16 +86,16 @@ async def fit(
     if kit is not None:
         return kit
     errors: list[KitFailed] = []
-    tried: set[str] = set()
-    for bound in _BOUNDS:
+    tried: set[Path | None] = set()
+    for generation in _GENERATIONS:
         try:
-            kit = await kit_for(python, offline=offline, bound=bound)
+            kit = await kit_for(python, generation, offline=offline)
         except KitFailed as failed:
             errors.append(failed)
             continue
-        if kit.ipykernel in tried:
+        if kit.directory in tried:
             continue
-        tried.add(kit.ipykernel)
+        tried.add(kit.directory)
         said, bytecode = await _check(engine, image, user, python, kit)
         if said == "ok":
             kit = replace(kit, bytecode=bytecode)
@@ -97,10 +105,12 @@ async def fit(
     raise errors[0]
 
 
-async def kit_for(python: Interpreter, *, offline: bool = False, bound: str = "") -> Kit:
+async def kit_for(
+    python: Interpreter, requirements: Sequence[str] = NEWEST, *, offline: bool = False
+) -> Kit:
     """The kit for an interpreter, from the disk where it was made before.
 
-    `bound` (`<7`) asks for an older ipykernel. With `offline`, or where no index answers, only
+    `requirements` may ask for an older ipykernel. With `offline`, or where no index answers, only
     what uv has kept is used. Raises KitFailed naming package, version and the way out.
     """
     if python.ipykernel:
@@ -111,10 +121,10 @@ async def kit_for(python: Interpreter, *, offline: bool = False, bound: str = ""
                 f"Repair it. Add to the Dockerfile: {install_line(python)}",
             )
         return Kit(ipykernel=python.ipykernel)
-    resolved = place("resolved", VERSION, bound, *_identity(python))
+    resolved = place("resolved", VERSION, *requirements, *_identity(python))
     pins = _pins(await asyncio.to_thread(recall, resolved))
     if not pins:
-        pins = await _resolve(python, f"ipykernel{bound}", offline=offline)
+        pins = await _resolve(python, requirements, offline=offline)
         await asyncio.to_thread(remember, resolved, dict(pins))
     own = python.distributions
     packages = tuple(f"{name}=={version}" for name, version in pins if name not in own)
@@ -136,13 +146,13 @@ def _identity(python: Interpreter) -> tuple[object, ...]:
 
 
 async def _resolve(
-    python: Interpreter, requirement: str, *, offline: bool
+    python: Interpreter, requirements: Sequence[str], *, offline: bool
 ) -> list[tuple[str, str]]:
     """Names and versions of ipykernel and all it needs, the image's own among them, sorted."""
     async with workplace("resolved") as work:
-        done = await resolve(python, requirement, work / "stubs", offline=offline)
+        done = await resolve(python, requirements, work / "stubs", offline=offline)
         if done.code != 0 and not offline and NETWORK.search(done.stderr):
-            kept = await resolve(python, requirement, work / "stubs", offline=True)
+            kept = await resolve(python, requirements, work / "stubs", offline=True)
             done = kept if kept.code == 0 else done
     pins = _pins(dict(re.findall(r"^([a-z0-9][a-z0-9-]*)==(\S+)", done.stdout, re.MULTILINE)))
     if done.code != 0 or not pins:

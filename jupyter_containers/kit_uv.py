@@ -33,7 +33,7 @@ _SECONDS = 300.0
 
 NETWORK = re.compile(
     r"error sending request|dns error|connection|timed out|tls|certificate|proxy|failed to fetch"
-    r"|network connectivity is disabled|could not connect",
+    r"|network was disabled|network connectivity is disabled|could not connect",
     re.IGNORECASE,
 )
 """What uv says where an index was not reached or not trusted."""
@@ -76,14 +76,14 @@ def install_line(python: Interpreter) -> str:
 
 
 async def resolve(
-    python: Interpreter, requirement: str, stubs: Path, *, offline: bool
+    python: Interpreter, requirements: Sequence[str], stubs: Path, *, offline: bool
 ) -> Completed:
-    """Versions of all that `requirement` needs, as `name==version` lines on stdout."""
+    """Versions of all that `requirements` need, as `name==version` lines on stdout."""
     constraints = await asyncio.to_thread(write_stubs, stubs, python.distributions)
     env = await index_environment()
     env["UV_FIND_LINKS"] = ",".join(filter(None, (str(stubs), env.get("UV_FIND_LINKS"))))
     argv = ["compile", "-", "--no-header", "--no-annotate", f"--constraints={constraints}"]
-    return await _uv(argv, python, requirement, env, stubs, offline=offline)
+    return await _uv(argv, python, requirements, env, stubs, offline=offline)
 
 
 async def install(
@@ -92,13 +92,13 @@ async def install(
     """Put exactly `pins` into a directory."""
     argv = ["install", "--requirements=-", "--no-deps", f"--target={target}"]
     env = await index_environment()
-    return await _uv(argv, python, "\n".join(pins), env, target.parent, offline=offline)
+    return await _uv(argv, python, pins, env, target.parent, offline=offline)
 
 
 async def _uv(
     argv: list[str],
     python: Interpreter,
-    text: str,
+    lines: Sequence[str],
     env: Mapping[str, str],
     cwd: Path,
     *,
@@ -111,7 +111,9 @@ async def _uv(
         *(["--offline"] if offline else []),
     ]
     # uv takes settings from the directory it runs in: never from a notebook's.
-    return await run(command, input=text.encode(), timeout=_SECONDS, env=env, cwd=str(cwd))
+    return await run(
+        command, input="\n".join(lines).encode(), timeout=_SECONDS, env=env, cwd=str(cwd)
+    )
 
 
 def _program() -> str:

@@ -21,10 +21,11 @@ from typing import Any, Self
 from .cache import place, recall, remember
 from .engines._keeper import keeper
 from .engines.base import Engine, Output
-from .errors import EngineFailed, ImageUnusable
+from .errors import EngineFailed, ImageUnusable, KernelError
 from .facts import FoundKernel, ImageFacts, Interpreter, Launch, Transport, choose
 from .facts_text import document, parse_facts
 from .models import ContainerSpec, Image, Mount, User
+from .paths import boot_id, read_untrusted
 from .text import one_line
 
 __all__ = ["FoundKernel", "ImageFacts", "Interpreter", "Launch", "choose", "probe"]
@@ -71,7 +72,7 @@ def _transport(way: dict[str, Any]) -> Transport:
 
 def _still_true(way: dict[str, Any]) -> bool:
     """That sockets cross stays true; that they do not may have had a passing cause."""
-    return way.get("transport") == "sockets" or way.get("boot") == _boot_id()
+    return way.get("transport") == "sockets" or way.get("boot") == boot_id()
 
 
 async def _ask(
@@ -97,8 +98,9 @@ async def _ask(
         )
     if done.code in _CANNOT_RUN:
         return {}, {}  # neither a shell nor a Python: `choose` says what to do
+    last = one_line((done.stderr or done.stdout)[-3000:], 300)
     raise ImageUnusable(
-        f"The image could not be looked into: {one_line((done.stderr or done.stdout)[-3000:], 300)}",
+        f"The image could not be looked into: {last}",
         f"See for yourself: {engine.name} run --rm -it --entrypoint /bin/sh {image.id}",
     )
 
@@ -196,10 +198,10 @@ class _Trial:
 
     def verdict(self, said: dict[str, Any]) -> dict[str, Any]:
         """How containers of this engine reach us, and why not better."""
-        boot = _boot_id()
+        boot = boot_id()
         shared = self._read() == self.nonce
         asked = "trouble" in said  # only Python can try a socket
-        if self._crossed or (shared and not asked and boot and said.get("boot") == boot):
+        if self._crossed or (shared and not asked and said.get("boot") == boot):
             return {"transport": "sockets", "boot": boot}
         trouble = one_line(self._trouble or str(said.get("trouble") or ""), 200)
         if not shared:
@@ -210,22 +212,10 @@ class _Trial:
 
     def none(self, why: str) -> dict[str, Any]:
         """Not even a directory crosses."""
-        return {"transport": "none", "boot": _boot_id(), "reason": one_line(why, 400)}
+        return {"transport": "none", "boot": boot_id(), "reason": one_line(why, 400)}
 
     def _read(self) -> str:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            file = os.open(self.directory / "file", flags)
-        except OSError:
+            return read_untrusted(self.directory / "file", 100).decode(errors="replace")
+        except KernelError:
             return ""
-        with os.fdopen(file, "rb") as opened:
-            regular = stat.S_ISREG(os.fstat(file).st_mode)
-            return opened.read(100).decode(errors="replace") if regular else ""
-
-
-def _boot_id() -> str:
-    """Which running kernel this is; the same inside a container of this machine."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""

@@ -6,6 +6,7 @@ Python compiled of it lies beside it in `bytecode`. Python 3.9 and newer.
 
 import os
 import sys
+import tempfile
 
 
 def main():
@@ -17,8 +18,11 @@ def main():
         kitpath.use(kit, os.path.join(os.path.dirname(kit), "bytecode"))
     here = sys.path.pop(0)  # the directory of this file, which `python FILE` puts first
     note = os.environ.pop("JUPYTER_CONTAINERS_NOTE", "")
+    import ipykernel
     from ipykernel.kernelapp import IPKernelApp
 
+    if ipykernel.version_info < (7,):
+        connection_file = copied(connection_file)
     app = IPKernelApp.instance()
     # Without a parent ipykernel prints how to stop it by hand, which would begin every log. A
     # parent of id 1, as the guest is, it does not watch.
@@ -30,6 +34,17 @@ def main():
     if shell is not None:
         prepare(shell, here, note)
     app.start()
+
+
+def copied(connection_file):
+    """A copy that may be written: ours is read-only, and ipykernel 5 writes anew what it read.
+
+    https://github.com/ipython/ipykernel/blob/5.x/ipykernel/kernelapp.py#L223
+    """
+    descriptor, path = tempfile.mkstemp(prefix="kernel-", suffix=".json")
+    with open(connection_file) as original, os.fdopen(descriptor, "w") as copy:
+        copy.write(original.read())
+    return path
 
 
 def prepare(shell, here, note):

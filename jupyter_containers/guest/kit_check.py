@@ -1,17 +1,41 @@
 """Does the kit start in this image? `python -c TEXT KIT BYTECODE KITPATH_TEXT NONCE`.
 
-Imports ipykernel as `boot.py` would, with the image's own packages first, and compiles the kit
+Runs a cell in a kernel within this process, with the image's own packages first as in `boot.py`:
+old packages say of no new one that it is too new for them, so only trying tells. Compiles the kit
 into BYTECODE, which is writable only now. Prints `NONCE ok`, or `NONCE` and why not. Standard
 library only, Python 3.9 and newer.
 """
 
 import compileall
 import os
+import queue
 import sys
+import tempfile
 import traceback
 
 LATER = ("debugpy", "jedi", "parso")
 """What a kernel loads on the first completion or breakpoint; the imports compile the rest."""
+
+
+def run_a_cell():
+    """Raise where ipykernel cannot be imported, or does not run code."""
+    os.environ["HOME"] = os.environ["IPYTHONDIR"] = tempfile.mkdtemp()
+    import ipykernel.kernelapp
+    from ipykernel.inprocess.manager import InProcessKernelManager
+
+    manager = InProcessKernelManager()
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    client.execute("answer = 40 + 2")
+    if manager.kernel.shell.user_ns.get("answer") != 42:
+        raise RuntimeError("ipykernel %s runs no code" % ipykernel.__version__)
+    try:
+        reply = client.shell_channel.get_msg(timeout=5)
+    except queue.Empty:
+        raise RuntimeError("ipykernel %s does not answer" % ipykernel.__version__) from None
+    if reply["content"]["status"] != "ok":
+        raise RuntimeError(str(reply["content"])[:500])
 
 
 def main():
@@ -27,11 +51,10 @@ def main():
     namespace["use"](kit, bytecode)
     said = "ok"
     try:
-        import ipykernel.kernelapp
-        import ipykernel.zmqshell  # noqa: F401
+        run_a_cell()
     except Exception as error:  # noqa: BLE001  whatever an image's module raises
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        said = "%s: %s (%s)" % (type(error).__name__, str(error)[:600], last.filename)
+        where = traceback.extract_tb(error.__traceback__)[-1].filename
+        said = "%s: %s (%s)" % (type(error).__name__, str(error)[:600], where)
     if said == "ok":
         sys.pycache_prefix = bytecode
         for name in LATER:
