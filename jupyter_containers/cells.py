@@ -16,6 +16,7 @@ from typing import Any
 from .errors import BadInput, BadReference
 from .guest import cell as grammar
 from .models import NO_ENV, Reference
+from .settings import Settings
 
 _HINT = (
     "Write %%dockerfile [-t TAG] [--engine E] [--build-arg K=V] [--target S] [--context DIR] "
@@ -28,7 +29,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What stands behind `%%dockerfile`. `settings` holds the options that say how to run the
-    image, in the shape of the notebook's metadata, for `Settings.parse` to judge.
+    image, in the shape of the notebook's metadata; `Settings.parse` takes them.
     """
 
     tag: str = ""
@@ -126,6 +127,8 @@ def parse_options(line: str) -> Options:
         _word(getattr(given, option), f"--{option}")
     for name in given.secret:
         _word(name, "--secret")
+    settings = _settings(given)
+    Settings.parse({"version": 1, "image": "this", **settings}, where="%%dockerfile")
     return Options(
         tag=_tag(given.tag),
         engine=given.engine or "",
@@ -135,7 +138,7 @@ def parse_options(line: str) -> Options:
         secrets=tuple(dict.fromkeys(given.secret)),
         no_cache=given.no_cache,
         no_switch=given.no_switch,
-        settings=MappingProxyType(_settings(given)),
+        settings=MappingProxyType(settings),
     )
 
 

@@ -265,7 +265,7 @@ class TestCells:
     )
     def test_ipython_decides_alike(self, before: str, magic: str, after: str) -> None:
         source = before + magic + after
-        manager: Any = TransformerManager()  # type: ignore[no-untyped-call]
+        manager: Any = TransformerManager()
         lines = (source if source.endswith("\n") else source + "\n").splitlines(keepends=True)
         for transform in manager.cleanup_transforms + manager.line_transforms:
             lines = transform(lines)
@@ -372,6 +372,14 @@ class TestOptions:
             "--pids 1.5",
             "--pids 0",
             "--port http",
+            "--memory lots",
+            "--network host",
+            "--user admin",
+            "--mount a:relative",
+            "--mount a,b:/c",
+            "--device /dev/sda",
+            "--engine nonsense/x",
+            "--kernel ../../x",
             "--port -5",
             "'unclosed",
             "\\",
