@@ -256,7 +256,7 @@ class _Runner:
             self._screen.line(f"{self._run.output.name} was changed while it ran.")
         text = nbformat.writes(self._notebook) + "\n"
         try:
-            if now is None:
+            if not output.exists():
                 output.touch()  # with the modes that this person's files have
             mode = output.stat().st_mode & 0o777
             replace_file(output, text.encode())
