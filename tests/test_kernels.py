@@ -5,6 +5,7 @@ notebook's folder that belongs to whoever runs the tests.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import pytest
 import zmq
+
+from jupyter_containers.engines import _process
 
 from .harness import Kernel, approve, containers, eventually, running, write_notebook
 
@@ -385,3 +388,36 @@ async def test_signals_and_processes_of_a_session(notebook):
         assert await kernel.value("signal.getsignal(signal.SIGPIPE) is not None") == "True"
         await kernel.provisioner.send_signal(signal.SIGINT)
         assert await kernel.value("1") == "1"
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.15, 0.3])
+async def test_the_engines_command_is_killed_while_it_starts(
+    notebook, delay, engine_program, left_behind, monkeypatch
+):
+    path = notebook()
+    approve(path)
+    async with running(path) as kernel:
+        assert await kernel.value("1") == "1"  # probe and kit are known now
+    real = _process._spawn
+
+    async def spawn(argv, *rest):
+        process = await real(argv, *rest)
+        if "--detach" in argv:
+            asyncio.get_running_loop().call_later(delay, _kill, process)
+        return process
+
+    monkeypatch.setattr(_process, "_spawn", spawn)
+    kernel = Kernel(path)
+    await kernel.start()
+    done = await kernel.run("1")
+    if done["status"] == "error":
+        assert done["error"].startswith("ContainerNotStarted")
+    await kernel.shutdown()
+    await asyncio.sleep(1.5)
+    assert containers(engine_program) == []
+    assert left_behind() == []
+
+
+def _kill(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

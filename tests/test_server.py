@@ -10,7 +10,6 @@ import jupyter_containers
 
 from .harness import approve, containers, write_notebook
 
-
 SPECS = Path(jupyter_containers.__file__).parent / "kernelspec"
 
 
