@@ -134,7 +134,11 @@ class _Writer:
             if one.name == "COPY" and name == "--from":
                 value = self.pinned.get((one.line, value), value)
             elif one.name == "RUN" and name == "--mount":
-                value = ",".join(self.field(one, text) for text in value.split(","))
+                fields = [self.field(one, text) for text in value.split(",")]
+                # buildah 1.28 takes the type of the mount before for one that says none.
+                if not any(text.lower().startswith("type=") for text in fields):
+                    fields.insert(0, "type=bind")
+                value = ",".join(fields)
             else:
                 found.append(flag)
                 continue

@@ -449,7 +449,8 @@ class TestRender:
             "#  syntax =  D@x  rest",
             "from --platform=$BUILDPLATFORM A@x as b",
             "COPY --chown=1 --from=localhost/c:1    x y",
-            "RUN --mount=type=cache,target=/x --mount=source=/,from=E@x,target=/y    <<EOF cat",
+            "RUN --mount=type=cache,target=/x "
+            "--mount=type=bind,source=/,from=E@x,target=/y    <<EOF cat",
             "  FROM a",
             "EOF",
             "USER me",
