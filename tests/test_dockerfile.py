@@ -444,13 +444,13 @@ class TestRender:
             EOF
             USER me
         """
+        other = "source=/,from=E@x,target=/y"
         found = self.rendered(text, dd="D@x", a="A@x", c="localhost/c:1", d="E@x")
         assert found.text.splitlines() == [
             "#  syntax =  D@x  rest",
             "from --platform=$BUILDPLATFORM A@x as b",
             "COPY --chown=1 --from=localhost/c:1    x y",
-            "RUN --mount=type=cache,target=/x "
-            "--mount=type=bind,source=/,from=E@x,target=/y    <<EOF cat",
+            f"RUN --mount=type=cache,target=/x --mount=type=bind,{other}    <<EOF cat",
             "  FROM a",
             "EOF",
             "USER me",
