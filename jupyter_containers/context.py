@@ -25,8 +25,9 @@ from .beneath import Root
 from .digests import Digests
 from .dockerfile import Dockerfile
 from .errors import BadInput, DiskFull, PolicyRefused
-from .gather import Gatherer, matcher_of
+from .gather import Gatherer
 from .paths import cache_directory
+from .patterns import matcher_of
 
 _READABLE = stat.S_ISUID | stat.S_ISGID | 0o555
 """The mode bits that count. Who may write a file depends on the umask of whoever checked it
@@ -190,7 +191,9 @@ def _file(root: Root, digests: Digests, directory: Path, path: str, status: os.s
     except OSError as error:
         raise BadInput(
             f"{path} cannot be read for the build: {error.strerror or error}.",
-            "Run the cell again, or name the file in .dockerignore.",
+            "Change its mode, or name it in .dockerignore."
+            if isinstance(error, PermissionError)
+            else "Run the cell again, or name the file in .dockerignore.",
         ) from error
 
 

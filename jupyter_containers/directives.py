@@ -11,7 +11,9 @@ MAX_TEXT = 1024 * 1024
 # NUL would end the text for the parser and not for the engine; the others are trimmed as space
 # by some engines and not by others.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-_DIRECTIVE = re.compile(r"\s*#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
+_DIRECTIVE = re.compile(r"\s*#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=(.*)")
+_MAX_DIRECTIVE = 1000
+"""Characters; the parsers take time that grows with the square of it."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,11 @@ def directives(text: str) -> Directives:
         match = _DIRECTIVE.match(line)
         if match is None or (key := match[1].lower()) not in ("syntax", "escape", "check"):
             break
+        if not (value := match[2].strip()):
+            break
         if key in found:
             raise DockerfileError(number, f"# {key}", "a directive can stand only once.")
-        found[key] = (match[2], number)
+        found[key] = (value, number)
     syntax, line_number = found.get("syntax", ("", 0))
     return Directives(syntax.split(" ")[0], line_number, found.get("escape", ("\\", 0))[0])
 
@@ -66,6 +70,8 @@ def _escape_first(text: str) -> None:
         if not line.strip().startswith("#"):
             return
         match = _DIRECTIVE.match(line)
+        if match is not None and len(line) > _MAX_DIRECTIVE:
+            raise DockerfileError(number, f"# {match[1][:20]}", "the line is too long.")
         if number > 1 and match is not None and match[1].lower() == "escape":
             raise DockerfileError(
                 number,

@@ -12,81 +12,20 @@ from __future__ import annotations
 import difflib
 import errno
 import os
-import re
 import stat
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from e2b_dockerfile_utils import PatternMatcher
 
 from .beneath import Root
 from .dockerfile import Source
 from .errors import BadInput, DockerfileError
+from .patterns import Word, error_at, is_sensitive, words
 
 MAX_FILES = 200_000
 _MAX_HOPS = 40
 _MAX_DEPTH = 200
 _MAX_PATH = 2000
-_WILDCARD = re.compile(r"(?<!\\)(?:\\\\)*[*?\[]")
-_SENSITIVE = re.compile(
-    r"\..+|id_(rsa|dsa|ecdsa|ed25519)(_sk)?|.+\.(pem|key|p12|pfx|ppk|jks|keystore|kdbx)",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True)
-class Word:
-    """One part of a path: a plain name, or a pattern."""
-
-    text: str
-    pattern: bool = False
-
-    def among(self, names: Sequence[str]) -> list[str]:
-        """The names of a folder that are meant. Patterns are Go's filepath.Match's."""
-        matcher = matcher_of([f"./{self.text}"])  # ./ lets no ! or # be special
-        return [name for name in names if matcher.matches(name)]
-
-    @property
-    def bold(self) -> bool:
-        """Whether it says itself that hidden files or keys are meant: `.env*`, `*.pem`."""
-        text = re.sub(r"\[.*?\]|[*?]+", "x", self.text) if self.pattern else self.text
-        return is_sensitive(text)
-
-
-def matcher_of(patterns: Sequence[str]) -> PatternMatcher:
-    """Moby's patterns, of which Python's `re` need not warn. Raises ValueError."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        return PatternMatcher(list(patterns))
-
-
-def is_sensitive(name: str) -> bool:
-    """Whether a file or folder of this name goes along only when it is named."""
-    return _SENSITIVE.fullmatch(name) is not None
-
-
-def words(source: Source) -> list[Word]:
-    """The parts of a source's path, `.` and `..` resolved as text. Raises DockerfileError."""
-    found: list[str] = []
-    for part in source.path.split("/"):
-        if part == ".." and not found:
-            raise _error(
-                source,
-                f"{source.path!r} is outside the build's folder.",
-                "Copy the file beside the notebook, or choose a folder above with --context.",
-            )
-        if part == "..":
-            found.pop()
-        elif part not in ("", "."):
-            found.append(part)
-    wild = source.wildcards
-    return [
-        Word(part, pattern=True)
-        if wild and _WILDCARD.search(part)
-        else Word(re.sub(r"\\(.)", r"\1", part) if wild else part)
-        for part in found
-    ]
 
 
 class Gatherer:
@@ -111,15 +50,15 @@ class Gatherer:
             if not found and not any(part.pattern for part in parts):
                 raise self._missing(source, parts)
         except ValueError as error:
-            raise _error(source, f"{source.path!r} is no pattern: {error}.") from error
+            raise error_at(source, f"{source.path!r} is no pattern: {error}.") from error
         except PermissionError as error:
-            raise _error(
+            raise error_at(
                 source,
                 f"{error.filename or source.path!r} cannot be read: permission denied.",
                 "Change its mode, or name it in .dockerignore.",
             ) from error
         except OSError as error:
-            raise _error(source, f"{source.path!r} changed meanwhile: {error}.") from error
+            raise error_at(source, f"{source.path!r} changed meanwhile: {error}.") from error
 
     def _reach(
         self, base: str, parts: Sequence[Word], source: Source, *, bold: bool, hops: int
@@ -187,7 +126,7 @@ class Gatherer:
                 self.folder(path, bold=bold)
             return not ignored or self._may_keep(path) or self._is_ignored(path, source)
         if not stat.S_ISREG(status.st_mode):
-            raise _error(source, f"{path!r} is neither a file nor a folder.")
+            raise error_at(source, f"{path!r} is neither a file nor a folder.")
         if ignored:
             return self._is_ignored(path, source)
         self._add(path, status)
@@ -261,7 +200,7 @@ class Gatherer:
         """A pattern may meet ignored files; a plain name of one is a mistake."""
         if any(part.pattern for part in words(source)):
             return False
-        raise _error(
+        raise error_at(
             source,
             f"{path!r} is left out by .dockerignore.",
             f"Add a line !{path} at its end, or take the word out of {source.instruction}.",
@@ -271,7 +210,7 @@ class Gatherer:
         if any(part.pattern for part in words(source)):
             self.left_out.add(path)
             return False
-        raise _error(
+        raise error_at(
             source,
             f"{source.path!r} is a symlink that leads out of the build's folder.",
             "Copy the file itself there, or choose a folder above with --context.",
@@ -284,12 +223,8 @@ class Gatherer:
             names = [name for name, _ in self.root.names(above)]
         except OSError:
             above = ""
-        close = difflib.get_close_matches(parts[-1].text, names, 1)
+        close = difflib.get_close_matches(parts[-1].text, names[:5000], 1)
         hint = "Paths are relative to the notebook's folder, or to --context."
         if close:
             hint = f"Did you mean {f'{above}/' if above else ''}{close[0]}? {hint}"
-        return _error(source, f"{source.path!r} is not there.", hint)
-
-
-def _error(source: Source, why: str, hint: str = "") -> DockerfileError:
-    return DockerfileError(source.line, source.instruction, why, hint)
+        return error_at(source, f"{source.path!r} is not there.", hint)

@@ -71,7 +71,7 @@ class Instruction:
 
     def fail(self, why: str, hint: str = "") -> NoReturn:
         """Raise DockerfileError for this instruction."""
-        raise DockerfileError(self.line, self.name, why, hint)
+        raise DockerfileError(self.line, self.name[:40], why[:1000], hint[:1000])
 
 
 def check_name(instruction: Instruction) -> None:

@@ -59,7 +59,7 @@ def _commands(text: str) -> tuple[buildkit.Command, ...]:
 
 def _mistake(text: str, line: int, why: str, hint: str = "") -> DockerfileError:
     words = text.split("\n")[line - 1].split()
-    return DockerfileError(line, words[0].upper() if words else "text", why, hint)
+    return DockerfileError(line, words[0].upper()[:40] if words else "text", why, hint)
 
 
 def _instruction(command: buildkit.Command) -> Instruction:

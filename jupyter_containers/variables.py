@@ -11,6 +11,8 @@ from e2b_dockerfile_utils import ShellLex
 
 from .instructions import Instruction
 
+_MAX_VALUE = 64 * 1024
+_PATTERN = re.compile(r"\$\{\w+[/#%]")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
@@ -25,6 +27,7 @@ class Scope:
     def expand(self, word: str, at: Instruction, *, strict: bool = False) -> str:
         """`word` as BuildKit expands it; `strict` refuses a variable that has no value."""
         values = {**self.args, **self.env}
+        _refuse_bombs(word, values, at)
         try:
             result = ShellLex(self.escape, env=values, skip_unset_env=False).process_word(word)
             if strict:
@@ -45,6 +48,15 @@ class Scope:
                     if at.name == "FROM"
                     else f"Give it one with ARG {name}=… or ENV in this stage.",
                 )
+
+
+def _refuse_bombs(word: str, values: Mapping[str, str], at: Instruction) -> None:
+    """Values that grow from line to line, and patterns that take for ever to match."""
+    longest = max(map(len, values.values()), default=0)
+    if longest > _MAX_VALUE or word.count("$") * longest > 64 * _MAX_VALUE:
+        at.fail("its variables grow too long.")
+    if _PATTERN.search(word) and (word.count("*") > 2 or longest > 4000):
+        at.fail("a pattern in it is too costly to match.", "Use at most two * in ${NAME/…}.")
 
 
 class _Asked(dict[str, str]):

@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -168,16 +169,26 @@ class TestWhatIsNamed:
         context = collect(parse("FROM a"), here, GB, [triggers(["COPY data/1.csv /x"])])
         assert [file.path for file in context.files] == ["data/1.csv"]
 
-    def test_an_unreadable_file_is_named(self, here: Path) -> None:
-        if os.geteuid() == 0:
-            # Root reads everything but what the kernel itself refuses to read.
-            (here / "mem").symlink_to("/proc/self/mem")
-            with pytest.raises(DockerfileError, match="leads out"):
-                take(here, "COPY mem /x")
-            return
-        (here / "data/1.csv").chmod(0)
-        with pytest.raises(BadInput, match=r"data/1\.csv cannot be read"):
-            take(here, "COPY data /x")
+    def test_an_unreadable_file_is_named(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            folder.chmod(0o755)
+            (folder / "open").write_text("")
+            (folder / "closed").write_text("")
+            (folder / "closed").chmod(0)
+            (folder / "shut").mkdir(mode=0)
+            root = os.geteuid() == 0
+            if root:  # who could read all
+                os.seteuid(65534)
+            try:
+                assert names(folder, "COPY open /x") == ["open"]
+                with pytest.raises(BadInput, match=r"closed cannot be read .*Permission denied"):
+                    take(folder, "COPY closed /x")
+                with pytest.raises(DockerfileError, match=r"line 2: COPY: .*permission denied"):
+                    take(folder, "COPY shut /x")
+            finally:
+                if root:
+                    os.seteuid(0)
 
 
 class TestSymlinks:
@@ -282,6 +293,19 @@ class TestIgnore:
         (here / ".dockerignore").symlink_to("../secret")
         with pytest.raises(BadInput, match=r"\.dockerignore cannot be read"):
             take(here, "COPY src /x")
+
+    @pytest.mark.parametrize(
+        "ignore", ["a*" * 20 + "b", "**/" * 5 + "a/**/b/**/c/**/d", "x\n" * 3000]
+    )
+    def test_patterns_that_would_take_for_ever(self, here: Path, ignore: str) -> None:
+        (here / ("a" * 250)).write_text("")
+        (here / ".dockerignore").write_text(ignore)
+        with pytest.raises(BadInput, match=r"too many|over"):
+            take(here, "COPY . /x")
+        (here / ".dockerignore").write_text("**/" * 50 + "*.md")
+        assert "data/notes.md" not in names(here, "COPY data /x")
+        with pytest.raises(DockerfileError, match="too many"):
+            take(here, f"COPY {'a*' * 20}b /x")
 
 
 class TestFingerprint:

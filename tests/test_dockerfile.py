@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 
 import pytest
 from hypothesis import given
@@ -155,6 +156,37 @@ class TestMistakes:
         assert (error.line, error.instruction) == (line, instruction)
         assert why in str(error)
         assert f"line {line}" in error.message
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "# syntax=a" + " " * 60_000 + "a\nFROM a",
+            "#" + " " * 60_000 + "syntax=a\nFROM a",
+            "FROM a\nENV V0="
+            + "x" * 1000
+            + "".join(f"\nENV V{n}=$V{n - 1}$V{n - 1}" for n in range(1, 60)),
+            "FROM a\nENV A=" + "x" * 60_000 + "\nENV B=" + "$A" * 30_000,
+            "ARG A=" + "a" * 60_000 + "\nFROM ${A//a*a*a*a*a*b/c}",
+            "ARG A=" + "a" * 3_000 + "\nFROM ${A//a*a*a*a*a*b/c}",
+            "ARG A=" + "a" * 60_000 + "\nFROM ${A%%a*a*b}",
+            "FROM " + "${A:-" * 10_000 + "}" * 10_000,
+            "FROM a\nCOPY " + "\\" * 60_000 + " /x",
+            "FROM a\nCOPY " + "<" * 60_000 + " /x",
+            "FROM a\nRUN --mount=" + "," * 60_000 + " x",
+            "FROM a\n" + "x" * 60_000,
+            "FROM a\n" + "RUN x\n" * 50_000 + "RUNN",
+        ],
+        ids=range(13),
+    )
+    def test_none_takes_long(self, text: str) -> None:
+        said = ""
+        began = time.monotonic()
+        try:
+            parse(text)
+        except DockerfileError as error:
+            said = str(error)
+        assert time.monotonic() - began < 10
+        assert len(said) < 2000
 
     def test_a_slip_of_the_pen_gets_a_suggestion(self) -> None:
         with pytest.raises(DockerfileError, match="Did you mean COPY"):
