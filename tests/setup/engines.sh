@@ -232,9 +232,13 @@ up_as_user() {
   engines_json "$run/engines-user.json" user "${names[@]}"
 }
 
-# Containers that a test left on any engine.
+# Containers that a test left on any engine, and processes of the ordinary user.
 leftovers() {
   local found
+  # Podman's own namespace holder stays, by design.
+  found=$(root && pgrep -a -u "$tester" | grep -v ' catatonit -P$' || true)
+  [ -z "$found" ] || die "tests left processes behind:
+$found"
   if root; then
     found=$(
       docker_of 20 ps -a --format 'docker20 {{.Names}} {{.Image}}'
@@ -275,6 +279,8 @@ down_as_root() {
       xargs -r -n 1 umount -l 2>/dev/null || true
     rm -rf "/run/user/$uid"
     userdel -r "$tester" 2>/dev/null || true
+    # The next one has another id, and pytest refuses a directory of somebody else's.
+    rm -rf "/tmp/pytest-of-$tester"
   fi
   rm -rf "$run"
 }
