@@ -17,7 +17,6 @@ Lines of JSON both ways. From the owner, after the token: {"do": "start", "note"
 {"event": "refused", "target": path}.
 """
 
-import errno
 import hmac
 import json
 import os
@@ -35,10 +34,8 @@ class Guest:
     """State of the loop: one listening socket, at most one owner, at most one kernel."""
 
     def __init__(self, run_dir):
-        path = os.path.join(run_dir, "start.json")
-        with open(path) as file:
-            self.start = json.load(file)
-        os.unlink(path)
+        self.start = json.loads(read(os.path.join(run_dir, "start.json")))
+        os.unlink(os.path.join(run_dir, "start.json"))
         self.kernel = 0
         self.last = None
         self.owner = None
@@ -49,8 +46,8 @@ class Guest:
         self.listener = self.listen(run_dir)
         self.events.register(self.listener, selectors.EVENT_READ, self.accept)
         self.wake, writer = socket.socketpair()
-        for end in (self.wake, writer):
-            end.setblocking(False)
+        self.wake.setblocking(False)
+        writer.setblocking(False)
         self.writer = writer  # signal.set_wakeup_fd does not keep it alive
         signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -108,11 +105,8 @@ class Guest:
         connection.settimeout(2.0)
         said = b""
         try:
-            while not said.endswith(b"\n") and len(said) < 200:
-                byte = connection.recv(1)
-                if not byte:
-                    break
-                said += byte
+            with connection.makefile("rb", 0) as file:
+                said = file.readline(200)
         except OSError:
             pass
         if not hmac.compare_digest(said.strip(), self.start["token"].encode()):
@@ -278,21 +272,18 @@ def applied():
                 return value if 0 < value < 1 << 60 else None
         return None
 
-    quota = read(os.path.join(CGROUPS, "cpu.max")).split()
-    if not quota:
-        quota = [
-            read(os.path.join(CGROUPS, "cpu/cpu.cfs_" + n + "_us")) for n in ("quota", "period")
-        ]
-    cpus = None
-    if len(quota) == 2 and quota[0].strip().isdigit() and quota[1].strip().isdigit():
-        cpus = int(quota[0]) / int(quota[1])
+    share = read(CGROUPS + "/cpu.max") or " ".join(
+        read(CGROUPS + "/cpu/cpu.cfs_" + name + "_us").strip() for name in ("quota", "period")
+    )
+    quota, _, period = share.strip().partition(" ")
+    limited = quota.isdigit() and period.isdigit()
     devices = os.listdir("/sys/class/net") if os.path.isdir("/sys/class/net") else []
     return {
         "uid": os.getuid(),
         "gid": os.getgid(),
         "memory": number("memory.max", "memory/memory.limit_in_bytes"),
         "pids": number("pids.max", "pids/pids.max"),
-        "cpus": cpus,
+        "cpus": int(quota) / int(period) if limited else None,
         "network": sorted(devices),
     }
 
@@ -301,13 +292,10 @@ def read(path):
     """A small file's text, or nothing."""
     try:
         with open(path) as file:
-            return file.read(4096)
+            return file.read(MAX_LINE)
     except (OSError, UnicodeDecodeError):
         return ""
 
 
 if __name__ == "__main__":
-    try:
-        Guest(sys.argv[1]).run()
-    except OSError as error:
-        sys.exit(f"guest: {errno.errorcode.get(error.errno or 0, '')} {error}")
+    Guest(sys.argv[1]).run()
