@@ -2,8 +2,7 @@
 
 It checks the mounts, starts the kernel, reaps, passes signals on, tells the owner how the
 kernel ended, starts it again in the same container, and ends everything when the owner is gone
-for longer than `grace` seconds. It is one single-threaded loop; while a kernel computes it
-sleeps in `select`.
+for longer than `grace` seconds. One loop, one thread; it sleeps in `select`.
 
 `RUN_DIR/start.json` is read once and deleted:
     argv, cwd, note the kernel's command, and what to say in its first cell
