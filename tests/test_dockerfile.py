@@ -4,7 +4,7 @@ import textwrap
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_containers.dockerfile import Dockerfile, Source, demands, parse, triggers
@@ -207,6 +207,7 @@ class TestMistakes:
         with pytest.raises(BadInput):
             found.check_target("2")
 
+    @settings(database=None)
     @given(
         st.lists(
             st.sampled_from(CRUMBS),
@@ -543,6 +544,7 @@ class TestRender:
         with pytest.raises(ValueError, match="not a reference"):
             self.rendered("FROM a", a="b\nRUN evil")
 
+    @settings(database=None)
     @given(st.lists(st.sampled_from(PARTS), max_size=12), st.booleans())
     def test_the_map_of_lines_leads_back(self, parts: list[str], ca: bool) -> None:
         text = "\n".join(["FROM img", *parts])

@@ -8,7 +8,7 @@ from typing import Any
 
 import nbformat.v4
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -258,6 +258,7 @@ class TestCells:
         cell = parse_cell(source)
         assert (cell and (cell.line, cell.text, cell.first_line)) == expected
 
+    @settings(database=None)
     @given(
         st.text("\n\r\t \x0c\x85\u2028%ab", max_size=8),
         st.sampled_from(["%%dockerfile", "%%dockerfile ", "%dockerfile", " %%dockerfile -t a"]),
@@ -390,6 +391,7 @@ class TestOptions:
         with pytest.raises(BadInput):
             parse_options(line)
 
+    @settings(database=None)
     @given(
         st.text(max_size=60)
         | st.lists(
