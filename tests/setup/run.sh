@@ -4,7 +4,7 @@
 # As root, the tests run twice: as an ordinary user made for it (rootless podman, docker by its
 # group), from a copy of this checkout which that user can read, and as root (rootful podman,
 # docker). As an ordinary user they run once, on what there is.
-# PYTEST_ADDOPTS goes to pytest; JC_TEST_ENGINES picks engines (podman,docker,docker20).
+# PYTEST_ADDOPTS goes to pytest, BENCH_ARGS to the bench; JC_TEST_ENGINES picks engines (podman,docker,docker20).
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 . "$here/lib.sh"
@@ -100,10 +100,10 @@ test_all() {
 bench() {
   mkdir -p build
   if root; then
-    check "bench" as_tester python -m tests.bench
+    check "bench" as_tester python -m tests.bench ${BENCH_ARGS:-}
     cp "$state/src/build/bench.json" build/ 2>/dev/null || true
   else
-    check "bench" as_us user python -m tests.bench
+    check "bench" as_us user python -m tests.bench ${BENCH_ARGS:-}
   fi
 }
 
