@@ -51,7 +51,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, (module, what) in VERBS.items():
         about = what.replace("%", "%%")  # argparse fills in %(prog)s and its like
-        one = verbs.add_parser(verb, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        one = verbs.add_parser(verb, help=about, description=f"{what[0].upper()}{what[1:]}.")
         one.add_argument("--verbose", action="store_true", help="show every engine command")
         if verb in words:
             found = import_module(f".commands.{module}", __package__)
