@@ -107,8 +107,8 @@ def engine(engine_env: EngineUnderTest) -> str:
 
 @pytest.fixture(scope="session")
 def images() -> dict[str, str]:
-    """References on every engine: `python3.11` and `python3.13` (Debian, no ipykernel), and
-    `busybox` (2 MB, no Python)."""
+    """References on every engine: `python3.9`, `python3.11` and `python3.13` (Debian, no
+    ipykernel), and `busybox` (2 MB, no Python)."""
     known: dict[str, str] = _file().get("images", {})
     return known
 

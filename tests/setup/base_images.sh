@@ -1,6 +1,6 @@
 #!/bin/bash
 # base_images.sh DIR: root file systems for the tests as tars, from the distribution's packages.
-# Python 3.11 (Debian 12), Python 3.13 (Debian 13), and busybox alone (2 MB, no Python).
+# Python 3.9, 3.11 and 3.13 (Debian 11, 12 and 13), and busybox alone (2 MB, no Python).
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 . "$here/lib.sh"
@@ -8,7 +8,7 @@ dir=$1
 top=$(dirname "$(dirname "$here")")
 python=${PYTHON:-$top/.venv/bin/python}
 
-for suite in bookworm trixie; do
+for suite in bullseye bookworm trixie; do
   [ -s "$dir/$suite.tar" ] && continue
   say "making a base image of Debian $suite (about 30 s)"
   "$python" "$here/root_filesystem.py" "$suite" "$dir/$suite.tar.part"

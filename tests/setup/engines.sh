@@ -130,6 +130,7 @@ print(s.getsockname()[1])')
 }
 
 import_images() { # COMMAND...: an engine's command line
+  import_image bullseye 'CMD ["python3"]' python:3.9 "$@"
   import_image bookworm 'CMD ["python3"]' python:3.11 "$@"
   import_image trixie 'CMD ["python3"]' python:3.13 "$@"
   import_image busybox 'CMD ["sh"]' busybox:latest "$@"
@@ -172,6 +173,7 @@ said = {
     "engines": {name.removeprefix("own-"): known[name] for name in names},
     "registry": address.read_text().strip() if address.exists() else "",
     "images": {
+        "python3.9": f"{images}/python:3.9",
         "python3.11": f"{images}/python:3.11",
         "python3.13": f"{images}/python:3.13",
         "busybox": f"{images}/busybox:latest",
@@ -291,7 +293,7 @@ down_as_user() {
   CONTAINERS_STORAGE_CONF=$run/podman/user.conf podman system reset --force >/dev/null 2>&1 || true
   podman unshare rm -rf "$run" 2>/dev/null || rm -rf "$run"
   if docker version >/dev/null 2>&1; then
-    docker rmi -f "$images/python:3.11" "$images/python:3.13" "$images/busybox" >/dev/null 2>&1 || true
+    docker rmi -f "$images"/python:3.{9,11,13} "$images/busybox" >/dev/null 2>&1 || true
   fi
 }
 
