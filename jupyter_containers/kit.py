@@ -29,7 +29,7 @@ from .kit_uv import NETWORK, install, install_line, platform, resolve, trouble
 from .models import ContainerSpec, Image, Mount, User
 from .text import one_line
 
-VERSION = 1
+VERSION = 2
 """Part of every key: raised where a kit of old would no longer do."""
 
 TARGET = "/opt/jupyter-containers/kit"

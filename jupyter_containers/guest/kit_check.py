@@ -13,9 +13,6 @@ import sys
 import tempfile
 import traceback
 
-LATER = ("debugpy", "jedi", "parso")
-"""What a kernel loads on the first completion or breakpoint; the imports compile the rest."""
-
 
 def run_a_cell():
     """Raise where ipykernel cannot be imported, or does not run code."""
@@ -56,9 +53,9 @@ def main():
         where = traceback.extract_tb(error.__traceback__)[-1].filename
         said = "%s: %s (%s)" % (type(error).__name__, str(error)[:600], where)
     if said == "ok":
+        # All of it: what only a kernel with sockets, a completion or a breakpoint loads too.
         sys.pycache_prefix = bytecode
-        for name in LATER:
-            compileall.compile_dir(os.path.join(kit, name), quiet=2)
+        compileall.compile_dir(kit, quiet=2)
     os.write(out, ("\n%s %s\n" % (nonce, said.replace("\n", " "))).encode("utf-8", "replace"))
 
 
