@@ -70,7 +70,7 @@ class BuildRequest:
     def key(self) -> tuple[object, ...]:
         """What makes two requests the same."""
         earlier = tuple(sorted((name, one.fingerprint) for name, one in self.earlier.items()))
-        options = (self.cell.line, self.cell.text, self.update_bases)
+        options = (repr(self.cell.options), self.cell.text, self.update_bases)
         return (self.engine.name, str(self.directory), self.notebook, *options, earlier)
 
 
@@ -225,8 +225,9 @@ def secrets(request: BuildRequest) -> tuple[BuildSecret, ...]:
     return tuple(found)
 
 
-def spec_of(plan: Plan, context: Path | None) -> BuildSpec:
-    """What the engine gets. `context` is where the files were staged."""
+def spec_of(plan: Plan, context: Path | None, work: Path) -> BuildSpec:
+    """What the engine gets. `context` is where the files were staged; `work` is a directory of
+    ours, where each secret gets a link with a plain name: engines split the option at commas."""
     options, policy = plan.request.cell.options, plan.request.engine.policy
     runs = any(one.name == "RUN" for one in plan.dockerfile.instructions)
     ca = policy.ca_bundle() if runs else None
@@ -245,10 +246,16 @@ def spec_of(plan: Plan, context: Path | None) -> BuildSpec:
             **options.build_args,
         },
         target=options.target,
-        secrets=(*secrets(plan.request), *trusted),
+        secrets=tuple(_linked(secret, work) for secret in (*secrets(plan.request), *trusted)),
         labels={LABEL: plan.label},
         no_cache=options.no_cache,
     )
+
+
+def _linked(secret: BuildSecret, work: Path) -> BuildSecret:
+    link = work / f"secret-{secret.id}"
+    link.symlink_to(Path(secret.source).absolute())
+    return BuildSecret(id=secret.id, source=str(link))
 
 
 def _steps(plan: Plan, text: str, lines: tuple[int, ...]) -> tuple[BuildStep, ...]:

@@ -28,6 +28,7 @@ from .errors import (
     EngineError,
     ImageError,
 )
+from .kernelspecs import pinned_specs
 from .models import Image, Progress
 
 __all__ = ["Build", "BuildRequest", "Builds", "Built"]
@@ -50,6 +51,7 @@ class Build:
         self._log = BuildLog(request.engine.policy.max_build_log)
         self._owner = owner
         self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(self._finish)
 
     def events(self, first: int = 0) -> AsyncIterator[Progress]:
         """From the event number `first` on, then as they come, until the build has ended; how
@@ -59,7 +61,8 @@ class Build:
     async def result(self) -> Image:
         """The image; `built` says more. Raises what the build ended with. Being cancelled while
         waiting here does nothing to the build."""
-        await asyncio.shield(self._task)
+        await asyncio.wait({self._task})
+        await asyncio.sleep(0)  # `_finish` comes after
         if self.error is not None:
             raise self.error
         assert self.built is not None
@@ -73,6 +76,7 @@ class Build:
         """End it, and return when every process of it is gone. An ended build stays as it is."""
         self._task.cancel()
         await asyncio.wait({self._task})
+        await asyncio.sleep(0)  # `_finish` comes after
 
     async def _run(self) -> None:
         """Never raises: the outcome stands in `state`, `built` and `error`."""
@@ -87,9 +91,12 @@ class Build:
             self.state, self.error = "failed", error
         except Exception as error:  # noqa: BLE001 - the task must end with an error to show
             self.state, self.error = "failed", BuildError(f"The build failed: {error!r}")
-        finally:
-            self.ended = time.time()
-            self._log.close()
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():  # before it had begun
+            self.state, self.error = "cancelled", BuildCancelled()
+        self.ended = time.time()
+        self._log.close()
 
     async def _limited(self) -> Built:
         seconds = self.request.engine.policy.max_build_seconds
@@ -126,7 +133,7 @@ class Build:
         for notice in notices(plan):
             self._log.add(notice)
         async with workplace("contexts") as work, _staged(plan, work / "context") as context:
-            spec = await asyncio.to_thread(spec_of, plan, context)
+            spec = await asyncio.to_thread(spec_of, plan, context, work)
             events = self.request.engine.build(spec)
             try:
                 async for event in events:
@@ -224,9 +231,11 @@ class Builds:
 
 
 async def remove_superseded(plan: Plan) -> None:
-    """Remove older images of a cell that nothing uses. An image keeps names that we did not
-    give it."""
+    """Remove older images of a cell that nothing uses: no container, no kernel spec. An image
+    keeps names that we did not give it."""
     engine = plan.request.engine
+    specs = await asyncio.to_thread(pinned_specs)
+    pinned = {spec.settings.image for spec in specs if spec.settings is not None}
     with contextlib.suppress(EngineError):
         images = [
             image
@@ -237,6 +246,6 @@ async def remove_superseded(plan: Plan) -> None:
         images.sort(key=lambda image: image.created, reverse=True)
         for image in images[engine.policy.keep_images :]:
             for name in image.references:
-                if name.startswith(f"{NAMESPACE}/"):
+                if name.startswith(f"{NAMESPACE}/") and name not in pinned:
                     with contextlib.suppress(EngineError, ImageError):
                         await engine.remove_image(name)

@@ -97,7 +97,7 @@ class Relay:
         """Returns the code to exit with. Raises ContainersError where nothing can be started."""
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(signum, self._ending.set)
+            loop.add_signal_handler(signum, self.end)
         async with self._kernel() as manager:
             tasks: set[asyncio.Task[None]] = set()
 
@@ -112,6 +112,10 @@ class Relay:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._ending.wait(), _TICK)
             return await _code(manager)
+
+    def end(self) -> None:
+        """End the kernel, and with it `run`."""
+        self._ending.set()
 
     def _over(self) -> bool:
         """Whether somebody ended us, or nobody is left to."""
@@ -133,6 +137,8 @@ class Relay:
         finally:
             if manager.has_kernel:
                 await asyncio.shield(manager.shutdown_kernel(now=True))
+            else:
+                await asyncio.shield(manager.cleanup_resources())
             shutil.rmtree(directory, ignore_errors=True)
             keeper.forget(directory)
 

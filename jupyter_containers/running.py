@@ -34,7 +34,7 @@ from .notebook import KEY, dockerfile_cells, read_notebook, settings_of
 from .paths import replace_file
 from .policy import Policy
 from .settings import Settings
-from .terminal import Screen, follow
+from .terminal import Screen, follow, settle
 
 _NOT_YET = "localhost/not-built-yet:latest"
 
@@ -209,7 +209,7 @@ class _Runner:
                 error.message = f"{where}: {error.message}"
                 raise
         self._execution.finish()
-        await self._builds.settled()
+        await settle(self._builds)
 
     async def _execute(self, index: int) -> None:
         assert self._runs_in is not None

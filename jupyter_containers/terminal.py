@@ -22,10 +22,11 @@ from .models import Progress
 from .text import one_line, printable
 
 if TYPE_CHECKING:
-    from .builds import Build, Built
+    from .builds import Build, Builds, Built
 
 _TICK = 0.5
 """Seconds between redraws of a silent step's clock."""
+_SETTLE_SECONDS = 5.0
 
 
 class Screen:
@@ -67,7 +68,8 @@ class Screen:
             count = f"[{event.step}/{event.steps}] " if event.steps else ""
             self.step(f"{count}{event.text}")
         elif event.kind == "cached":
-            self.detail("(as built before)")
+            self._title = f"{self._title} (as before)"
+            self.detail("" if self.live else "(as before)")
         elif event.kind == "bytes" and self.live:
             total = f" of {size(event.total)}" if event.total else ""
             self.detail(f"{event.text} {size(event.done)}{total}".strip())
@@ -131,6 +133,13 @@ async def follow(build: Build, screen: Screen) -> Built:
         raise
     assert build.built is not None
     return build.built
+
+
+async def settle(builds: Builds) -> None:
+    """Let superseded images be removed before the command ends; the next one does the rest
+    where the engine takes its time."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(builds.settled(), _SETTLE_SECONDS)
 
 
 def size(count: int) -> str:

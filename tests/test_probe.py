@@ -18,67 +18,15 @@ from jupyter_containers.engines import _instance
 from jupyter_containers.engines.base import Engine, Output
 from jupyter_containers.errors import ImageUnusable
 from jupyter_containers.facts import ImageFacts
-from jupyter_containers.facts_text import document, image_user, parse_facts
-from jupyter_containers.models import ContainerSpec, Image
+from jupyter_containers.models import ContainerSpec
 from jupyter_containers.probe import choose, probe
 
 from .derived import MakeImage, make_image
+from .test_facts import R_SPEC
 
 __all__ = ["make_image"]
 
 Ask = Callable[..., Awaitable[ImageFacts]]
-
-R_SPEC = {
-    "argv": ["/bin/sh", "-c", "cat {connection_file}", "{connection_file}"],
-    "display_name": "R 4.2",
-    "language": "R",
-    "env": {"LD_PRELOAD": "/evil.so"},
-}
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing is remembered from another test."""
-    directory = tmp_path / "cache"
-    monkeypatch.setattr("jupyter_containers.cache.cache_directory", lambda: directory)
-    return directory
-
-
-@pytest.fixture
-def ask(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Ask:
-    """Probe an image by reference, with an engine of one's own where given."""
-
-    async def ask(reference: str, by: Engine | None = None) -> ImageFacts:
-        real = by or _instance(engine)
-        image = await real.image(reference)
-        assert image is not None, reference
-        scratch = tmp_path_factory.mktemp("r")
-        facts = await probe(real, image, await real.user("me", (0, 0)), scratch)
-        assert list(scratch.iterdir()) == [], "the trial of the transport left something"
-        return facts
-
-    return ask
-
-
-class Through:
-    """A real engine, with what it is asked to run changed on the way."""
-
-    def __init__(self, engine: str, change: Callable[[ContainerSpec], ContainerSpec]) -> None:
-        self._engine = _instance(engine)
-        self._change = change
-        self.runs = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._engine, name)
-
-    async def run(self, spec: ContainerSpec, timeout: float) -> Output:
-        self.runs += 1
-        return await self._engine.run(self._change(spec), timeout)
-
-
-def probe_containers(engine: str) -> str:
-    argv = [engine, "ps", "--all", "--filter", "name=jupyter-probe", "--format", "{{.Names}}"]
-    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
 async def test_an_image_with_python(ask: Ask, image: str) -> None:
@@ -172,7 +120,9 @@ async def test_other_languages(ask: Ask, images: dict[str, str], make_image: Mak
 
 
 async def test_other_languages_beside_python(ask: Ask, image: str, make_image: MakeImage) -> None:
-    ours = {"argv": ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"]}
+    ours: dict[str, Any] = {
+        "argv": ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    }
     ours |= {"display_name": "Python 3", "language": "python"}
     gone = {**R_SPEC, "argv": ["/opt/gone/bin/julia", "{connection_file}"]}
     reference = await make_image(
@@ -298,153 +248,6 @@ async def test_hangs(
     assert probe_containers(engine) == ""
 
 
-async def test_sockets_that_do_not_cross(ask: Ask, engine: str, image: str) -> None:
-    def cut(spec: ContainerSpec) -> ContainerSpec:
-        for mount in spec.own:
-            (Path(mount.source) / "s").unlink()
-        return spec
-
-    facts = await ask(image, Through(engine, cut))
-    assert facts.transport == "tcp"
-    assert "does not reach the other side" in facts.transport_reason
-    # Remembered until this machine starts anew.
-    forbidden = Through(engine, lambda _: pytest.fail("asked again"))
-    assert (await ask(image, forbidden)).transport == "tcp"
-
-
-async def test_directories_that_do_not_cross(
-    ask: Ask, engine: str, image: str, tmp_path: Path
-) -> None:
-    (tmp_path / "elsewhere").mkdir()
-
-    def another_machine(spec: ContainerSpec) -> ContainerSpec:
-        own = tuple(replace(mount, source=str(tmp_path / "elsewhere")) for mount in spec.own)
-        return replace(spec, own=own)
-
-    assert (await ask(image, Through(engine, another_machine))).transport == "none"
-
-
-async def test_mounts_that_fail(ask: Ask, engine: str, image: str) -> None:
-    def gone(spec: ContainerSpec) -> ContainerSpec:
-        return replace(spec, own=tuple(replace(m, source="/nowhere/at/all") for m in spec.own))
-
-    facts = await ask(image, Through(engine, gone))
-    assert facts.transport == "none"
-    assert "/nowhere/at/all" in facts.transport_reason
-    assert choose(facts).interpreter is not None
-
-
-async def test_a_path_too_long_for_a_socket(engine: str, image: str, tmp_path: Path) -> None:
-    real = _instance(engine)
-    found = await real.image(image)
-    assert found is not None
-    scratch = tmp_path / ("x" * 100)
-    scratch.mkdir()
-    facts = await probe(real, found, await real.user("me", (0, 0)), scratch)
-    assert facts.transport == "tcp"
-    assert "path too long" in facts.transport_reason
-
-
 async def test_two_at_once(ask: Ask, image: str) -> None:
     one, two = await asyncio.gather(ask(image), ask(image))
     assert one == two
-
-
-# -- what a text says, without an engine -----------------------------------------------------
-
-
-def facts_of(**said: Any) -> ImageFacts:
-    return parse_facts(said, Image(id="sha256:0"), "sockets")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "null",
-        "[]",
-        '{"argv": "python -m x {connection_file}"}',
-        '{"argv": ["python", "-m", "x"]}',
-        '{"argv": ["--privileged", "{connection_file}"]}',
-        '{"argv": ["", "{connection_file}"]}',
-        '{"argv": ["python", 1, "{connection_file}"]}',
-        '{"argv": ["python", "a\\u0000b", "{connection_file}"]}',
-        '{"argv": ["python", "\\u001b[2J", "{connection_file}"]}',
-        json.dumps({"argv": ["x"] * 1000 + ["{connection_file}"]}),
-        json.dumps({"argv": ["x" * 5000, "{connection_file}"]}),
-        "[" * 100_000,
-    ],
-)
-def test_kernel_specs_that_are_not_taken(text: str) -> None:
-    assert facts_of(kernels=[{"name": "k", "text": text}]).kernels == ()
-
-
-def test_what_is_taken_of_a_kernel_spec() -> None:
-    spec = {
-        **R_SPEC,
-        "display_name": "\x1b[31mR\u202e" + "x" * 500,
-        "language": ["R"],
-        "interrupt_mode": "message",
-        "metadata": {"kernel_provisioner": {"provisioner_name": "local-provisioner"}},
-    }
-    [kernel] = facts_of(kernels=[{"name": "ir", "text": json.dumps(spec)}]).kernels
-    assert kernel.display_name == "R" + "x" * 79
-    assert kernel.language == "['R']"
-    assert kernel.interrupt_mode == "message"
-    for name in ("../../etc", "a b", "", 5, "x" * 200, "-x"):
-        assert facts_of(kernels=[{"name": name, "text": json.dumps(spec)}]).kernels == ()
-
-
-def test_interpreters_that_make_no_sense() -> None:
-    nonsense: list[Any] = [
-        *(5, None, {}, {"path": "python3", "version": [3, 11]}, {"path": "/x\n", "version": [3]}),
-        *({"path": "/x", "version": ["3", "11"]}, {"path": "/x", "version": [3, -1]}),
-        *({"path": "/x", "version": [True, False]}, {"path": "/x", "said": "Pithon"}),
-    ]
-    assert facts_of(interpreters=nonsense).interpreters == ()
-    odd = {"PyYAML": "6.0", "--index-url": "1", "a": "1 --hash", "zope.interface": 5, "b_.c": "1"}
-    [python] = facts_of(
-        interpreters=[{"path": "/x", "version": [3, 11, 2], "distributions": odd, "libc": {}}]
-    ).interpreters
-    assert dict(python.distributions) == {"pyyaml": "6.0", "b-c": "1"}
-    assert (python.libc, python.prefix) == ("", "")
-
-
-def test_incomplete_pythons_are_named() -> None:
-    facts = facts_of(
-        os="ID=debian\n",
-        interpreters=[
-            {"path": "/usr/bin/python3", "version": [3, 11, 2], "missing": ["asyncio", "ctypes"]},
-            {"path": "/opt/pypy/bin/python3", "version": [3, 10, 1], "implementation": "pypy"},
-        ],
-    )
-    with pytest.raises(ImageUnusable) as raised:
-        choose(facts)
-    assert "lacks parts of its library: asyncio, ctypes" in raised.value.message
-    assert "pypy without ipykernel" in raised.value.message
-    assert "apt-get install -y python3" in raised.value.hint
-
-
-def test_the_last_answer_counts_and_junk_before_it_does_not() -> None:
-    output = 'noise\n==n passwd\nold\n==n facts\n{"passwd": "new"}\nmore noise\n'
-    assert document(output, "n") == {"passwd": "new"}
-    assert document(output, "m") is None
-
-
-@pytest.mark.parametrize(
-    ("user", "ids", "home"),
-    [
-        ("", (0, 0), "/root"),
-        ("nb", (1000, 100), "/home/nb"),
-        ("1000", (1000, 100), "/home/nb"),
-        ("nb:staff", (1000, 50), "/home/nb"),
-        ("nb:7", (1000, 7), "/home/nb"),
-        ("4242", (4242, 0), "/"),
-        ("4242:4243", (4242, 4243), "/"),
-        ("nobody-knows", (0, 0), "/"),
-        ("²:²", (0, 0), "/"),
-    ],
-)
-def test_image_user(user: str, ids: tuple[int, int], home: str) -> None:
-    passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\nnb:x:1000:100::/home/nb:/bin/sh\n"
-    assert image_user(user, passwd, "root:x:0:\nstaff:x:50:\n") == (ids, home)

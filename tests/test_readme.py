@@ -1,95 +1,40 @@
-"""What README.md says in tables is what the code says. `python -m tests.test_readme` prints it."""
+"""What README tells a reader to paste, pasted."""
 
-from __future__ import annotations
-
-import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-from jupyter_containers.cli import VERBS
-from jupyter_containers.fields import FIELDS, Field
-from jupyter_containers.guest import cell as grammar
-from jupyter_containers.policy_traits import PolicyTraits
-from jupyter_containers.settings import Settings
+import nbformat
 
-README = Path(__file__).parent.parent / "README.md"
+from jupyter_containers.bootstrap import BASE
+
+README = Path(__file__).parents[1] / "README.md"
 
 
-def settings_table() -> str:
-    """The settings' keys in the order of `FIELDS`."""
-    rows: list[tuple[str, ...]] = [
-        ("key", "option", "limited by `Policy.`", "default", "what it is"),
-        ("---",) * 5,
-    ]
-    rows += [
-        (f"`{key}`", _code(field.option), _code(field.trait), _default(field), field.doc)
-        for key, field in FIELDS.items()
-    ]
-    return "\n".join(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in row)}|" for row in rows)
+def _session() -> str:
+    text = README.read_text().partition("## A first session")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    return "\n".join(blocks)
 
 
-def _code(text: str) -> str:
-    return f"`{text}`" if text else ""
-
-
-def _default(field: Field) -> str:
-    if field.default in (None, "", ()) or field.default == {}:
-        return ""
-    written = field.write(field.default)
-    return _code(written if isinstance(written, str) else json.dumps(written))
-
-
-def _between(first: str, last: str) -> str:
-    found = re.search(rf"{first}[^\n]*\n(.*?)\n{last}", README.read_text(), re.DOTALL)
-    assert found is not None
-    return found[1]
-
-
-def test_the_settings() -> None:
-    assert _between("<!-- settings", "<!-- end").splitlines() == settings_table().splitlines()
-
-
-def test_the_command_line_has_every_verb() -> None:
-    table = _between("## Command line", "Those ")
-    named = re.findall(r"`(?:jupyter containers )?([a-z]+)[^`]*`", table)
-    assert set(named) - {"dockerfile"} == set(VERBS)
-
-
-def test_the_options_of_dockerfile_cells() -> None:
-    text = _between("The options behind", "## Settings")
-    own, _, rest = text.partition("below but")
-    flags = {"--no-cache", "--no-switch"}
-    named = set(re.findall(r"`(--?[a-z-]+)", own))
-    assert len(named) == 8
-    assert not [one for one in named if not _taken(one, one in flags)]
-    fields = [field for field in FIELDS.values() if field.option]
-    not_taken = {one.option for one in fields if not _taken(one.option, one.kind == "flag")}
-    assert set(re.findall(r"`(--[a-z-]+)`", rest)) == not_taken
-
-
-def _taken(option: str, flag: bool) -> bool:
+def test_the_first_session(engine: str, image: str, folder: Path) -> None:
+    # `bootstrap` has tests of its own; here the image is there already.
+    subprocess.run([engine, "tag", image, f"{BASE}:latest"], check=True)
     try:
-        grammar.parse(option if flag else f"{option} A=1")
-    except ValueError:
-        return False
-    return True
-
-
-def test_the_example_settings() -> None:
-    example = re.search(r'```json\n(\{"version".*?)```', README.read_text(), re.DOTALL)
-    assert example is not None
-    settings = Settings.parse(json.loads(example[1]), where="README.md")
-    assert settings.network == "none"
-
-
-def test_the_example_policy() -> None:
-    example = re.search(r"```python\n(c\.Policy.*?)```", README.read_text(), re.DOTALL)
-    assert example is not None
-    names = re.findall(r"^c\.Policy\.(\w+) = ", example[1], re.MULTILINE)
-    assert len(names) == len(example[1].strip().splitlines())
-    known = PolicyTraits.class_trait_names(config=True)
-    assert set(names) <= set(known)
-
-
-if __name__ == "__main__":
-    print(settings_table())
+        done = subprocess.run(
+            ["bash", "-euxo", "pipefail", "-c", _session()],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        for name in ("hello.ipynb", "converted.ipynb"):
+            notebook = nbformat.read(folder / name, as_version=4)
+            assert "from inside the container" in str(notebook.cells[1].outputs), name
+        assert re.search(r"^ +hello +/", done.stdout, re.MULTILINE), "pinned"
+    finally:
+        subprocess.run([engine, "rmi", f"{BASE}:latest"], check=True, capture_output=True)

@@ -60,7 +60,9 @@ def test_the_file_says_how_it_ran_and_other_clients_run_it_so(folder, dockerfile
     assert settings["image"] == "localhost/jc-told:latest"
     assert settings["engine"] == engine
     assert settings["env"] == {"GREETING": "hi"}
-    assert settings["build"]["cell"] == parse_cell(source).fingerprint
+    cell = parse_cell(source)
+    assert cell is not None
+    assert settings["build"]["cell"] == cell.fingerprint
     assert list(settings["build"]["bases"]) == [image]
 
 

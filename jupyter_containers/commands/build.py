@@ -17,7 +17,7 @@ from ..guest.cell import pairs
 from ..lint import Diagnostic, lint
 from ..models import Reference
 from ..notebook import dockerfile_cells, read_notebook
-from ..terminal import Screen, follow, print_json
+from ..terminal import Screen, follow, print_json, settle
 from . import administered, existing_file, with_engine, with_json
 
 _LARGEST = 1 << 20
@@ -64,7 +64,7 @@ async def build(args: Namespace) -> int:
                     raise
                 done.append((cell, built))
                 _say(built, engine.name, args)
-            await builds.settled()
+            await settle(builds)
     finally:
         await builds.close()
     if args.json:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from ..models import BuildStep, Progress
@@ -49,6 +50,8 @@ class Steps:
         stage = self._stage(found["stage"] or "")
         if keyword == "FROM":
             return next((s for s in stage if s.keyword == "FROM"), None), text
+        if keyword == "ONBUILD" and stage:
+            return replace(stage[0], text=text), text
         layers = [step for step in stage if step.keyword in _LAYERS]
         from_end = int(found["m"]) - int(found["n"])
         step = layers[-1 - from_end] if from_end < len(layers) else None
@@ -62,16 +65,18 @@ class Steps:
             wanted = next(named, -1)
         return [step for step in self._steps if step.stage == wanted]
 
-    def of_buildah(self, stage: int, n: int, m: int, labels: int) -> BuildStep | None:
-        """The instruction of buildah's `[stage/…] STEP n/m`. `labels` of our own are appended
-        to the last stage as further steps."""
+    def of_buildah(self, stage: int, n: int, m: int, labels: int, text: str) -> BuildStep | None:
+        """The instruction of buildah's `[stage/…] STEP n/m: text`. `labels` of our own are
+        appended to the last stage as further steps."""
         own = [step for step in self._steps if step.stage == stage - 1]
         added = labels if self._steps and stage - 1 == self._steps[-1].stage else 0
         if n == 1:
             return own[0] if own else None
         from_end = m - added - n
-        if not own or not 0 <= from_end < len(own):
+        if not own or from_end < 0:
             return None
+        if from_end >= len(own) - 1:  # between FROM and what follows it
+            return replace(own[0], text=one_line(f"ONBUILD {text}", 400))
         return own[-1 - from_end]
 
     def at(self, line: int) -> BuildStep | None:
@@ -106,13 +111,17 @@ class Steps:
         yield Progress(
             kind=kind,
             text=text if kind == "log" else one_line(text, 400),
-            step=self._shown.index(step) + 1 if step is not None else 0,
+            step=self._number(step),
             steps=len(self._shown),
             line=step.line if step is not None else 0,
             stage=step.stage_name or str(step.stage) if step is not None else "",
             done=done,
             total=total,
         )
+
+    def _number(self, step: BuildStep | None) -> int:
+        lines = [shown.line for shown in self._shown]
+        return lines.index(step.line) + 1 if step is not None else 0
 
     def tail(self, step: BuildStep | None) -> str:
         """The last lines a step printed."""

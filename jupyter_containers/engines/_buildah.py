@@ -30,6 +30,8 @@ _CACHE = re.compile(r"--> Using cache [0-9a-f]{12,64}")
 _LAYER = re.compile(r"--> [0-9a-f]{11,64}|[0-9a-f]{64}|Successfully tagged .*")
 _UNUSED = re.compile(r"\[Warning\] one or more build args were not consumed: \[(.*)\]")
 """Said of all but the first name of one ARG instruction, though they are (4.3.1)."""
+_BROKEN = re.compile(r"build container \"([0-9a-f]{64})\"")
+"""A working container whose removal failed half-way, as on a full disk."""
 _COMMIT = re.compile(r"(?:\[\d+/\d+\] )?COMMIT( .*)?")
 
 _IID = "image-id"
@@ -85,6 +87,8 @@ async def build(
             raise reader.trouble(command[-1], code or -signal.SIGTERM)
         clean = True
     finally:
+        if reader.broken:
+            await asyncio.to_thread(reader.name_broken, directory)
         await asyncio.shield(_clean_up(directory, sweep, env, clean=clean))
         keeper.forget(f"build-{directory}")
     image = await find_image(built)
@@ -139,6 +143,7 @@ class _Reader:
         self._step: BuildStep | None = None
         self._text = ""
         self._held = ""
+        self.broken: set[str] = set()
         self._said: deque[str] = deque(maxlen=60)
 
     def read(self, source: str, line: str) -> Iterator[Progress]:
@@ -146,6 +151,7 @@ class _Reader:
         if (warned := _UNUSED.fullmatch(line)) and self._ours.issuperset(warned[1].split()):
             return
         if source == "stderr":
+            self.broken |= set(_BROKEN.findall(line))
             self._said.append(line)
             if self._held:
                 yield from self._steps.events("log", self._step, self._held)
@@ -166,15 +172,19 @@ class _Reader:
         """A new step; none for the labels that we add, and a line of output where a RUN prints
         what only looks like one."""
         text, n, m = found["text"], int(found["n"]), int(found["m"])
-        step = self._steps.of_buildah(int(found["stage"] or 1), n, m, self._labels)
+        step = self._steps.of_buildah(int(found["stage"] or 1), n, m, self._labels, text)
         keyword = text.split(" ", 1)[0].upper()
         if step is None and self._known and keyword == "LABEL" and n > m - self._labels:
             self._step, self._text = None, ""
-        elif self._known and (step is None or step.keyword != keyword):
+        elif self._known and (step is None or step.keyword not in (keyword, "ONBUILD")):
             yield from self._steps.events("log", self._step, found[0])
         else:
             self._step, self._text = step, step.text if step else text
             yield from self._steps.events("step", step, self._text)
+
+    def name_broken(self, directory: str) -> None:
+        """Tell the sweep which containers podman could not remove."""
+        Path(directory, _keeper_builds.BROKEN).write_text("\n".join(self.broken))
 
     def trouble(self, engine: str, code: int) -> ContainersError:
         """The error this build ends with."""

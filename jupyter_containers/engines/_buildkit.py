@@ -8,8 +8,6 @@ closed session asked for.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
@@ -55,8 +53,7 @@ def common_argv(spec: BuildSpec) -> list[str]:
     argv += [f"--label={key}={value}" for key, value in sorted(spec.labels.items())]
     for name, value in sorted(spec.args.items()):
         argv.append(f"--build-arg={name}" if _is_proxy(name) else f"--build-arg={name}={value}")
-    for secret in spec.secrets:
-        argv.append("--secret=" + _fields(f"id={secret.id}", f"src={secret.source}"))
+    argv += [f"--secret=id={secret.id},src={secret.source}" for secret in spec.secrets]
     if spec.target:
         argv.append(f"--target={spec.target}")
     if spec.no_cache:
@@ -64,13 +61,6 @@ def common_argv(spec: BuildSpec) -> list[str]:
     if spec.network == "none":
         argv.append("--network=none")
     return argv
-
-
-def _fields(*fields: str) -> str:
-    """Both programs read the value of --secret as one line of CSV."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(fields)
-    return line.getvalue()
 
 
 def context_argv(spec: BuildSpec) -> list[str]:

@@ -6,8 +6,10 @@ names made printable.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 from ..models import Container, Image
@@ -49,6 +51,34 @@ def image(said: dict[str, Any]) -> Image:
         onbuild=tuple(printable(str(line)) for line in config.get("OnBuild") or ()),
         architecture=one_line(str(said.get("Architecture", ""))),
     )
+
+
+def storage_root(said: dict[str, Any]) -> str | None:
+    """Where podman keeps an inspected image, which may be an additional store; None where its
+    driver (vfs) does not say."""
+    driver = said.get("GraphDriver") or {}
+    upper = str((driver.get("Data") or {}).get("UpperDir", ""))
+    root, found, _ = upper.rpartition(f"/{driver.get('Name')}/")
+    return root if found else None
+
+
+def onbuild(said: dict[str, Any], root: str) -> tuple[str, ...]:
+    """The triggers of an image that podman has. Its inspect leaves them out (4.3, 5.4), though
+    its builds run them: they stand in the image's configuration, in the storage.
+    https://github.com/containers/storage/blob/main/images.go (`makeBigDataBaseName`)
+    """
+    identity = str(said.get("Id", "")).removeprefix("sha256:")
+    name = "=" + base64.b64encode(f"sha256:{identity}".encode()).decode()
+    for path in Path(root).glob(f"*-images/{identity}/{name}"):
+        try:
+            config = parse_object(path.read_text()).get("config") or {}
+        except (OSError, ValueError):
+            continue
+        return tuple(printable(str(line)) for line in config.get("OnBuild") or ())
+    # Not to be read (another machine's): what the history tells of itself.
+    history = (str(one.get("created_by", "")) for one in said.get("History") or ())
+    lines = (line.partition("ONBUILD ") for line in history)
+    return tuple(printable(line) for _, found, line in lines if found)
 
 
 def container(said: dict[str, Any]) -> Container:

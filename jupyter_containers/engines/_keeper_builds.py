@@ -24,6 +24,10 @@ MARKER = "jupyter-containers-build"
 secret into each working container's `buildah.json`
 (https://github.com/containers/buildah/blob/main/define/build.go, CommonBuildOptions)."""
 
+BROKEN = "broken"
+"""The file in the directory with the ids of working containers that podman said it could not
+remove. Those without any file of buildah's or podman's own are removed."""
+
 
 def end_processes(directory: str, patience: float = 5.0) -> bool:
     """Kill what runs in containers of the build that owns `directory`; True if there was any.
@@ -86,7 +90,8 @@ def remove_all(directory: str, podman: list[str]) -> None:
     for bundle in glob.glob(os.path.join(glob.escape(directory), "buildah*")):
         if runtime:
             _run([runtime, "delete", "--force", "buildah-" + os.path.basename(bundle)])
-    for container in _working_containers(store.get("graphRoot") or "/nonexistent", directory):
+    root = store.get("graphRoot") or "/nonexistent"
+    for container in _working_containers(root, directory) + _broken(root, directory):
         _run([*podman, "rm", "--force", "--time=0", container])
     remove_directory(directory, podman)
 
@@ -102,6 +107,21 @@ def _working_containers(root: str, directory: str) -> list[str]:
                         found.append(os.path.basename(os.path.dirname(userdata)))
         except OSError:
             continue
+    return found
+
+
+def _broken(root: str, directory: str) -> list[str]:
+    """RUN prints to the same place as podman: an id alone is no reason to remove a container."""
+    try:
+        with open(os.path.join(directory, BROKEN), encoding="ascii") as file:
+            named = file.read().split()
+    except (OSError, ValueError):
+        return []
+    found = []
+    for one in named:
+        kept = glob.glob(os.path.join(glob.escape(root), "*-containers", one, "userdata", "*"))
+        if one.isalnum() and not kept:
+            found.append(one)
     return found
 
 

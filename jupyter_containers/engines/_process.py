@@ -15,10 +15,10 @@ import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from ..errors import EngineDown, EngineMissing
 from ._keeper import keeper
@@ -201,15 +201,17 @@ async def _spawn(
     # /dev/stdin` cannot open again.
     with _nameless(input) as stdin:
         try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=stdin or asyncio.subprocess.DEVNULL,
-                stdout=pipe,
-                stderr=pipe,
-                env={**os.environ, **env} if env else None,
-                cwd=cwd,
-                start_new_session=True,
-                limit=_MAX_LINE,
+            process = await _whole(
+                asyncio.create_subprocess_exec(
+                    *argv,
+                    stdin=stdin or asyncio.subprocess.DEVNULL,
+                    stdout=pipe,
+                    stderr=pipe,
+                    env={**os.environ, **env} if env else None,
+                    cwd=cwd,
+                    start_new_session=True,
+                    limit=_MAX_LINE,
+                )
             )
         except (FileNotFoundError, PermissionError) as error:
             raise EngineMissing(
@@ -218,6 +220,23 @@ async def _spawn(
             ) from error
     keeper.add_group(_key(process), process.pid)
     return process
+
+
+async def _whole(
+    creation: Coroutine[Any, Any, asyncio.subprocess.Process],
+) -> asyncio.subprocess.Process:
+    """A cancel in the few milliseconds of a start must neither forget the process nor wait for
+    it for ever, as asyncio may (https://github.com/python/cpython/issues/103847, 125502)."""
+    creating = asyncio.ensure_future(creation)
+    try:
+        return await asyncio.shield(creating)
+    except asyncio.CancelledError:
+        await asyncio.wait({creating}, timeout=2.0)
+        if not creating.done():
+            creating.cancel()
+        elif not creating.cancelled() and creating.exception() is None:
+            await asyncio.shield(_end(creating.result()))
+        raise
 
 
 @contextlib.contextmanager

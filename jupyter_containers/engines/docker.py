@@ -139,9 +139,13 @@ class Docker:
 
     async def image(self, reference: str) -> Image | None:
         """See `Engine.image`."""
+        said = await self._inspected(reference)
+        return _inspect.image(said) if said is not None else None
+
+    async def _inspected(self, reference: str) -> dict[str, Any] | None:
         done = await self._run(["image", "inspect", reference])
         if done.code == 0:
-            return _inspect.image(_inspect.parse_array(done.stdout)[0])
+            return _inspect.parse_array(done.stdout)[0]
         if re.search(r"no such image|image not known|not found", done.stderr, re.IGNORECASE):
             return None
         raise daemon_trouble(self.name, done.stderr)

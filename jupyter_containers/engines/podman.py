@@ -6,11 +6,13 @@ Its grammar is Docker's; this file is what differs: the user namespace, SELinux 
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
-from ..models import BuildSpec, ContainerSpec, EngineInfo, Problem, Progress, User
+from ..models import BuildSpec, ContainerSpec, EngineInfo, Image, Problem, Progress, User
 from . import _buildah, _inspect
 from ._trouble import daemon_trouble
 from .docker import Docker
@@ -47,6 +49,17 @@ class Podman(Docker):
             problems=tuple(problems),
             endpoint=f"podman:{os.getuid()}:{store.get('graphRoot', '')}",
         )
+
+    async def image(self, reference: str) -> Image | None:
+        """See `Engine.image`."""
+        said = await self._inspected(reference)
+        if said is None:
+            return None
+        found = _inspect.image(said)
+        root = _inspect.storage_root(said)
+        if root is None:
+            root = (await self.info()).endpoint.split(":", 2)[-1]
+        return replace(found, onbuild=await asyncio.to_thread(_inspect.onbuild, said, root))
 
     async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
         """Rootless podman can map the person to any id inside (`--userns=keep-id`)."""

@@ -77,17 +77,24 @@ def running(word: str) -> list[str]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def private_temporary_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a build leaves there is ours, whatever else runs on this machine."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+
 def leftovers(engine: str) -> set[str]:
-    """What a build may leave: working containers, temporary directories, mounts."""
-    found = {str(p) for p in Path("/var/tmp").glob("jupyter-containers-*")}
+    """What a build may leave: temporary directories, mounts, podman's working containers.
+    (BuildKit's are no containers of docker's: their processes are looked for.)"""
+    temporary = os.environ["TMPDIR"]
+    found = {str(path) for path in Path(temporary).glob("jupyter-containers-*")}
     if engine == "podman":
         argv = [engine, "ps", "--all", "--external", "--quiet"]
-    else:
-        argv = [engine, "ps", "--all", "--quiet"]
-    listed = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    found |= set(listed.split())
+        found |= set(
+            subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+        )
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    return found | {line.split()[4] for line in mounts if "jupyter-containers-build" in line}
+    return found | {line.split()[4] for line in mounts if f"{temporary}/" in line}
 
 
 async def gone(word: str, seconds: float = 10) -> bool:
