@@ -5,28 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jupyter_containers import probe as probing
-from jupyter_containers.engines import _instance
-from jupyter_containers.engines.base import Engine, Output
 from jupyter_containers.errors import ImageUnusable
-from jupyter_containers.facts import ImageFacts
-from jupyter_containers.models import ContainerSpec
-from jupyter_containers.probe import choose, probe
+from jupyter_containers.probe import choose
 
+from .asking import Ask, Through, ask, forgetful, probe_containers
 from .derived import MakeImage, make_image
 from .test_facts import R_SPEC
 
-__all__ = ["make_image"]
-
-Ask = Callable[..., Awaitable[ImageFacts]]
+__all__ = ["ask", "forgetful", "make_image"]
 
 
 async def test_an_image_with_python(ask: Ask, image: str) -> None:
