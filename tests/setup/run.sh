@@ -1,9 +1,10 @@
 #!/bin/bash
 # run.sh test|bench: every check on real engines, which are started first and stopped in any case.
 #
-# As root, the tests run twice: as an ordinary user made for it (rootless podman, docker by its
-# group), from a copy of this checkout which that user can read, and as root (rootful podman,
-# docker). As an ordinary user they run once, on what there is.
+# As root, the tests run as an ordinary user made for it (rootless podman, docker by its group),
+# from a copy of this checkout which that user can read; those of kernels and builds again on
+# Docker 20.10 and as root (rootful podman, docker). As an ordinary user all run once, on what
+# there is.
 # PYTEST_ADDOPTS goes to pytest, BENCH_ARGS to the bench; JC_TEST_ENGINES picks engines (podman,docker,docker20).
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
@@ -18,6 +19,9 @@ root || state=${JC_TEST_STATE:-${XDG_CACHE_HOME:-$HOME/.cache}/jupyter-container
 mkdir -p -m 755 "$state"
 [ -O "$state" ] && [ ! -L "$state" ] || die "$state belongs to somebody else"
 engines() { "$here/engines.sh" "$1" "$state" 9>&- "${@:2}"; }
+
+# What differs between versions of an engine and between root and others; the rest is the same.
+core="tests/test_kernels.py tests/test_builds.py tests/test_run.py tests/test_notebooks.py"
 
 failed=()
 check() { # NAME COMMAND...
@@ -88,9 +92,16 @@ test_all() {
   check "lint" make --silent lint
   check "unit tests of the front end" npm --silent test
   if root; then
-    check "tests as an ordinary user" selected as_tester python -m pytest -p no:cacheprovider
-    check "tests as root" selected as_us root env JC_TEST_ENGINES="${JC_TEST_ENGINES:-podman,docker}" \
-      python -m pytest -m engine
+    check "tests as an ordinary user: podman and docker" selected as_tester \
+      env JC_TEST_ENGINES="${JC_TEST_ENGINES:-podman,docker}" python -m pytest -p no:cacheprovider
+    [ -n "${JC_TEST_ENGINES:-}" ] || {
+      check "tests as an ordinary user: docker 20.10" selected as_tester \
+        env JC_TEST_ENGINES=docker20 python -m pytest -p no:cacheprovider -m engine $core
+      check "tests as root: rootful podman" selected as_us root \
+        env JC_TEST_ENGINES=podman python -m pytest -m engine $core
+      check "tests as root: docker" selected as_us root \
+        env JC_TEST_ENGINES=docker python -m pytest -m engine tests/test_kernels.py
+    }
   else
     check "tests" selected as_us user python -m pytest
   fi
