@@ -111,7 +111,6 @@ def _notebook_settings(notebook: Path | None) -> Settings:
         raise BadSettings(
             "image",
             f"{notebook.name} names no image yet.",
-            "Start it with a %%dockerfile cell and run that in JupyterLab, or run: "
-            f"jupyter containers run {notebook.name}",
+            f"Build its %%dockerfile cell in a terminal: jupyter containers run {notebook.name}",
         )
     return Settings.parse(data, where=notebook.name)

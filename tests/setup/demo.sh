@@ -30,5 +30,7 @@ cp --update=none notebooks/*.ipynb "$demo/" 2>/dev/null || cp -n notebooks/*.ipy
 arguments=()
 [ "$(id -u)" != 0 ] || arguments+=(--allow-root)
 [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] || arguments+=(--no-browser)
+# The address that is printed where no browser opens leads to the notebook, too.
+arguments+=(--ServerApp.root_dir="$demo" --LabApp.default_url=/lab/tree/01-first-container.ipynb)
 # shellcheck disable=SC2086
-exec jupyter lab "${arguments[@]}" ${LAB_ARGS:-} "$demo/01-first-container.ipynb"
+exec jupyter lab "${arguments[@]}" ${LAB_ARGS:-}
