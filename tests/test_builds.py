@@ -803,7 +803,7 @@ async def test_an_image_in_use_stays(site: Site, images: dict[str, str], word: s
 async def test_a_pinned_image_stays(site: Site, images: dict[str, str], word: str) -> None:
     site.policy["keep_images"] = 0
     first = await site.build(f"FROM {images['busybox']}\nRUN echo {word}\n")
-    pin(f"jc-{word[:8]}", Settings(image=first.name))
+    pin(first.name, f"jc-{word[:8]}", Settings(image=first.name))
     try:
         await site.build(f"FROM {images['busybox']}\nRUN echo {word} more\n")
         await site.builds.settled()
