@@ -50,7 +50,7 @@ class FallbackKernel(Kernel):
             "traceback": [*message.splitlines(), "", *hint.splitlines(), "", _AGAIN],
         }
         if not silent:
-            self.send_response(self.iopub_socket, "error", error)
+            self.send_response(self.iopub_socket, "error", error)  # type: ignore[no-untyped-call]
         return {"status": "error", "execution_count": self.execution_count, **error}
 
 

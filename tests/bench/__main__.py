@@ -59,9 +59,7 @@ def main() -> int:
     return 0
 
 
-async def _measure(
-    engine: str, image: str, folder: str, wanted: list[str], runs: int
-) -> list[Row]:
+async def _measure(engine: str, image: str, folder: str, wanted: list[str], runs: int) -> list[Row]:
     place = Path(folder)
     kernels = Kernels(engine, image, _below(place, "kernels"), runs)
     if {"start", "restart", "execute", "idle"} & set(wanted):

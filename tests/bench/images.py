@@ -107,7 +107,9 @@ async def _run(argv: list[str]) -> None:
 async def no_change(engine: str, image: str, folder: Path, runs: int, aim: float) -> Row:
     """A small Dockerfile that is built already."""
     _write_app(folder)
-    return await _no_change("no-change build", engine, _SMALL.format(image=image), folder, runs, aim)
+    return await _no_change(
+        "no-change build", engine, _SMALL.format(image=image), folder, runs, aim
+    )
 
 
 async def no_change_large(engine: str, image: str, folder: Path, runs: int, aim: float) -> Row:
@@ -117,9 +119,7 @@ async def no_change_large(engine: str, image: str, folder: Path, runs: int, aim:
     return await _no_change("no-change build, 1 GB", engine, text, folder, runs, aim)
 
 
-async def _no_change(
-    name: str, engine: str, text: str, folder: Path, runs: int, aim: float
-) -> Row:
+async def _no_change(name: str, engine: str, text: str, folder: Path, runs: int, aim: float) -> Row:
     images = Images(engine, folder, text, "unchanged")
     try:
         await images.cell()

@@ -86,8 +86,11 @@ async def _versions(manager: AsyncKernelManager) -> str:
     client = await _answered(manager)
     said: list[str] = []
     await client.execute_interactive(
-        _VERSIONS, timeout=60, output_hook=lambda message: said.append(message["content"]["text"])
-        if message["msg_type"] == "stream" else None,
+        _VERSIONS,
+        timeout=60,
+        output_hook=lambda message: (
+            said.append(message["content"]["text"]) if message["msg_type"] == "stream" else None
+        ),
     )
     client.stop_channels()
     return "".join(said).strip()
@@ -153,15 +156,15 @@ class Kernels:
             clients = [await _answered(inside), await _answered(outside)]
             for client in clients * 20:
                 await timed(client)
-            ours, theirs = await in_turns(lambda: timed(clients[0]), lambda: timed(clients[1]), runs)
+            ours, theirs = await in_turns(
+                lambda: timed(clients[0]), lambda: timed(clients[1]), runs
+            )
             for client in clients:
                 client.stop_channels()
         what = "execute_request of 1+1 to execute_reply and idle, ipykernel"
         return self._row("execute 1+1", aim, what, ours, theirs, runs)
 
-    def _row(
-        self, name: str, aim: float, what: str, ours: float, theirs: float, runs: int
-    ) -> Row:
+    def _row(self, name: str, aim: float, what: str, ours: float, theirs: float, runs: int) -> Row:
         return Row(
             name=name,
             aim=aim,
@@ -179,8 +182,9 @@ class Kernels:
         try:
             for _ in range(_IDLE_KERNELS):
                 kernel_id = await manager.start_kernel(kernel_name=self.ours.spec)
-                await manager.get_kernel(kernel_id).ready
-                _check(manager.get_kernel(kernel_id))
+                kernel: Any = manager.get_kernel(kernel_id)
+                await kernel.ready
+                _check(kernel)
             await asyncio.sleep(_IDLE_SECONDS)
 
             async def used() -> float:
@@ -208,4 +212,4 @@ class Kernels:
 
 def _idle(message: dict[str, Any], id: str) -> bool:
     ours = message["parent_header"].get("msg_id") == id
-    return ours and message["content"].get("execution_state") == "idle"
+    return bool(ours and message["content"].get("execution_state") == "idle")
