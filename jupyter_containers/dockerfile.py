@@ -104,9 +104,7 @@ def parse(text: str, args: Mapping[str, str] = NO_ENV) -> Dockerfile:
 
 
 def triggers(onbuild: Sequence[str]) -> Dockerfile:
-    """What a base image's ONBUILD instructions add to a build of it, for `demands` and
-    `context.collect`. Raises DockerfileError.
-    """
+    """What a base's ONBUILD adds to a build of it: for `demands` and `collect`'s `more`."""
     return parse("\n".join(["FROM scratch", *onbuild]))
 
 
