@@ -1,4 +1,4 @@
-"""What README.md says in tables is what the code says. `python -m tests.test_readme_tables` prints it."""
+"""README.md says in tables what the code says. `python -m tests.test_readme_tables` prints one."""
 
 from __future__ import annotations
 
