@@ -7,6 +7,7 @@ request, and asking for more than this person has approved ends here (DESIGN §5
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Mapping
@@ -54,7 +55,7 @@ async def find_request(
     settings = read_spec(provisioner.kernel_spec)
     pinned = settings is not None
     if settings is None:
-        settings = _notebook_settings(notebook)
+        settings = await asyncio.to_thread(_notebook_settings, notebook)
     if notebook is not None:
         directory = notebook.parent
     settings = settings.resolved(directory, policy)
