@@ -118,9 +118,12 @@ bench() {
   fi
 }
 
-exec 9>"$state/lock"
+# The user and the bridges are the machine's, so root's lock is too, wherever the state is.
+lock=$state/lock
+if root; then mkdir -p /run/lock && lock=/run/lock/jupyter-containers-test; fi
+exec 9>"$lock"
 flock --nonblock 9 || {
-  say "another run is using $state: waiting for its end"
+  say "another run is going on: waiting for its end"
   flock 9
 }
 trap 'engines down' EXIT
