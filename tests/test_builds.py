@@ -616,17 +616,17 @@ async def test_what_the_policy_refuses_starts_nothing(
 
 
 async def test_keys_are_not_copied_even_by_name(
-    site: Site, images: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: Site, images: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = site.folder
-    monkeypatch.setenv("HOME", str(home))
-    (home / ".ssh").mkdir()
-    (home / ".ssh/id_rsa").write_text("key")
-    (home / "fine.txt").write_text("fine")
-    text = f"FROM {images['busybox']}\nCOPY {{}} /x\n"
+    monkeypatch.setenv("GNUPGHOME", str(site.folder / "keys"))
+    (site.folder / "keys").mkdir()
+    (site.folder / "keys/mine.txt").write_text("key")
+    (site.folder / "fine.txt").write_text("fine")
+    text = f"FROM {images['busybox']}\nCOPY {{}} /x/\n"
     for line, what in (
-        ("", ".ssh/id_rsa"),
-        ("--context .ssh", "id_rsa"),
+        ("", "keys/mine.txt"),
+        ("", "."),
+        ("--context keys", "mine.txt"),
         ("--context /etc", "passwd"),
     ):
         error = await site.fail(text.format(what), line)

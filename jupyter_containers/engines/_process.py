@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, Self
 
-from ..errors import EngineDown, EngineMissing
+from ..errors import EngineDown, EngineFailed, EngineMissing
 from ._keeper import keeper
 
 log = logging.getLogger("jupyter_containers.commands")
@@ -51,13 +51,15 @@ async def run(
 ) -> Completed:
     """Run a command to its end and return all it printed, whatever its exit code.
 
-    `env` is added to this process's own. Raises EngineMissing where the program is not there
-    and EngineDown after `timeout` seconds; cancelling it ends the process tree first.
+    `env` is added to this process's own. Raises EngineMissing where the program is not there,
+    EngineDown after `timeout` seconds and EngineFailed after 32 MiB of output; cancelling it
+    ends the process tree first.
     """
     process = await _spawn(argv, input, env, cwd)
     try:
         async with asyncio.timeout(timeout):
-            out, err = await process.communicate()
+            out, err = await asyncio.gather(_capped(process, 1), _capped(process, 2))
+            await process.wait()
     except TimeoutError:
         await _end(process)
         raise EngineDown(
@@ -70,12 +72,28 @@ async def run(
     finally:
         keeper.forget(_key(process))
     assert process.returncode is not None
+    if max(len(out), len(err)) > _MAX_OUTPUT:
+        raise EngineFailed(argv, process.returncode, "it printed more than 32 MiB")
     return Completed(
         tuple(argv),
         process.returncode,
-        out[:_MAX_OUTPUT].decode(errors="replace"),
-        err[:_MAX_OUTPUT].decode(errors="replace"),
+        out.decode(errors="replace"),
+        err.decode(errors="replace"),
     )
+
+
+async def _capped(process: asyncio.subprocess.Process, number: int) -> bytes:
+    """All of one pipe. A command that floods us (a container's output comes through here) is
+    killed, and what it still sends thrown away."""
+    pipe = process.stdout if number == 1 else process.stderr
+    assert pipe is not None
+    kept = bytearray()
+    while chunk := await pipe.read(_MAX_LINE):
+        if len(kept) <= _MAX_OUTPUT:
+            kept += chunk
+            if len(kept) > _MAX_OUTPUT:
+                _signal(process, signal.SIGKILL)
+    return bytes(kept)
 
 
 class Stream:
@@ -257,11 +275,14 @@ def _key(process: asyncio.subprocess.Process) -> str:
 async def _end(process: asyncio.subprocess.Process) -> None:
     """SIGTERM to the whole group, SIGKILL after a grace; returns when the leader is gone."""
     for signum, patience in ((signal.SIGTERM, _TERM_GRACE), (signal.SIGKILL, 30.0)):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signum)
+        _signal(process, signum)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await process.wait()
                 break
+    _signal(process, signal.SIGKILL)
+
+
+def _signal(process: asyncio.subprocess.Process, signum: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, signum)

@@ -16,7 +16,6 @@ Lines of JSON both ways. From the owner, after the token: {"do": "start", "note"
 {"event": "refused", "target": path}.
 """
 
-import hmac
 import json
 import os
 import selectors
@@ -108,6 +107,8 @@ class Guest:
                 said = file.readline(200)
         except OSError:
             pass
+        import hmac  # takes a third of the guest's start, while the kernel would wait
+
         if not hmac.compare_digest(said.strip(), self.start["token"].encode()):
             connection.close()
             return

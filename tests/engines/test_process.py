@@ -1,0 +1,67 @@
+"""The one door for commands: output, ends, floods, trees."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from jupyter_containers.engines._process import Stream, run
+from jupyter_containers.errors import EngineDown, EngineFailed, EngineMissing
+
+from ..harness import eventually
+
+
+async def test_what_a_command_prints_and_how_it_ends():
+    done = await run(["sh", "-c", "cat; echo no >&2; exit 3"], input=b"yes")
+    assert (done.stdout, done.stderr, done.code) == ("yes", "no\n", 3)
+
+
+async def test_standard_input_can_be_opened_again():
+    done = await run(["cat", "/dev/stdin"], input=b"A=1\n")
+    assert done.stdout == "A=1\n"
+
+
+async def test_a_missing_program():
+    with pytest.raises(EngineMissing, match="no-such-program"):
+        await run(["no-such-program"])
+
+
+async def test_a_silent_command():
+    with pytest.raises(EngineDown, match="did not answer"):
+        await run(["sleep", "1000"], timeout=0.2)
+
+
+async def test_a_flood():
+    with pytest.raises(EngineFailed, match="more than 32 MiB"):
+        await run(["sh", "-c", "yes"], timeout=60)
+
+
+async def test_a_cancel_ends_the_whole_tree(tmp_path):
+    script = f"sleep 1000 & echo $! > {tmp_path}/child; wait"
+    task = asyncio.create_task(run(["sh", "-c", script]))
+    child = tmp_path / "child"
+    await eventually(lambda: child.exists() and child.read_text().strip())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    pid = int(child.read_text())
+    await eventually(lambda: _is_gone(pid))
+
+
+async def test_lines_of_both_pipes_and_one_without_end():
+    async with Stream(["sh", "-c", "echo a; echo b >&2; head -c 200000 /dev/zero"]) as stream:
+        said = [line async for line in stream]
+        assert await stream.wait() == 0
+    assert ("stdout", "a") in said
+    assert ("stderr", "b") in said
+    assert sum(len(text) for _, text in said) >= 200_000
+
+
+def _is_gone(pid):
+    try:
+        os.kill(pid, signal.SIG_DFL)
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return True
