@@ -118,23 +118,29 @@ bench() {
   fi
 }
 
-# The user and the bridges are the machine's, so root's lock is too, wherever the state is.
-lock=$state/lock
-if root; then mkdir -p /run/lock && lock=/run/lock/jupyter-containers-test; fi
-exec 9>"$lock"
-flock --nonblock 9 || {
-  say "another run is going on: waiting for its end"
-  flock 9
-}
-trap 'engines down' EXIT
-trap 'exit 130' INT TERM HUP
-engines down
-engines up
-if root; then copy; fi
-if [ "$what" = bench ]; then bench; else test_all; fi
+# In a function, so that editing this file does not trip a run of it.
+main() {
+  # The user and the bridges are the machine's, so root's lock is too, wherever the state is.
+  lock=$state/lock
+  if root; then mkdir -p /run/lock && lock=/run/lock/jupyter-containers-test; fi
+  exec 9>"$lock"
+  flock --nonblock 9 || {
+    say "another run is going on: waiting for its end"
+    flock 9
+  }
+  trap 'engines down' EXIT
+  trap 'exit 130' INT TERM HUP
+  engines down
+  engines up
+  if root; then copy; fi
+  if [ "$what" = bench ]; then bench; else test_all; fi
 
-if [ ${#failed[@]} -gt 0 ]; then
-  printf 'FAILED: %s\n' "${failed[@]}" >&2
-  exit 1
-fi
-say "all passed"
+  if [ ${#failed[@]} -gt 0 ]; then
+    printf 'FAILED: %s\n' "${failed[@]}" >&2
+    exit 1
+  fi
+  say "all passed"
+}
+
+main
+exit
