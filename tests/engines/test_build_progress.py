@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -299,11 +300,17 @@ urllib.request.urlopen(f"https://localhost:{server.server_port}/")
 """
 
 
-async def test_no_daemon(monkeypatch: pytest.MonkeyPatch, engine: str, tag: str) -> None:
-    if engine == "podman":
-        pytest.skip("podman has no daemon")
+async def test_no_daemon(
+    monkeypatch: pytest.MonkeyPatch, program: Engine, engine: str, tag: str, tmp_path: Path
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-    for run in (build(Docker(), spec_of("FROM scratch\n", tag)), pull(Docker(), "busybox")):
+    if engine == "podman":  # as on a Mac, where podman is a client of its machine
+        remote = tmp_path / "podman"
+        url = "unix:///nonexistent/podman.sock"
+        remote.write_text(f'#!/bin/sh\nexec {shutil.which(engine)} --remote --url={url} "$@"\n')
+        remote.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    for run in (build(program, spec_of("FROM scratch\n", tag)), pull(program, "busybox")):
         with pytest.raises(errors.EngineDown) as caught:
             await run
         assert caught.value.hint
