@@ -180,12 +180,12 @@ def _settings(given: Namespace) -> dict[str, Any]:
 
 
 def _mount(text: str) -> dict[str, Any]:
-    """`SRC:DST[:ro|rw]`, read-only where nothing is said, as in the settings."""
+    """`SRC:DST[:ro|rw]`, writable where nothing is said, as for `pin` and the engines."""
     source, _, rest = text.partition(":")
     target, _, mode = rest.partition(":")
     if not source or not target or mode not in ("", "ro", "rw"):
         raise BadInput(f"%%dockerfile: --mount wants SOURCE:TARGET[:ro|rw], not {text!r}.", _HINT)
-    return {"source": source, "target": target, "writable": mode == "rw"}
+    return {"source": source, "target": target, "writable": mode != "ro"}
 
 
 def _number(text: str | None, kind: type[int | float], option: str) -> float | None:

@@ -120,7 +120,7 @@ async def prepare(
         mounts=mounts,
         own=tuple(own),
         env=_environment(settings, image, home, user) | dict(launch.env),
-        labels=labels,
+        labels={**labels, "jupyter-containers.image": settings.image},
         devices=settings.devices,
         cpus=settings.cpus,
         memory=settings.memory,

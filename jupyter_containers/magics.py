@@ -54,7 +54,7 @@ def dockerfile(line: str, cell: str) -> None:
     state = "is up to date" if built.reused else "is built"
     shown.finish(
         f"{built.reference} {state} ({engine}).\n"
-        "To run this notebook in it: Run All in JupyterLab, or `jupyter containers run NOTEBOOK`. "
+        "To run this notebook in it: `jupyter containers run NOTEBOOK.ipynb`. "
         "As a kernel of its own:\n"
         f"  jupyter containers pin --engine {engine} {built.reference} --name NAME"
     )

@@ -294,8 +294,8 @@ class TestOptions:
     def test_all_of_them(self) -> None:
         options = parse_options(
             "-t lab/one:2 --engine podman --build-arg A=1 --build-arg 'B=x y' --target last "
-            "--context .. --secret token --no-cache --no-switch --mount data:/data "
-            "--mount /a:/b:rw --device nvidia.com/gpu=0 --cpus 1.5 --memory 8g --network none "
+            "--context .. --secret token --no-cache --no-switch --mount data:/data:ro "
+            "--mount /a:/b --device nvidia.com/gpu=0 --cpus 1.5 --memory 8g --network none "
             "--env C=d=e --user root --shm 1g --pids 99 --read-only --port 8888 --kernel ir"
         )
         assert options == Options(

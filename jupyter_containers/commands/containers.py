@@ -65,7 +65,7 @@ async def ps(args: Namespace) -> int:
             "id": one.container.id[:12],
             "name": one.container.name,
             "engine": one.engine.name,
-            "image": one.container.image,
+            "image": one.label("image") or one.container.image,
             "notebook": one.label("notebook"),
             "kernel": one.label("kernel"),
             "running": one.container.running,

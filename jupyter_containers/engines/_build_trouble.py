@@ -40,6 +40,7 @@ _UNKNOWN = re.compile(
 )
 _EXIT = re.compile(r"exit (?:code|status):? (\d+)")
 
+_PROXIES = "c.Policy.build_proxies in jupyter_containers_config.py."
 _ASK = "Ask whoever runs the network, or set it in jupyter_containers_config.py: "
 _NETWORK: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (
@@ -61,7 +62,7 @@ _NETWORK: tuple[tuple[re.Pattern[str], str, str], ...] = (
             re.IGNORECASE,
         ),
         "the proxy does not answer or refuses",
-        f"Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY. {_ASK}c.Policy.build_proxies",
+        f"Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY. A build takes them from {_PROXIES}",
     ),
     (
         re.compile(r"toomanyrequests|rate limit", re.IGNORECASE),
@@ -75,7 +76,7 @@ _NETWORK: tuple[tuple[re.Pattern[str], str, str], ...] = (
             re.IGNORECASE,
         ),
         "a host's name was not found",
-        f"Check the network and DNS. Where a proxy is needed: {_ASK}c.Policy.build_proxies",
+        f"Check the network and DNS. A build takes its proxy from {_PROXIES}",
     ),
     (
         re.compile(
@@ -85,7 +86,7 @@ _NETWORK: tuple[tuple[re.Pattern[str], str, str], ...] = (
             re.IGNORECASE,
         ),
         "a server was not reached",
-        f"Check the network. Where a proxy is needed: {_ASK}c.Policy.build_proxies",
+        f"Check the network. A build takes its proxy from {_PROXIES}",
     ),
 )
 

@@ -33,8 +33,8 @@ def dockerfile(line, cell):
     else:
         print(
             "This cell is not what this kernel's container (%s) was built from, and a container "
-            "builds no images.\nTo build it and run the notebook in it: Run All in JupyterLab, "
-            "or in a terminal:\n  jupyter containers run NOTEBOOK.ipynb"
+            "builds no images.\nTo build it and run the notebook in it, in a terminal:\n"
+            "  jupyter containers run NOTEBOOK.ipynb"
             % os.environ.get("JUPYTER_CONTAINERS_IMAGE", "its image")
         )
 
