@@ -70,6 +70,7 @@ class Steps:
         appended to the last stage as further steps."""
         own = [step for step in self._steps if step.stage == stage - 1]
         added = labels if self._steps and stage - 1 == self._steps[-1].stage else 0
+        added = min(added, max(0, m - len(own)))  # no such step where --target is not the last
         if n == 1:
             return own[0] if own else None
         from_end = m - added - n
