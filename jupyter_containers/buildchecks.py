@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .buildplan import BuildRequest, Plan
 from .dockerfile import triggers
+from .engines.guarded import Guarded
 from .errors import DiskFull
 from .paths import cache_directory
 from .values import format_size
@@ -58,13 +59,24 @@ async def check_heredocs(plan: Plan) -> None:
     found.fail(f"this version of {engine.name} knows no here-documents (<<).", hint)
 
 
+_stores: dict[tuple[str, ...], str] = {}
+
+
+async def _store(engine: Guarded) -> str:
+    """Where an engine keeps its images; asked once per process, since podman takes its time."""
+    told = ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "CONTAINERS_STORAGE_CONF")
+    key = (engine.name, *(os.environ.get(name, "") for name in told))
+    if key not in _stores:
+        _stores[key] = (await engine.info()).endpoint.split(":", 2)[-1]
+    return _stores[key]
+
+
 async def check_disk(request: BuildRequest) -> None:
     """Raise DiskFull below the policy's floor, where the engine or we would write."""
     floor = request.engine.policy.min_free_disk
     if floor is None:
         return
-    store = (await request.engine.info()).endpoint.split(":", 2)[-1]
-    for path in (Path(store), cache_directory()):
+    for path in (Path(await _store(request.engine)), cache_directory()):
         with contextlib.suppress(OSError):  # another machine's, or nothing we may look at
             place = next(one for one in (path, *path.parents) if one.exists())
             free = (await asyncio.to_thread(shutil.disk_usage, place)).free

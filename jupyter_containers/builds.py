@@ -18,7 +18,8 @@ from typing import Literal
 from .bases import remember_bases
 from .buildchecks import alone, check_disk, check_heredocs
 from .buildlog import BuildLog
-from .buildplan import LABEL, NAMESPACE, BuildRequest, Built, Plan, find, notices, spec_of
+from .buildplan import LABEL, NAMESPACE, BuildRequest, Built, Plan, find
+from .buildspec import notices, spec_of
 from .cache import workplace
 from .context import stage, unstage
 from .errors import (

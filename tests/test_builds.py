@@ -646,6 +646,19 @@ async def test_mistakes_have_their_line(site: Site, images: dict[str, str]) -> N
     assert isinstance(await site.fail(f"FROM {images['busybox']}\n", "--target x"), errors.BadInput)
 
 
+async def test_our_own_names_are_not_given_away(
+    site: Site, images: dict[str, str], word: str
+) -> None:
+    """Else one notebook's image could wait under the name that another's will have."""
+    victim = await site.build(f"FROM {images['busybox']}\nRUN echo {word}\n")
+    text = f"FROM {images['busybox']}\nLABEL {LABEL}={victim.fingerprint}\nRUN echo evil {word}\n"
+    assert isinstance(await site.fail(text, f"-t {victim.name}"), errors.BadInput)
+    evil = await site.build(text)
+    site.run("tag", evil.name, victim.name)  # as if it had got there all the same
+    again = await site.build(f"FROM {images['busybox']}\nRUN echo {word}\n")
+    assert again.image.id != evil.image.id and again.image.labels[LABEL] != evil.image.labels[LABEL]
+
+
 async def test_an_unknown_base_names_its_line(site: Site, registry: str) -> None:
     error = await site.fail(f"\nFROM {registry}/test/nosuch:1\nRUN true\n")
     assert isinstance(error, errors.BaseUnknown) and error.line == 2
