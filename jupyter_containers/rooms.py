@@ -17,6 +17,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from .engines._keeper import keeper
 from .errors import StartFailed
 from .launch import GUEST_PORT, Prepared, Room, person
 from .models import Mount, User
@@ -55,6 +56,7 @@ def make_room(again: Room | None = None) -> Room:
             if again is not None:
                 raise
             continue
+        keeper.add(name, [], [str(room.root), str(room.home)])
         owner().claim(room.root)
         for directory in (room.run, room.conf, room.root / "empty"):
             directory.mkdir(mode=0o700)
@@ -67,6 +69,7 @@ def remove_room(room: Room) -> None:
     """Delete all of it. Twice is fine."""
     shutil.rmtree(room.root, ignore_errors=True)
     shutil.rmtree(room.home, ignore_errors=True)
+    keeper.forget(room.root.name)
 
 
 def furnish(

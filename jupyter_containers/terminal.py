@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import shutil
 import sys
@@ -34,7 +35,9 @@ class Screen:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self.live = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        talkative = logging.getLogger("jupyter_containers.commands").isEnabledFor(logging.DEBUG)
+        dumb = os.environ.get("TERM", "dumb") == "dumb"
+        self.live = self._stream.isatty() and not dumb and not talkative
         self._title = ""
         self._detail = ""
         self._begun = 0.0
