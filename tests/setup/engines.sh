@@ -47,7 +47,7 @@ fetch() {
     docker-buildx=0.29.1+ds1-4 containerd=2.1.9+ds1-5 tini-static=0.19.0-6+b2
   "$here/debs.sh" bookworm "$cache/registry" docker-registry=2.8.2+ds1-1
   mkdir -p "$cache/docker28/config" "$cache/docker20/config"
-  ln -sfn ../../usr/libexec/docker/cli-plugins "$cache/docker28/config/cli-plugins"
+  ln -sfn ../usr/libexec/docker/cli-plugins "$cache/docker28/config/cli-plugins"
   ln -sfn "$cache/docker20/usr/sbin/runc" "$cache/docker28/usr/bin/runc"
   "$cache/docker28/usr/sbin/dockerd" --version >/dev/null ||
     die "Docker of Debian sid does not run on this Debian (tested with 28.5.2 on Debian 12)"
