@@ -51,6 +51,8 @@ fetch() {
   ln -sfn "$cache/docker20/usr/sbin/runc" "$cache/docker28/usr/bin/runc"
   "$cache/docker28/usr/sbin/dockerd" --version >/dev/null ||
     die "Docker of Debian sid does not run on this Debian (tested with 28.5.2 on Debian 12)"
+  DOCKER_CONFIG=$cache/docker28/config "$cache/docker28/usr/bin/docker" buildx version >/dev/null ||
+    die "Docker of Debian sid does not find its buildx (tested with docker-buildx 0.29.1)"
 }
 
 add_tester() {
