@@ -21,6 +21,7 @@ from nbclient.client import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from .cache import workplace
 from .errors import ContainersError, KernelError, StartFailed
 from .kernelspecs import GENERIC, PROVISIONER
 from .provisioner import ContainerProvisioner
@@ -70,6 +71,7 @@ class Execution:
         self._client.screen = screen
         self._client.log.setLevel(logging.CRITICAL)  # what it logs it also raises
         self._manager: AsyncKernelManager | None = None
+        self._files = contextlib.AsyncExitStack()
         self._runs: tuple[Settings, str] | None = None
 
     async def enter(self, settings: Settings, image_id: str) -> bool:
@@ -81,7 +83,9 @@ class Execution:
         if self._runs == (settings, image_id):
             return False
         await self.close()
-        manager = self._client.km = self._manager = _manager(settings)
+        # Its connection file goes where the keeper finds it, should we be killed.
+        directory = await self._files.enter_async_context(workplace("clients"))
+        manager = self._client.km = self._manager = _manager(settings, directory)
         try:
             with _named(self._path):
                 await manager.start_kernel(cwd=str(self._path.parent))
@@ -147,12 +151,11 @@ class Execution:
         self._client.output_hook_stack.clear()
         if client is not None:
             client.stop_channels()
-        if manager is None:
-            return
-        if manager.has_kernel:
+        if manager is not None and manager.has_kernel:
             await manager.shutdown_kernel(now=now)
-        else:
+        elif manager is not None:
             await manager.cleanup_resources()
+        await self._files.aclose()
 
 
 def _traceback(cell: NotebookNode) -> str:
@@ -168,7 +171,7 @@ def error_output(error: ContainersError) -> NotebookNode:
     )
 
 
-def _manager(settings: Settings) -> AsyncKernelManager:
+def _manager(settings: Settings, directory: Path) -> AsyncKernelManager:
     specs = _InMemory()
     specs.spec = KernelSpec(
         display_name=settings.image,
@@ -177,7 +180,11 @@ def _manager(settings: Settings) -> AsyncKernelManager:
             "kernel_provisioner": {"provisioner_name": PROVISIONER},
         },
     )
-    manager = AsyncKernelManager(kernel_name=GENERIC, kernel_spec_manager=specs)
+    manager = AsyncKernelManager(
+        kernel_name=GENERIC,
+        kernel_spec_manager=specs,
+        connection_file=str(directory / "kernel.json"),
+    )
     manager.log.setLevel(logging.CRITICAL)  # the provisioner's troubles are raised here
     return manager
 

@@ -29,7 +29,10 @@ from .rooms import lost_homes, remove_room, room_at
 _UNUSED_DAYS = 30.0
 """Days after which something in the cache that nobody read goes: a new start makes it again."""
 _UNFINISHED_DAYS = 1.0
-_KINDS = ("builds", "bytecode", "contexts", "fits", "kits", "probes", "resolved", "transports")
+_KINDS = (
+    *("builds", "bytecode", "clients", "contexts", "fits", "kits", "probes", "resolved"),
+    "transports",
+)
 _MOUNTED = ("bytecode", "kits")
 """What running containers have mounted."""
 

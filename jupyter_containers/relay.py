@@ -18,10 +18,8 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -32,8 +30,8 @@ import zmq
 from jupyter_client.manager import AsyncKernelManager
 from zmq.devices import ThreadProxy
 
+from .cache import workplace
 from .connections import CHANNELS
-from .engines._keeper import keeper
 from .errors import BadInput, ContainersError
 from .guestclient import dial
 from .kernelspecs import GENERIC
@@ -124,23 +122,20 @@ class Relay:
     @contextlib.asynccontextmanager
     async def _kernel(self) -> AsyncIterator[AsyncKernelManager]:
         """The kernel, started; gone after the block with all that belongs to it."""
-        directory = tempfile.mkdtemp(prefix="jupyter-containers-relay-")
-        keeper.add(directory, [], [directory])
-        manager = AsyncKernelManager(
-            kernel_name=self._spec, connection_file=str(Path(directory) / "kernel.json")
-        )
-        manager.session.signature_scheme = self._outer.scheme
-        manager.session.key = self._outer.key
-        try:
-            await manager.start_kernel(cwd=str(Path.cwd()))
-            yield manager
-        finally:
-            if manager.has_kernel:
-                await asyncio.shield(manager.shutdown_kernel(now=True))
-            else:
-                await asyncio.shield(manager.cleanup_resources())
-            shutil.rmtree(directory, ignore_errors=True)
-            keeper.forget(directory)
+        async with workplace("clients") as directory:
+            manager = AsyncKernelManager(
+                kernel_name=self._spec, connection_file=str(directory / "kernel.json")
+            )
+            manager.session.signature_scheme = self._outer.scheme
+            manager.session.key = self._outer.key
+            try:
+                await manager.start_kernel(cwd=str(Path.cwd()))
+                yield manager
+            finally:
+                if manager.has_kernel:
+                    await asyncio.shield(manager.shutdown_kernel(now=True))
+                else:
+                    await asyncio.shield(manager.cleanup_resources())
 
     @contextlib.asynccontextmanager
     async def _crossing(self, manager: AsyncKernelManager) -> AsyncIterator[None]:

@@ -18,6 +18,7 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 from jupyter_containers.cli import main
+from jupyter_containers.paths import cache_directory
 
 from .command import processes, soon
 
@@ -150,7 +151,7 @@ def test_ended_it_leaves_nothing(kernel, plain, engine_program, left_behind, sig
     soon(lambda: not kernel.manager.is_alive())
     soon(lambda: ours(engine_program, plain.removesuffix("-plain")) == [])
     soon(lambda: left_behind() == [])
-    soon(lambda: list(Path("/tmp").glob("jupyter-containers-relay-*")) == [])
+    soon(lambda: list((cache_directory() / "clients").iterdir()) == [])
 
 
 def test_it_ends_with_its_parent(plain, folder, engine_program, left_behind):

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from jupyter_containers.notebook import parse_cell
+from jupyter_containers.paths import cache_directory
 
 from .command import Running, containers_of, jc, jc_json, notebook_of, processes, soon, texts
 
@@ -221,6 +222,7 @@ def test_ended_in_a_cell_it_leaves_nothing(folder, dockerfile, engine_program, l
     assert running.end(signum) == (1 if signum != signal.SIGKILL else -signal.SIGKILL)
     soon(lambda: containers_of(engine_program, path) == [])
     soon(lambda: left_behind() == [])
+    soon(lambda: list((cache_directory() / "clients").iterdir()) == [])
     assert path.read_bytes() == before
 
 

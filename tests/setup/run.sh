@@ -21,7 +21,7 @@ mkdir -p -m 755 "$state"
 engines() { "$here/engines.sh" "$1" "$state" 9>&- "${@:2}"; }
 
 # What differs between versions of an engine and between root and others; the rest is the same.
-core="tests/test_kernels.py tests/test_builds.py tests/test_run.py tests/test_notebooks.py"
+core="tests/test_kernels.py tests/builds tests/test_run.py tests/test_notebooks.py"
 
 failed=()
 check() { # NAME COMMAND...
