@@ -79,8 +79,17 @@ class Prepared:
         )
 
 
+async def ask_image(engine: Guarded, reference: str) -> Image:
+    """The image that a name means now. Raises ImageNotHere."""
+    image = await engine.image(reference)
+    if image is None:
+        raise ImageNotHere(reference, engine.name)
+    return image
+
+
 async def prepare(
     settings: Settings,
+    image: Image,
     directory: Path,
     engine: Guarded,
     room: Room,
@@ -88,12 +97,9 @@ async def prepare(
 ) -> Prepared:
     """Everything up to, but not including, the container.
 
-    Raises ImageNotHere, ImageUnusable, KitFailed, Unsupported, BadSettings, and whatever an
+    Raises ImageUnusable, KitFailed, Unsupported, BadSettings, and whatever an
     engine that does not answer raises.
     """
-    image = await engine.image(settings.image)
-    if image is None:
-        raise ImageNotHere(settings.image, engine.name)
     me = await engine.user("me", (0, 0))
     facts = await probe(engine, image, me, room.root)
     user = me if settings.user == "me" else await engine.user(settings.user, facts.user_ids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Literal
+from weakref import WeakKeyDictionary
 
 from ..models import (
     BuildSpec,
@@ -21,6 +22,10 @@ from .base import Engine, Output
 
 if TYPE_CHECKING:
     from ..policy import Policy
+
+
+_IMAGES: WeakKeyDictionary[Engine, dict[str, Image]] = WeakKeyDictionary()
+"""What each engine of this process said last of images that it was asked for by name."""
 
 
 class Guarded:
@@ -60,7 +65,16 @@ class Guarded:
 
     async def image(self, reference: str) -> Image | None:
         """See `Engine.image`."""
-        return await self._engine.image(reference)
+        image = await self._engine.image(reference)
+        known = _IMAGES.setdefault(self._engine, {})
+        known.pop(reference, None)
+        if image is not None:
+            known[reference] = image
+        return image
+
+    def last_image(self, reference: str) -> Image | None:
+        """What `image` said last, without asking again: by now the name may mean another."""
+        return _IMAGES.get(self._engine, {}).get(reference)
 
     async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
         """See `Engine.user`."""
