@@ -6,14 +6,13 @@ differs. Arguments are pure functions of a spec: `run_argv` is compared as text 
 
 from __future__ import annotations
 
-import os
 import re
 import signal as signals
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
-from ..errors import EngineDown, EngineError, EngineFailed, Unsupported
+from ..errors import EngineDown, EngineError, EngineFailed
 from ..models import (
     BuildSpec,
     Container,
@@ -26,7 +25,7 @@ from ..models import (
     User,
 )
 from ..text import printable
-from . import _buildkit, _inspect, _pulls
+from . import _buildkit, _docker_info, _inspect, _pulls
 from ._process import Completed, Watch, run
 from ._trouble import container_trouble, daemon_trouble
 
@@ -65,65 +64,11 @@ class Docker:
         said = _inspect.parse_object(done.stdout)
         if not said.get("ServerVersion"):
             raise daemon_trouble(self.name, done.stderr or str(said.get("ServerErrors", "")))
-        options = [str(option) for option in said.get("SecurityOptions") or ()]
-        rootless = any("name=rootless" in option for option in options)
-        features = {"build", "secrets", "pull", "limits", "network-none", "ports", "gpus"}
-        problems: list[Problem] = []
-        if any("name=userns" in option for option in options):
-            problems.append(
-                Problem(
-                    "The daemon remaps users (userns-remap): files on mounts would not be yours.",
-                    "Run the daemon without userns-remap, or use rootless Docker or Podman.",
-                )
-            )
-        if not said.get("MemoryLimit", True):
-            features.discard("limits")
-            problems.append(Problem("The kernel gives Docker no memory limits.", ""))
-        if rootless:
-            features.add("root")
-        version = str(said["ServerVersion"])
-        if _inspect.at_least(version, 23, 0):
-            features.add("heredocs")
-        return EngineInfo(
-            name=self.name,
-            version=version,
-            usable=True,
-            rootless=rootless,
-            features=frozenset(features),
-            problems=tuple(problems),
-            endpoint=f"docker:{said.get('ID', '')}:{said.get('DockerRootDir', '')}",
-        )
+        return _docker_info.engine_info(self.name, said)
 
     async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
-        """The ids inside that leave files on mounts with the person at the keyboard.
-
-        Rootless Docker maps its root to the person; rootful Docker maps nobody. Raises
-        Unsupported where the asked user would write files as somebody else.
-        """
-        info, uid, gid = await self.info(), os.getuid(), os.getgid()
-        if info.rootless:
-            inside = (0, 0)
-            if mode == "image" and image_ids != inside:
-                raise Unsupported(
-                    f"The image's user {image_ids[0]} would write files that are not yours "
-                    "under rootless Docker.",
-                    "Use the user `me`, or Podman, which can map that user to you.",
-                )
-        else:
-            inside = (uid, gid)
-            if mode == "root" and uid != 0:
-                raise Unsupported(
-                    "Root in a container of this Docker is root on the host.",
-                    "Use rootless Podman or Docker for it, or put the command in the Dockerfile.",
-                )
-            if mode == "image" and image_ids[0] != uid:
-                raise Unsupported(
-                    f"The image's user {image_ids[0]} would write files that are not yours.",
-                    "Use the user `me`, or Podman, which can map that user to you.",
-                )
-            if mode == "image":
-                inside = image_ids
-        return User(mode=mode, uid=inside[0], gid=inside[1], host_uid=uid, host_gid=gid)
+        """See `Engine.user`. Rootless Docker maps its root to the person; rootful nobody."""
+        return _docker_info.user_inside(await self.info(), mode, image_ids)
 
     # -- images ----------------------------------------------------------------------------
 
