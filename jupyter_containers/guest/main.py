@@ -34,20 +34,17 @@ class Guest:
     def __init__(self, run_dir):
         self.start = json.loads(read(os.path.join(run_dir, "start.json")))
         os.unlink(os.path.join(run_dir, "start.json"))
-        self.kernel = 0
-        self.last = None
-        self.owner = None
+        self.kernel = self.ooms = 0
+        self.last = self.owner = None
         self.buffer = b""
         self.deadline = time.monotonic() + self.start["patience"]
-        self.ooms = 0
         self.events = selectors.DefaultSelector()
         self.listener = self.listen(run_dir)
         self.events.register(self.listener, selectors.EVENT_READ, self.accept)
-        self.wake, writer = socket.socketpair()
+        self.wake, self.writer = socket.socketpair()  # set_wakeup_fd keeps neither alive
         self.wake.setblocking(False)
-        writer.setblocking(False)
-        self.writer = writer  # signal.set_wakeup_fd does not keep it alive
-        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        self.writer.setblocking(False)
+        signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for ending in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(ending, lambda *_: self.finish())
@@ -75,10 +72,8 @@ class Guest:
         else:
             self.last = {"event": "refused", "target": refused}
         while True:
-            patience = None
-            if self.owner is None:
-                patience = max(0.0, self.deadline - time.monotonic())
-            for key, _ in self.events.select(patience):
+            left = max(0.0, self.deadline - time.monotonic())
+            for key, _ in self.events.select(left if self.owner is None else None):
                 key.data()
             self.reap()
             if self.owner is None and time.monotonic() >= self.deadline:
@@ -100,7 +95,7 @@ class Guest:
             connection, _ = self.listener.accept()
         except OSError:
             return
-        connection.settimeout(2.0)
+        connection.settimeout(2.0)  # for sends too; receives happen when there is something
         said = b""
         try:
             with connection.makefile("rb", 0) as file:
@@ -113,7 +108,6 @@ class Guest:
             connection.close()
             return
         self.drop_owner()
-        connection.settimeout(2.0)  # for sends; receives happen when there is something
         self.owner, self.buffer = connection, b""
         self.events.register(connection, selectors.EVENT_READ, self.receive)
         self.tell(dict(applied(), event="hello", version=1))
@@ -130,9 +124,8 @@ class Guest:
 
     def receive(self):
         """Read what the owner sent, and do each whole line."""
-        owner = self.owner
         try:
-            data = owner.recv(MAX_LINE) if owner is not None else b""
+            data = b"" if self.owner is None else self.owner.recv(MAX_LINE)
         except OSError:
             data = b""
         self.buffer += data
@@ -156,10 +149,9 @@ class Guest:
         """Send a line to the owner, who may be gone."""
         if event["event"] != "hello":
             self.last = event
-        if self.owner is None:
-            return
         try:
-            self.owner.sendall(json.dumps(event).encode() + b"\n")
+            if self.owner is not None:
+                self.owner.sendall(json.dumps(event).encode() + b"\n")
         except OSError:
             self.drop_owner()
 
@@ -185,10 +177,9 @@ class Guest:
         environment = dict(os.environ)
         if note:
             environment["JUPYTER_CONTAINERS_NOTE"] = note
-        child = os.fork()
-        if child:
-            self.kernel = child
-            self.tell({"event": "started", "pid": child})
+        self.kernel = os.fork()
+        if self.kernel:
+            self.tell({"event": "started", "pid": self.kernel})
             return
         try:
             become_kernel(self.start["argv"], self.start["cwd"], environment)
@@ -238,10 +229,9 @@ def become_kernel(argv, cwd, environment):
     """In the child: be a well-behaved fresh process and exec. Does not return."""
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
-        signal.signal(signum, signal.SIG_DFL)
     # Python ignores SIGPIPE for itself; a kernel's subprocesses must not inherit that.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
+        signal.signal(signum, signal.SIG_DFL)
     try:
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("500")  # out of memory ends the kernel, not the guest that reports it
