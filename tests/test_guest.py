@@ -1,4 +1,4 @@
-"""The guest as a plain process: protocol, signals, ends, grace. In containers: test_kernels."""
+"""The guest as a plain process: protocol, signals, ends, grace. In containers: tests/kernels."""
 
 import asyncio
 import json

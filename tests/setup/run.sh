@@ -21,7 +21,7 @@ mkdir -p -m 755 "$state"
 engines() { "$here/engines.sh" "$1" "$state" 9>&- "${@:2}"; }
 
 # What differs between versions of an engine and between root and others; the rest is the same.
-core="tests/test_kernels.py tests/builds tests/test_run.py tests/test_notebooks.py"
+core="tests/kernels tests/builds tests/test_run.py tests/test_notebooks.py"
 
 failed=()
 check() { # NAME COMMAND...
@@ -100,7 +100,7 @@ test_all() {
       check "tests as root: rootful podman" selected as_us root \
         env JC_TEST_ENGINES=podman python -m pytest -m engine $core
       check "tests as root: docker" selected as_us root \
-        env JC_TEST_ENGINES=docker python -m pytest -m engine tests/test_kernels.py
+        env JC_TEST_ENGINES=docker python -m pytest -m engine tests/kernels
     }
   else
     check "tests" selected as_us user python -m pytest
