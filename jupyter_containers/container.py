@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
+from collections.abc import Sequence
 
 from .engines._keeper import keeper
 from .engines._process import Watch
 from .errors import EngineError, KernelDied, StartFailed
 from .guestclient import GuestClient
 from .launch import GUEST_PORT, Prepared, Room
-from .rooms import remove_room
+from .rooms import identity, remove_room
 from .settings import format_size
 
 _HELLO_SECONDS = 60.0
@@ -42,6 +44,8 @@ class KernelContainer:
         Raises StartFailed with the last lines, ImageNotHere, EngineDown; leaves nothing then.
         """
         engine, spec = self.prepared.engine, self.prepared.spec
+        alone = self.prepared.sockets and not self.prepared.guest
+        mounts = [identity(mount) for mount in spec.mounts] if alone else []
         directories = [str(self.room.root), str(self.room.home)]
         keeper.add(self.id, [engine.remove_argv(spec.name)], directories)
         self.started = time.monotonic()
@@ -53,6 +57,8 @@ class KernelContainer:
                 self._client = self._make_client()
                 await self._greet(self._client)
             else:
+                if refused := await self._wrong_mount(mounts):
+                    raise replaced(refused)
                 self._watch = engine.watch(container.id)
         except BaseException:
             await asyncio.shield(self.remove())
@@ -80,11 +86,23 @@ class KernelContainer:
                         f"{self.prepared.engine.name} run --rm -it {self.prepared.spec.image}",
                     )
         if client.refused:
-            raise StartFailed(
-                f"The folder mounted at {client.refused} is not the one that was allowed: it was "
-                "replaced while the container started.",
-                "Start the kernel again; if it happens again, see who replaces it.",
-            )
+            raise replaced(client.refused)
+
+    async def _wrong_mount(self, mounts: Sequence[tuple[str, int, int]]) -> str | None:
+        """The first mount that is not what was allowed, or None: what the guest asks itself
+        inside, asked from outside where there is no guest. No cell has run yet. An ended
+        container has none."""
+        pid = await self.prepared.engine.pid(self.id) if mounts else None
+        if pid is None:
+            return None
+        for target, device, inode in mounts:
+            try:
+                seen = await asyncio.to_thread(os.stat, f"/proc/{pid}/root{target}")
+            except OSError:
+                return target
+            if (seen.st_dev, seen.st_ino) != (device, inode):
+                return target
+        return None
 
     def poll(self) -> int | None:
         """None while the kernel runs; else how it ended, as Popen says."""
@@ -184,6 +202,15 @@ class KernelContainer:
                 self._watch.close()
         remove_room(self.room)
         keeper.forget(self.id)
+
+
+def replaced(target: str) -> StartFailed:
+    """Somebody swapped a mount's source between the policy's look and the engine's."""
+    return StartFailed(
+        f"The folder mounted at {target} is not the one that was allowed: it was replaced while "
+        "the container started.",
+        "Start the kernel again; if it happens again, see who replaces it.",
+    )
 
 
 def _hint(signum: int) -> str:

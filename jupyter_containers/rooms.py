@@ -92,14 +92,15 @@ def furnish(
             "token": prepared.token,
             "grace": grace,
             "patience": max(30.0, grace),
-            "mounts": [_identity(m) for m in spec.mounts] if same_kernel else [],
+            "mounts": [identity(m) for m in spec.mounts] if same_kernel else [],
             "port": None if prepared.sockets else GUEST_PORT,
         }
         _write(room.run / "start.json", json.dumps(start))
 
 
-def _identity(mount: Mount) -> tuple[str, int, int]:
-    """What the guest must find at the target: the very directory that the policy looked at."""
+def identity(mount: Mount) -> tuple[str, int, int]:
+    """What has to be at the target inside, by device and inode: the very directory that the
+    policy looked at. The guest compares it, `KernelContainer` where there is no guest."""
     try:
         seen = Path(mount.source).stat()
     except OSError as error:

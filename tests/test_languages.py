@@ -5,8 +5,10 @@ import base64
 import signal
 import time
 
+from jupyter_containers.engines.docker import Docker
+
 from .derived import make_image as make_image
-from .harness import containers, eventually, running, write_notebook
+from .harness import Kernel, approve, containers, eventually, running, write_notebook
 
 INSTALL = (
     "RUN apt-get update && apt-get install -y --no-install-recommends r-cran-irkernel"
@@ -25,12 +27,16 @@ async def test_r_draws_a_plot(engine, image, folder, make_image):
         assert base64.b64decode(pictures[0]).startswith(b"\x89PNG")
 
 
-async def test_r_without_python_in_the_image(engine, image, folder, make_image, engine_program):
+async def r_alone(make_image, image):
     await make_image("r", f"FROM {image}\n{INSTALL}")
-    bare = await make_image(
+    return await make_image(
         "r-bare",
         "FROM localhost/jupyter-containers-test/derived-r\nRUN rm -rf /usr/bin/python3*\n",
     )
+
+
+async def test_r_without_python_in_the_image(engine, image, folder, make_image, engine_program):
+    bare = await r_alone(make_image, image)
     path = write_notebook(folder / "n.ipynb", {"image": bare, "engine": engine})
     async with running(path) as kernel:
         assert not kernel.container.prepared.guest
@@ -57,3 +63,32 @@ async def test_r_without_python_in_the_image(engine, image, folder, make_image, 
             await asyncio.sleep(0.05)
         assert await kernel.provisioner.poll() == -signal.SIGKILL
     assert containers(engine_program) == []
+
+
+async def test_a_folder_swapped_during_the_start_is_refused_without_python_too(
+    engine, image, folder, make_image, engine_program, monkeypatch, left_behind
+):
+    bare = await r_alone(make_image, image)
+    (folder / "data").mkdir()
+    (folder.parent / "secrets").mkdir()
+    mounts = [{"source": "data", "target": "/data"}]
+    path = write_notebook(folder / "n.ipynb", {"image": bare, "engine": engine, "mounts": mounts})
+    async with running(path) as kernel:
+        assert (await kernel.run("cat(dir.exists('/data'))"))["text"] == "TRUE"
+    real = Docker.start
+
+    async def swap(self, spec):
+        (folder / "data").rename(folder / "was")
+        (folder.parent / "secrets").rename(folder / "data")
+        return await real(self, spec)
+
+    monkeypatch.setattr(Docker, "start", swap)
+    approve(path)
+    kernel = Kernel(path)
+    try:
+        await kernel.start()
+        assert "mounted at /data is not the one" in kernel.provisioner.trouble.message
+    finally:
+        await kernel.shutdown()
+    assert containers(engine_program) == []
+    assert left_behind() == []

@@ -86,6 +86,10 @@ class Engine(Protocol):
         """None while it runs, as Popen says; raises EngineDown where nobody can tell."""
         ...
 
+    async def pid(self, id: str) -> int | None:
+        """Its first process as this machine's `/proc` knows it; None where it has ended."""
+        ...
+
     def watch(self, id: str) -> Watch:
         """One attached child that ends when the container does. For kernels without our guest."""
         ...

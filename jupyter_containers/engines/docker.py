@@ -215,6 +215,11 @@ class Docker:
             return None
         raise daemon_trouble(self.name, done.stderr)
 
+    async def pid(self, id: str) -> int | None:
+        """See `Engine.pid`."""
+        state = await self._state(id) or {}
+        return int(state.get("Pid") or 0) or None
+
     def watch(self, id: str) -> Watch:
         """See `Engine.watch`."""
         return Watch([self.program, "wait", id])

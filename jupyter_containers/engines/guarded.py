@@ -84,6 +84,10 @@ class Guarded:
         """See `Engine.poll`."""
         return await self._engine.poll(id)
 
+    async def pid(self, id: str) -> int | None:
+        """See `Engine.pid`."""
+        return await self._engine.pid(id)
+
     def watch(self, id: str) -> Watch:
         """See `Engine.watch`."""
         return self._engine.watch(id)
