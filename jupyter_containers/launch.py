@@ -16,10 +16,11 @@ from pathlib import Path, PurePosixPath
 
 from .engines.guarded import Guarded
 from .errors import BadSettings, ImageNotHere, StartFailed
-from .kit import BYTECODE_TARGET, TARGET, Kit, fit
+from .kit import BYTECODE_TARGET, TARGET, Kit
 from .models import ContainerSpec, Image, Mount, User, parse_target, refuse_unquotable
 from .paths import jupyter_directories
-from .probe import ImageFacts, Launch, choose, probe
+from .probe import ImageFacts, Launch
+from .readiness import ready
 from .settings import Settings
 
 INSIDE = "/opt/jupyter-containers"
@@ -100,11 +101,9 @@ async def prepare(
     Raises ImageUnusable, KitFailed, Unsupported, BadSettings, and whatever an
     engine that does not answer raises.
     """
-    me = await engine.user("me", (0, 0))
-    facts = await probe(engine, image, me, room.root)
-    user = me if settings.user == "me" else await engine.user(settings.user, facts.user_ids)
-    launch = choose(facts, settings.kernel)
-    kit = await fit(engine, image, me, launch.interpreter) if launch.interpreter else None
+    found = await ready(engine, image, settings.kernel, room.root)
+    facts, kit = found.facts, found.kit
+    user = found.me if settings.user == "me" else await engine.user(settings.user, facts.user_ids)
     sockets = _transport(facts, engine, kit)
     home = facts.user_home if user.mode == "image" else _home()
     mounts = _mounts(settings, directory)
@@ -114,7 +113,7 @@ async def prepare(
     workdir, empty = _workdir(settings, directory, mounts, home)
     if empty:
         own.append(Mount(str(room.root / "empty"), workdir, True))
-    argv = _kernel_argv(launch, kit, connection_file(sockets))
+    argv = _kernel_argv(found.launch, kit, connection_file(sockets))
     guest = facts.guest_python is not None
     spec = ContainerSpec(
         name=f"jupyter-{room.root.name}",
@@ -125,7 +124,7 @@ async def prepare(
         workdir=workdir,
         mounts=mounts,
         own=tuple(own),
-        env=_environment(settings, image, home, user) | dict(launch.env),
+        env=_environment(settings, image, home, user) | dict(found.launch.env),
         labels={**labels, "jupyter-containers.image": settings.image},
         devices=settings.devices,
         cpus=settings.cpus,

@@ -34,7 +34,7 @@ from .notebook import KEY, dockerfile_cells, read_notebook, settings_of
 from .paths import replace_file
 from .policy import Policy
 from .settings import Settings
-from .terminal import Screen, follow, settle
+from .terminal import Screen, fit_kernel, follow, settle
 
 _NOT_YET = "localhost/not-built-yet:latest"
 
@@ -155,6 +155,7 @@ class _Runner:
         image = await engine.image(settings.image)
         if image is None:
             raise ImageNotHere(settings.image, engine.name)
+        await fit_kernel(engine, image, self._screen, settings.kernel)
         self._runs_in = (settings, image.id)
 
     def _options(self, cell: DockerfileCell) -> Options:
@@ -235,7 +236,10 @@ class _Runner:
         self._built.append((cell, built))
         self._notebook.cells[cell.index].outputs = [_summary(built, engine.name)]
         if not options.no_switch:
-            self._switch(settings_after(self._asked, options, built.reference, built.source), built)
+            settings = settings_after(self._asked, options, built.reference, built.source)
+            self._switch(settings, built)
+            # Only shown here: where no kernel can run, its start says so.
+            await fit_kernel(engine, built.image, self._screen, settings.kernel)
 
     def _switch(self, settings: Settings, built: Built) -> None:
         """What follows runs in this image; the file says so, as after Run All in JupyterLab."""

@@ -17,7 +17,7 @@ from ..guest.cell import pairs
 from ..lint import Diagnostic, lint
 from ..models import Reference
 from ..notebook import dockerfile_cells, read_notebook
-from ..terminal import Screen, follow, print_json, settle
+from ..terminal import Screen, fit_kernel, follow, print_json, settle
 from . import administered, existing_file, with_engine, with_json
 
 _LARGEST = 1 << 20
@@ -63,6 +63,8 @@ async def build(args: Namespace) -> int:
                     error.message = f"{_where(path, cell)}: {error.message}"
                     raise
                 done.append((cell, built))
+                if not cell.options.no_switch:
+                    await _fit(engine, built, screen)
                 _say(built, engine.name, args)
             await settle(builds)
     finally:
@@ -70,6 +72,13 @@ async def build(args: Namespace) -> int:
     if args.json:
         print_json({"images": [_json(cell, one) for cell, one in done]})
     return 0
+
+
+async def _fit(engine: Guarded, built: Built, screen: Screen) -> None:
+    """The image is built, whether or not a kernel can run in it."""
+    if trouble := await fit_kernel(engine, built.image, screen):
+        screen.line(f"{built.reference} can be no kernel yet: {trouble.message}")
+        screen.line(trouble.hint)
 
 
 def _cells(path: Path, args: Namespace) -> list[DockerfileCell]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ..models import parse_image
-from ..terminal import Screen, print_json, size, table
+from ..terminal import Screen, fit_kernel, print_json, size, table
 from . import all_engines, one_engine, with_engine, with_json
 
 
@@ -65,6 +65,9 @@ async def pull(args: Namespace) -> int:
         async for event in engine.pull(reference):
             screen.event(event)
             image = event.image or image
+        if image is not None and (trouble := await fit_kernel(engine, image, screen)):
+            screen.line(f"{reference} can be no kernel yet: {trouble.message}")
+            screen.line(trouble.hint)
     if args.json:
         about = {"id": image.id, "digests": list(image.digests)} if image else {}
         print_json({"reference": reference, "engine": engine.name, **about})
