@@ -45,6 +45,8 @@ def _remove(engine: str) -> None:
         check=True,
     )
     for reference in listed.stdout.split():
+        if not reference.startswith(f"{BASE}:"):
+            continue  # podman prints all names of an image that has this one, too
         subprocess.run([engine, "rmi", reference], capture_output=True, check=True)
 
 
