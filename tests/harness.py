@@ -149,11 +149,9 @@ async def eventually(condition: Any, seconds: float = 15, every: float = 0.1) ->
 
 
 def containers(program: str) -> list[str]:
-    """Names of our containers on the engine, running or not, as the engine itself says."""
-    done = subprocess.run(
-        [program, "ps", "-a", "--filter", "label=jupyter-containers", "--format", "{{.Names}}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    """Names of this person's containers of ours on the engine, running or not, as the engine
+    itself says."""
+    mine = f"--filter=label=jupyter-containers.uid={os.getuid()}"
+    argv = [program, "ps", "--all", mine, "--format", "{{.Names}}"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
     return done.stdout.split()

@@ -58,10 +58,15 @@ async def test_no_port_on_any_interface(notebook):
         lines += Path("/proc/net/tcp6").read_text().splitlines()[1:]
         return {line.split()[1] for line in lines if line.split()[3] == "0A"}
 
-    before = listening()
-    async with running(notebook()) as kernel:
-        assert await kernel.value("1+1") == "2"
-        assert listening() <= before
+    # Other programs of this machine come and go: a port of ours would be there each time.
+    for _ in range(3):
+        before = listening()
+        async with running(notebook()) as kernel:
+            assert await kernel.value("1+1") == "2"
+            new = listening() - before
+        if not (new := new - listening()):
+            break
+    assert not new
 
 
 async def test_network_none(notebook):

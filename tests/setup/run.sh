@@ -31,6 +31,41 @@ check() { # NAME COMMAND...
   "$@" || failed+=("$name")
 }
 
+# Tests wait more than they compute, so each engine has a stream of its own. A stream's output is
+# shown when it has ended; the foreground shows its own meanwhile.
+streams=()
+beside() { # FUNCTION: in the background, with its own list of failed checks
+  local log=$state/run/stream-$1
+  set -m # a process group of its own, for `stop_streams`
+  (
+    failed=()
+    trap - EXIT
+    "$1"
+    printf '%s\n' "${failed[@]}" >"$log.failed"
+  ) >"$log" 2>&1 </dev/null &
+  set +m
+  streams+=("$!:$log")
+}
+
+stop_streams() {
+  local one
+  for one in "${streams[@]}"; do
+    kill -- "-${one%%:*}" 2>/dev/null || true
+  done
+}
+
+join_streams() {
+  local one name
+  for one in "${streams[@]}"; do
+    wait "${one%%:*}" || failed+=("${one#*stream-} did not come to its end")
+    cat "${one#*:}"
+    while read -r name; do
+      [ -z "$name" ] || failed+=("$name")
+    done <"${one#*:}.failed" || true
+  done
+  streams=()
+}
+
 # What a command of the ordinary user gets from our environment: the way out of this network.
 outside() {
   local name
@@ -70,11 +105,18 @@ copy() {
   chown -R jupyter-containers-test: "$state/src"
 }
 
-as_tester() {
-  local env
+# The ordinary user's streams share neither sockets nor what is remembered about engines: STREAM
+# names their directories (rootless podman needs the user's real ones: `.`).
+as_tester() { # STREAM COMMAND...
+  local env home=/home/jupyter-containers-test uid
   mapfile -t env < <(outside)
+  if [ "$1" != . ]; then
+    uid=$(id -u jupyter-containers-test)
+    install -d -m 700 -o jupyter-containers-test "/run/user/$uid/$1" "$home/.cache" "$home/.cache/$1"
+    env+=(XDG_RUNTIME_DIR="/run/user/$uid/$1" XDG_CACHE_HOME="$home/.cache/$1")
+  fi
   (cd "$state/src" && engines as-tester "${env[@]}" PATH="$state/venv/bin:/usr/bin:/bin" \
-    JC_TEST_ENGINES_FILE="$state/run/engines-user.json" "$@")
+    UV_CACHE_DIR="$home/.cache/uv" JC_TEST_ENGINES_FILE="$state/run/engines-user.json" "${@:2}")
 }
 
 # pytest's 5 is "no test selected": right for one of two runs where somebody selects, else wrong.
@@ -88,22 +130,44 @@ as_us() { # root|user COMMAND...
   JC_TEST_ENGINES_FILE=$state/run/engines-$1.json "${@:2}"
 }
 
-test_all() {
+# NAME ENGINE STREAM PYTEST-ARGUMENTS...: of the ordinary user
+user_tests() {
+  check "tests as an ordinary user: $1" selected as_tester "$3" \
+    env JC_TEST_ENGINES="$2" python -m pytest -p no:cacheprovider "${@:4}"
+}
+
+root_tests() { # NAME ENGINE PYTEST-ARGUMENTS...
+  check "tests as root: $1" selected as_us root \
+    env JC_TEST_ENGINES="$2" python -m pytest -p no:cacheprovider "${@:3}"
+}
+
+checks() {
   check "lint" make --silent lint
   check "unit tests of the front end" npm --silent test
-  if root; then
-    check "tests as an ordinary user: podman and docker" selected as_tester \
-      env JC_TEST_ENGINES="${JC_TEST_ENGINES:-podman,docker}" python -m pytest -p no:cacheprovider
-    [ -n "${JC_TEST_ENGINES:-}" ] || {
-      check "tests as an ordinary user: docker 20.10" selected as_tester \
-        env JC_TEST_ENGINES=docker20 python -m pytest -p no:cacheprovider -m engine $core
-      check "tests as root: rootful podman" selected as_us root \
-        env JC_TEST_ENGINES=podman python -m pytest -m engine $core
-      check "tests as root: docker" selected as_us root \
-        env JC_TEST_ENGINES=docker python -m pytest -m engine tests/kernels
-    }
+}
+
+docker_stream() { user_tests "docker" docker d -m engine; }
+
+other_stream() {
+  checks
+  root_tests "podman" podman -m engine $core
+  user_tests "docker 20.10" docker20 o -m engine $core
+  root_tests "docker 20.10" docker20 -m engine tests/kernels
+}
+
+test_all() {
+  if root && [ -z "${JC_TEST_ENGINES:-}" ]; then
+    beside docker_stream
+    beside other_stream
+    user_tests "podman, and what needs no engine" podman .
+    join_streams
   else
-    check "tests" selected as_us user python -m pytest
+    checks
+    if root; then
+      user_tests "$JC_TEST_ENGINES" "$JC_TEST_ENGINES" .
+    else
+      check "tests" selected as_us user python -m pytest
+    fi
   fi
   check "nothing is left on the engines" engines leftovers
 }
@@ -111,7 +175,7 @@ test_all() {
 bench() {
   mkdir -p build
   if root; then
-    check "bench" as_tester python -m tests.bench ${BENCH_ARGS:-}
+    check "bench" as_tester . python -m tests.bench ${BENCH_ARGS:-}
     cp "$state/src/build/bench.json" build/ 2>/dev/null || true
   else
     check "bench" as_us user python -m tests.bench ${BENCH_ARGS:-}
@@ -128,7 +192,7 @@ main() {
     say "another run is going on: waiting for its end"
     flock 9
   }
-  trap 'engines down' EXIT
+  trap 'stop_streams; engines down' EXIT
   trap 'exit 130' INT TERM HUP
   engines down
   engines up
