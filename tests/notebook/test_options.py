@@ -1,0 +1,143 @@
+"""The line of options behind `%%dockerfile`."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_containers.cells import parse_options
+from jupyter_containers.errors import BadInput, ContainersError
+from jupyter_containers.notebook import Options
+
+
+class TestOptions:
+    def test_all_of_them(self) -> None:
+        options = parse_options(
+            "-t lab/one:2 --engine podman --build-arg A=1 --build-arg 'B=x y' --target last "
+            "--context .. --secret token --no-cache --no-switch --mount data:/data:ro "
+            "--mount /a:/b --device nvidia.com/gpu=0 --cpus 1.5 --memory 8g --network none "
+            "--env C=d=e --user root --shm 1g --pids 99 --read-only --port 8888 --kernel ir"
+        )
+        assert options == Options(
+            tag="lab/one:2",
+            engine="podman",
+            build_args={"A": "1", "B": "x y"},
+            target="last",
+            context="..",
+            secrets=("token",),
+            no_cache=True,
+            no_switch=True,
+            settings={
+                "engine": "podman",
+                "mounts": [
+                    {"source": "data", "target": "/data", "writable": False},
+                    {"source": "/a", "target": "/b", "writable": True},
+                ],
+                "devices": ["nvidia.com/gpu=0"],
+                "cpus": 1.5,
+                "memory": "8g",
+                "pids": 99,
+                "shm": "1g",
+                "network": "none",
+                "ports": [8888],
+                "env": {"C": "d=e"},
+                "user": "root",
+                "read_only": True,
+                "kernel": "ir",
+            },
+        )
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "-t --privileged",
+            "--tag=--privileged",
+            "--tag=-v",
+            "-t a -t b",
+            "-t A",
+            "-t 'a b'",
+            "-t a,b",
+            "-t ../a",
+            "-t a@sha256:" + "0" * 64,
+            "-t",
+            "stray",
+            "-- stray",
+            "--",
+            "--ta x",
+            "--help",
+            "-h",
+            "--no-cache=1",
+            "--build-arg A",
+            "--build-arg =1",
+            "--build-arg A-B=1",
+            "--build-arg 'A=1\x002'",
+            "--build-arg 'A=\x1b[31m'",
+            "--build-arg 'A=a\u2028b'",
+            "--env PATH",
+            "--engine 'docker --privileged'",
+            "--engine -x",
+            "--target -x",
+            "--target 'a\nb'",
+            "--secret a,b",
+            "--secret id=x,src=/etc/shadow",
+            "--mount a",
+            "--mount a:",
+            "--mount :b",
+            "--mount a:b:c",
+            "--mount a:b:ro:x",
+            "--cpus none",
+            "--cpus nan",
+            "--cpus inf",
+            "--cpus -1",
+            "--cpus 0",
+            "--pids 1.5",
+            "--pids 0",
+            "--port http",
+            "--memory lots",
+            "--network host",
+            "--user admin",
+            "--mount a:relative",
+            "--mount a,b:/c",
+            "--device /dev/sda",
+            "--engine nonsense/x",
+            "--kernel ../../x",
+            "--port -5",
+            "'unclosed",
+            "\\",
+            "@/etc/passwd",
+        ],
+    )
+    def test_what_is_refused(self, line: str) -> None:
+        with pytest.raises(BadInput):
+            parse_options(line)
+
+    @settings(database=None)
+    @given(
+        st.text(max_size=60)
+        | st.lists(
+            st.sampled_from(
+                [
+                    "-t",
+                    "--tag=",
+                    "a",
+                    "--",
+                    "--mount",
+                    "a:b",
+                    "--env",
+                    "K=V",
+                    "=",
+                    "'",
+                    "\\",
+                    "--cpus",
+                ]
+            )
+        ).map(" ".join)
+    )
+    def test_anything_is_options_or_an_error_of_ours(self, line: str) -> None:
+        try:
+            options = parse_options(line)
+        except ContainersError:
+            return
+        words = [options.tag, options.engine, options.target, *options.secrets]
+        assert not any(word.startswith("-") for word in words)
