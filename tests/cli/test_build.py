@@ -8,7 +8,9 @@ import signal
 import subprocess
 import uuid
 
+from jupyter_containers.engines.docker import Docker
 from tests.command import Running, jc, jc_json, notebook_of, processes, soon
+from tests.harness import running, write_notebook
 
 
 def test_build_a_dockerfile_with_all_its_options(folder, engine, image):
@@ -39,6 +41,33 @@ def test_build_a_dockerfile_with_all_its_options(folder, engine, image):
     failed = jc(*("build", file, "--engine", engine, "--context", "src"), code=1)
     assert "Dockerfile line 6" in failed.stderr
     assert "exit code 9" in failed.stderr
+
+
+async def test_the_first_kernel_in_a_built_image_finds_it_ready(folder, engine, image, monkeypatch):
+    file = folder / "Dockerfile"
+    file.write_text(f"FROM {image}\nRUN echo {uuid.uuid4().hex}\n")
+    built = jc("build", file, "--engine", engine, "-t", "localhost/jc-ready")
+    assert "Fitting a kernel into the image" in built.stderr
+
+    async def refuse(self, spec, timeout):
+        raise AssertionError("a start looked into the image, or fitted a kernel")
+
+    monkeypatch.setattr(Docker, "run", refuse)
+    path = write_notebook(
+        folder / "n.ipynb", {"image": "localhost/jc-ready:latest", "engine": engine}
+    )
+    async with running(path) as kernel:
+        assert await kernel.value("6 * 7") == "42"
+
+
+def test_an_image_without_python_is_built_and_the_way_to_a_kernel_said(folder, engine, images):
+    file = folder / "Dockerfile"
+    file.write_text(f"FROM {images['busybox']}\nRUN echo {uuid.uuid4().hex}\n")
+    done = jc("build", file, "--engine", engine, "-t", "localhost/jc-helper")
+    assert done.stdout == f"localhost/jc-helper:latest is built ({engine})\n"
+    assert "localhost/jc-helper:latest can be no kernel yet: " in done.stderr
+    assert "no Python" in done.stderr
+    assert "FROM python:3.12-slim" in done.stderr
 
 
 def test_build_a_notebooks_cells(folder, engine, image):
