@@ -144,46 +144,8 @@ import_image() { # TAR CHANGE NAME COMMAND...
     die "importing $1 with ${*:4} failed: $said"
 }
 
-# engines_json FILE USER-CONF ENGINE...: what tests/conftest.py reads.
-engines_json() {
-  python3 - "$cache" "$run" "$images" "$@" <<'PYTHON'
-import json, pathlib, sys
-
-cache, run, images, file, conf, *names = sys.argv[1:]
-known = {
-    "podman": {
-        "engine": "podman",
-        "env": {
-            "CONTAINERS_CONF": f"{run}/podman/containers.conf",
-            "CONTAINERS_REGISTRIES_CONF": f"{run}/podman/registries.conf",
-            "CONTAINERS_STORAGE_CONF": f"{run}/podman/{conf}.conf",
-        },
-    },
-    "own-docker": {"engine": "docker", "env": {}},
-}
-for name, version in (("docker", 28), ("docker20", 20)):
-    known[name] = {
-        "engine": "docker",
-        "path": f"{cache}/docker{version}/usr/bin",
-        "env": {
-            "DOCKER_HOST": f"unix://{run}/docker{version}/sock",
-            "DOCKER_CONFIG": f"{cache}/docker{version}/config",
-        },
-    }
-address = pathlib.Path(run, "registry/address")
-said = {
-    "engines": {name.removeprefix("own-"): known[name] for name in names},
-    "registry": address.read_text().strip() if address.exists() else "",
-    "images": {
-        "python3.9": f"{images}/python:3.9",
-        "python3.11": f"{images}/python:3.11",
-        "python3.13": f"{images}/python:3.13",
-        "busybox": f"{images}/busybox:latest",
-    },
-}
-pathlib.Path(file).write_text(json.dumps(said, indent=2))
-PYTHON
-}
+# engines_json FILE USER-CONF ENGINE...
+engines_json() { python3 "$here/engines_json.py" "$cache" "$run" "$images" "$@"; }
 
 up_as_root() {
   packages podman runc fuse-overlayfs slirp4netns uidmap catatonit iptables iproute2 procps \
