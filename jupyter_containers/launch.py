@@ -106,13 +106,7 @@ async def prepare(
     user = found.me if settings.user == "me" else await engine.user(settings.user, facts.user_ids)
     sockets = _transport(facts, engine, kit)
     home = facts.user_home if user.mode == "image" else _home()
-    mounts = _mounts(settings, directory)
-    own = [*_own_mounts(room, facts), *_kit_mounts(kit)]
-    if home not in {mount.target for mount in mounts}:
-        own.append(Mount(str(room.home), home, True))
-    workdir, empty = _workdir(settings, directory, mounts, home)
-    if empty:
-        own.append(Mount(str(room.root / "empty"), workdir, True))
+    mounts, folders, workdir = _folders(settings, directory, room, home)
     argv = _kernel_argv(found.launch, kit, connection_file(sockets))
     guest = facts.guest_python is not None
     spec = ContainerSpec(
@@ -123,7 +117,7 @@ async def prepare(
         user=user,
         workdir=workdir,
         mounts=mounts,
-        own=tuple(own),
+        own=(*_own_mounts(room, facts), *_kit_mounts(kit), *folders),
         env=_environment(settings, image, home, user) | dict(found.launch.env),
         labels={**labels, "jupyter-containers.image": settings.image},
         devices=settings.devices,
@@ -185,6 +179,19 @@ def directory_is_private(directory: Path) -> bool:
     here = directory.resolve()
     guarded = [Path.home().resolve(), *jupyter_directories()]
     return any(place == here or here in place.parents for place in guarded)
+
+
+def _folders(
+    settings: Settings, directory: Path, room: Room, home: str
+) -> tuple[tuple[Mount, ...], list[Mount], str]:
+    """The person's mounts, what of ours stands where they have none, the working directory."""
+    mounts, ours = _mounts(settings, directory), []
+    if home not in {mount.target for mount in mounts}:
+        ours.append(Mount(str(room.home), home, True))
+    workdir, empty = _workdir(settings, directory, mounts, home)
+    if empty:
+        ours.append(Mount(str(room.root / "empty"), workdir, True))
+    return mounts, ours, workdir
 
 
 def _mounts(settings: Settings, directory: Path) -> tuple[Mount, ...]:

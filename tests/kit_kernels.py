@@ -90,12 +90,8 @@ async def kernel_in(engine_name: str, reference: str) -> AsyncIterator[Kernel]:
         kit = await fit(engine, image, me, interpreter)
         for name in ("run", "home"):
             (room / name).mkdir()
-        key = secrets.token_hex(16).encode()
-        names = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
-        ports = {name: number for number, name in enumerate(names, 1)}
-        about = {"transport": "ipc", "ip": f"{INSIDE}/run/k", "key": key.decode(), **ports}
-        about |= {"signature_scheme": "hmac-sha256"}
-        (room / "c.json").write_text(json.dumps(about))
+        key = secrets.token_hex(16)
+        ports = _connection_file(room / "c.json", key)
         kit_mounts = []
         if kit.directory is not None:
             assert kit.bytecode is not None
@@ -124,7 +120,7 @@ async def kernel_in(engine_name: str, reference: str) -> AsyncIterator[Kernel]:
         )
         await engine.start(spec)
         client = AsyncKernelClient(
-            transport="ipc", ip=str(room / "run" / "k"), **ports, session=Session(key=key)
+            transport="ipc", ip=str(room / "run" / "k"), **ports, session=Session(key=key.encode())
         )
         client.start_channels()
         try:
@@ -137,6 +133,16 @@ async def kernel_in(engine_name: str, reference: str) -> AsyncIterator[Kernel]:
             await engine.remove(spec.name)
     finally:
         shutil.rmtree(room)
+
+
+def _connection_file(path: Path, key: str) -> dict[str, int]:
+    """Write the one that the kernel reads inside; returns its ports."""
+    names = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
+    ports = {name: number for number, name in enumerate(names, 1)}
+    about = {"transport": "ipc", "ip": f"{INSIDE}/run/k", "key": key, **ports}
+    about |= {"signature_scheme": "hmac-sha256"}
+    path.write_text(json.dumps(about))
+    return ports
 
 
 async def _answers(client: AsyncKernelClient, engine: Engine, container: str) -> bool:
