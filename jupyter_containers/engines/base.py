@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Literal, Protocol
 
+from ..measures import Layer, Stats
 from ..models import (
     BuildSpec,
     Container,
@@ -120,6 +121,14 @@ class Engine(Protocol):
 
     async def containers(self, label: str) -> list[Container]:
         """The containers, running or not, that carry `label` (key or key=value)."""
+        ...
+
+    async def stats(self, id: str) -> Stats | None:
+        """What a container uses now; None where it does not run. Takes a second or two."""
+        ...
+
+    async def layers(self, reference: str) -> list[Layer]:
+        """An image's layers, the newest first. Raises ImageNotHere."""
         ...
 
     async def remove_image(self, reference: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
 from ..errors import EngineDown, EngineError, EngineFailed
+from ..measures import Layer, Stats
 from ..models import (
     BuildSpec,
     Container,
@@ -25,7 +26,7 @@ from ..models import (
     User,
 )
 from ..text import printable
-from . import _buildkit, _docker_info, _inspect, _pulls
+from . import _buildkit, _docker_info, _inspect, _measures, _pulls
 from ._process import Completed, Watch, run
 from ._trouble import container_trouble, daemon_trouble
 
@@ -102,6 +103,10 @@ class Docker:
     def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
         """See `Engine.build`."""
         return _buildkit.build((self.program,), None, spec, self.image)
+
+    async def layers(self, reference: str) -> list[Layer]:
+        """See `Engine.layers`."""
+        return await _measures.layers(self.name, reference, self._run)
 
     async def remove_image(self, reference: str) -> None:
         """See `Engine.remove_image`."""
@@ -259,6 +264,10 @@ class Docker:
             return []
         done = await self._run(["container", "inspect", *ids])
         return [_inspect.container(one) for one in _inspect.parse_array(done.stdout)]
+
+    async def stats(self, id: str) -> Stats | None:
+        """See `Engine.stats`."""
+        return await _measures.stats(self.name, id, self._run)
 
     # -- the one way down ------------------------------------------------------------------
 

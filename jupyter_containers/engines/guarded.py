@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
+from ..measures import Layer, Stats
 from ..models import (
     BuildSpec,
     Container,
@@ -119,6 +120,14 @@ class Guarded:
     async def containers(self, label: str) -> list[Container]:
         """See `Engine.containers`."""
         return await self._engine.containers(label)
+
+    async def stats(self, id: str) -> Stats | None:
+        """See `Engine.stats`."""
+        return await self._engine.stats(id)
+
+    async def layers(self, reference: str) -> list[Layer]:
+        """See `Engine.layers`."""
+        return await self._engine.layers(reference)
 
     async def remove_image(self, reference: str) -> None:
         """See `Engine.remove_image`."""
