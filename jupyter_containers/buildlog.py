@@ -42,6 +42,11 @@ class BuildLog:
         self._events.append(event)
         self._wake()
 
+    @property
+    def count(self) -> int:
+        """How many events are kept by now: the number that the next one gets."""
+        return len(self._events)
+
     def _due(self, event: Progress) -> bool:
         key, now = (event.text, event.step), time.monotonic()
         whole = 0 < event.total <= event.done

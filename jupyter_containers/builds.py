@@ -1,6 +1,6 @@
-"""Running builds: start, follow from the first event, cancel, reuse by fingerprint.
+"""Running builds and pulls: start, follow from the first event, cancel, reuse by fingerprint.
 
-A build belongs to its `Builds` (one per server or command), not to who asked for it: readers
+A job belongs to its `Builds` (one per server or command), not to who asked for it: readers
 come and go. `Builds` is used in one event loop.
 """
 
@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TypeVar
 
 from .bases import remember_bases
 from .buildchecks import alone, check_disk, check_heredocs
-from .buildlog import BuildLog
 from .buildplan import LABEL, NAMESPACE, BuildRequest, Built, Plan, find
 from .buildspec import notices, spec_of
 from .cache import workplace
+from .changes import Change, tell
 from .context import stage, unstage
+from .engines.guarded import Guarded
 from .errors import (
-    BuildCancelled,
     BuildError,
     ContainersError,
     EngineError,
     ImageError,
 )
+from .jobs import Job, Outcome
 from .kernelspecs import pinned_specs
-from .models import Image, Progress
+from .models import Image, Progress, parse_image
+from .pulls import Fetched, Pull
 
 __all__ = ["Build", "BuildRequest", "Builds", "Built"]
 
@@ -38,66 +38,53 @@ _KEPT = 50
 """Ended builds whose events can still be read."""
 
 
-class Build:
+_Job = TypeVar("_Job", bound=Job)
+Then = Callable[["Build", Built], Awaitable[Outcome]]
+"""What follows a build before it counts as done, and decides its outcome."""
+
+
+class Build(Job):
     """One running or ended build."""
 
-    def __init__(self, request: BuildRequest, owner: Builds) -> None:
-        self.id = uuid.uuid4().hex[:12]
-        self.request = request
-        self.state: Literal["waiting", "running", "done", "failed", "cancelled"] = "waiting"
-        self.started = time.time()
-        self.ended: float | None = None
-        self.built: Built | None = None
-        self.error: ContainersError | None = None
-        self._log = BuildLog(request.engine.policy.max_build_log)
-        self._owner = owner
-        self._task = asyncio.create_task(self._run())
-        self._task.add_done_callback(self._finish)
+    kind = "build"
 
-    def events(self, first: int = 0) -> AsyncIterator[Progress]:
-        """From the event number `first` on, then as they come, until the build has ended; how
-        it ended says `result`. Leaving it does nothing to the build."""
-        return self._log.follow(first)
+    def __init__(self, request: BuildRequest, owner: Builds, then: Then | None = None) -> None:
+        self.request = request
+        self.built: Built | None = None
+        self.then = then
+        self._owner = owner
+        named = request.notebook.endswith(".ipynb")
+        notebook = request.directory / request.notebook if named else None
+        super().__init__(request.engine, _title(request), notebook)
+
+    def same(self, request: BuildRequest, then: Then | None) -> bool:
+        """Whether this is what a request would start."""
+        return self.request.key == request.key and self.then == then
 
     async def result(self) -> Image:
         """The image; `built` says more. Raises what the build ended with. Being cancelled while
         waiting here does nothing to the build."""
-        await asyncio.wait({self._task})
-        await asyncio.sleep(0)  # `_finish` comes after
+        await self.over()
         if self.error is not None:
             raise self.error
         assert self.built is not None
         return self.built.image
 
-    def say(self, text: str) -> None:
-        """Put a notice into the events."""
-        self._log.add(Progress(kind="notice", text=text))
-
-    async def cancel(self) -> None:
-        """End it, and return when every process of it is gone. An ended build stays as it is."""
-        self._task.cancel()
-        await asyncio.wait({self._task})
-        await asyncio.sleep(0)  # `_finish` comes after
-
-    async def _run(self) -> None:
-        """Never raises: the outcome stands in `state`, `built` and `error`."""
-        try:
-            async with self._owner.turn(self):
-                self.state = "running"
-                self.built = await self._limited()
-            self.state = "done"
-        except asyncio.CancelledError:
-            self.state, self.error = "cancelled", BuildCancelled()
-        except ContainersError as error:
-            self.state, self.error = "failed", error
-        except Exception as error:  # noqa: BLE001 - the task must end with an error to show
-            self.state, self.error = "failed", BuildError(f"The build failed: {error!r}")
-
-    def _finish(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():  # before it had begun
-            self.state, self.error = "cancelled", BuildCancelled()
-        self.ended = time.time()
-        self._log.close()
+    async def work(self) -> None:
+        """See `Job.work`. Raises BuildError and its kin."""
+        async with self._owner.turn(self):
+            self.begin()
+            self.built = built = await self._limited()
+            self.outcome = Outcome(
+                reference=built.reference,
+                name=built.name,
+                image_id=built.image.id,
+                reused=built.reused,
+            )
+            if self.then is not None:
+                self.outcome = await self.then(self, built)
+        if not built.reused:
+            tell(Change(what="images", id=built.reference))
 
     async def _limited(self) -> Built:
         seconds = self.request.engine.policy.max_build_seconds
@@ -111,7 +98,7 @@ class Build:
             ) from None
 
     async def _find_or_build(self) -> Built:
-        plan, image = await find(self.request, self._log.add)
+        plan, image = await find(self.request, self.add)
         if image is not None:
             return self._reused(plan, image)
         async with alone(plan) as waited:
@@ -127,24 +114,31 @@ class Build:
 
     def _reused(self, plan: Plan, image: Image) -> Built:
         remember_bases(self.request.engine.name, self.request.cell.fingerprint, plan.bases)
-        self._log.add(Progress(kind="image", text=plan.name, image=image))
+        self.add(Progress(kind="image", text=plan.name, image=image))
         return plan.built(image, reused=True)
 
     async def _build(self, plan: Plan) -> Image:
         for notice in notices(plan):
-            self._log.add(notice)
+            self.add(notice)
         async with workplace("contexts") as work, _staged(plan, work / "context") as context:
             spec = await asyncio.to_thread(spec_of, plan, context, work)
             events = self.request.engine.build(spec)
             try:
                 async for event in events:
-                    self._log.add(event)
+                    self.add(event)
                     if event.image is not None:
                         return event.image
             finally:
                 if isinstance(events, AsyncGenerator):
                     await events.aclose()
         raise BuildError("The engine ended the build without an image.")
+
+
+def _title(request: BuildRequest) -> str:
+    """`n.ipynb, cell 2`, for lists of jobs."""
+    if not request.notebook.endswith(".ipynb"):
+        return request.notebook or str(request.directory)
+    return f"{request.notebook}, cell {request.cell.index + 1}"
 
 
 @asynccontextmanager
@@ -167,38 +161,49 @@ async def _staged(plan: Plan, into: Path) -> AsyncIterator[Path | None]:
 
 
 class Builds:
-    """All builds of one server or command."""
+    """All builds and pulls of one server or command."""
 
     def __init__(self) -> None:
-        self._builds: dict[str, Build] = {}
+        self._jobs: dict[str, Job] = {}
         self._running = 0
         self._freed = asyncio.Condition()
         self._tidying: set[asyncio.Task[None]] = set()
 
-    def start(self, request: BuildRequest) -> Build:
-        """Begin a build, or join the one that runs for an equal request. Raises nothing: what
-        is wrong with the request, its `result` says."""
-        for build in self._builds.values():
-            if build.ended is None and build.request.key == request.key:
-                return build
-        build = Build(request, self)
-        self._builds[build.id] = build
-        ended = [one.id for one in self._builds.values() if one.ended is not None]
+    def start(self, request: BuildRequest, then: Then | None = None) -> Build:
+        """Begin a build, or join the one that runs for an equal request (and an equal `then`).
+        Raises nothing: what is wrong with the request, its `result` says."""
+        for job in self._jobs.values():
+            if isinstance(job, Build) and job.same(request, then) and job.ended is None:
+                return job
+        return self._keep(Build(request, self, then))
+
+    def pull(self, engine: Guarded, reference: str, then: Fetched | None = None) -> Pull:
+        """Begin a pull, or join the one that runs for the same image. Raises BadReference and
+        PolicyRefused."""
+        which = (engine.name, parse_image(reference))
+        for job in self._jobs.values():
+            if isinstance(job, Pull) and job.which == which and job.ended is None:
+                return job
+        return self._keep(Pull(engine, reference, then))
+
+    def _keep(self, job: _Job) -> _Job:
+        self._jobs[job.id] = job
+        ended = [one.id for one in self._jobs.values() if one.ended is not None]
         for old in ended[:-_KEPT]:
-            del self._builds[old]
-        return build
+            del self._jobs[old]
+        return job
 
-    def get(self, id: str) -> Build | None:
-        """A build by its id, while it is remembered."""
-        return self._builds.get(id)
+    def get(self, id: str) -> Job | None:
+        """A build or pull by its id, while it is remembered."""
+        return self._jobs.get(id)
 
-    def all(self) -> list[Build]:
+    def all(self) -> list[Job]:
         """Those remembered, oldest first."""
-        return list(self._builds.values())
+        return list(self._jobs.values())
 
     async def close(self) -> None:
         """Cancel what runs, and return when it is gone. Called when the owner ends."""
-        await asyncio.gather(*(build.cancel() for build in self._builds.values()))
+        await asyncio.gather(*(job.cancel() for job in self._jobs.values()))
         for task in self._tidying:
             task.cancel()
         await asyncio.gather(*self._tidying, return_exceptions=True)

@@ -4,6 +4,7 @@
     ├── BadInput                 what was asked makes no sense            400
     │   ├── BadReference         an image reference that does not parse
     │   ├── BadSettings          unknown keys, wrong types, odd paths
+    │   ├── Unknown              no notebook, build or container of that name   404
     │   └── DockerfileError      a mistake in a Dockerfile, with its line
     ├── Refused                  somebody has to allow it first           403
     │   ├── PolicyRefused        the administrator's policy says no
@@ -75,6 +76,12 @@ class BadSettings(BadInput):
     def __init__(self, key: str, why: str, hint: str = "") -> None:
         super().__init__(f"Setting {key!r}: {why}", hint)
         self.key = key
+
+
+class Unknown(BadInput):
+    """A notebook, build, container or kernel spec that is not there, or no longer."""
+
+    status = 404
 
 
 class DockerfileError(BadInput):
@@ -221,10 +228,11 @@ class BaseUnknown(BuildError):
 
 
 class BuildCancelled(BuildError):
-    """Somebody stopped the build; every process of it is gone."""
+    """Somebody stopped the build (or pull); every process of it is gone."""
 
-    def __init__(self) -> None:
-        super().__init__("The build was cancelled.", "Run the cell again to build it.")
+    def __init__(self, what: str = "build") -> None:
+        again = "Run the cell again to build it." if what == "build" else "Pull the image again."
+        super().__init__(f"The {what} was cancelled.", again)
 
 
 class DiskFull(BuildError):

@@ -107,11 +107,12 @@ class Policy(PolicyTraits):
         self._check_parts(spec.devices, spec.network, spec.user.mode, ports)
         return self._mounted(self._limited(spec))
 
-    def check_asked(self, settings: Settings) -> None:
-        """What `check_run` would refuse of a request, before anybody is asked to approve it.
-
-        `settings` are `resolved`. Raises PolicyRefused, BadSettings."""
-        self.check_image(settings.image)
+    def check_asked(self, settings: Settings, *, image: bool = True) -> None:
+        """What `check_run` would refuse of a request, before anybody is asked to approve it; of
+        its image too, unless that is yet to be. `settings` are `resolved`. Raises PolicyRefused,
+        BadSettings."""
+        if image:
+            self.check_image(settings.image)
         self._check_parts(settings.devices, settings.network, settings.user, settings.ports)
         rules = self._rules()
         for mount in settings.mounts:

@@ -22,21 +22,19 @@ from nbformat import NotebookNode
 
 from .approvals import Approvals, asks
 from .buildplan import earlier_images
-from .builds import BuildRequest, Builds, Built
+from .builds import Builds, Built
+from .cellbuilds import NOT_YET, cell_request, settings_after
 from .cells import DockerfileCell, Options
 from .engines import choose_engine
 from .errors import BadInput, ContainersError, ImageNotHere, NotApproved
 from .execution import CellFailed, Execution, error_output
-from .fields import VERSION, Build
+from .fitting import fit_image
 from .kernelspecs import GENERIC
-from .models import NO_ENV
 from .notebook import KEY, dockerfile_cells, read_notebook, settings_of
 from .paths import replace_file
 from .policy import Policy
 from .settings import Settings
-from .terminal import Screen, fit_kernel, follow, settle
-
-_NOT_YET = "localhost/not-built-yet:latest"
+from .terminal import Screen, follow, settle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,9 +120,7 @@ class _Runner:
             await self._enter_asked()
         asked: Mapping[str, Any] = self._asked
         for index in switches:
-            settings = settings_after(
-                asked, self._options(self._dockerfiles[index]), _NOT_YET, None
-            )
+            settings = settings_after(asked, self._options(self._dockerfiles[index]), NOT_YET, None)
             self._check_approved(settings)
             asked = settings.to_json()
         for index in self._code:
@@ -155,7 +151,7 @@ class _Runner:
         image = await engine.image(settings.image)
         if image is None:
             raise ImageNotHere(settings.image, engine.name)
-        await fit_kernel(engine, image, self._screen, settings.kernel)
+        await fit_image(engine, image, settings.kernel, self._screen.step)
         self._runs_in = (settings, image.id)
 
     def _options(self, cell: DockerfileCell) -> Options:
@@ -220,26 +216,17 @@ class _Runner:
     async def _build(self, cell: DockerfileCell) -> None:
         """Build it, say so in its output, and switch to its image unless it says not to."""
         options = self._options(cell)
-        before = Settings.parse(self._asked, where="…") if self._asked else None
-        engine = await choose_engine(
-            options.engine or (before.engine if before else ""), self._policy
-        )
-        request = BuildRequest(
-            cell=cell,
-            directory=self._run.notebook.parent,
-            engine=engine,
-            notebook=self._run.notebook.name,
-            earlier=earlier_images(self._built),
-            bases=before.build.bases if before and before.build else NO_ENV,
-        )
+        asked = replace(cell, options=options)
+        earlier = earlier_images(self._built)
+        request = await cell_request(self._run.notebook, asked, self._asked, self._policy, earlier)
         built = await follow(self._builds.start(request), self._screen)
         self._built.append((cell, built))
-        self._notebook.cells[cell.index].outputs = [_summary(built, engine.name)]
+        self._notebook.cells[cell.index].outputs = [_summary(built, request.engine.name)]
         if not options.no_switch:
             settings = settings_after(self._asked, options, built.reference, built.source)
             self._switch(settings, built)
             # Only shown here: where no kernel can run, its start says so.
-            await fit_kernel(engine, built.image, self._screen, settings.kernel)
+            await fit_image(request.engine, built.image, settings.kernel, self._screen.step)
 
     def _switch(self, settings: Settings, built: Built) -> None:
         """What follows runs in this image; the file says so, as after Run All in JupyterLab."""
@@ -285,14 +272,3 @@ def _generic() -> NotebookNode:
 
 def _identity(status: os.stat_result | None) -> tuple[int, int, int] | None:
     return (status.st_ino, status.st_mtime_ns, status.st_size) if status is not None else None
-
-
-def settings_after(
-    before: Mapping[str, Any], options: Options, image: str, build: Build | None
-) -> Settings:
-    """A notebook's settings after a `%%dockerfile` cell: the image it built, the options behind
-    it, and what was set before. Raises BadSettings."""
-    kept = {key: value for key, value in before.items() if key not in ("build", "digest")}
-    data = {"version": VERSION, **kept, **options.settings, "image": image}
-    settings = Settings.parse(data, where="%%dockerfile")
-    return replace(settings, build=build)

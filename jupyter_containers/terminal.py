@@ -18,11 +18,8 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .engines.guarded import Guarded
 from .errors import BadInput, ContainersError
-from .models import Image, Progress
-from .readiness import ready
-from .rooms import make_room, remove_room
+from .models import Progress
 from .text import one_line, printable
 
 if TYPE_CHECKING:
@@ -139,30 +136,6 @@ async def follow(build: Build, screen: Screen) -> Built:
         raise
     assert build.built is not None
     return build.built
-
-
-async def fit_kernel(
-    engine: Guarded, image: Image, screen: Screen, kernel: str = ""
-) -> ContainersError | None:
-    """Get an image ready for kernels now, so that its first start need not; shown where it
-    takes a moment. Returns why no kernel can run in it, which need not matter: a helper image
-    is none to run in."""
-    room = make_room()
-    try:
-        task = asyncio.ensure_future(ready(engine, image, kernel, room.root))
-        try:
-            await asyncio.wait({task}, timeout=_TICK)
-            if not task.done():
-                screen.step("Fitting a kernel into the image (once for each image)")
-            await task
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-    except ContainersError as error:
-        return error
-    finally:
-        remove_room(room)
-    return None
 
 
 async def settle(builds: Builds) -> None:

@@ -13,11 +13,12 @@ from ..cells import DockerfileCell, Options
 from ..engines import choose_engine, open_engine
 from ..engines.guarded import Guarded
 from ..errors import BadInput, ContainersError
+from ..fitting import fit_image
 from ..guest.cell import pairs
 from ..lint import Diagnostic, lint
 from ..models import Reference
 from ..notebook import dockerfile_cells, read_notebook
-from ..terminal import Screen, fit_kernel, follow, print_json, settle
+from ..terminal import Screen, follow, print_json, settle
 from . import administered, existing_file, with_engine, with_json
 
 _LARGEST = 1 << 20
@@ -76,7 +77,7 @@ async def build(args: Namespace) -> int:
 
 async def _fit(engine: Guarded, built: Built, screen: Screen) -> None:
     """The image is built, whether or not a kernel can run in it."""
-    if trouble := await fit_kernel(engine, built.image, screen):
+    if trouble := await fit_image(engine, built.image, "", screen.step):
         screen.line(f"{built.reference} can be no kernel yet: {trouble.message}")
         screen.line(trouble.hint)
 

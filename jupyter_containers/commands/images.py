@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from ..fitting import fit_image
 from ..models import parse_image
-from ..terminal import Screen, fit_kernel, print_json, size, table
+from ..terminal import Screen, print_json, size, table
 from . import all_engines, one_engine, with_engine, with_json
 
 
@@ -65,7 +66,7 @@ async def pull(args: Namespace) -> int:
         async for event in engine.pull(reference):
             screen.event(event)
             image = event.image or image
-        if image is not None and (trouble := await fit_kernel(engine, image, screen)):
+        if image is not None and (trouble := await fit_image(engine, image, "", screen.step)):
             screen.line(f"{reference} can be no kernel yet: {trouble.message}")
             screen.line(trouble.hint)
     if args.json:

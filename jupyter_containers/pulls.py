@@ -1,0 +1,51 @@
+"""Pulls as jobs, with the events of builds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+from .changes import Change, tell
+from .engines.guarded import Guarded
+from .errors import ImageNotHere
+from .jobs import Job, Outcome
+from .models import Image
+
+Fetched = Callable[["Pull", Image], Awaitable[None]]
+"""What follows a pull before it counts as done."""
+
+
+class Pull(Job):
+    """One running or ended pull. Made by `Builds.pull`; raises BadReference, PolicyRefused."""
+
+    kind = "pull"
+
+    def __init__(self, engine: Guarded, reference: str, then: Fetched | None = None) -> None:
+        self.reference = engine.policy.check_pull(reference)
+        self._then = then
+        super().__init__(engine, f"Pull {reference}")
+
+    @property
+    def which(self) -> tuple[str, str]:
+        """Engine and image: equal ones are one pull."""
+        return (self.engine.name, self.reference)
+
+    async def work(self) -> None:
+        """See `Job.work`. Raises ImageNotHere, NetworkFailed, DiskFull, and EngineError."""
+        self.begin()
+        image = await self._fetch()
+        self.outcome = Outcome(reference=self.reference, name=self.reference, image_id=image.id)
+        tell(Change(what="images", id=self.reference))
+        if self._then is not None:
+            await self._then(self, image)
+
+    async def _fetch(self) -> Image:
+        events = self.engine.pull(self.reference)
+        try:
+            async for event in events:
+                self.add(event)
+                if event.image is not None:
+                    return event.image
+        finally:
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
+        raise ImageNotHere(self.reference, self.engine.name)
