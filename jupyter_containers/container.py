@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from .engines._keeper import keeper
 from .engines._process import Watch
 from .errors import EngineError, KernelDied, StartFailed
-from .guestclient import GuestClient
+from .guestclient import Applied, GuestClient
 from .launch import GUEST_PORT, Prepared, Room
+from .readiness import Say
 from .rooms import identity, remove_room
 from .settings import format_size
 
@@ -38,8 +39,14 @@ class KernelContainer:
         self._watch: Watch | None = None
         self._ended: int | None = None
 
-    async def start(self) -> None:
-        """Start the container and wait until its guest answers, or the engine says it runs.
+    @property
+    def applied(self) -> Applied | None:
+        """What really applies inside, by the guest's word; None where there is no guest."""
+        return self._client.applied if self._client is not None else None
+
+    async def start(self, say: Say = lambda _: None) -> None:
+        """Start the container and wait until its guest answers, or the engine says it runs;
+        `say` is told what it waits for.
 
         Raises StartFailed with the last lines, ImageNotHere, EngineDown; leaves nothing then.
         """
@@ -55,6 +62,7 @@ class KernelContainer:
                 self.ports = await engine.ports(container.id)
             if self.prepared.guest:
                 self._client = self._make_client()
+                say("Waiting for the container to answer")
                 await self._greet(self._client)
             else:
                 if refused := await self._wrong_mount(mounts):

@@ -20,7 +20,7 @@ from .kit import BYTECODE_TARGET, TARGET, Kit
 from .models import ContainerSpec, Image, Mount, User, parse_target, refuse_unquotable
 from .paths import jupyter_directories
 from .probe import ImageFacts, Launch
-from .readiness import ready
+from .readiness import Say, ready
 from .settings import Settings
 
 INSIDE = "/opt/jupyter-containers"
@@ -95,13 +95,14 @@ async def prepare(
     engine: Guarded,
     room: Room,
     labels: Mapping[str, str],
+    say: Say,
 ) -> Prepared:
     """Everything up to, but not including, the container.
 
     Raises ImageUnusable, KitFailed, Unsupported, BadSettings, and whatever an
     engine that does not answer raises.
     """
-    found = await ready(engine, image, settings.kernel, room.root)
+    found = await ready(engine, image, settings.kernel, room.root, say)
     facts, kit = found.facts, found.kit
     user = found.me if settings.user == "me" else await engine.user(settings.user, facts.user_ids)
     sockets = _transport(facts, engine, kit)

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,10 +27,12 @@ from .connections import free_ports, use_sockets, use_tcp
 from .container import KernelContainer
 from .engines._keeper import keeper
 from .errors import ContainersError, KernelDied
+from .kernelstate import KernelState, forget, report, state_of
 from .launch import TCP_PORTS, Prepared, Room, ask_image, prepare
 from .models import Image
-from .request import Request, find_request
-from .rooms import furnish, make_room, remove_room
+from .request import Request, find_notebook, find_request
+from .rooms import furnish, host_path, make_room, remove_room
+from .standin import stand_in
 
 _EARLY = 10.0
 """Seconds: a kernel that exits by itself this soon would do so again."""
@@ -49,19 +50,40 @@ class ContainerProvisioner(KernelProvisionerBase):
     _believed = False
     """Whether `_prepared` is of what the image's name meant last, and has to be asked again."""
     _session = ""
-    _trouble: ContainersError | None = None
+    trouble: ContainersError | None = None
+    """Why the fallback kernel stands in; None where the container runs."""
     _note = ""
     _ports: tuple[int, ...] = ()
     _inside: Mapping[str, Any] = {}
     _asked_to_end = False
     _running = False
+    _ran = False
+    _phase = ""
+    _notebook: Path | None = None
     _grace = 5.0
     _directory: Path | None = None
 
     @property
-    def trouble(self) -> ContainersError | None:
-        """Why the fallback kernel stands in; None where the container runs."""
-        return self._trouble
+    def kernels(self) -> object:
+        """See `kernelstate.Reports`."""
+        return getattr(self.parent, "parent", None)
+
+    @property
+    def state(self) -> KernelState:
+        """See `kernelstate.Reports`."""
+        return state_of(
+            str(self.kernel_id),
+            (self._notebook, self._request, self.container),
+            self.trouble,
+            phase=self._phase,
+            again=self._ran,
+            fallback=self.fallback is not None,
+        )
+
+    def _say(self, phase: str) -> None:
+        """What the start is doing now, in a few words; empty: it is over."""
+        self._phase = phase
+        report(self)
 
     # -- Popen's verbs ---------------------------------------------------------------------
 
@@ -114,6 +136,7 @@ class ContainerProvisioner(KernelProvisionerBase):
             self.fallback = None
         if not restart:
             await self._remove()
+            forget(self)
 
     async def _remove(self) -> None:
         container, self.container = self.container, None
@@ -131,18 +154,21 @@ class ContainerProvisioner(KernelProvisionerBase):
         Raises no ContainersError: that becomes the fallback kernel.
         """
         environment = dict(kwargs.get("env") or os.environ)
-        died, self._note, self._trouble = await self._death(), "", None
+        died, self._note, self.trouble = await self._death(), "", None
+        self._request = None
+        self._say("Reading the settings")
         if died is not None:
             self.log.error("Kernel %s: %s", self.kernel_id, died)
             self._note = str(died)
         try:
             if died is not None and self._died_early(died):
                 raise died
-            request = await find_request(self, environment, kwargs.get("cwd"))
+            self._notebook = find_notebook(self, environment)
+            request = await find_request(self, self._notebook, kwargs.get("cwd"))
             self._prepared = await self._prepare(request)
         except ContainersError as trouble:
             self.log.error("Kernel %s cannot start in a container: %s", self.kernel_id, trouble)
-            self._trouble, self._prepared = trouble, None
+            self.trouble, self._prepared = trouble, None
         if self.container is not None and not (
             self._prepared is not None and self.container.can_host(self._prepared)
         ):
@@ -156,6 +182,7 @@ class ContainerProvisioner(KernelProvisionerBase):
         """Of the image that the name meant last, where this process knows one."""
         self._request = request
         self._grace, self._directory = request.policy.orphan_grace, request.directory
+        self._say("Looking at the image")
         last = request.engine.last_image(request.settings.image)
         self._believed = last is not None
         if last is not None:
@@ -174,6 +201,7 @@ class ContainerProvisioner(KernelProvisionerBase):
             request.engine,
             self._open_room(),
             request.labels,
+            self._say,
         )
 
     def _open_room(self) -> Room:
@@ -219,11 +247,15 @@ class ContainerProvisioner(KernelProvisionerBase):
                 await self._launch_container(self._prepared)
             except ContainersError as trouble:
                 self.log.error("Kernel %s: %s", self.kernel_id, trouble)
-                self._trouble = trouble
+                self.trouble = trouble
                 self._connect()
-        if self._trouble is not None:
-            await self._launch_fallback(self._trouble, kwargs)
-        self._running = True
+        if self.trouble is not None:
+            room = self._open_room()
+            self.fallback = await stand_in(
+                self, self._manager, room, self.trouble, kwargs.get("env")
+            )
+        self._running = self._ran = True
+        self._say("")
         return self.connection_info
 
     async def _launch_container(self, prepared: Prepared) -> None:
@@ -255,36 +287,13 @@ class ContainerProvisioner(KernelProvisionerBase):
         room = self._open_room()
         furnish(room, prepared, self._inside, self._grace, self._note)
         container = KernelContainer(prepared.publishing(self._ports), room)
-        await container.start()
+        self._say("Starting the container")
+        await container.start(self._say)
         self.container = container
-
-    async def _launch_fallback(self, trouble: ContainersError, kwargs: Mapping[str, Any]) -> None:
-        """A kernel on the host that runs no code and answers each cell with the trouble."""
-        room = self._open_room()
-        keeper.add(room.root.name, [], [str(room.root), str(room.home)])
-        manager = self._manager
-        self.fallback = LocalProvisioner(
-            kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=manager
-        )
-        self.fallback.connection_info = self.connection_info
-        environment = {
-            **(kwargs.get("env") or os.environ),
-            "JUPYTER_CONTAINERS_TROUBLE": trouble.message,
-            "JUPYTER_CONTAINERS_HINT": trouble.hint,
-        }
-        argv = [sys.executable, "-m", "jupyter_containers.fallback", "-f", manager.connection_file]
-        await self.fallback.launch_kernel(argv, env=environment, cwd=str(room.root))
 
     # -- paths -----------------------------------------------------------------------------
 
     def resolve_path(self, path_str: str) -> str | None:
         """A path inside as the host sees it: the notebook's folder is at the same place."""
-        path = Path(path_str)
-        if not path.is_absolute() and self._directory is not None:
-            path = self._directory / path
-        prepared = self._prepared
-        for mount in prepared.spec.mounts if prepared is not None else ():
-            if path.is_relative_to(mount.target):
-                host = Path(mount.source) / path.relative_to(mount.target)
-                return str(host) if host.exists() else None
-        return None
+        mounts = self._prepared.spec.mounts if self._prepared is not None else ()
+        return host_path(path_str, self._directory, mounts)

@@ -35,6 +35,8 @@ class Request:
     """One start's request, approved and with every mount source resolved."""
 
     settings: Settings
+    asked: Settings
+    """The same as it was written: relative sources, no defaults of the policy's."""
     directory: Path
     notebook: Path | None
     engine: Guarded
@@ -43,27 +45,27 @@ class Request:
 
 
 async def find_request(
-    provisioner: KernelProvisionerBase, environment: Mapping[str, str], cwd: Any
+    provisioner: KernelProvisionerBase, notebook: Path | None, cwd: Any
 ) -> Request:
     """Called by the provisioner before every start, so that what is on disk now counts.
 
     Raises NotApproved, BadSettings, PolicyRefused, EngineMissing.
     """
     policy = load_policy(provisioner.config)
-    notebook = _notebook(provisioner, environment)
     directory = Path(cwd or Path.cwd()).absolute()
-    settings = read_spec(provisioner.kernel_spec)
-    pinned = settings is not None
-    if settings is None:
-        settings = await asyncio.to_thread(_notebook_settings, notebook)
+    asked = read_spec(provisioner.kernel_spec)
+    pinned = asked is not None
+    if asked is None:
+        asked = await asyncio.to_thread(_notebook_settings, notebook)
     if notebook is not None:
         directory = notebook.parent
-    settings = settings.resolved(directory, policy)
+    settings = asked.resolved(directory, policy)
     policy.check_asked(settings)
     if not pinned and notebook is not None:
         Approvals().check(notebook, settings)
     return Request(
         settings=settings,
+        asked=asked,
         directory=directory,
         notebook=notebook,
         engine=await choose_engine(settings.engine, policy),
@@ -87,9 +89,12 @@ def container_labels(kernel_id: str, notebook: Path | None) -> dict[str, str]:
     return labels
 
 
-def _notebook(provisioner: KernelProvisionerBase, environment: Mapping[str, str]) -> Path | None:
+def find_notebook(
+    provisioner: KernelProvisionerBase, environment: Mapping[str, str]
+) -> Path | None:
     """The notebook on disk: from the environment of this process where somebody set it, else
-    from the client's text, which counts only as a path under the server's root."""
+    from the client's text, which counts only as a path under the server's root. Called by the
+    provisioner before `find_request`; raises BadInput where the first is no notebook."""
     named = notebook_from_environment()
     if named is not None:
         return named

@@ -145,6 +145,19 @@ def group(image: str, user: User) -> str:
     return "\n".join([*lines, f"{person(user)}:x:{user.gid}:"]) + "\n"
 
 
+def host_path(inside: str, directory: Path | None, mounts: tuple[Mount, ...]) -> str | None:
+    """A path inside as the host sees it, or None where nothing of the host's is there. A
+    relative one is the notebook's `directory`'s, which is at the same place inside."""
+    path = Path(inside)
+    if not path.is_absolute() and directory is not None:
+        path = directory / path
+    for mount in mounts:
+        if path.is_relative_to(mount.target):
+            host = Path(mount.source) / path.relative_to(mount.target)
+            return str(host) if host.exists() else None
+    return None
+
+
 def _write(path: Path, text: str) -> None:
     """A new file only we and our container can read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

@@ -185,17 +185,17 @@ async def test_a_kernel_specs_options_for_its_provisioner_beat_nothing(
     hostile = provisioner(config, {"container": asked})
     assert load_policy(hostile.parent.config).max_memory == 1 << 30
     with pytest.raises(BadSettings, match="kernel_provisioner"):
-        await find_request(hostile, {}, str(tmp_path))
+        await find_request(hostile, None, str(tmp_path))
 
 
 async def test_a_kernel_specs_settings_are_held_to_the_limit(tmp_path: Path) -> None:
     asked = {"version": 1, "image": "x", "memory": "64g"}
     with pytest.raises(PolicyRefused, match=r"at most 1g \(Policy\.max_memory\)"):
-        await find_request(provisioner({}, {"container": asked}), {}, str(tmp_path))
+        await find_request(provisioner({}, {"container": asked}), None, str(tmp_path))
     for name in ("max_memory", "policy", "Policy"):
         smuggled = {"container": asked | {name: {"max_memory": None}}}
         with pytest.raises(BadSettings, match="is not known"):
-            await find_request(provisioner({}, smuggled), {}, str(tmp_path))
+            await find_request(provisioner({}, smuggled), None, str(tmp_path))
 
 
 def test_a_kernel_spec_cannot_bring_a_configuration() -> None:

@@ -1,0 +1,38 @@
+"""The kernel that stands in where no container could start: on the host, it runs no code and
+answers each cell with what happened and what to do."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from jupyter_client.manager import KernelManager
+from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
+
+from .engines._keeper import keeper
+from .errors import ContainersError
+from .launch import Room
+
+
+async def stand_in(
+    provisioner: KernelProvisionerBase,
+    manager: KernelManager,
+    room: Room,
+    trouble: ContainersError,
+    env: Mapping[str, str] | None,
+) -> LocalProvisioner:
+    """Start it. Called by the provisioner, whose connection file it gets."""
+    keeper.add(room.root.name, [], [str(room.root), str(room.home)])
+    fallback = LocalProvisioner(
+        kernel_id=provisioner.kernel_id, kernel_spec=provisioner.kernel_spec, parent=manager
+    )
+    fallback.connection_info = provisioner.connection_info
+    environment = {
+        **(env or os.environ),
+        "JUPYTER_CONTAINERS_TROUBLE": trouble.message,
+        "JUPYTER_CONTAINERS_HINT": trouble.hint,
+    }
+    argv = [sys.executable, "-m", "jupyter_containers.fallback", "-f", manager.connection_file]
+    await fallback.launch_kernel(argv, env=environment, cwd=str(room.root))
+    return fallback
