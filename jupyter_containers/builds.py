@@ -52,6 +52,7 @@ class Build(Job):
         self.request = request
         self.built: Built | None = None
         self.then = then
+        self.index, self.cell_id = request.cell.index, request.cell.id
         self._owner = owner
         named = request.notebook.endswith(".ipynb")
         notebook = request.directory / request.notebook if named else None

@@ -42,6 +42,9 @@ class Job(ABC):
     """One running or ended job. Making one starts it."""
 
     kind: ClassVar[Literal["build", "pull"]]
+    index: int = 0
+    cell_id: str = ""
+    """Which cell of the notebook it builds."""
 
     def __init__(self, engine: Guarded, title: str, notebook: Path | None = None) -> None:
         self.id = uuid.uuid4().hex[:12]

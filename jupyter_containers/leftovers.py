@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,9 +20,9 @@ from typing import Literal
 from .buildplan import LABEL as BUILD_LABEL
 from .buildplan import NAMESPACE
 from .engines.guarded import Guarded
-from .models import Container, Image
-from .paths import boot_id, cache_directory, orphans, owner_is_gone
-from .request import LABEL
+from .models import Image
+from .ours import is_orphan, our_containers
+from .paths import cache_directory, orphans
 from .rooms import lost_homes, remove_room, room_at
 
 _UNUSED_DAYS = 30.0
@@ -66,26 +65,6 @@ async def leftovers(engines: Iterable[Guarded], *, images: bool) -> list[Leftove
                 if name.startswith(f"{NAMESPACE}/")
             ]
     return found
-
-
-async def our_containers(engine: Guarded) -> list[Container]:
-    """The containers that this person's kernels run in, or ran in. Images carry labels too, but
-    only a start of ours writes user and owner into them."""
-    found = await engine.containers(LABEL)
-    return [
-        one
-        for one in found
-        if one.labels.get(f"{LABEL}.uid") == str(os.getuid()) and f"{LABEL}.owner" in one.labels
-    ]
-
-
-def is_orphan(container: Container) -> bool:
-    """Whether the process that a container of ours belonged to has ended, for certain."""
-    owner, host, boot = (
-        container.labels.get(f"{LABEL}.{name}", "") for name in ("owner", "host", "boot")
-    )
-    before = host == socket.gethostname() and boot not in ("", boot_id())
-    return owner_is_gone(owner, host, boot) or (before and not container.running)
 
 
 def superseded(images: Iterable[Image]) -> list[Image]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from ..engines import choose_engine, names, open_engine
+from ..engines import choose_engine, names, working_engines
 from ..engines.guarded import Guarded
-from ..errors import BadInput, EngineError, Refused
+from ..errors import BadInput
 from ..policy import Policy, load_policy
 
 
@@ -39,18 +39,7 @@ async def one_engine(args: Namespace) -> Guarded:
 
 async def all_engines(args: Namespace) -> list[Guarded]:
     """The engine that was asked for, or all that work, for verbs that list."""
-    policy = administered()
-    if args.engine:
-        return [await choose_engine(args.engine, policy)]
-    found = []
-    for name in policy.engine_order(names()):
-        try:
-            engine = open_engine(name, policy)
-        except (EngineError, Refused):
-            continue
-        if (await engine.info()).usable:
-            found.append(engine)
-    return found
+    return await working_engines(args.engine, administered())
 
 
 def existing_file(path: Path) -> Path:

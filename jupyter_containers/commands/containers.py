@@ -3,53 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from dataclasses import dataclass
 
-from ..engines.guarded import Guarded
-from ..errors import BadInput
-from ..leftovers import is_orphan, our_containers
-from ..models import Container
-from ..request import LABEL
+from ..ours import all_ours, one_of_ours
 from ..terminal import print_json, table
 from . import all_engines, with_engine, with_json
-
-
-@dataclass(frozen=True)
-class Ours:
-    """A container that this person's Jupyter started, and the engine that runs it."""
-
-    engine: Guarded
-    container: Container
-
-    def label(self, name: str) -> str:
-        """One of our labels; empty where it has none."""
-        return self.container.labels.get(f"{LABEL}.{name}", "")
-
-
-async def _ours(args: Namespace) -> list[Ours]:
-    """This person's, on every engine that works."""
-    return [
-        Ours(engine, container)
-        for engine in await all_engines(args)
-        for container in await our_containers(engine)
-    ]
-
-
-async def _one(args: Namespace) -> Ours:
-    """The container that `args.id` names: its name, its id, or enough of the beginning."""
-    found = [
-        one
-        for one in await _ours(args)
-        if args.id == one.container.name or one.container.id.startswith(args.id)
-    ]
-    if len(found) != 1:
-        raise BadInput(
-            f"There is no container {args.id!r} of yours."
-            if not found
-            else f"{args.id!r} begins the ids of {len(found)} containers.",
-            "`jupyter containers ps` lists them.",
-        )
-    return found[0]
 
 
 def ps_arguments(parser: ArgumentParser) -> None:
@@ -65,14 +22,14 @@ async def ps(args: Namespace) -> int:
             "id": one.container.id[:12],
             "name": one.container.name,
             "engine": one.engine.name,
-            "image": one.label("image") or one.container.image,
+            "image": one.image,
             "notebook": one.label("notebook"),
             "kernel": one.label("kernel"),
             "running": one.container.running,
-            "orphan": is_orphan(one.container),
+            "orphan": one.orphan,
             "created": one.container.created,
         }
-        for one in await _ours(args)
+        for one in await all_ours(await all_engines(args))
     ]
     if args.json:
         print_json({"containers": rows})
@@ -99,7 +56,7 @@ def logs_arguments(parser: ArgumentParser) -> None:
 
 async def logs(args: Namespace) -> int:
     """Show what it printed. What cells print is in the notebook, not here."""
-    one = await _one(args)
+    one = await one_of_ours(await all_engines(args), args.id)
     text = await one.engine.logs(one.container.id, max(args.tail, 0))
     if args.json:
         print_json({"id": one.container.id, "lines": text.splitlines()})
@@ -117,7 +74,7 @@ def stop_arguments(parser: ArgumentParser) -> None:
 
 async def stop(args: Namespace) -> int:
     """End its kernel and remove it."""
-    one = await _one(args)
+    one = await one_of_ours(await all_engines(args), args.id)
     await one.engine.remove(one.container.id)
     if args.json:
         print_json({"id": one.container.id, "name": one.container.name})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from dataclasses import asdict
 
-from ..engines import names, open_engine
-from ..errors import ContainersError
-from ..models import EngineInfo, Problem
+from .. import shapes
+from ..devices import find_devices
+from ..engines import look, names
+from ..models import EngineInfo
 from ..terminal import print_json
 from . import administered, with_engine, with_json
 
@@ -21,34 +22,22 @@ def doctor_arguments(parser: ArgumentParser) -> None:
 async def doctor(args: Namespace) -> int:
     """0 where an engine is usable."""
     policy = administered()
-    found = [await _look(name, policy) for name in ([args.engine] if args.engine else names())]
+    asked = [args.engine] if args.engine else names()
+    found = [await look(name, policy) for name in asked]
+    here = await find_devices()
     usable = any(info.usable for info in found)
     if args.json:
-        print_json({"usable": usable, "engines": [_json(info) for info in found], "devices": []})
+        engines = [shapes.engine(info) for info in found]
+        devices = [asdict(device) for device in here.devices]
+        print_json({"usable": usable, "engines": engines, "devices": devices})
     else:
         for info in found:
             _show(info)
+        for device in here.devices:
+            print(device.name)
         if not usable:
             print("No engine works here yet: mend one of them as said above.")
     return 0 if usable else 1
-
-
-async def _look(name: str, policy: Any) -> EngineInfo:
-    try:
-        return await open_engine(name, policy).info()
-    except ContainersError as error:
-        return EngineInfo(name=name, problems=(Problem(error.message, error.hint),))
-
-
-def _json(info: EngineInfo) -> dict[str, Any]:
-    return {
-        "name": info.name,
-        "version": info.version,
-        "usable": info.usable,
-        "rootless": info.rootless,
-        "features": sorted(info.features),
-        "problems": [{"message": one.message, "fix": one.fix} for one in info.problems],
-    }
 
 
 def _show(info: EngineInfo) -> None:

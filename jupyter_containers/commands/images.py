@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from .. import shapes
 from ..fitting import fit_image
 from ..models import parse_image
 from ..terminal import Screen, print_json, size, table
@@ -19,16 +20,9 @@ def images_arguments(parser: ArgumentParser) -> None:
 async def images(args: Namespace) -> int:
     """All images with a name, on every engine that works."""
     rows = [
-        {
-            "reference": reference,
-            "id": image.id,
-            "engine": engine.name,
-            "size": image.size,
-            "created": image.created,
-        }
+        row
         for engine in await all_engines(args)
-        for image in await engine.images()
-        for reference in image.references
+        for row in shapes.images(engine.name, await engine.images())
     ]
     rows.sort(key=lambda row: (str(row["engine"]), str(row["reference"])))
     if args.json:

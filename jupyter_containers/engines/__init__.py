@@ -7,13 +7,15 @@ Other packages add engines through the entry-point group `jupyter_containers.eng
 
 from __future__ import annotations
 
+import asyncio
 import os
 from importlib import import_module
 from importlib.metadata import entry_points
 from shutil import which
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EngineMissing, Unsupported
+from ..errors import ContainersError, EngineMissing, Unsupported
+from ..models import EngineInfo, Problem
 from .base import Engine
 from .guarded import Guarded
 
@@ -98,3 +100,22 @@ async def choose_engine(name: str, policy: Policy) -> Guarded:
         "No container engine works here.\n" + "\n".join(f"  - {line}" for line in wrong),
         "Fix one of them; `jupyter containers doctor` checks again.",
     )
+
+
+async def look(name: str, policy: Policy) -> EngineInfo:
+    """What an engine says of itself, or why it cannot be used here. Raises nothing of ours.
+    Called by `doctor` and the sidebar."""
+    try:
+        return await open_engine(name, policy).info()
+    except ContainersError as error:
+        return EngineInfo(name=name, problems=(Problem(error.message, error.hint),))
+
+
+async def working_engines(name: str, policy: Policy) -> list[Guarded]:
+    """All that work here, best first, for those who list; with a name only that one, which
+    raises what is wrong with it."""
+    if name:
+        return [await choose_engine(name, policy)]
+    order = policy.engine_order(names())
+    infos = await asyncio.gather(*(look(one, policy) for one in order))
+    return [open_engine(info.name, policy) for info in infos if info.usable]

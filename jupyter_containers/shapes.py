@@ -1,0 +1,192 @@
+"""Our data as JSON, for programs: what `--json` prints and what the server answers.
+
+Text in it was made printable by the room that read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .errors import (
+    BadSettings,
+    BuildError,
+    ContainersError,
+    DockerfileError,
+    NotApproved,
+)
+from .fields import FIELDS
+from .jobs import Job
+from .kernelstate import KernelState
+from .models import EngineInfo, Image, Progress
+from .ours import Ours
+
+
+def error(error: ContainersError) -> dict[str, Any]:
+    """An error with its sentence, its way out, and what a form or editor marks."""
+    said: dict[str, Any] = {
+        "message": error.message,
+        "hint": error.hint,
+        "type": type(error).__name__,
+    }
+    if isinstance(error, BadSettings):
+        said["key"] = error.key
+    if isinstance(error, NotApproved):
+        said["items"] = list(error.items)
+    if isinstance(error, DockerfileError | BuildError) and error.line:
+        said |= {"line": error.line, "instruction": error.instruction}
+    if isinstance(error, BuildError) and error.tail:
+        said["tail"] = error.tail
+    return said
+
+
+def problem(error: ContainersError | None) -> dict[str, str] | None:
+    """Its two sentences."""
+    return {"message": error.message, "hint": error.hint} if error is not None else None
+
+
+def engine(info: EngineInfo) -> dict[str, Any]:
+    """An engine as `doctor` sees it."""
+    return {
+        "name": info.name,
+        "version": info.version,
+        "usable": info.usable,
+        "rootless": info.rootless,
+        "features": sorted(info.features),
+        "problems": [{"message": one.message, "fix": one.fix} for one in info.problems],
+    }
+
+
+def images(engine: str, found: list[Image]) -> list[dict[str, Any]]:
+    """One row for each name of an engine's images, in their order."""
+    rows = [
+        {
+            "reference": reference,
+            "id": image.id,
+            "engine": engine,
+            "size": image.size,
+            "created": image.created,
+        }
+        for image in found
+        for reference in image.references
+    ]
+    return sorted(rows, key=lambda row: str(row["reference"]))
+
+
+def image(engine: str, reference: str, image: Image) -> dict[str, Any]:
+    """All that an engine says of one image."""
+    return {
+        "reference": reference,
+        "id": image.id,
+        "engine": engine,
+        "size": image.size,
+        "created": image.created,
+        "architecture": image.architecture,
+        "user": image.user,
+        "digests": list(image.digests),
+        "env": dict(image.env),
+        "entrypoint": list(image.entrypoint),
+        "labels": dict(image.labels),
+    }
+
+
+def container(one: Ours) -> dict[str, Any]:
+    """A container of ours."""
+    return {
+        "id": one.container.id[:12],
+        "name": one.container.name,
+        "engine": one.engine.name,
+        "image": one.image,
+        "notebook": one.label("notebook"),
+        "kernel_id": one.label("kernel"),
+        "running": one.container.running,
+        "created": one.container.created,
+        "orphan": one.orphan,
+    }
+
+
+def job(job: Job, root: Path) -> dict[str, Any]:
+    """A build or pull. `root` is the server's, which paths of notebooks are relative to."""
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "state": job.state,
+        "title": job.title,
+        "engine": job.engine.name,
+        "path": contents_path(job.notebook, root) or None,
+        "index": job.index,
+        "cell_id": job.cell_id,
+        "started": job.started,
+        "ended": job.ended,
+        "error": error(job.error) if job.error is not None else None,
+        "result": _outcome(job),
+    }
+
+
+def _outcome(job: Job) -> dict[str, Any] | None:
+    if job.outcome is None or job.state != "done":
+        return None
+    said = asdict(job.outcome)
+    return said | {"missing": list(job.outcome.missing)}
+
+
+def progress(number: int, event: Progress) -> dict[str, Any]:
+    """One event of a job."""
+    return {
+        "n": number,
+        "kind": event.kind,
+        "text": event.text,
+        "step": event.step,
+        "steps": event.steps,
+        "line": event.line,
+        "stage": event.stage,
+        "done": event.done,
+        "total": event.total,
+    }
+
+
+def kernel(state: KernelState) -> dict[str, Any]:
+    """A notebook's kernel."""
+    return {
+        "id": state.id,
+        "state": state.state,
+        "phase": state.phase,
+        "trouble": problem(state.trouble),
+        "container": state.container or None,
+        "engine": state.engine,
+        "image": state.image,
+        "applied": asdict(state.applied) if state.applied is not None else None,
+        "running": state.settings.to_json() if state.settings is not None else None,
+    }
+
+
+def fields() -> list[dict[str, Any]]:
+    """The table of the settings' keys, in the order of the form."""
+    return [
+        {
+            "key": key,
+            "kind": field.kind,
+            "doc": field.doc,
+            "default": _default(field.default, field.write),
+            "choices": list(field.choices),
+            "trait": field.trait,
+            "option": field.option,
+            "unable": list(field.unable),
+        }
+        for key, field in FIELDS.items()
+    ]
+
+
+def _default(value: Any, write: Any) -> Any:
+    return None if value is None else write(value)
+
+
+def contents_path(file: Path | None, root: Path) -> str:
+    """A file's path as the contents API has it; empty where it is not below the root."""
+    if file is None:
+        return ""
+    for base in (root, root.resolve()):
+        if file.is_relative_to(base):
+            return file.relative_to(base).as_posix()
+    return ""
