@@ -212,12 +212,17 @@ export class Api {
     return this.requests.json('POST', 'approvals', {}, { path, settings });
   }
 
-  async lint(path: string, source: string): Promise<IRemark[]> {
+  async lint(
+    path: string,
+    source: string,
+    signal?: AbortSignal
+  ): Promise<IRemark[]> {
     const answer = await this.requests.json<{ remarks: IRemark[] }>(
       'POST',
       'lint',
       {},
-      { path, source }
+      { path, source },
+      signal
     );
     return answer.remarks;
   }

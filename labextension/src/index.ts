@@ -9,10 +9,11 @@ import {
   IEditorLanguageRegistry
 } from '@jupyterlab/codemirror';
 
+import cells from './cells';
 import { dockerfileCellLanguage, dockerfileCellWatcher } from './highlight';
 import { PLUGIN_ID } from './tokens';
 
-const plugin: JupyterFrontEndPlugin<void> = {
+const highlight: JupyterFrontEndPlugin<void> = {
   id: PLUGIN_ID,
   description: "A notebook's Dockerfile becomes its kernel.",
   autoStart: true,
@@ -27,4 +28,6 @@ const plugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default plugin;
+const plugins: JupyterFrontEndPlugin<unknown>[] = [highlight, ...cells];
+
+export default plugins;

@@ -38,9 +38,10 @@ export class Requests {
     method: string,
     path: string,
     query: Record<string, string> = {},
-    body?: unknown
+    body?: unknown,
+    signal?: AbortSignal
   ): Promise<T> {
-    const response = await this.response(method, path, query, body);
+    const response = await this.response(method, path, query, body, signal);
     const text = await response.text();
     return (text ? JSON.parse(text) : undefined) as T;
   }

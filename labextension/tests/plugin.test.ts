@@ -6,12 +6,14 @@ import {
 import { expect, it } from 'vitest';
 
 import { dockerfileCellWatcher } from '../src/highlight';
-import plugin from '../src/index';
-import { DOCKERFILE_CELL } from '../src/tokens';
+import plugins from '../src/index';
+import { DOCKERFILE_CELL, PLUGIN_ID } from '../src/tokens';
 
 it('registers the language and the watcher', () => {
   const languages = new EditorLanguageRegistry();
   const extensions = new EditorExtensionRegistry();
+  const plugin = plugins.find(one => one.id === PLUGIN_ID)!;
+  const plugin = plugins.find(one => one.id === PLUGIN_ID)!;
   void plugin.activate({} as JupyterFrontEnd, languages, extensions);
   expect(languages.findByMIME(DOCKERFILE_CELL)?.name).toBe('Dockerfile cell');
   // A name is taken once: the watcher is there.

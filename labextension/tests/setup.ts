@@ -9,6 +9,7 @@ class Observer {
 Object.assign(globalThis, {
   DragEvent: class extends Event {},
   ResizeObserver: Observer,
+  IntersectionObserver: Observer,
   requestIdleCallback: (run: () => void) => setTimeout(run, 0),
   matchMedia: () => ({ matches: false, addEventListener: () => undefined })
 });

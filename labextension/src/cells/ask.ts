@@ -1,0 +1,69 @@
+/** Questions to the person, as JupyterLab's dialogs. */
+
+import { Dialog, showDialog } from '@jupyterlab/apputils';
+import { Widget } from '@lumino/widgets';
+
+import { plain, shortImage } from '../format';
+import type { IQuestions } from './settle';
+
+/** Asks in dialogs. */
+export const dialogs: IQuestions = {
+  async approve(items) {
+    const answer = await showDialog({
+      title: 'This notebook asks for more than was approved',
+      body: new Paragraphs(
+        'Beyond the image that was just built, its container would get:',
+        items,
+        'Approve it only if you trust who wrote the notebook. You are asked once.'
+      ),
+      buttons: [
+        Dialog.cancelButton({ label: 'Do not run' }),
+        Dialog.okButton({ label: 'Approve' })
+      ],
+      defaultButton: 0
+    });
+    return answer.button.accept;
+  },
+
+  async drop(image) {
+    const answer = await showDialog({
+      title: 'Move this notebook into the new image?',
+      body: new Paragraphs(
+        `${shortImage(image)} is ready. The kernel that runs now has run cells: ` +
+          'it ends, and its variables are lost.',
+        [],
+        'The cells run in the new kernel from here on.'
+      ),
+      buttons: [
+        Dialog.cancelButton({ label: 'Keep the kernel' }),
+        Dialog.warnButton({ label: 'Move' })
+      ]
+    });
+    return answer.button.accept;
+  }
+};
+
+/** Text, a list and text. */
+class Paragraphs extends Widget {
+  constructor(before: string, items: readonly string[], after: string) {
+    super();
+    this.addClass('jp-ContainersQuestion');
+    this.node.append(paragraph(before));
+    if (items.length > 0) {
+      const list = document.createElement('ul');
+      list.append(...items.map(item => element('li', item)));
+      this.node.append(list);
+    }
+    this.node.append(paragraph(after));
+  }
+}
+
+function paragraph(text: string): HTMLElement {
+  return element('p', text);
+}
+
+function element(tag: string, text: string): HTMLElement {
+  const made = document.createElement(tag);
+  made.textContent = plain(text);
+  return made;
+}

@@ -1,0 +1,180 @@
+/** The commands of cells, and Stop for builds. */
+
+import {
+  Notification,
+  SemanticCommand,
+  type ISessionContextDialogs
+} from '@jupyterlab/apputils';
+import {
+  NotebookActions,
+  type INotebookTracker,
+  type NotebookPanel
+} from '@jupyterlab/notebook';
+import type { CommandRegistry } from '@lumino/commands';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+
+import type { Api } from '../api';
+import { isDockerfileCell } from '../highlight';
+import type { IBuildOptions } from './builder';
+import { stopOf } from './stop';
+import { CommandIDs } from './ids';
+import type { LiveBuild, LiveBuilds } from './live';
+import { baseOfTemplate, TEMPLATE } from './template';
+
+type Args = ReadonlyPartialJSONObject;
+
+/** JupyterLab's command behind the Stop button, `I I` and Kernel > Interrupt Kernel. */
+const INTERRUPT = 'notebook:interrupt-kernel';
+
+/** What the commands work on. */
+export interface ICommandParts {
+  readonly commands: CommandRegistry;
+  readonly tracker: INotebookTracker;
+  readonly api: Api;
+  readonly builds: LiveBuilds;
+  readonly dialogs: ISessionContextDialogs | null;
+  /** How builds are asked for during one run of all cells. */
+  readonly during: (
+    panel: NotebookPanel,
+    options: IBuildOptions,
+    run: () => Promise<boolean>
+  ) => Promise<boolean>;
+}
+
+/** Adds them. */
+export function addCommands(parts: ICommandParts): void {
+  const { commands, tracker, builds } = parts;
+  const current = () => tracker.currentWidget;
+  commands.addCommand(CommandIDs.cancel, {
+    label: 'Cancel the Build',
+    caption: 'Stop the image builds of this notebook',
+    isEnabled: ({ id }) =>
+      typeof id === 'string' || buildsOf(builds, current()).length > 0,
+    execute: args => cancel(parts, args)
+  });
+  commands.addCommand(CommandIDs.buildAndRunAll, {
+    label: 'Build and Run All Cells',
+    caption:
+      'Build the Dockerfile cells and run the others in their image; needs no kernel yet',
+    isEnabled: () => Boolean(current()?.content.activeCell),
+    execute: args => buildAndRunAll(parts, args)
+  });
+  commands.addCommand(CommandIDs.newCell, {
+    label: 'New Dockerfile Cell',
+    caption: 'Insert a cell whose Dockerfile becomes this notebook’s kernel',
+    isEnabled: () => Boolean(current()?.content.model),
+    execute: () => {
+      const panel = current();
+      if (panel) {
+        insertTemplate(panel);
+      }
+    }
+  });
+  builds.changed.connect(() => {
+    commands.notifyCommandChanged(CommandIDs.cancel);
+  });
+  tracker.currentChanged.connect(() => {
+    commands.notifyCommandChanged();
+  });
+  // The registry tells what was executed, by whatever button, menu or key: the kernel gets its
+  // interrupt as always, and a build that runs is stopped beside it.
+  commands.commandExecuted.connect((_, { id, args }) => {
+    if (id === INTERRUPT) {
+      const stopped = buildsOf(builds, interrupted(tracker, args));
+      void Promise.all(stopped.map(build => stop(build.cancel())));
+    }
+  });
+}
+
+/** The builds of a notebook's cells that run. */
+export function buildsOf(
+  builds: LiveBuilds,
+  panel: NotebookPanel | null
+): LiveBuild[] {
+  const cells = new Set(
+    [...(panel?.content.model?.cells ?? [])].map(c => c.id)
+  );
+  const path = panel?.context.localPath;
+  return builds.running.filter(
+    ({ job }) =>
+      job.kind === 'build' && (job.path === path || cells.has(job.cell_id))
+  );
+}
+
+function interrupted(
+  tracker: INotebookTracker,
+  args: Args
+): NotebookPanel | null {
+  const named = args[SemanticCommand.WIDGET];
+  return tracker.find(panel => panel.id === named) ?? tracker.currentWidget;
+}
+
+async function cancel(parts: ICommandParts, { id }: Args): Promise<void> {
+  const { api, builds, tracker } = parts;
+  if (typeof id === 'string') {
+    await stop(builds.find(id)?.cancel() ?? api.cancel(id));
+    return;
+  }
+  const running = buildsOf(builds, tracker.currentWidget);
+  await Promise.all(running.map(build => stop(build.cancel())));
+}
+
+async function stop(stopping: Promise<unknown>): Promise<void> {
+  try {
+    await stopping;
+  } catch (error) {
+    const { message, hint } = stopOf(error).said;
+    Notification.error(`The build was not stopped: ${message} ${hint}`.trim());
+  }
+}
+
+async function buildAndRunAll(
+  parts: ICommandParts,
+  args: Args
+): Promise<boolean> {
+  const panel = parts.tracker.currentWidget;
+  if (!panel) {
+    return false;
+  }
+  const options = {
+    no_cache: args.no_cache === true,
+    update_bases: args.update_bases === true
+  };
+  return parts.during(panel, options, () =>
+    NotebookActions.runAll(
+      panel.content,
+      panel.sessionContext,
+      parts.dialogs ?? undefined
+    )
+  );
+}
+
+/** At the top of a notebook that has no Dockerfile cell, else above the active one. */
+function insertTemplate(panel: NotebookPanel): void {
+  const notebook = panel.content;
+  const cells = [...(notebook.model?.cells ?? [])];
+  const has = cells.some(cell =>
+    isDockerfileCell(cell.sharedModel.getSource())
+  );
+  if (!has) {
+    notebook.activeCellIndex = 0;
+  }
+  NotebookActions.insertAbove(notebook);
+  const cell = notebook.activeCell;
+  if (!cell) {
+    return;
+  }
+  if (cell.model.type !== 'code') {
+    NotebookActions.changeCellType(notebook, 'code');
+  }
+  cell.model.sharedModel.setSource(TEMPLATE.trimEnd());
+  notebook.mode = 'edit';
+  void cell.ready.then(() => {
+    const { line, from, to } = baseOfTemplate();
+    cell.editor?.setSelection({
+      start: { line, column: from },
+      end: { line, column: to }
+    });
+    cell.editor?.focus();
+  });
+}

@@ -1,0 +1,157 @@
+/** The plugins of Dockerfile cells: how they run, are shown, completed and checked. */
+
+import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette, ISessionContextDialogs } from '@jupyterlab/apputils';
+import type { CodeEditor } from '@jupyterlab/codeeditor';
+import { IEditorExtensionRegistry } from '@jupyterlab/codemirror';
+import { ICompletionProviderManager } from '@jupyterlab/completer';
+import { IMainMenu } from '@jupyterlab/mainmenu';
+import { INotebookCellExecutor, INotebookTracker } from '@jupyterlab/notebook';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { Token } from '@lumino/coreutils';
+
+import { Api } from '../api';
+import { Requests } from '../request';
+import { dialogs } from './ask';
+import { CellBuilder } from './builder';
+import { addCommands } from './commands';
+import { DockerfileCompleter } from './completer';
+import { CellExecutor } from './executor';
+import { CommandIDs } from './ids';
+import { lintExtension } from './lint';
+import { LiveBuilds } from './live';
+import { FailedLines } from './marks';
+import { buildRendererFactory } from './mime';
+import { RanKernels } from './notebook';
+import { resumeBuilds } from './resume';
+
+/** The palette's heading, and the place in menus. */
+const CATEGORY = 'Containers';
+const RANK = 40;
+
+/** What the plugins here share. */
+interface ICells {
+  readonly api: Api;
+  readonly builds: LiveBuilds;
+  readonly marks: FailedLines;
+}
+
+const ICells = new Token<ICells>('jupyter-containers:ICells');
+
+const cells: JupyterFrontEndPlugin<ICells> = {
+  id: 'jupyter-containers:cells',
+  description: 'The builds of Dockerfile cells, shown in their outputs.',
+  autoStart: true,
+  provides: ICells,
+  requires: [IRenderMimeRegistry],
+  activate: (app, rendermime: IRenderMimeRegistry) => {
+    const { serverSettings } = app.serviceManager;
+    const api = new Api(new Requests(serverSettings));
+    const builds = new LiveBuilds(api);
+    rendermime.addFactory(buildRendererFactory(builds, app.commands), 0);
+    return { api, builds, marks: new FailedLines() };
+  }
+};
+
+const executor: JupyterFrontEndPlugin<INotebookCellExecutor> = {
+  id: 'jupyter-containers:executor',
+  description:
+    'Builds Dockerfile cells, and runs all others as JupyterLab does.',
+  autoStart: true,
+  provides: INotebookCellExecutor,
+  activate: () => new CellExecutor()
+};
+
+const builder: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-containers:builder',
+  description: 'Moves notebooks into the images that their cells build.',
+  autoStart: true,
+  requires: [ICells, INotebookTracker, INotebookCellExecutor],
+  optional: [ISessionContextDialogs, ICommandPalette, IMainMenu],
+  activate: (
+    app,
+    { api, builds, marks }: ICells,
+    tracker: INotebookTracker,
+    runner: INotebookCellExecutor,
+    sessionDialogs: ISessionContextDialogs | null,
+    palette: ICommandPalette | null,
+    menu: IMainMenu | null
+  ) => {
+    if (!(runner instanceof CellExecutor)) {
+      console.warn(
+        'jupyter-containers: another extension runs cells, so %%dockerfile cells are not built. ' +
+          'Disable that extension to have them built.'
+      );
+      return;
+    }
+    const ran = new RanKernels();
+    const cellBuilder = new CellBuilder(api, builds, marks, dialogs);
+    runner.attach({
+      builder: cellBuilder,
+      ran,
+      panelOf: context => tracker.find(one => one.sessionContext === context)
+    });
+    const parts = {
+      api,
+      builds,
+      builder: cellBuilder,
+      ran,
+      isHeld: runner.isHeld.bind(runner)
+    };
+    tracker.widgetAdded.connect((_, panel) => {
+      resumeBuilds(parts, panel).catch((error: unknown) => {
+        console.warn('jupyter-containers: no builds to take up', error);
+      });
+    });
+    addCommands({
+      commands: app.commands,
+      tracker,
+      api,
+      builds,
+      dialogs: sessionDialogs,
+      during: runner.during.bind(runner)
+    });
+    for (const command of Object.values(CommandIDs)) {
+      palette?.addItem({ command, category: CATEGORY });
+    }
+    menu?.runMenu.addGroup(
+      [{ command: CommandIDs.buildAndRunAll }, { command: CommandIDs.cancel }],
+      RANK
+    );
+    menu?.editMenu.addGroup([{ command: CommandIDs.newCell }], RANK);
+  }
+};
+
+const editor: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-containers:editor',
+  description: 'Remarks and completions in Dockerfile cells.',
+  autoStart: true,
+  requires: [ICells, IEditorExtensionRegistry, INotebookTracker],
+  optional: [ICompletionProviderManager],
+  activate: (
+    _app,
+    { api, marks }: ICells,
+    extensions: IEditorExtensionRegistry,
+    tracker: INotebookTracker,
+    completion: ICompletionProviderManager | null
+  ) => {
+    const holds = (model: CodeEditor.IModel) =>
+      tracker.find(({ content }) =>
+        [...(content.model?.cells ?? [])].some(cell => cell === model)
+      );
+    const pathOf = (model: CodeEditor.IModel) =>
+      holds(model)?.context.localPath;
+    extensions.addExtension(lintExtension({ api, marks, pathOf }));
+    completion?.registerProvider(new DockerfileCompleter(api));
+  }
+};
+
+/** All of them. */
+const plugins: JupyterFrontEndPlugin<unknown>[] = [
+  cells,
+  executor,
+  builder,
+  editor
+];
+
+export default plugins;
