@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+
+import { addEvent, emptyFold } from '../../src/cells/fold';
+import {
+  errorOutput,
+  outputOf,
+  readSummary,
+  sentence,
+  summaryOf
+} from '../../src/cells/summary';
+import { BUILD_VIEW } from '../../src/tokens';
+import { done, event, failed, job } from './fakes';
+
+describe('the summary', () => {
+  it('stays small, whatever the log', () => {
+    const fold = emptyFold();
+    for (let n = 0; n < 500; n++) {
+      const text = 'x'.repeat(5000);
+      addEvent(
+        fold,
+        event(2 * n, 'step', { step: n + 1, steps: 500, text }),
+        0
+      );
+      addEvent(fold, event(2 * n + 1, 'log', { text }), 0);
+    }
+    const output = outputOf(summaryOf(done(), fold, 3));
+    expect(JSON.stringify(output).length).toBeLessThan(20_000);
+  });
+
+  it('comes back from the file as it was', () => {
+    const fold = emptyFold();
+    addEvent(fold, event(0, 'step', { step: 1, steps: 2, text: 'FROM a' }), 0);
+    const summary = summaryOf(done(), fold, 3.14);
+    const { data } = outputOf(summary);
+    expect(readSummary(JSON.parse(JSON.stringify(data[BUILD_VIEW])))).toEqual(
+      summary
+    );
+    expect(data['text/plain']).toBe('localhost/made:1 is built (podman, 3 s).');
+  });
+
+  it.each([
+    [null],
+    ['text'],
+    [{}],
+    [{ job: 1, state: 'done' }],
+    [{ job: 'x', state: 'exploded' }]
+  ])('is none in %j', data => expect(readSummary(data)).toBe(null));
+
+  it('takes of a hostile file what can be shown', () => {
+    const read = readSummary({
+      job: 'x',
+      state: 'done',
+      image: { toString: 'no' },
+      seconds: 'many',
+      steps: [null, { number: NaN, text: 7, state: 'owned', seconds: Infinity }]
+    });
+    expect(read).toMatchObject({ image: '', seconds: 0 });
+    expect(read?.steps).toEqual([
+      { number: 0, text: '', state: 'stopped', seconds: 0 }
+    ]);
+  });
+
+  it.each([
+    [job(), 'Building an image (podman) …'],
+    [done({ reused: true }), 'localhost/made:1 is up to date (podman, 0 s).'],
+    [failed(), 'The build failed (podman, 0 s).'],
+    [job({ state: 'cancelled' }), 'The build was cancelled (podman, 0 s).']
+  ])('is one sentence', (one, said) => {
+    expect(sentence(summaryOf(one, emptyFold(), 0))).toBe(said);
+  });
+});
+
+describe('the error', () => {
+  it('has the message, the last output once, and the hint', () => {
+    const output = errorOutput(failed().error!);
+    expect(output.ename).toBe('BuildFailed');
+    expect(output.evalue).toBe(
+      'Dockerfile line 2: RUN false ended with exit code 1.'
+    );
+    const text = output.traceback.join('\n');
+    expect(text.match(/no way/g)).toHaveLength(1);
+    expect(text).toContain('Look at the output.');
+  });
+
+  it('keeps the end of a long output, and no escapes but its own', () => {
+    const tail = Array.from({ length: 99 }, (_, n) => `line ${String(n)}`);
+    const { traceback } = errorOutput({
+      type: 'X\u001b[2J',
+      message: 'm',
+      hint: '',
+      tail: tail.join('\n')
+    });
+    expect(traceback[0]).not.toContain('\u001b[2J');
+    expect(traceback[2]?.split('\n')).toEqual(tail.slice(-30));
+  });
+});
