@@ -13,6 +13,12 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
     return [{"src": "labextension", "dest": "jupyter-containers"}]
 
 
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    """What jupyter_server loads; `jupyter_server_config.d` enables it."""
+    module = f"{__name__}.app"
+    return [{"module": module, "app": import_module(module).ContainersApp}]
+
+
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext jupyter_containers`: a kernel on the host learns `%%dockerfile`."""
     import_module(".magics", __name__).load(shell)

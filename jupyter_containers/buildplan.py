@@ -95,9 +95,8 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """sha256, in hex, of cell, arguments, files and base images."""
-        bases = sorted((base.reference, base.pin) for base in self.bases)
-        made_of = [1, self.request.cell.fingerprint, self.context.fingerprint, bases]
-        return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+        bases = {base.reference: base.pin for base in self.bases}
+        return _fingerprint(self.request.cell.fingerprint, self.context.fingerprint, bases)
 
     @property
     def name(self) -> str:
@@ -147,6 +146,18 @@ class Plan:
             source=source,
             reused=reused,
         )
+
+
+def is_of(image: Image, build: BuiltFrom) -> bool:
+    """Whether an image that is here was built from what a notebook records. A base that is the
+    image of an earlier cell is not recorded: such an image is told only by its own name."""
+    fingerprint = image.labels.get(LABEL, "").partition(" ")[0]
+    return fingerprint == _fingerprint(build.cell, build.context, build.bases)
+
+
+def _fingerprint(cell: str, context: str, bases: Mapping[str, str]) -> str:
+    made_of = [1, cell, context, sorted(bases.items())]
+    return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
 
 
 def _is_reference(name: str) -> bool:

@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,8 +20,10 @@ from typing import Any, Literal
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_core.paths import jupyter_data_dir
 
-from .errors import BadInput, BadSettings, ContainersError, KernelError
+from .errors import BadInput, BadReference, BadSettings, ContainersError, KernelError
+from .models import parse_image
 from .paths import read_untrusted, replace_file
+from .policy import Policy
 from .settings import Settings
 from .text import one_line
 
@@ -131,6 +133,33 @@ def pinned_specs() -> list[Pinned]:
             settings, problem = None, str(error)
         found.append(Pinned(directory.name, spec.display_name, settings, directory, problem))
     return found
+
+
+def pinned_as() -> Callable[[str, str], str | None]:
+    """The kernel's name of an engine's image, where it is pinned, by engine and reference. A
+    spec that names no engine counts for each."""
+    specs = [one for one in pinned_specs() if one.settings is not None]
+    names: dict[tuple[str, str], str] = {}
+    for one in reversed(specs):
+        assert one.settings is not None
+        names[one.settings.engine, one.settings.image] = one.name
+
+    def find(engine: str, reference: str) -> str | None:
+        try:
+            full = parse_image(reference)
+        except BadReference:
+            return None
+        return names.get((engine, full)) or names.get(("", full))
+
+    return find
+
+
+def check_pin(settings: Settings, policy: Policy) -> None:
+    """Refuse to pin what the policy would refuse to start, as far as it can be told without a
+    notebook's folder. Raises PolicyRefused, BadSettings."""
+    fixed = tuple(mount for mount in settings.mounts if Path(mount.source).is_absolute())
+    settings = replace(settings, mounts=fixed)
+    policy.check_asked(settings.resolved(Path("/"), policy))
 
 
 def _document(

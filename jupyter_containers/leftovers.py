@@ -2,7 +2,8 @@
 
 The keeper cleans up behind a killed owner at once; this finds what even it could not, because
 the machine went down or the engine did. Two that look at the same time take nothing from each
-other: removing twice is fine, and an owner that lives holds a lock. Used by `prune`.
+other: removing twice is fine, and an owner that lives holds a lock. Used by `prune` and by a
+server that starts.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,10 +21,13 @@ from typing import Literal
 
 from .buildplan import LABEL as BUILD_LABEL
 from .buildplan import NAMESPACE
+from .engines import working_engines
 from .engines.guarded import Guarded
+from .errors import ContainersError
 from .models import Image
 from .ours import is_orphan, our_containers
 from .paths import cache_directory, orphans
+from .policy import Policy
 from .rooms import lost_homes, remove_room, room_at
 
 _UNUSED_DAYS = 30.0
@@ -65,6 +70,18 @@ async def leftovers(engines: Iterable[Guarded], *, images: bool) -> list[Leftove
                 if name.startswith(f"{NAMESPACE}/")
             ]
     return found
+
+
+async def reap(policy: Policy) -> list[str]:
+    """Remove what killed servers left: containers and private directories. Returns their names.
+    Called in the background by a server that starts; what does not work then, `prune` tells."""
+    removed = []
+    for one in await leftovers(await working_engines("", policy), images=False):
+        if one.kind in ("container", "directory"):
+            with suppress(ContainersError):
+                await one.remove()
+                removed.append(one.name)
+    return removed
 
 
 def superseded(images: Iterable[Image]) -> list[Image]:

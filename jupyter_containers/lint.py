@@ -9,14 +9,16 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from .cells import parse_cell
 from .dockerfile import Dockerfile, parse
-from .engines import _process
-from .errors import DockerfileError, EngineError, EngineFailed
+from .engines import _process, open_engine
+from .errors import BadInput, ContainersError, DockerfileError, EngineError, EngineFailed
 from .models import NO_ENV
+from .policy import Policy
 from .render import render
 from .text import one_line, printable
 
@@ -84,6 +86,30 @@ async def lint(
         said = [one for one in said if (one.line, _SAME.get(one.code)) not in known]
         found += checked
     return tuple(sorted({*found, *said}))
+
+
+async def lint_cell(source: str, directory: Path, policy: Policy) -> list[Diagnostic]:
+    """The remarks on a `%%dockerfile` cell's source; lines count in the cell. Raises BadInput
+    where it is none, and as `lint` does."""
+    cell = parse_cell(source)
+    if cell is None:
+        raise BadInput("This cell builds nothing.", "Let it begin with: %%dockerfile")
+    buildx = await own_check(cell.options.engine, policy)
+    found = await lint(cell.text, cell.options.build_args, directory=directory, buildx=buildx)
+    return [replace(one, line=one.line + cell.first_line - 1) for one in found]
+
+
+async def own_check(engine: str, policy: Policy) -> list[str] | None:
+    """What `lint` takes as `buildx`: BuildKit's own check, where a daemon is at hand that has it
+    without fetching anything. `engine` is the one that builds; empty: any may."""
+    if engine not in ("", "docker"):
+        return None
+    try:
+        info = await open_engine("docker", policy).info()
+    except ContainersError:
+        return None
+    major = info.version.partition(".")[0]
+    return ["docker", "buildx"] if info.usable and major.isdigit() and int(major) >= 27 else None
 
 
 def _spaced(text: str, dockerfile: Dockerfile | None) -> tuple[str, list[int]]:

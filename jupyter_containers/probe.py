@@ -28,7 +28,7 @@ from .models import ContainerSpec, Image, Mount, User
 from .paths import boot_id, read_untrusted
 from .text import one_line
 
-__all__ = ["FoundKernel", "ImageFacts", "Interpreter", "Launch", "choose", "probe"]
+__all__ = ["FoundKernel", "ImageFacts", "Interpreter", "Launch", "choose", "probe", "recalled"]
 
 _GUEST = Path(__file__).parent / "guest"
 _TARGET = "/run/jupyter-containers"
@@ -57,6 +57,12 @@ async def probe(engine: Engine, image: Image, user: User, scratch: Path) -> Imag
         if said:
             await asyncio.to_thread(remember, about_engine, way)
     return parse_facts(said, image, _transport(way), one_line(str(way.get("reason", "")), 500))
+
+
+async def recalled(image: Image, user: User) -> ImageFacts | None:
+    """What an earlier `probe` found out about an image; None where nobody has looked yet."""
+    said = await asyncio.to_thread(recall, place("probes", _version(), image.id, user.mode))
+    return parse_facts(said, image, "sockets", "") if said is not None else None
 
 
 def _version() -> str:

@@ -19,7 +19,9 @@ from .errors import (
 from .fields import FIELDS
 from .jobs import Job
 from .kernelstate import KernelState
+from .lint import Diagnostic
 from .models import EngineInfo, Image, Progress
+from .notebookstate import NotebookState
 from .ours import Ours
 
 
@@ -146,6 +148,12 @@ def progress(number: int, event: Progress) -> dict[str, Any]:
     }
 
 
+def end(number: int, ended: Job, root: Path) -> dict[str, Any]:
+    """The last line of a job's events, in the shape of the others."""
+    last = progress(number, Progress(kind="notice"))
+    return last | {"kind": "end", "job": job(ended, root)}
+
+
 def kernel(state: KernelState) -> dict[str, Any]:
     """A notebook's kernel."""
     return {
@@ -159,6 +167,24 @@ def kernel(state: KernelState) -> dict[str, Any]:
         "applied": asdict(state.applied) if state.applied is not None else None,
         "running": state.settings.to_json() if state.settings is not None else None,
     }
+
+
+def notebook(state: NotebookState) -> dict[str, Any]:
+    """A notebook on disk."""
+    return {
+        "asked": dict(state.asked) if state.asked is not None else None,
+        "error": error(state.error) if state.error is not None else None,
+        "missing": list(state.missing),
+        "asks": list(state.asks),
+        "engine": state.engine or None,
+        "image_here": state.image_here,
+        "build_same": state.build_same,
+    }
+
+
+def remark(one: Diagnostic) -> dict[str, Any]:
+    """A remark on a Dockerfile."""
+    return asdict(one)
 
 
 def fields() -> list[dict[str, Any]]:

@@ -10,12 +10,12 @@ from typing import Any
 from ..buildplan import earlier_images
 from ..builds import BuildRequest, Builds, Built
 from ..cells import DockerfileCell, Options
-from ..engines import choose_engine, open_engine
+from ..engines import choose_engine
 from ..engines.guarded import Guarded
 from ..errors import BadInput, ContainersError
 from ..fitting import fit_image
 from ..guest.cell import pairs
-from ..lint import Diagnostic, lint
+from ..lint import Diagnostic, lint, own_check
 from ..models import Reference
 from ..notebook import dockerfile_cells, read_notebook
 from ..terminal import Screen, follow, print_json, settle
@@ -172,7 +172,7 @@ def _json(cell: DockerfileCell, built: Built) -> dict[str, Any]:
 
 async def _check(path: Path, cells: list[DockerfileCell], args: Namespace) -> int:
     """1 where something is wrong; what could only be better does not fail."""
-    buildx = await _buildx(args)
+    buildx = await own_check(args.engine, administered())
     found: list[tuple[DockerfileCell, Diagnostic]] = []
     for cell in cells:
         build_args = cell.options.build_args
@@ -187,15 +187,3 @@ async def _check(path: Path, cells: list[DockerfileCell], args: Namespace) -> in
         if not found:
             print("Nothing to remark.")
     return 1 if any(one.level == "error" for _, one in found) else 0
-
-
-async def _buildx(args: Namespace) -> list[str] | None:
-    """BuildKit's own check, where a daemon is at hand that has it without fetching anything."""
-    if args.engine not in ("", "docker"):
-        return None
-    try:
-        info = await open_engine("docker", administered()).info()
-    except ContainersError:
-        return None
-    major = info.version.partition(".")[0]
-    return ["docker", "buildx"] if info.usable and major.isdigit() and int(major) >= 27 else None

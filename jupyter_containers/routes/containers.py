@@ -1,0 +1,81 @@
+"""This person's containers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+
+from .. import shapes
+from ..changes import Change, tell
+from ..ours import Ours, all_ours
+from .handling import Handler
+
+_MOST_LINES = 10_000
+
+
+class Containers(Handler):
+    """`containers`"""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """All of them, on every engine that works."""
+        found = await all_ours(await self.server.engines())
+        self.answer({"containers": [_row(self, one) for one in found]})
+
+
+class OneContainer(Handler):
+    """`containers/NAME`"""
+
+    @web.authenticated
+    @authorized
+    async def get(self, name: str) -> None:
+        """With what really applies in it (a kernel of this server) and what it uses now."""
+        one = await self.server.container(name)
+        kernel = self.server.kernels().get(one.label("kernel"))
+        applied = kernel.applied if kernel is not None else None
+        stats = await one.engine.stats(one.container.id) if one.container.running else None
+        about = {
+            "applied": asdict(applied) if applied is not None else None,
+            "stats": asdict(stats) if stats is not None else None,
+        }
+        self.answer(_row(self, one) | about)
+
+    @web.authenticated
+    @authorized
+    async def delete(self, name: str) -> None:
+        """End it. A kernel of this server is shut down: it would start its container anew."""
+        one = await self.server.container(name)
+        kernel_id = one.label("kernel")
+        if kernel_id in self.server.kernels():
+            await self.server.shut_down(kernel_id)
+        await one.engine.remove(one.container.id)
+        tell(Change(what="container", id=kernel_id, state="ended"))
+        self.done()
+
+
+class Logs(Handler):
+    """`containers/NAME/logs`"""
+
+    @web.authenticated
+    @authorized
+    async def get(self, name: str) -> None:
+        """What it printed last. What cells print is in the notebook, not here."""
+        tail = min(self.number("tail", 200), _MOST_LINES)
+        one = await self.server.container(name)
+        self.answer({"text": await one.engine.logs(one.container.id, tail)})
+
+
+def _row(handler: Handler, one: Ours) -> dict[str, Any]:
+    mine = one.label("kernel") in handler.server.kernels()
+    return shapes.container(one) | {"mine": mine}
+
+
+HANDLERS: list[tuple[str, type[Handler]]] = [
+    ("containers", Containers),
+    ("containers/([^/]+)", OneContainer),
+    ("containers/([^/]+)/logs", Logs),
+]

@@ -1,0 +1,161 @@
+"""A notebook's cell built over REST, as JupyterLab does it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+
+import pytest
+
+from tests.harness import write_notebook
+
+
+def cell(images, *lines, options=""):
+    """A `%%dockerfile` cell whose image nothing else has."""
+    word = secrets.token_hex(8)
+    text = "\n".join([f"FROM {images['busybox']}", f"RUN echo {word} > /word", *lines])
+    return f"%%dockerfile {options}\n{text}\n"
+
+
+@pytest.fixture
+def notebook(jp_root_dir):
+    return write_notebook(jp_root_dir / "sub" / "n.ipynb", None, "1")
+
+
+def request(engine, source, **more):
+    settings = {"version": 1, "image": "unbuilt", "engine": engine}
+    about = {"path": "sub/n.ipynb", "source": source, "index": 0, "cell_id": "c1"}
+    return {**about, "settings": settings, **more}
+
+
+async def test_a_build_from_its_first_event_to_the_settings_after_it(
+    engine, images, notebook, api, job_done
+):
+    source = cell(images, options="--memory 1g")
+    status, job = await api("POST", "builds", request(engine, source))
+    assert status == 201, job
+    assert job["state"] in ("waiting", "running")
+    assert (job["path"], job["index"], job["cell_id"]) == ("sub/n.ipynb", 0, "c1")
+    assert (job["kind"], job["engine"], job["title"]) == ("build", engine, "n.ipynb, cell 1")
+    events = await job_done(job["id"])
+    assert [one["n"] for one in events] == sorted({one["n"] for one in events})
+    assert {"step", "end"} <= {one["kind"] for one in events}
+    assert "image" not in {one["kind"] for one in events}
+    done = events[-1]["job"]
+    assert done["state"] == "done", done
+    result = done["result"]
+    assert result["settings"]["memory"] == "1g"
+    assert result["settings"]["image"] == result["reference"]
+    assert result["settings"]["build"]["cell"]
+    assert result["missing"] == []
+    assert not result["reused"]
+    # busybox has no Python: that is told, and is no failure of the build.
+    assert any("can be no kernel" in one["text"] for one in events if one["kind"] == "notice")
+
+    again = await job_done(job["id"], first=events[-1]["n"])
+    assert [one["kind"] for one in again] == ["end"]
+    _, second = await api("POST", "builds", request(engine, source))
+    events = await job_done(second["id"])
+    assert second["id"] != job["id"]
+    assert events[-1]["job"]["result"]["reused"]
+    _, listed = await api("GET", "builds")
+    assert [one["id"] for one in listed["builds"]][:2] == [second["id"], job["id"]]
+
+
+async def test_what_was_built_is_approved_and_nothing_else(
+    engine, images, notebook, api, job_done, jp_root_dir
+):
+    (jp_root_dir / "sub" / "data").mkdir()
+    source = cell(images, options="--mount data:/data")
+    _, job = await api("POST", "builds", request(engine, source))
+    result = (await job_done(job["id"]))[-1]["job"]["result"]
+    assert len(result["missing"]) == 1
+    assert "/sub/data" in result["missing"][0]
+    write_notebook(notebook, result["settings"], "1")
+    _, state = await api("GET", "notebook", query={"path": "sub/n.ipynb"})
+    assert state["missing"] == result["missing"]
+    assert state["image_here"] is True
+    assert state["build_same"] is True
+    body = {"path": "sub/n.ipynb", "settings": result["settings"]}
+    status, state = await api("POST", "approvals", body)
+    assert status == 200
+    assert state["missing"] == []
+    assert len(state["asks"]) == 2
+
+
+async def test_a_failed_instruction_has_its_line_and_last_output(
+    engine, images, notebook, api, job_done
+):
+    source = cell(images, "RUN echo before && exit 7")
+    _, job = await api("POST", "builds", request(engine, source))
+    done = (await job_done(job["id"]))[-1]["job"]
+    assert done["state"] == "failed"
+    assert done["result"] is None
+    error = done["error"]
+    assert (error["type"], error["line"]) == ("BuildFailed", 3)
+    assert "RUN echo before" in error["instruction"]
+    assert "before" in error["tail"]
+
+
+async def test_a_cancelled_build_is_gone(engine, images, notebook, api, job_done):
+    source = cell(images, "RUN sleep 1000")
+    _, job = await api("POST", "builds", request(engine, source))
+    await asyncio.sleep(3)
+    status, ended = await api("DELETE", f"builds/{job['id']}")
+    assert status == 200
+    assert ended["state"] == "cancelled"
+    assert ended["error"]["type"] == "BuildCancelled"
+    assert (await job_done(job["id"]))[-1]["job"]["state"] == "cancelled"
+
+
+async def test_from_the_image_of_an_earlier_cell(engine, images, notebook, api, job_done):
+    tag = f"localhost/earlier-{secrets.token_hex(4)}:1"
+    first = cell(images, options=f"--tag {tag} --no-switch")
+    _, job = await api("POST", "builds", request(engine, first))
+    assert (await job_done(job["id"]))[-1]["job"]["result"]["settings"] is None
+    second = f"%%dockerfile\nFROM {tag}\nRUN test -s /word\n"
+    _, job = await api("POST", "builds", request(engine, second, index=1, earlier=[first]))
+    done = (await job_done(job["id"]))[-1]["job"]
+    assert done["state"] == "done", done
+    # A base of one's own notebook is none to pin.
+    assert "bases" not in done["result"]["settings"]["build"]
+
+
+async def test_events_come_while_the_build_runs_and_outlive_a_reader(
+    engine, images, notebook, api, job_done, jp_http_port, jp_auth_header, jp_base_url
+):
+    source = cell(images, "RUN echo one; sleep 3; echo two")
+    _, job = await api("POST", "builds", request(engine, source))
+    reader, writer = await asyncio.open_connection("127.0.0.1", jp_http_port)
+    token = jp_auth_header["Authorization"]
+    where = f"{jp_base_url}jupyter-containers/builds/{job['id']}/events"
+    writer.write(
+        f"GET {where} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\n\r\n".encode()
+    )
+    seen = b""
+    async with asyncio.timeout(30):
+        while b'"one"' not in seen:
+            more = await reader.read(4096)
+            assert more, seen
+            seen += more
+    assert b'"two"' not in seen
+    assert b"x-ndjson" in seen
+    writer.close()
+    await asyncio.sleep(0.5)
+    _, now = await api("GET", f"builds/{job['id']}")
+    assert now["state"] == "running"
+    events = await job_done(job["id"])
+    assert [one["text"] for one in events if one["kind"] == "log"] == ["one", "two"]
+
+
+async def test_a_heartbeat_while_nothing_happens(
+    engine, images, notebook, api, monkeypatch, jp_fetch
+):
+    monkeypatch.setattr("jupyter_containers.routes.builds.HEARTBEAT", 0.3)
+    source = cell(images, "RUN sleep 2")
+    _, job = await api("POST", "builds", request(engine, source))
+    path = ("jupyter-containers", "builds", job["id"], "events")
+    lines = (await jp_fetch(*path, request_timeout=60)).body.decode().split("\n")
+    assert lines.count("") > 3
+    assert json.loads([line for line in lines if line][-1])["kind"] == "end"
