@@ -11,6 +11,7 @@ import {
 
 import cells from './cells';
 import { dockerfileCellLanguage, dockerfileCellWatcher } from './highlight';
+import { sidebarPlugins } from './sidebar/index';
 import { PLUGIN_ID } from './tokens';
 
 const highlight: JupyterFrontEndPlugin<void> = {
@@ -28,6 +29,10 @@ const highlight: JupyterFrontEndPlugin<void> = {
   }
 };
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [highlight, ...cells];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [
+  highlight,
+  ...cells,
+  ...sidebarPlugins
+];
 
 export default plugins;

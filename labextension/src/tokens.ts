@@ -226,6 +226,8 @@ export interface IFieldError extends IProblem {
 export interface ICheck {
   readonly errors: readonly IFieldError[];
   readonly missing: readonly string[];
+  /** The keys of what is in `missing`. */
+  readonly missing_keys?: readonly string[];
 }
 
 /** A notebook's kernel, as far as it is ours. */
@@ -250,6 +252,8 @@ export interface INotebook {
   /** What it asks for that is not approved, and all that it asks for, in words. */
   readonly missing: readonly string[];
   readonly asks: readonly string[];
+  /** The keys of what is in `missing`. */
+  readonly missing_keys?: readonly string[];
   readonly engine: string | null;
   readonly image_here: boolean | null;
   /** Whether the image that is here was built from what the notebook records. */

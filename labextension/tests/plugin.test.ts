@@ -13,7 +13,6 @@ it('registers the language and the watcher', () => {
   const languages = new EditorLanguageRegistry();
   const extensions = new EditorExtensionRegistry();
   const plugin = plugins.find(one => one.id === PLUGIN_ID)!;
-  const plugin = plugins.find(one => one.id === PLUGIN_ID)!;
   void plugin.activate({} as JupyterFrontEnd, languages, extensions);
   expect(languages.findByMIME(DOCKERFILE_CELL)?.name).toBe('Dockerfile cell');
   // A name is taken once: the watcher is there.

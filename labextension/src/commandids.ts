@@ -1,0 +1,37 @@
+/** The names of our commands. */
+
+/** Every button of the sidebar is one of these. */
+export const CommandIDs = {
+  /** Show the sidebar; args `{section?}` opens one of its sections. */
+  open: 'jupyter-containers:open',
+  refresh: 'jupyter-containers:refresh',
+  retry: 'jupyter-containers:retry-server',
+  approve: 'jupyter-containers:approve',
+  apply: 'jupyter-containers:apply',
+  revert: 'jupyter-containers:revert',
+  run: 'jupyter-containers:run-in-container',
+  restart: 'jupyter-containers:restart',
+  rebuild: 'jupyter-containers:rebuild',
+  updateBases: 'jupyter-containers:update-bases',
+  stop: 'jupyter-containers:stop',
+  logs: 'jupyter-containers:toggle-logs',
+  choose: 'jupyter-containers:choose-image',
+  /** Args `{reference, engine?}`; what they do not say is asked. */
+  pull: 'jupyter-containers:pull',
+  useImage: 'jupyter-containers:use-image',
+  pinImage: 'jupyter-containers:pin-image',
+  unpin: 'jupyter-containers:unpin',
+  probeImage: 'jupyter-containers:probe-image',
+  removeImage: 'jupyter-containers:remove-image',
+  moreImages: 'jupyter-containers:more-images',
+  /** Args `{text}`. */
+  copy: 'jupyter-containers:copy',
+  mountFolder: 'jupyter-containers:mount-folder',
+  /** Of the cells' half; args `{id}`. */
+  cancel: 'jupyter-containers:cancel-build',
+  /** Of the cells' half; args `{update_bases?, no_cache?}`. */
+  buildAndRunAll: 'jupyter-containers:build-and-run-all'
+} as const;
+
+/** The palette's heading for our commands. */
+export const CATEGORY = 'Containers';

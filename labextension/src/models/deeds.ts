@@ -1,0 +1,81 @@
+/** What is done to a notebook's kernel: approve, apply, restart, stop. */
+
+import { GENERIC_KERNEL } from '../tokens';
+import type { Settings } from '../tokens';
+import type { Api } from '../api';
+import type { NotebookState } from './notebookstate';
+
+/** The settings to act on: those on disk, as the server last read them. */
+function asked(state: NotebookState): Settings {
+  const settings = state.truth.data?.asked ?? state.settings;
+  if (settings === null) {
+    throw new Error('This notebook asks for no container yet.');
+  }
+  return settings;
+}
+
+function pathOf(state: NotebookState): string {
+  if (state.path === null) {
+    throw new Error('This notebook does not lie on the Jupyter server.');
+  }
+  return state.path;
+}
+
+/**
+ * Start the notebook's kernel by its settings on disk, anew where it runs.
+ *
+ * The panel writes the kernel spec into the notebook after a switch, so it is saved again.
+ */
+async function start(state: NotebookState): Promise<void> {
+  const { context, sessionContext } = state.panel;
+  const kernel = sessionContext.session?.kernel;
+  if (kernel?.name === GENERIC_KERNEL && kernel.status !== 'dead') {
+    await sessionContext.restartKernel();
+  } else {
+    await sessionContext.changeKernel({ name: GENERIC_KERNEL });
+  }
+  if (context.model.dirty) {
+    await context.save();
+  }
+}
+
+/** Say yes to what the notebook asks for, and start its kernel with it. */
+export function approve(api: Api, state: NotebookState): Promise<boolean> {
+  return state.acting.run('Starting the kernel…', async () => {
+    state.truth.put(await api.approve(pathOf(state), asked(state)));
+    await start(state);
+    state.changed();
+  });
+}
+
+/** Write the edited settings, say yes to them, and start the kernel with them. */
+export function apply(api: Api, state: NotebookState): Promise<boolean> {
+  return state.acting.run('Applying…', async () => {
+    const { draft } = state;
+    if (!(await draft.check())) {
+      throw new Error('Some settings cannot be applied: see below.');
+    }
+    const settings = draft.settings;
+    await state.write(settings);
+    draft.revert();
+    state.truth.put(await api.approve(pathOf(state), settings));
+    await start(state);
+    state.changed();
+  });
+}
+
+/** End the notebook's kernel, and its container with it. */
+export function stop(state: NotebookState): Promise<boolean> {
+  return state.acting.run('Stopping…', async () => {
+    await state.panel.sessionContext.shutdown();
+    state.changed();
+  });
+}
+
+/** Start the notebook's kernel in the container that it asks for. */
+export function run(state: NotebookState): Promise<boolean> {
+  return state.acting.run('Starting the kernel…', async () => {
+    await start(state);
+    state.changed();
+  });
+}

@@ -1,0 +1,173 @@
+/** The images of every engine: the list, a filter, what is open, and what is done with them. */
+
+import type { Api } from '../api';
+import type { IImage, IImageDetail, IProblem } from '../tokens';
+import { Source } from './source';
+import type { Server } from './server';
+
+/** Rows that are drawn at first, and more at each "Show more". */
+const ROWS = 50;
+
+interface IAnswer {
+  readonly images: readonly IImage[];
+  readonly problems: readonly (IProblem & { engine: string })[];
+}
+
+/** An image's name on its engine. */
+export interface IImageKey {
+  readonly engine: string;
+  readonly reference: string;
+}
+
+/** One string for an image on an engine; an engine's name has no space. */
+export function imageKey(image: IImageKey): string {
+  return `${image.engine} ${image.reference}`;
+}
+
+/** The images here. */
+export class Images extends Source<IAnswer> {
+  constructor(
+    private readonly api: Api,
+    private readonly itsServer: Server
+  ) {
+    super(() => api.images(), itsServer);
+  }
+
+  /** What is typed into the filter. */
+  get query(): string {
+    return this._query;
+  }
+
+  set query(query: string) {
+    this._query = query;
+    this._rows = ROWS;
+    this.stateChanged.emit();
+  }
+
+  /** Engines that could not say what they have. */
+  get problems(): IAnswer['problems'] {
+    return this.data?.problems ?? [];
+  }
+
+  /** The images whose name or pinned kernel has every word of the filter. */
+  get found(): readonly IImage[] {
+    const words = this._query.toLowerCase().split(/\s+/).filter(Boolean);
+    const all = this.data?.images ?? [];
+    return words.length
+      ? all.filter(image => {
+          const text =
+            `${image.reference} ${image.pinned ?? ''} ${image.engine}`.toLowerCase();
+          return words.every(word => text.includes(word));
+        })
+      : all;
+  }
+
+  /** How many of them are drawn. */
+  get rows(): number {
+    return this._rows;
+  }
+
+  /** Draw more of them. */
+  more(): void {
+    this._rows += 2 * ROWS;
+    this.stateChanged.emit();
+  }
+
+  /** Whether an image is open. */
+  isOpen(image: IImageKey): boolean {
+    return this._open.has(imageKey(image));
+  }
+
+  /** Open or close an image; it is looked into when it opens. */
+  toggle(image: IImageKey): void {
+    const key = imageKey(image);
+    if (!this._open.delete(key)) {
+      this._open.add(key);
+      this.detail(image).wanted = true;
+    }
+    this.stateChanged.emit();
+  }
+
+  /** All that is known of an image. */
+  detail(image: IImageKey): Source<IImageDetail> {
+    const key = imageKey(image);
+    let detail = this._details.get(key);
+    if (!detail) {
+      detail = new Source(
+        () => this.api.image(image.engine, image.reference),
+        this.itsServer
+      );
+      detail.stateChanged.connect(() => this.stateChanged.emit());
+      this._details.set(key, detail);
+    }
+    return detail;
+  }
+
+  /** Whether an image is being looked into for kernels. */
+  isProbed(image: IImageKey): boolean {
+    return this._probing.has(imageKey(image));
+  }
+
+  /** Find the kernels in an image, which starts a container. */
+  async probe(image: IImageKey): Promise<void> {
+    const key = imageKey(image);
+    this._probing.add(key);
+    this.stateChanged.emit();
+    try {
+      const detail = await this.api.image(image.engine, image.reference, true);
+      this.detail(image).put(detail);
+    } finally {
+      this._probing.delete(key);
+      this.stateChanged.emit();
+    }
+  }
+
+  /** Take an image off its engine. Throws RequestError. */
+  async remove(image: IImageKey): Promise<void> {
+    await this.api.removeImage(image.engine, image.reference);
+    const key = imageKey(image);
+    this._open.delete(key);
+    this._details.get(key)?.dispose();
+    this._details.delete(key);
+    if (this.data) {
+      const images = this.data.images.filter(one => imageKey(one) !== key);
+      this.put({ ...this.data, images });
+    }
+    this.invalidate();
+  }
+
+  /** Make a kernel of an image. Throws RequestError. */
+  async pin(image: IImageKey, name: string, display?: string): Promise<void> {
+    const settings = {
+      version: 1,
+      image: image.reference,
+      engine: image.engine
+    };
+    await this.api.pin(name, settings, display);
+    this.invalidate();
+  }
+
+  /** Take back an image's kernel. Throws RequestError. */
+  async unpin(name: string): Promise<void> {
+    await this.api.unpin(name);
+    this.invalidate();
+  }
+
+  private readonly _details = new Map<string, Source<IImageDetail>>();
+  private readonly _open = new Set<string>();
+  private readonly _probing = new Set<string>();
+  private _query = '';
+  private _rows = ROWS;
+}
+
+/** A kernel spec's name for an image: `ghcr.io/org/Lab:1.4` is `lab-1.4`. */
+export function suggestedName(reference: string): string {
+  const last = reference.replace(/@.*$/, '').split('/').pop() ?? '';
+  return (
+    last
+      .toLowerCase()
+      .replace(/[^a-z0-9._-]+/g, '-')
+      .replace(/-?latest$/, '')
+      .replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, '') || 'container'
+  );
+}

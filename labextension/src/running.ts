@@ -1,0 +1,77 @@
+/** Our containers in JupyterLab's own panel of what runs. */
+
+import { showErrorMessage } from '@jupyterlab/apputils';
+import type { IRunningSessions } from '@jupyterlab/running';
+import type { CommandRegistry } from '@lumino/commands';
+
+import { basename, plain, shortImage } from './format';
+import { containerIcon } from './icon';
+import type { ContainersModel } from './model';
+import { problemOf } from './models/source';
+import type { IContainer } from './tokens';
+
+/** What the panel of running things asks of us. */
+export function runningContainers(
+  model: ContainersModel,
+  commands: CommandRegistry
+): IRunningSessions.IManager {
+  const { containers } = model;
+  const running = () => (containers.data ?? []).filter(one => one.running);
+  return {
+    name: 'Containers',
+    running: () =>
+      running().map(container => itemOf(container, model, commands)),
+    shutdownAll: () => {
+      running().forEach(one => void stop(model, one));
+    },
+    refreshRunning: () => void containers.refresh(),
+    runningChanged: containers.stateChanged,
+    shutdownLabel: 'Stop',
+    shutdownAllLabel: 'Stop All',
+    shutdownAllConfirmationText:
+      'Stop all containers of yours? Their kernels end, and variables are lost.'
+  };
+}
+
+async function stop(
+  model: ContainersModel,
+  container: IContainer
+): Promise<void> {
+  try {
+    await model.api.stop(container.name);
+  } catch (error) {
+    const { hint, message } = problemOf(error);
+    await showErrorMessage('Not stopped', `${message} ${hint}`.trim());
+  }
+  await model.containers.refresh();
+}
+
+function itemOf(
+  container: IContainer,
+  model: ContainersModel,
+  commands: CommandRegistry
+): IRunningSessions.IRunningItem {
+  const image = shortImage(container.image);
+  const notebook = plain(container.notebook);
+  const name = basename(notebook) || plain(container.name);
+  const orphan = container.orphan ? ', left behind' : '';
+  return {
+    icon: () => containerIcon,
+    label: () => `${name} – ${image}${orphan}`,
+    labelTitle: () =>
+      [
+        `Image: ${image}`,
+        `Engine: ${plain(container.engine)}`,
+        `Container: ${plain(container.name)}`,
+        notebook && `Notebook: ${notebook}`
+      ]
+        .filter(Boolean)
+        .join('\n'),
+    ...(container.mine &&
+      container.notebook && {
+        open: () =>
+          void commands.execute('docmanager:open', { path: container.notebook })
+      }),
+    shutdown: () => void stop(model, container)
+  };
+}

@@ -1,0 +1,149 @@
+/** What is known of one image: what to do with it, its kernels, its layers. */
+
+import type { CommandRegistry } from '@lumino/commands';
+import React from 'react';
+
+import { CommandIDs } from '../commandids';
+import { bytes, plain } from '../format';
+import type { ContainersModel } from '../model';
+import type { IImage, IImageDetail } from '../tokens';
+import { CommandButton, Note, Problem, useModels, Waiting } from './parts';
+
+interface IDetailProps {
+  readonly commands: CommandRegistry;
+  readonly image: IImage;
+  readonly model: ContainersModel;
+}
+
+function Kernels(props: IDetailProps & { readonly about: IImageDetail }) {
+  const { about, commands, image, model } = props;
+  const args = { engine: image.engine, reference: image.reference };
+  if (model.images.isProbed(image)) {
+    return <Waiting text="Looking into the image…" />;
+  }
+  if (about.kernel_problem) {
+    const { message, hint } = about.kernel_problem;
+    return <Note kind="warning" title={message} hint={hint} />;
+  }
+  if (about.kernels === null) {
+    return (
+      <p>
+        Nobody has looked for kernels in it yet.{' '}
+        <CommandButton
+          commands={commands}
+          id={CommandIDs.probeImage}
+          args={args}
+        />
+      </p>
+    );
+  }
+  return (
+    <ul className="jp-Containers-plainList">
+      {about.kernels.map(kernel => (
+        <li key={kernel.name}>
+          {plain(kernel.display_name)}{' '}
+          <span className="jp-Containers-quiet">{plain(kernel.language)}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Layers(props: { readonly about: IImageDetail }): React.JSX.Element {
+  return (
+    <table className="jp-Containers-table">
+      <caption>Layers, from the first on</caption>
+      <thead>
+        <tr>
+          <th scope="col">Instruction</th>
+          <th scope="col">Size</th>
+        </tr>
+      </thead>
+      <tbody>
+        {props.about.layers.map((layer, index) => (
+          <tr key={index}>
+            <td className="jp-Containers-code">
+              {plain(layer.created_by) || 'unknown'}
+            </td>
+            <td>{layer.size ? bytes(layer.size) : '–'}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Facts(props: { readonly about: IImageDetail }): React.JSX.Element {
+  const { about } = props;
+  const facts = [
+    ['Id', about.id],
+    ['Digest', about.digests.join('\n')],
+    ['Made for', about.architecture],
+    ['User', about.user],
+    ['Entrypoint', about.entrypoint.join(' ')]
+  ].filter(([, value]) => value);
+  return (
+    <dl className="jp-Containers-facts">
+      {facts.map(([name, value]) => (
+        <React.Fragment key={name}>
+          <dt>{name}</dt>
+          <dd className="jp-Containers-code">{plain(value ?? '')}</dd>
+        </React.Fragment>
+      ))}
+    </dl>
+  );
+}
+
+/** An open image of the list. */
+export function ImageDetail(props: IDetailProps): React.JSX.Element {
+  const { commands, image, model } = props;
+  useModels(model.images);
+  const detail = model.images.detail(image);
+  const { data } = detail;
+  const args = { engine: image.engine, reference: image.reference };
+  return (
+    <>
+      <div className="jp-Containers-buttons">
+        <CommandButton
+          commands={commands}
+          id={CommandIDs.useImage}
+          args={args}
+        />
+        {image.pinned ? (
+          <CommandButton
+            commands={commands}
+            id={CommandIDs.unpin}
+            args={{ name: image.pinned }}
+          />
+        ) : (
+          <CommandButton
+            commands={commands}
+            id={CommandIDs.pinImage}
+            args={args}
+          />
+        )}
+        <CommandButton
+          commands={commands}
+          id={CommandIDs.removeImage}
+          args={args}
+        />
+      </div>
+      {image.pinned && (
+        <p className="jp-Containers-quiet">
+          Pinned as the kernel {plain(image.pinned)}.
+        </p>
+      )}
+      <Problem problem={detail.error} />
+      {!data && detail.busy && <Waiting text="Looking at the image…" />}
+      {data && (
+        <>
+          <h4>Kernels</h4>
+          <Kernels {...props} about={data} />
+          <h4>About</h4>
+          <Facts about={data} />
+          <Layers about={data} />
+        </>
+      )}
+    </>
+  );
+}

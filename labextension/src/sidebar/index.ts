@@ -1,0 +1,138 @@
+/** The sidebar's plugins. */
+
+import {
+  ILayoutRestorer,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import {
+  ICommandPalette,
+  ISessionContextDialogs,
+  IToolbarWidgetRegistry,
+  SessionContextDialogs
+} from '@jupyterlab/apputils';
+import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
+import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
+import { IRunningSessionManagers } from '@jupyterlab/running';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStateDB } from '@jupyterlab/statedb';
+
+import { Api } from '../api';
+import { addCommands } from '../commands';
+import { ContainersModel, IContainersModel } from '../model';
+import { addMountFolder } from '../mountfolder';
+import { ContainersPanel } from '../panel';
+import { Preferences } from '../preferences';
+import { Requests } from '../request';
+import { runningContainers } from '../running';
+import { PLUGIN_ID } from '../tokens';
+import { toolbarItem } from '../toolbar';
+import { remember } from './remember';
+
+/** The state of it all, fed by the server's events. */
+const model: JupyterFrontEndPlugin<ContainersModel> = {
+  id: 'jupyter-containers:model',
+  description: 'What containers, images, builds and notebooks are known.',
+  autoStart: true,
+  provides: IContainersModel,
+  optional: [INotebookTracker],
+  activate: (app: JupyterFrontEnd, tracker: INotebookTracker | null) => {
+    const { contents, events, kernelspecs, serverSettings } =
+      app.serviceManager;
+    const api = new Api(new Requests(serverSettings));
+    const found = new ContainersModel(api, contents);
+    if (tracker) {
+      found.follow(tracker);
+    }
+    events.stream.connect((_, event) => found.heard(event));
+    found.kernelspecsChanged.connect(() => void kernelspecs.refreshSpecs());
+    return found;
+  }
+};
+
+/** The panel, its commands and its settings. */
+const sidebar: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-containers:sidebar',
+  description: 'A sidebar of containers, images, builds and devices.',
+  autoStart: true,
+  requires: [IContainersModel],
+  optional: [
+    ICommandPalette,
+    IFileBrowserFactory,
+    ILayoutRestorer,
+    ISessionContextDialogs,
+    ISettingRegistry,
+    IStateDB
+  ],
+  activate: (
+    app: JupyterFrontEnd,
+    state: ContainersModel,
+    palette: ICommandPalette | null,
+    browsers: IFileBrowserFactory | null,
+    restorer: ILayoutRestorer | null,
+    dialogs: ISessionContextDialogs | null,
+    registry: ISettingRegistry | null,
+    database: IStateDB | null
+  ) => {
+    const { commands, shell } = app;
+    const panel = new ContainersPanel(state, commands);
+    const preferences = new Preferences(state);
+    const context = {
+      commands,
+      model: state,
+      show: () => shell.activateById(panel.id),
+      dialogs: dialogs ?? new SessionContextDialogs(),
+      confirmRemove: () => preferences.confirmRemove
+    };
+    addCommands(context, palette);
+    if (browsers) {
+      addMountFolder(context, browsers);
+    }
+    shell.add(panel, 'left', { rank: 510, type: 'Containers' });
+    restorer?.add(panel, panel.id);
+    void preferences.load(registry, PLUGIN_ID);
+    void remember(state, database);
+  }
+};
+
+/** The notebook toolbar's item. */
+const toolbar: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-containers:toolbar',
+  description: 'What a notebook runs in, in its toolbar.',
+  autoStart: true,
+  requires: [IContainersModel],
+  optional: [IToolbarWidgetRegistry],
+  activate: (
+    app: JupyterFrontEnd,
+    state: ContainersModel,
+    registry: IToolbarWidgetRegistry | null
+  ) => {
+    registry?.addFactory<NotebookPanel>('Notebook', 'container', panel =>
+      toolbarItem(state, app.commands, panel)
+    );
+  }
+};
+
+/** Containers among what runs. */
+const running: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-containers:running',
+  description: 'Containers among what runs.',
+  autoStart: true,
+  requires: [IContainersModel],
+  optional: [IRunningSessionManagers],
+  activate: (
+    app: JupyterFrontEnd,
+    state: ContainersModel,
+    managers: IRunningSessionManagers | null
+  ) => {
+    managers?.add(runningContainers(state, app.commands));
+  }
+};
+
+/** All of them. */
+export const sidebarPlugins: JupyterFrontEndPlugin<unknown>[] = [
+  model,
+  sidebar,
+  toolbar,
+  running
+];

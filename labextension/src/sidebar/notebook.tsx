@@ -1,0 +1,159 @@
+/** "This notebook": what it runs in, what has to be said yes to, what it asks for. */
+
+import React from 'react';
+
+import { bannersOf } from '../banners';
+import { CommandIDs } from '../commandids';
+import { plain, shortImage } from '../format';
+import type { NotebookState } from '../models/notebookstate';
+import type { IKernel } from '../tokens';
+import { Figures } from './figures';
+import { Form } from './form';
+import { CommandButton, Note, Problem, useModels, Waiting } from './parts';
+import type { ISectionProps } from './section';
+
+interface INotebookProps extends ISectionProps {
+  readonly state: NotebookState;
+}
+
+/** A kernel's state in words: `starting, pulling layers`. */
+export function stateOf(kernel: IKernel | null): string {
+  if (!kernel) {
+    return 'no container runs';
+  }
+  const phase = plain(kernel.phase);
+  return phase && phase !== kernel.state
+    ? `${kernel.state}, ${phase}`
+    : kernel.state;
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
+  const { state } = props;
+  const truth = state.truth.data;
+  const kernel = truth?.kernel ?? null;
+  const image = kernel?.image ?? text((truth?.asked ?? state.settings)?.image);
+  const engine = kernel?.engine ?? truth?.engine;
+  return (
+    <dl className="jp-Containers-facts">
+      <dt>Image</dt>
+      <dd title={plain(image)}>{image ? shortImage(image) : 'none'}</dd>
+      {engine && (
+        <>
+          <dt>Engine</dt>
+          <dd>{plain(engine)}</dd>
+        </>
+      )}
+      <dt>State</dt>
+      <dd role="status">
+        <span
+          className="jp-Containers-state"
+          data-state={kernel?.state ?? 'none'}
+        >
+          {stateOf(kernel)}
+        </span>
+      </dd>
+    </dl>
+  );
+}
+
+function Banners(props: INotebookProps): React.JSX.Element {
+  const { commands, state } = props;
+  const banners = bannersOf({
+    truth: state.truth.data,
+    settings: state.settings,
+    edited: state.draft.changed,
+    inContainer: state.inContainer,
+    pinned: state.pinned
+  });
+  return (
+    <>
+      {banners.map(({ key, actions = [], ...said }) => (
+        <Note key={key} {...said}>
+          {actions.length > 0 &&
+            actions.map((id, index) => (
+              <CommandButton
+                key={id}
+                commands={commands}
+                id={id}
+                look={index === 0 ? 'primary' : 'plain'}
+                args={id === CommandIDs.pull ? { notebook: true } : {}}
+              />
+            ))}
+        </Note>
+      ))}
+    </>
+  );
+}
+
+function Buttons(props: INotebookProps): React.JSX.Element {
+  const { commands } = props;
+  const ids = [
+    CommandIDs.restart,
+    CommandIDs.rebuild,
+    CommandIDs.updateBases,
+    CommandIDs.logs,
+    CommandIDs.stop
+  ];
+  return (
+    <div
+      className="jp-Containers-buttons"
+      role="group"
+      aria-label="The kernel of this notebook"
+    >
+      {ids.map(id => (
+        <CommandButton key={id} commands={commands} id={id} />
+      ))}
+    </div>
+  );
+}
+
+function Known(props: INotebookProps): React.JSX.Element {
+  const { state } = props;
+  const { acting, truth } = state;
+  return (
+    <>
+      <p className="jp-Containers-path">{plain(state.path ?? '')}</p>
+      <Problem problem={truth.error} />
+      {truth.data ? (
+        <Summary state={state} />
+      ) : (
+        truth.busy && <Waiting text="Asking the server…" />
+      )}
+      <Problem problem={acting.problem} onDismiss={() => acting.dismiss()} />
+      {acting.doing && <Waiting text={acting.doing} />}
+      <Banners {...props} />
+      {truth.data?.kernel?.container && (
+        <Figures live={props.model.live} kernel={truth.data.kernel} />
+      )}
+      <Buttons {...props} />
+      <Form {...props} />
+    </>
+  );
+}
+
+/** The section's body. */
+export function Notebook(props: ISectionProps): React.JSX.Element {
+  const { model } = props;
+  const state = model.notebook;
+  useModels(model, state, model.fields, model.engines, model.devices);
+  if (!state) {
+    return (
+      <p className="jp-Containers-quiet">
+        Open a notebook to see and change what it runs in.
+      </p>
+    );
+  }
+  if (state.path === null) {
+    return (
+      <p className="jp-Containers-quiet">
+        This notebook does not lie on the Jupyter server, so it cannot have a
+        container there.
+      </p>
+    );
+  }
+  return <Known {...props} state={state} />;
+}

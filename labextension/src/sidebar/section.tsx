@@ -1,0 +1,94 @@
+/** A section of the sidebar: a heading that opens and closes it, and what it holds. */
+
+import { classes, VDomRenderer } from '@jupyterlab/ui-components';
+import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
+import type { CommandRegistry } from '@lumino/commands';
+import React from 'react';
+
+import type { ContainersModel, SectionName } from '../model';
+import { useModels } from './parts';
+
+/** What every section is drawn from. */
+export interface ISectionProps {
+  readonly model: ContainersModel;
+  readonly commands: CommandRegistry;
+}
+
+/** What a section is called, and what draws it. */
+export interface ISectionOptions {
+  readonly name: SectionName;
+  readonly title: string;
+  readonly body: React.ComponentType<ISectionProps>;
+  /** A number beside the title: how many of them there are; null where nobody knows. */
+  readonly count?: (model: ContainersModel) => number | null;
+}
+
+function SectionView(
+  props: ISectionProps & { readonly about: ISectionOptions }
+): React.JSX.Element {
+  const { about, model, commands } = props;
+  useModels(model);
+  const open = model.isOpen(about.name);
+  const id = `jp-Containers-section-${about.name}`;
+  const Caret = open ? caretDownIcon : caretRightIcon;
+  const Body = about.body;
+  return (
+    <section
+      className={classes('jp-Containers-section', open ? 'jp-mod-open' : '')}
+      aria-labelledby={`${id}-title`}
+    >
+      <h2 className="jp-Containers-sectionTitle">
+        <button
+          type="button"
+          id={`${id}-title`}
+          aria-expanded={open}
+          aria-controls={open ? id : undefined}
+          onClick={() => model.setOpen(about.name, !open)}
+        >
+          <Caret.react tag="span" width="16px" height="16px" />
+          <span>{about.title}</span>
+          {about.count && <Count model={model} count={about.count} />}
+        </button>
+      </h2>
+      {open && (
+        <div id={id} className="jp-Containers-body">
+          <Body model={model} commands={commands} />
+        </div>
+      )}
+    </section>
+  );
+}
+
+function Count(props: {
+  readonly model: ContainersModel;
+  readonly count: (model: ContainersModel) => number | null;
+}): React.JSX.Element | null {
+  const { images, jobs, devices } = props.model;
+  useModels(images, jobs, devices);
+  const count = props.count(props.model);
+  return count ? (
+    <span className="jp-Containers-count">{String(count)}</span>
+  ) : null;
+}
+
+/** One section as a widget of the side panel. */
+export class Section extends VDomRenderer<ContainersModel> {
+  constructor(
+    model: ContainersModel,
+    private readonly commands: CommandRegistry,
+    private readonly about: ISectionOptions
+  ) {
+    super(model);
+    this.addClass('jp-Containers-sectionWidget');
+  }
+
+  protected override render(): React.JSX.Element {
+    return (
+      <SectionView
+        model={this.model}
+        commands={this.commands}
+        about={this.about}
+      />
+    );
+  }
+}

@@ -1,0 +1,81 @@
+/** The notebook toolbar's item: what this notebook runs in, and how it is. */
+
+import type { NotebookPanel } from '@jupyterlab/notebook';
+import { Button, ReactWidget } from '@jupyterlab/ui-components';
+import type { CommandRegistry } from '@lumino/commands';
+import React from 'react';
+
+import { CommandIDs } from './commandids';
+import { shortImage, tinyImage } from './format';
+import { containerIcon } from './icon';
+import type { ContainersModel } from './model';
+import type { NotebookState } from './models/notebookstate';
+import { useModels } from './sidebar/parts';
+import { stateOf } from './sidebar/notebook';
+
+/** The item's short text, its long one, and how it is coloured. */
+export function itemOf(state: NotebookState): {
+  readonly text: string;
+  readonly long: string;
+  readonly state: string;
+} {
+  const truth = state.truth.data;
+  const kernel = truth?.kernel ?? null;
+  const asked = (truth?.asked ?? state.settings)?.image;
+  const image = kernel?.image ?? (typeof asked === 'string' ? asked : '');
+  if (!state.concerned || !image) {
+    return { text: '', long: 'No container for this notebook', state: 'none' };
+  }
+  const word = truth?.missing.length
+    ? 'not approved'
+    : truth?.image_here === false
+      ? 'not here'
+      : (kernel?.state ?? 'not running');
+  return {
+    text: `${tinyImage(image)} · ${word}`,
+    long: `${shortImage(image)}: ${truth?.missing.length ? word : stateOf(kernel)}`,
+    state: truth?.missing.length ? 'failed' : (kernel?.state ?? 'none')
+  };
+}
+
+function Item(props: {
+  readonly commands: CommandRegistry;
+  readonly state: NotebookState;
+}): React.JSX.Element {
+  const { commands, state } = props;
+  useModels(state);
+  const item = itemOf(state);
+  return (
+    <Button
+      type="button"
+      className="jp-Containers-toolbarButton"
+      minimal
+      small
+      title={`${item.long} (show containers)`}
+      aria-label={`Containers: ${item.long}`}
+      onClick={() =>
+        void commands.execute(CommandIDs.open, { section: 'notebook' })
+      }
+    >
+      <containerIcon.react tag="span" width="16px" height="16px" />
+      {item.text && (
+        <span className="jp-Containers-state" data-state={item.state}>
+          {item.text}
+        </span>
+      )}
+    </Button>
+  );
+}
+
+/** Called for every notebook that is opened. */
+export function toolbarItem(
+  model: ContainersModel,
+  commands: CommandRegistry,
+  panel: NotebookPanel
+): ReactWidget {
+  const widget = ReactWidget.create(
+    <Item commands={commands} state={model.of(panel)} />
+  );
+  widget.addClass('jp-Containers-toolbarItem');
+  return widget;
+}
