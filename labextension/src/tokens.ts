@@ -16,8 +16,7 @@ export const METADATA = 'jupyter_containers';
 export const GENERIC_KERNEL = 'container';
 
 /** The schema of our events on Jupyter's event bus. */
-export const CHANGE_EVENT =
-  'https://schema.jupyter-containers.org/change/v1';
+export const CHANGE_EVENT = 'https://schema.jupyter-containers.org/change/v1';
 
 /** Settings as a notebook's metadata holds them; `fields.py` has the keys. */
 export type Settings = Record<string, unknown>;
@@ -73,8 +72,7 @@ export interface IImageDetail extends Omit<IImage, 'pinned'> {
   readonly labels: Readonly<Record<string, string>>;
   readonly layers: readonly ILayer[];
   readonly kernels:
-    | readonly { name: string; display_name: string; language: string }[]
-    | null;
+    readonly { name: string; display_name: string; language: string }[] | null;
   readonly kernel_problem: IProblem | null;
 }
 
