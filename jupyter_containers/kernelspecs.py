@@ -20,7 +20,7 @@ from typing import Any, Literal
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_core.paths import jupyter_data_dir
 
-from .errors import BadInput, BadReference, BadSettings, ContainersError, KernelError
+from .errors import BadInput, BadReference, BadSettings, ContainersError, KernelError, Unknown
 from .models import parse_image
 from .paths import read_untrusted, replace_file
 from .policy import Policy
@@ -102,11 +102,11 @@ def pin(
 
 
 def unpin(name: str) -> None:
-    """Remove a spec that `pin` wrote. Raises BadInput where there is none, or it is not ours."""
+    """Remove a spec that `pin` wrote. Raises Unknown, or BadInput where it is not ours."""
     directory = _directory(name)
     if not directory.is_dir():
         known = ", ".join(one.name for one in pinned_specs()) or "none"
-        raise BadInput(f"There is no pinned kernel {name!r}.", f"Pinned are: {known}.")
+        raise Unknown(f"There is no pinned kernel {name!r}.", f"Pinned are: {known}.")
     _refuse_others(name, directory)
     gone = directory.with_name(f".{name}-{secrets.token_hex(4)}")
     try:

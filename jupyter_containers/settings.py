@@ -64,7 +64,8 @@ class Settings:
 
     @classmethod
     def parse(cls, data: Any, *, where: str) -> Self:
-        """Settings from JSON that anybody may have written; `where` begins every message.
+        """Settings from JSON that anybody may have written; `where` begins every message, if it
+        is not empty.
 
         Called with a notebook's metadata, a kernel spec's `container` and the command line's
         options. Raises BadSettings or BadReference, never anything else.
@@ -77,7 +78,8 @@ class Settings:
                 raise BadSettings("image", "is missing.", 'Add "image": "name:tag".')
             return cls(**{key: FIELDS[key].read(value, key) for key, value in given.items()})
         except ContainersError as error:
-            error.message = f"{one_line(where)}: {error.message}"
+            if where:
+                error.message = f"{one_line(where)}: {error.message}"
             raise
 
     def to_json(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ..cellbuilds import CellRun, run_cell
 from ..engines import choose_engine
 from ..fitting import fit_after
 from ..jobs import Job
-from ..models import Progress
+from ..models import Progress, parse_image
 from .handling import Handler
 
 HEARTBEAT = 15.0
@@ -60,7 +60,7 @@ class Pulls(Handler):
     async def post(self) -> None:
         """Pull an image and fit a kernel into it."""
         body = self.body("engine", "reference")
-        reference = body.text("reference", most=1000)
+        reference = parse_image(body.text("reference", most=1000))
         engine = await choose_engine(body.text("engine", "", 200), await self.server.policy())
         job = self.server.builds.pull(engine, reference, fit_after)
         self.answer(shapes.job(job, self.server.root), 201)

@@ -1,0 +1,81 @@
+"""Images, engines and this host's devices over REST."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+
+
+async def test_engines(engine, api):
+    status, said = await api("GET", "engines")
+    assert status == 200
+    by = {one["name"]: one for one in said["engines"]}
+    assert by[engine]["usable"]
+    assert said["default"] in by
+
+
+async def test_images_and_their_pins(engine, image, api):
+    settings = {"version": 1, "image": image, "engine": engine}
+    status, _ = await api("POST", "kernelspecs", {"name": "of-test", "settings": settings})
+    assert status == 201
+    status, said = await api("GET", "images", query={"engine": engine})
+    assert status == 200
+    assert said["problems"] == []
+    by = {one["reference"]: one for one in said["images"]}
+    assert by[image]["pinned"] == "of-test"
+    assert by[image]["size"] > 1 << 20
+    await api("DELETE", "kernelspecs/of-test")
+
+
+async def test_all_that_is_known_of_an_image(engine, image, api):
+    query = {"engine": engine, "reference": image, "probe": "1"}
+    status, said = await api("GET", "images/detail", query=query)
+    assert status == 200, said
+    assert said["reference"] == image
+    assert said["layers"][0]["size"] > 0
+    assert said["kernels"][0]["language"] == "python"
+    assert said["kernel_problem"] is None
+
+
+async def test_an_image_that_nobody_looked_into(engine, engine_program, images, api):
+    name = f"localhost/other-{secrets.token_hex(4)}:1"
+    text = f"FROM {images['busybox']}\nENV A={secrets.token_hex(4)}\n"
+    subprocess.run(
+        [engine_program, "build", "-q", "-t", name, "-"], input=text.encode(), check=True
+    )
+    query = {"engine": engine, "reference": name}
+    _, said = await api("GET", "images/detail", query=query)
+    assert (said["kernels"], said["kernel_problem"]) == (None, None)
+    _, said = await api("GET", "images/detail", query=query | {"probe": "1"})
+    assert said["kernels"] == []
+    assert "no Python" in said["kernel_problem"]["message"]
+    assert (await api("DELETE", "images", query=query))[0] == 204
+    status, said = await api("DELETE", "images", query=query)
+    assert (status, said["type"]) == (404, "ImageNotHere")
+
+
+async def test_a_pull_of_what_is_nowhere(engine, api, job_done):
+    body = {"engine": engine, "reference": "127.0.0.1:1/no/such:1"}
+    status, job = await api("POST", "pulls", body)
+    assert status == 201, job
+    assert (job["kind"], job["path"]) == ("pull", None)
+    done = (await job_done(job["id"]))[-1]["job"]
+    assert done["state"] == "failed"
+    assert done["error"]["hint"]
+    _, listed = await api("GET", "builds")
+    assert [one["kind"] for one in listed["builds"]] == ["pull"]
+
+
+async def test_a_pull_with_its_kernel(engine, registry, api, job_done):
+    body = {"engine": engine, "reference": f"{registry}/test/busybox:latest"}
+    _, job = await api("POST", "pulls", body)
+    done = (await job_done(job["id"]))[-1]["job"]
+    assert done["state"] == "done", done
+    assert done["result"]["image_id"].startswith("sha256:")
+    assert done["result"]["settings"] is None
+
+
+async def test_devices(api):
+    status, said = await api("GET", "devices")
+    assert status == 200
+    assert len(said["looked"]) == 3

@@ -1,0 +1,192 @@
+"""What a notebook asks for, the form, approvals, pins and remarks. No engine runs here."""
+
+from __future__ import annotations
+
+import pytest
+
+from jupyter_containers.fields import FIELDS
+from tests.harness import write_notebook
+
+IMAGE = "localhost/some:1"
+
+
+@pytest.fixture
+def policy():
+    return {"max_memory": "4g", "devices": [], "registries": ["localhost"]}
+
+
+@pytest.fixture(autouse=True)
+def no_engine(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.fixture
+def notebook(jp_root_dir):
+    return write_notebook(jp_root_dir / "n.ipynb", {"image": IMAGE, "env": {"A": "b"}}, "1")
+
+
+async def look(api):
+    status, said = await api("GET", "notebook", query={"path": "n.ipynb"})
+    assert status == 200, said
+    return said
+
+
+async def check(api, **settings):
+    status, said = await api("POST", "settings", {"path": "n.ipynb", "settings": settings})
+    assert status == 200, said
+    return said
+
+
+async def test_what_is_asked_and_missing(notebook, api):
+    said = await look(api)
+    assert said["asked"] == {"version": 1, "image": IMAGE, "env": {"A": "b"}}
+    assert said["missing"] == said["asks"]
+    assert said["asks"] == ["the image localhost/some:1", "the environment variable A"]
+    assert said["kernel"] is None
+    # No engine here: that is what a start would say.
+    assert said["error"]["type"] == "EngineMissing"
+    assert (said["engine"], said["image_here"], said["build_same"]) == (None, None, None)
+
+
+async def test_a_yes_holds_for_exactly_these_settings(notebook, api):
+    asked = {"version": 1, "image": IMAGE}
+    status, said = await api("POST", "approvals", {"path": "n.ipynb", "settings": asked})
+    assert status == 200
+    assert said["missing"] == ["the environment variable A"]
+    assert (await look(api))["missing"] == said["missing"]
+
+
+async def test_what_the_policy_refuses_is_not_approved(notebook, api):
+    asked = {"version": 1, "image": IMAGE, "mounts": [{"source": "/", "target": "/all"}]}
+    status, said = await api("POST", "approvals", {"path": "n.ipynb", "settings": asked})
+    assert (status, said["type"]) == (403, "PolicyRefused")
+    assert "(Policy.mounts)" in said["message"]
+    assert len((await look(api))["missing"]) == 2
+
+
+async def test_a_notebook_without_settings(jp_root_dir, api):
+    write_notebook(jp_root_dir / "n.ipynb", None)
+    said = await look(api)
+    assert (said["asked"], said["error"], said["asks"]) == (None, None, [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "type", "word"),
+    [
+        ({"image": IMAGE, "nonsense": 1}, "BadSettings", "'nonsense'"),
+        ({"image": "docker.io/library/x"}, "PolicyRefused", "Policy.registries"),
+        ({"image": IMAGE, "memory": "5g"}, "PolicyRefused", "Policy.max_memory"),
+        ({"image": IMAGE, "devices": ["nvidia.com/gpu=0"]}, "PolicyRefused", "Policy.devices"),
+    ],
+)
+async def test_what_cannot_be_had_is_an_error_of_the_notebook(
+    settings, type, word, jp_root_dir, api
+):
+    write_notebook(jp_root_dir / "n.ipynb", settings)
+    error = (await look(api))["error"]
+    assert error["type"] == type
+    assert word in error["message"]
+
+
+async def test_metadata_that_is_no_object(jp_root_dir, api):
+    path = write_notebook(jp_root_dir / "n.ipynb", None)
+    path.write_text('{"cells": [], "metadata": {"jupyter_containers": 7}, "nbformat": 4}')
+    assert (await look(api))["error"]["key"] == "jupyter_containers"
+    path.write_text("no notebook")
+    status, said = await api("GET", "notebook", query={"path": "n.ipynb"})
+    assert (status, said["type"]) == (400, "BadInput")
+
+
+async def test_the_form_has_every_key(api):
+    _, said = await api("GET", "settings")
+    assert [field["key"] for field in said["fields"]] == list(FIELDS)
+    by = {field["key"]: field for field in said["fields"]}
+    assert by["network"]["choices"] == ["private", "none"]
+    assert by["mounts"]["default"] == []
+    assert by["memory"]["trait"] == "max_memory"
+
+
+async def test_all_that_is_wrong_is_said_at_once(notebook, api):
+    said = await check(
+        api,
+        version=1,
+        image=IMAGE,
+        memory="5g",
+        cpus="many",
+        nonsense=1,
+        mounts=[{"source": "/etc", "target": "/etc2"}],
+    )
+    errors = {one["key"]: one for one in said["errors"]}
+    assert set(errors) == {"memory", "cpus", "nonsense", "mounts"}
+    assert errors["memory"]["trait"] == "Policy.max_memory"
+    assert errors["mounts"]["trait"] == "Policy.mounts"
+    assert errors["cpus"]["trait"] == ""
+    assert errors["cpus"]["message"].startswith("Setting 'cpus'")
+    assert said["missing"] == []
+
+
+async def test_what_would_need_a_yes(notebook, api):
+    said = await check(api, version=1, image=IMAGE, user="root")
+    assert said["errors"] == []
+    assert "being root inside the container" in said["missing"]
+    assert (await check(api, version=1))["errors"][0]["key"] == "image"
+    assert (await check(api))["errors"][0]["key"] == "version"
+
+
+async def test_a_pin_and_its_end(api, jp_serverapp):
+    asked = {"version": 1, "image": IMAGE, "memory": "1g"}
+    body = {"name": "some", "display_name": "Some\x1b[31m", "settings": asked}
+    status, said = await api("POST", "kernelspecs", body)
+    assert status == 201, said
+    assert said == {"name": "some", "display_name": "Some", "settings": asked}
+    _, listed = await api("GET", "kernelspecs")
+    assert listed["kernelspecs"] == [said]
+    assert (await api("DELETE", "kernelspecs/some"))[0] == 204
+    assert (await api("GET", "kernelspecs"))[1] == {"kernelspecs": []}
+
+
+async def test_a_pin_that_could_not_start(api):
+    asked = {"version": 1, "image": IMAGE, "memory": "5g"}
+    status, said = await api("POST", "kernelspecs", {"name": "some", "settings": asked})
+    assert (status, "Policy.max_memory" in said["message"]) == (403, True)
+    status, said = await api(
+        "POST", "kernelspecs", {"name": "python3", "settings": {"version": 1, "image": IMAGE}}
+    )
+    assert status == 400
+
+
+async def test_a_pull_that_the_policy_forbids(api, monkeypatch):
+    monkeypatch.undo()
+    status, said = await api("POST", "pulls", {"reference": "quay.io/x/y", "engine": "podman"})
+    if said["type"] == "EngineMissing":
+        pytest.skip("no podman here")
+    assert (status, said["type"]) == (403, "PolicyRefused")
+    assert "Policy.registries" in said["message"]
+
+
+async def test_remarks_stand_at_the_cells_lines(notebook, api, monkeypatch):
+    source = "\n\n%%dockerfile\nFROM debian\nRUN sudo ls\nRUN cd /x && ls\n"
+    status, said = await api("POST", "lint", {"path": "n.ipynb", "source": source})
+    assert status == 200, said
+    codes = {one["code"]: one for one in said["remarks"]}
+    assert codes["DL3006"]["line"] == 4
+    assert codes["DL3004"]["line"] == 5
+    assert codes["DL3004"]["url"].startswith("https://")
+
+
+async def test_a_change_is_told_on_the_event_bus(api, jp_serverapp):
+    heard = []
+
+    async def listener(logger, schema_id, data):
+        heard.append(data)
+
+    jp_serverapp.event_logger.add_listener(
+        schema_id="https://schema.jupyter-containers.org/change/v1", listener=listener
+    )
+    await api("POST", "kernelspecs", {"name": "t", "settings": {"version": 1, "image": IMAGE}})
+    await api("DELETE", "kernelspecs/t")
+    about = {"what": "kernelspecs", "id": "t", "path": ""}
+    assert [one for one in heard if one["what"] == "kernelspecs"] == [
+        about | {"state": "pinned"},
+        about | {"state": "removed"},
+    ]
