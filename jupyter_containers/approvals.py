@@ -35,6 +35,12 @@ class Ask:
     text: str
     more: tuple[tuple[str, ...], ...] = ()
 
+    @property
+    def setting(self) -> str:
+        """The settings' key that asks, for a form to mark."""
+        kind = self.key[0]
+        return f"{kind}s" if kind in ("mount", "device", "port") else kind
+
 
 def asks(settings: Settings) -> tuple[Ask, ...]:
     """All of the settings (which must be `resolved`) that needs a yes.
@@ -128,10 +134,14 @@ class Approvals:
 
     def missing(self, notebook: Path, settings: Settings) -> tuple[str, ...]:
         """What of the (resolved) settings this person has not said yes to, in words."""
+        return tuple(ask.text for ask in self.missing_asks(notebook, settings))
+
+    def missing_asks(self, notebook: Path, settings: Settings) -> tuple[Ask, ...]:
+        """The same, for who wants to know which setting asks."""
         record = self._read(notebook)
         given = {*record.images, *record.rest}
         return tuple(
-            ask.text
+            ask
             for ask in asks(settings)
             if given.isdisjoint(_hashes(notebook, (ask.key, *ask.more)))
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .approvals import Approvals, asks
+from .approvals import Approvals, Ask, asks
 from .buildplan import is_of
 from .cellbuilds import NOT_YET
 from .changes import Change, tell
@@ -32,7 +32,7 @@ class NotebookState:
 
     asked: Mapping[str, Any] | None = None
     error: ContainersError | None = None
-    missing: tuple[str, ...] = ()
+    missing: tuple[Ask, ...] = ()
     asks: tuple[str, ...] = ()
     engine: str = ""
     image_here: bool | None = None
@@ -44,7 +44,7 @@ class Checked:
     """Settings as somebody types them: what is wrong with which key, what needs a yes."""
 
     errors: tuple[tuple[str, ContainersError], ...] = ()
-    missing: tuple[str, ...] = ()
+    missing: tuple[Ask, ...] = ()
 
 
 async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
@@ -62,7 +62,7 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
     except ContainersError as error:
         return NotebookState(asked=asked, error=error)
     refused = await asyncio.to_thread(_refused, resolved, policy)
-    missing = await asyncio.to_thread(Approvals().missing, notebook, resolved)
+    missing = await asyncio.to_thread(Approvals().missing_asks, notebook, resolved)
     words = await asyncio.to_thread(lambda: tuple(ask.text for ask in asks(resolved)))
     engine, image = "", None
     try:
@@ -128,7 +128,7 @@ def _check(notebook: Path, asked: Mapping[str, Any], policy: Policy) -> Checked:
         policy.check_asked(whole)
     except ContainersError as error:
         return Checked(errors=((_blamed(error), error),))
-    return Checked(missing=Approvals().missing(notebook, whole))
+    return Checked(missing=Approvals().missing_asks(notebook, whole))
 
 
 def _blamed(error: ContainersError) -> str:

@@ -5,10 +5,12 @@ Text in it was made printable by the room that read it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .approvals import Ask
 from .errors import (
     BadSettings,
     BuildError,
@@ -174,11 +176,19 @@ def notebook(state: NotebookState) -> dict[str, Any]:
     return {
         "asked": dict(state.asked) if state.asked is not None else None,
         "error": error(state.error) if state.error is not None else None,
-        "missing": list(state.missing),
+        **missing(state.missing),
         "asks": list(state.asks),
         "engine": state.engine or None,
         "image_here": state.image_here,
         "build_same": state.build_same,
+    }
+
+
+def missing(asked: Sequence[Ask]) -> dict[str, Any]:
+    """What has not been approved: in words, and the settings' keys that ask for it."""
+    return {
+        "missing": [ask.text for ask in asked],
+        "missing_keys": list(dict.fromkeys(ask.setting for ask in asked)),
     }
 
 

@@ -15,7 +15,7 @@ import pytest
 from jupyter_containers.approvals import Approvals, asks
 from jupyter_containers.errors import BadInput, NotApproved
 from jupyter_containers.models import Mount
-from jupyter_containers.settings import Settings
+from jupyter_containers.settings import FIELDS, Settings
 
 from .private_home import private_home
 
@@ -71,6 +71,22 @@ def test_what_is_asked_in_words(home: Path) -> None:
         "the image's own entrypoint, run before the kernel",
         "a Slurm job with gpus=2, partition=gpu",
     ]
+
+
+def test_every_ask_names_the_setting_that_asks() -> None:
+    everything = Settings(
+        image="localhost/x:1",
+        mounts=(RO,),
+        devices=("nvidia.com/gpu=0",),
+        ports=(8888,),
+        env={"A": "b"},
+        user="root",
+        entrypoint="image",
+        slurm={"partition": "gpu"},
+    )
+    keys = [ask.setting for ask in asks(everything)]
+    assert keys == "image mounts devices ports env user entrypoint slurm".split()
+    assert set(keys) <= set(FIELDS)
 
 
 def test_what_needs_no_yes() -> None:

@@ -58,7 +58,7 @@ class FormSettings(Handler):
             {"key": key, "trait": trait_of(error), **(shapes.problem(error) or {})}
             for key, error in checked.errors
         ]
-        self.answer({"errors": errors, "missing": list(checked.missing)})
+        self.answer({"errors": errors, **shapes.missing(checked.missing)})
 
 
 class Lint(Handler):
