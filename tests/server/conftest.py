@@ -11,6 +11,8 @@ from tornado.httpclient import HTTPClientError
 
 import jupyter_containers
 
+from .contract import keeps_to_the_contract
+
 PACKAGE = Path(jupyter_containers.__file__).parent
 
 
@@ -35,7 +37,8 @@ def jp_server_config(jp_data_dir, policy):
 
 @pytest.fixture
 def api(jp_fetch):
-    """`await api("POST", "builds", {…}, query={…})` → (status, JSON or None)."""
+    """`await api("POST", "builds", {…}, query={…})` → (status, JSON or None), which is what
+    openapi.json says it is."""
 
     async def call(method, path, body=None, query=None, **options):
         given = json.dumps(body) if isinstance(body, dict | list) else body
@@ -54,7 +57,9 @@ def api(jp_fetch):
             answer = error.response
         text = answer.body.decode()
         is_json = "application/json" in answer.headers.get("Content-Type", "")
-        return answer.code, json.loads(text) if text and is_json else text or None
+        said = json.loads(text) if text and is_json else text or None
+        keeps_to_the_contract(method, path, answer.code, said)
+        return answer.code, said
 
     return call
 
