@@ -85,7 +85,7 @@ def test_every_ask_names_the_setting_that_asks() -> None:
         slurm={"partition": "gpu"},
     )
     keys = [ask.setting for ask in asks(everything)]
-    assert keys == "image mounts devices ports env user entrypoint slurm".split()
+    assert keys == ["image", "mounts", "devices", "ports", "env", "user", "entrypoint", "slurm"]
     assert set(keys) <= set(FIELDS)
 
 

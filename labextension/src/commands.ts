@@ -218,7 +218,7 @@ function addBuildCommands({ commands, model }: ICommandContext): void {
     caption:
       'Build the image from this notebook’s Dockerfile cell, and run all cells in it',
     icon: buildIcon,
-    isVisible: () => commands.hasCommand(CommandIDs.buildAndRunAll),
+    isVisible: () => !!model.notebook?.hasDockerfile,
     isEnabled: able,
     execute: () => build({})
   });
@@ -227,7 +227,7 @@ function addBuildCommands({ commands, model }: ICommandContext): void {
     caption:
       'Build on the newest base images rather than the recorded ones, and run all cells',
     icon: historyIcon,
-    isVisible: () => commands.hasCommand(CommandIDs.buildAndRunAll),
+    isVisible: () => !!model.notebook?.hasDockerfile,
     isEnabled: able,
     execute: () => build({ update_bases: true })
   });

@@ -11,7 +11,7 @@ import { containerIcon } from './icon';
 import type { ContainersModel } from './model';
 import type { NotebookState } from './models/notebookstate';
 import { useModels } from './sidebar/parts';
-import { stateOf } from './sidebar/notebook';
+import { imageOf, stateOf } from './sidebar/notebook';
 
 /** The item's short text, its long one, and how it is coloured. */
 export function itemOf(state: NotebookState): {
@@ -21,20 +21,20 @@ export function itemOf(state: NotebookState): {
 } {
   const truth = state.truth.data;
   const kernel = truth?.kernel ?? null;
-  const asked = (truth?.asked ?? state.settings)?.image;
-  const image = kernel?.image ?? (typeof asked === 'string' ? asked : '');
+  const missing = !!truth?.missing.length;
+  const image = imageOf(state);
   if (!state.concerned || !image) {
     return { text: '', long: 'No container for this notebook', state: 'none' };
   }
-  const word = truth?.missing.length
+  const word = missing
     ? 'not approved'
     : truth?.image_here === false
       ? 'not here'
       : (kernel?.state ?? 'not running');
   return {
     text: `${tinyImage(image)} · ${word}`,
-    long: `${shortImage(image)}: ${truth?.missing.length ? word : stateOf(kernel)}`,
-    state: truth?.missing.length ? 'failed' : (kernel?.state ?? 'none')
+    long: `${shortImage(image)}: ${stateOf(kernel, missing)}`,
+    state: missing ? 'waiting' : (kernel?.state ?? 'none')
   };
 }
 

@@ -7,6 +7,7 @@ import { Debouncer } from '@lumino/polling';
 import { Signal } from '@lumino/signaling';
 
 import type { Api } from '../api';
+import { isDockerfileCell } from '../highlight';
 import { GENERIC_KERNEL, METADATA } from '../tokens';
 import type { IField, INotebook, Settings } from '../tokens';
 import { Acting } from './acting';
@@ -92,6 +93,13 @@ export class NotebookState extends VDomModel {
   /** Whether it runs by a pinned kernel's settings rather than its own. */
   get pinned(): boolean {
     return this.inContainer && this.kernelName !== GENERIC_KERNEL;
+  }
+
+  /** Whether it holds a Dockerfile that an image can be built from. */
+  get hasDockerfile(): boolean {
+    return [...(this.panel.content.model?.cells ?? [])].some(
+      cell => cell.type === 'code' && isDockerfileCell(cell.sharedModel.source)
+    );
   }
 
   /** Whether containers matter to it at all. */

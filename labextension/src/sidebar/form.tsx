@@ -31,7 +31,7 @@ interface IFieldProps extends IFormProps {
 
 const APPROVALS = {
   approved: ['✓', 'approved'],
-  free: ['✓', 'needs no approval'],
+  free: ['✓', 'needs none'],
   missing: ['!', 'not approved']
 } as const;
 
@@ -128,7 +128,7 @@ function Field(props: IFieldProps): React.JSX.Element {
         </p>
       )}
       <p className="jp-Containers-doc" id={`${id}-doc`}>
-        {plain(field.doc)}
+        {plain(field.doc.replaceAll('`', ''))}
       </p>
     </div>
   );

@@ -17,7 +17,10 @@ interface INotebookProps extends ISectionProps {
 }
 
 /** A kernel's state in words: `starting, pulling layers`. */
-export function stateOf(kernel: IKernel | null): string {
+export function stateOf(kernel: IKernel | null, missing: boolean): string {
+  if (missing && kernel?.state !== 'running') {
+    return 'waits for your approval';
+  }
   if (!kernel) {
     return 'no container runs';
   }
@@ -27,16 +30,22 @@ export function stateOf(kernel: IKernel | null): string {
     : kernel.state;
 }
 
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
+/** The image that runs, or that is asked for; empty where neither is. */
+export function imageOf(state: NotebookState): string {
+  const truth = state.truth.data;
+  const asked = (truth?.asked ?? state.settings)?.image;
+  // A kernel that never started has no image.
+  const running = truth?.kernel?.image ?? '';
+  return running === '' && typeof asked === 'string' ? asked : running;
 }
 
 function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
   const { state } = props;
   const truth = state.truth.data;
   const kernel = truth?.kernel ?? null;
-  const image = kernel?.image ?? text((truth?.asked ?? state.settings)?.image);
-  const engine = kernel?.engine ?? truth?.engine;
+  const missing = !!truth?.missing.length;
+  const image = imageOf(state);
+  const engine = [kernel?.engine, truth?.engine].find(Boolean);
   return (
     <dl className="jp-Containers-facts">
       <dt>Image</dt>
@@ -51,9 +60,9 @@ function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
       <dd role="status">
         <span
           className="jp-Containers-state"
-          data-state={kernel?.state ?? 'none'}
+          data-state={missing ? 'waiting' : (kernel?.state ?? 'none')}
         >
-          {stateOf(kernel)}
+          {stateOf(kernel, missing)}
         </span>
       </dd>
     </dl>
