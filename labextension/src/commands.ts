@@ -172,6 +172,7 @@ function addKernelCommands(context: ICommandContext): void {
     label: 'Restart',
     caption: 'Restart the kernel in its container',
     icon: refreshIcon,
+    isVisible: () => !!model.notebook?.inContainer,
     isEnabled: () => free(model.notebook) && model.notebook.inContainer,
     execute: async () => {
       const state = model.notebook;
@@ -187,10 +188,10 @@ function addKernelCommands(context: ICommandContext): void {
     label: 'Stop',
     caption: 'End the kernel and its container; variables are lost',
     icon: stopIcon,
+    isVisible: () => !!kernel()?.container,
     isEnabled: () =>
       free(model.notebook) &&
-      !!model.notebook.panel.sessionContext.session?.kernel &&
-      kernel() !== null,
+      !!model.notebook.panel.sessionContext.session?.kernel,
     execute: () => model.notebook && deeds.stop(model.notebook)
   });
   commands.addCommand(CommandIDs.logs, {
@@ -199,7 +200,7 @@ function addKernelCommands(context: ICommandContext): void {
     icon: listIcon,
     isToggleable: true,
     isToggled: () => model.live.showsLogs,
-    isEnabled: () => !!kernel()?.container,
+    isVisible: () => !!kernel()?.container,
     execute: () => {
       model.live.showsLogs = !model.live.showsLogs;
     }
@@ -227,7 +228,8 @@ function addBuildCommands({ commands, model }: ICommandContext): void {
     caption:
       'Build on the newest base images rather than the recorded ones, and run all cells',
     icon: historyIcon,
-    isVisible: () => !!model.notebook?.hasDockerfile,
+    isVisible: () =>
+      !!model.notebook?.hasDockerfile && !!model.notebook.settings?.build,
     isEnabled: able,
     execute: () => build({ update_bases: true })
   });

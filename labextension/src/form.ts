@@ -280,7 +280,7 @@ function measured(key: string, kernel: IKernel): string | null {
 
 function networks(names: readonly string[]): string {
   const outside = names.filter(name => name !== 'lo');
-  return outside.length ? plain(outside.join(', ')) : 'none';
+  return outside.length ? plain(`private (${outside.join(', ')})`) : 'none';
 }
 
 /** What the container was started with. */

@@ -84,6 +84,15 @@ export function tinyImage(reference: string): string {
   return short.slice(short.lastIndexOf('/') + 1);
 }
 
+/** What made a layer, as its Dockerfile had it, where the engine wrapped it in a shell. */
+export function instruction(made: string): string {
+  return plain(made)
+    .replace(/^\/bin\/sh -c #\(nop\)\s+/, '')
+    .replace(/^(RUN )?\/bin\/sh -c /, 'RUN ')
+    .replace(/ # buildkit$/, '')
+    .trim();
+}
+
 /** The last part of a path. */
 export function basename(path: string): string {
   const parts = path.split('/').filter(part => part && part !== '.');

@@ -117,7 +117,8 @@ function Job(props: {
   const when = running
     ? duration(end - job.started)
     : `took ${duration(end - job.started)}, ${ago(job.started)}`;
-  const where = job.path ? `, ${plain(basename(job.path))}` : '';
+  const file = plain(basename(job.path ?? ''));
+  const where = file && !title.includes(file) ? `, ${file}` : '';
   return (
     <li className="jp-Containers-card">
       <div className="jp-Containers-cardHead">

@@ -23,7 +23,7 @@ function Stats(props: {
         text={
           cpus
             ? `${String(cpu)} % of ${String(cpus * 100)} %`
-            : `${String(cpu)} % of one`
+            : `${String(cpu)} % of one CPU`
         }
         percent={cpus ? percent(cpu, cpus * 100) : null}
       />

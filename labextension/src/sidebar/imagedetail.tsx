@@ -4,7 +4,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
 import { CommandIDs } from '../commandids';
-import { bytes, plain } from '../format';
+import { bytes, instruction, plain } from '../format';
 import type { ContainersModel } from '../model';
 import type { IImage, IImageDetail } from '../tokens';
 import { CommandButton, Note, Problem, useModels, Waiting } from './parts';
@@ -63,7 +63,7 @@ function Layers(props: { readonly about: IImageDetail }): React.JSX.Element {
         {props.about.layers.map((layer, index) => (
           <tr key={index}>
             <td className="jp-Containers-code">
-              {plain(layer.created_by) || 'unknown'}
+              {instruction(layer.created_by) || 'unknown'}
             </td>
             <td>{layer.size ? bytes(layer.size) : '–'}</td>
           </tr>

@@ -5,6 +5,7 @@ import {
   basename,
   bytes,
   duration,
+  instruction,
   percent,
   plain,
   shortImage,
@@ -96,6 +97,14 @@ it.each([
     writable: false
   });
 });
+
+it.each([
+  ['/bin/sh -c #(nop)  CMD ["python3"]', 'CMD ["python3"]'],
+  ['/bin/sh -c apt-get update', 'RUN apt-get update'],
+  ['RUN /bin/sh -c pip install x # buildkit', 'RUN pip install x'],
+  ['COPY a b # buildkit', 'COPY a b'],
+  ['', '']
+])('%j was made by %j', (made, said) => expect(instruction(made)).toBe(said));
 
 it('takes the last part of a path', () => {
   expect(basename('/a/b/')).toBe('b');
