@@ -172,7 +172,9 @@ function addKernelCommands(context: ICommandContext): void {
     label: 'Restart',
     caption: 'Restart the kernel in its container',
     icon: refreshIcon,
-    isVisible: () => !!model.notebook?.inContainer,
+    isVisible: () =>
+      !!model.notebook?.inContainer &&
+      !model.notebook.truth.data?.missing.length,
     isEnabled: () => free(model.notebook) && model.notebook.inContainer,
     execute: async () => {
       const state = model.notebook;

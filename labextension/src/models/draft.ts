@@ -158,12 +158,17 @@ export class Draft extends VDomModel {
 
   /** What of the edited settings is not approved; undefined where that is not known. */
   get missing(): readonly string[] | undefined {
-    return this.changed ? this._check?.missing : undefined;
+    return this.judged?.missing;
   }
 
   /** The keys of `missing`. */
   get missingKeys(): readonly string[] | undefined {
-    return this.changed ? this._check?.missing_keys : undefined;
+    return this.judged?.missing_keys;
+  }
+
+  /** The server asks for a yes only to settings that have no errors. */
+  private get judged(): ICheck | null {
+    return this._check?.errors.length === 0 ? this._check : null;
   }
 
   /** Whether what is typed is not checked yet. */

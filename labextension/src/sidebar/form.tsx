@@ -16,7 +16,7 @@ import {
 } from '../form';
 import { plain } from '../format';
 import type { NotebookState } from '../models/notebookstate';
-import type { IField } from '../tokens';
+import type { IField, IProblem } from '../tokens';
 import { FieldInput } from './fields';
 import { CommandButton, Fold, Note, Problem, Waiting } from './parts';
 import type { ISectionProps } from './section';
@@ -31,7 +31,7 @@ interface IFieldProps extends IFormProps {
 
 const APPROVALS = {
   approved: ['✓', 'approved'],
-  free: ['✓', 'needs none'],
+  free: ['✓', 'needs no approval'],
   missing: ['!', 'not approved']
 } as const;
 
@@ -119,7 +119,7 @@ function Field(props: IFieldProps): React.JSX.Element {
       <Truth {...props} id={`${id}-truth`} />
       {problem && (
         <p className="jp-Containers-fieldError" id={`${id}-error`} role="alert">
-          {plain(`${problem.message} ${problem.hint}`.trim())}
+          {plain(complaint(problem))}
         </p>
       )}
       {unable && (
@@ -132,6 +132,12 @@ function Field(props: IFieldProps): React.JSX.Element {
       </p>
     </div>
   );
+}
+
+/** What is wrong, without the name of the field that it stands under. */
+export function complaint(problem: IProblem): string {
+  const said = problem.message.replace(/^(:\s*)?(Setting '[^']*': )?/, '');
+  return `${said.charAt(0).toUpperCase()}${said.slice(1)} ${problem.hint}`.trim();
 }
 
 /** What may be meant, where this machine knows: images, engines, devices. */

@@ -137,9 +137,9 @@ export function ImageDetail(props: IDetailProps): React.JSX.Element {
       {!data && detail.busy && <Waiting text="Looking at the image…" />}
       {data && (
         <>
-          <h4>Kernels</h4>
+          <h3>Kernels</h3>
           <Kernels {...props} about={data} />
-          <h4>About</h4>
+          <h3>About</h3>
           <Facts about={data} />
           <Layers about={data} />
         </>

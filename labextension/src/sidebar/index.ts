@@ -125,7 +125,13 @@ const running: JupyterFrontEndPlugin<void> = {
     state: ContainersModel,
     managers: IRunningSessionManagers | null
   ) => {
-    managers?.add(runningContainers(state, app.commands));
+    if (managers) {
+      managers.add(runningContainers(state, app.commands));
+      // No engine is asked before the page stands.
+      void app.restored.then(() => {
+        state.containers.wanted = true;
+      });
+    }
   }
 };
 

@@ -57,8 +57,9 @@ function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
         </>
       )}
       <dt>State</dt>
-      <dd role="status">
+      <dd>
         <span
+          role="status"
           className="jp-Containers-state"
           data-state={missing ? 'waiting' : (kernel?.state ?? 'none')}
         >
@@ -78,6 +79,7 @@ function Banners(props: INotebookProps): React.JSX.Element {
     inContainer: state.inContainer,
     pinned: state.pinned
   });
+  const first = banners.find(banner => banner.actions);
   return (
     <>
       {banners.map(({ key, actions = [], ...said }) => (
@@ -88,7 +90,7 @@ function Banners(props: INotebookProps): React.JSX.Element {
                 key={id}
                 commands={commands}
                 id={id}
-                look={index === 0 ? 'primary' : 'plain'}
+                look={index === 0 && key === first?.key ? 'primary' : 'plain'}
                 args={id === CommandIDs.pull ? { notebook: true } : {}}
               />
             ))}
