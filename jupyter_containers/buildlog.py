@@ -20,6 +20,8 @@ class BuildLog:
     def __init__(self, max_bytes: int | None) -> None:
         self._events: list[Progress] = []
         self._left = max_bytes
+        self.size = 0
+        """Bytes that are kept, more or less."""
         self._full = False
         self._counted: dict[tuple[str, int], float] = {}
         self._changed = asyncio.Event()
@@ -40,6 +42,7 @@ class BuildLog:
                     kind="notice", text="More output is not kept (Policy.max_build_log)."
                 )
         self._events.append(event)
+        self.size += len(event.text) + _OVERHEAD
         self._wake()
 
     @property
@@ -64,15 +67,19 @@ class BuildLog:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def since(self, number: int, most: int = 1000) -> list[Progress]:
+        """The events from the number `number` on that are here now, at most so many."""
+        return self._events[max(number, 0) : max(number, 0) + most]
+
+    async def more(self, number: int) -> bool:
+        """Wait for the event of this number; False where the build ended before."""
+        while number >= len(self._events) and not self._closed:
+            await self._changed.wait()
+        return number < len(self._events)
+
     async def follow(self, first: int = 0) -> AsyncIterator[Progress]:
         """The events from the number `first` on, then each as it comes, until the end."""
         number = max(first, 0)
-        while True:
-            changed = self._changed
-            while number < len(self._events):
-                yield self._events[number]
-                number += 1
-            if self._closed and number >= len(self._events):
-                return
-            if changed is self._changed:
-                await changed.wait()
+        while await self.more(number):
+            yield self._events[number]
+            number += 1

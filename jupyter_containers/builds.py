@@ -35,7 +35,9 @@ from .pulls import Fetched, Pull
 __all__ = ["Build", "BuildRequest", "Builds", "Built"]
 
 _KEPT = 50
-"""Ended builds whose events can still be read."""
+"""Ended jobs whose events can still be read,"""
+_KEPT_BYTES = 64 << 20
+"""as long as these are no more than so many bytes together."""
 
 
 _Job = TypeVar("_Job", bound=Job)
@@ -189,9 +191,13 @@ class Builds:
 
     def _keep(self, job: _Job) -> _Job:
         self._jobs[job.id] = job
-        ended = [one.id for one in self._jobs.values() if one.ended is not None]
-        for old in ended[:-_KEPT]:
-            del self._jobs[old]
+        ended = [one for one in self._jobs.values() if one.ended is not None]
+        size = sum(one.log.size for one in ended)
+        for number, old in enumerate(ended):
+            if len(ended) - number <= _KEPT and size <= _KEPT_BYTES:
+                break
+            size -= old.log.size
+            del self._jobs[old.id]
         return job
 
     def get(self, id: str) -> Job | None:

@@ -56,7 +56,7 @@ class Job(ABC):
         self.ended: float | None = None
         self.outcome: Outcome | None = None
         self.error: ContainersError | None = None
-        self._log = BuildLog(engine.policy.max_build_log)
+        self.log = BuildLog(engine.policy.max_build_log)
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(self._finish)
         self._tell()
@@ -68,20 +68,15 @@ class Job(ABC):
     def events(self, first: int = 0) -> AsyncIterator[Progress]:
         """From the event number `first` on, then as they come, until the job has ended. Leaving
         it does nothing to the job."""
-        return self._log.follow(first)
-
-    @property
-    def count(self) -> int:
-        """How many events there are by now."""
-        return self._log.count
+        return self.log.follow(first)
 
     def add(self, event: Progress) -> None:
         """Put an event into the log."""
-        self._log.add(event)
+        self.log.add(event)
 
     def say(self, text: str) -> None:
         """Put a notice into the events."""
-        self._log.add(Progress(kind="notice", text=text))
+        self.log.add(Progress(kind="notice", text=text))
 
     async def cancel(self) -> None:
         """End it, and return when every process of it is gone. An ended job stays as it is."""
@@ -114,7 +109,7 @@ class Job(ABC):
         if task.cancelled():  # before it had begun
             self.state, self.error = "cancelled", BuildCancelled(self.kind)
         self.ended = time.time()
-        self._log.close()
+        self.log.close()
         self._tell()
 
     def _tell(self) -> None:

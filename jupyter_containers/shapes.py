@@ -25,6 +25,7 @@ from .lint import Diagnostic
 from .models import EngineInfo, Image, Progress
 from .notebookstate import NotebookState
 from .ours import Ours
+from .text import one_line, printable
 
 
 def error(error: ContainersError) -> dict[str, Any]:
@@ -89,8 +90,8 @@ def image(engine: str, reference: str, image: Image) -> dict[str, Any]:
         "architecture": image.architecture,
         "user": image.user,
         "digests": list(image.digests),
-        "env": dict(image.env),
-        "entrypoint": list(image.entrypoint),
+        "env": {one_line(name): printable(value) for name, value in image.env.items()},
+        "entrypoint": [printable(word) for word in image.entrypoint],
         "labels": dict(image.labels),
     }
 
@@ -116,7 +117,7 @@ def job(job: Job, root: Path) -> dict[str, Any]:
         "id": job.id,
         "kind": job.kind,
         "state": job.state,
-        "title": job.title,
+        "title": one_line(job.title),
         "engine": job.engine.name,
         "path": contents_path(job.notebook, root) or None,
         "index": job.index,

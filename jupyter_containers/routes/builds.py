@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
@@ -15,7 +14,7 @@ from ..cellbuilds import CellRun, run_cell
 from ..engines import choose_engine
 from ..fitting import fit_after
 from ..jobs import Job
-from ..models import Progress, parse_image
+from ..models import parse_image
 from .handling import Handler
 
 HEARTBEAT = 15.0
@@ -87,7 +86,7 @@ class OneJob(Handler):
 class Events(Handler):
     """`builds/ID/events`"""
 
-    _coming: asyncio.Future[Any] | None = None
+    _coming: asyncio.Future[bool] | None = None
 
     @web.authenticated
     @authorized
@@ -99,40 +98,34 @@ class Events(Handler):
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Accel-Buffering", "no")  # nginx would hold lines back
         try:
-            await self.flush()
             if await self._follow(job, first):
-                await self._line(shapes.end(job.count, job, self.server.root))
+                end = shapes.end(job.log.count, job, self.server.root)
+                self.write(json.dumps(end) + "\n")
                 await self.finish(set_content_type="application/x-ndjson")
         except StreamClosedError:
             return
 
-    async def _follow(self, job: Job, first: int) -> bool:
+    async def _follow(self, job: Job, number: int) -> bool:
         """Whether the client was there until the end."""
-        events, number = aiter(job.events(first)), first
-        try:
-            while True:
-                self._coming = self._coming or asyncio.ensure_future(anext(events, None))
-                await asyncio.wait({self._coming}, timeout=HEARTBEAT)
-                if not self._coming.done():
+        while True:
+            events = job.log.since(number)
+            for at, event in enumerate(events, number):
+                if event.kind != "image":  # the end says it
+                    self.write(json.dumps(shapes.progress(at, event)) + "\n")
+            await self.flush()
+            number += len(events)
+            if events:
+                await asyncio.sleep(0)  # a long log must not keep others waiting
+                continue
+            self._coming = asyncio.ensure_future(job.log.more(number))
+            try:
+                while not (await asyncio.wait({self._coming}, timeout=HEARTBEAT))[0]:
                     self.write("\n")
                     await self.flush()
-                    continue
-                if self._coming.cancelled():
-                    return False
-                event: Progress | None = self._coming.result()
-                self._coming = None
-                if event is None:
-                    return True
-                if event.kind != "image":  # the end says it
-                    await self._line(shapes.progress(number, event))
-                number += 1
-        finally:
-            if self._coming is not None:
+            finally:
                 self._coming.cancel()
-
-    async def _line(self, data: dict[str, Any]) -> None:
-        self.write(json.dumps(data) + "\n")
-        await self.flush()
+            if self._coming.cancelled() or not self._coming.result():
+                return not self._coming.cancelled()
 
     def on_connection_close(self) -> None:
         """Tornado's: the client went away."""

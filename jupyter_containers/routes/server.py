@@ -64,8 +64,12 @@ class Server:
         return job
 
     async def container(self, name: str) -> Ours:
-        """One of this person's containers. Raises Unknown."""
-        return await one_of_ours(await self.engines(), name)
+        """One of this person's containers, by its whole name or the id that a list shows: no
+        slip may end another. Raises Unknown."""
+        found = await one_of_ours(await self.engines(), name)
+        if name not in (found.container.name, found.container.id[:12], found.container.id):
+            raise Unknown(f"There is no container {name[:100]!r} of yours.")
+        return found
 
     # -- kernels ---------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import time
 
 import pytest
 
@@ -159,3 +160,18 @@ async def test_a_heartbeat_while_nothing_happens(
     lines = (await jp_fetch(*path, request_timeout=60)).body.decode().split("\n")
     assert lines.count("") > 3
     assert json.loads([line for line in lines if line][-1])["kind"] == "end"
+
+
+async def test_a_long_log_is_read_in_full_and_holds_nobody_up(
+    engine, images, notebook, api, job_done
+):
+    source = cell(images, "RUN seq 1 50000")
+    _, job = await api("POST", "builds", request(engine, source))
+    events = await job_done(job["id"])
+    lines = [one["text"] for one in events if one["kind"] == "log"]
+    assert lines == [str(number) for number in range(1, 50001)]
+    reading = asyncio.ensure_future(job_done(job["id"]))
+    begun = time.monotonic()
+    await api("GET", "settings")
+    assert time.monotonic() - begun < 2
+    assert await reading == events

@@ -69,7 +69,7 @@ async def test_a_kernel_from_its_start_to_its_end(
     assert kernel["running"] == asked
     if enforces_memory:
         assert kernel["applied"]["memory"] == 512 << 20
-    assert [kernel["container"]] == containers(engine_program)
+    assert kernel["container"] in containers(engine_program)
 
     _, listed = await api("GET", "containers")
     (row,) = [one for one in listed["containers"] if one["name"] == kernel["container"]]
@@ -84,9 +84,9 @@ async def test_a_kernel_from_its_start_to_its_end(
     assert (status, isinstance(said["text"], str)) == (200, True)
 
     assert (await api("DELETE", f"containers/{kernel['container']}"))[0] == 204
-    assert containers(engine_program) == []
+    assert kernel["container"] not in containers(engine_program)
     assert await kernel_of(api) is None
-    await eventually(lambda: heard[-1:] == [("n.ipynb", "ended")] or heard[-1][1] == "ended")
+    await eventually(lambda: heard[-1][1] == "ended")
     states = [state for path, state in heard if path == "n.ipynb"]
     assert "Starting the container" in states
     assert "running" in states
