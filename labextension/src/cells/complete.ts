@@ -1,5 +1,6 @@
 /** What can stand where the cursor is in a Dockerfile cell. Pure. */
 
+import { shortImage } from '../format';
 import { INSTRUCTIONS, OPTIONS, SETTINGS, type IWord } from './instructions';
 import type { IField } from '../tokens';
 
@@ -34,7 +35,25 @@ export function completionsAt(
     magic < 0
       ? ofMagic(current, known)
       : ofLine(current, lines.slice(magic + 1), known);
-  return { start: offset - found.start, words: found.words };
+  const typed = current.slice(current.length - found.start);
+  return { start: offset - found.start, words: matching(found.words, typed) };
+}
+
+/**
+ * The words that begin with what is typed, in its case: where several providers answer,
+ * JupyterLab takes off what is typed already, and knows it by that.
+ */
+function matching(words: readonly IWord[], typed: string): IWord[] {
+  const small = /^[a-z]/.test(typed);
+  return words.flatMap(word => {
+    const isInstruction = /^[A-Z]+$/.test(word.name);
+    const name = small && isInstruction ? word.name.toLowerCase() : word.name;
+    return name.startsWith(
+      isInstruction && !small ? typed.toUpperCase() : typed
+    )
+      ? [{ name, doc: word.doc }]
+      : [];
+  });
 }
 
 /** In the magic's line. `start` counts back from the cursor, here and below. */
@@ -51,7 +70,13 @@ function ofMagic(line: string, known: IKnown): ICompletions {
     choices = named(known.engines, 'An engine of this machine');
   } else if (field && field.choices.length > 0) {
     choices = named(field.choices, field.doc);
-  } else if (last === '' || last.startsWith('-')) {
+  } else if (last.startsWith('--')) {
+    // Without the dashes, as a kernel completes too: what matches from the start comes first.
+    choices = optionsOf(known)
+      .filter(one => one.name.startsWith('--'))
+      .map(one => ({ ...one, name: one.name.slice(2) }));
+    return { start: last.length - 2, words: choices };
+  } else if (last === '' || last === '-') {
     choices = optionsOf(known);
   }
   return { start: last.length, words: choices };
@@ -88,16 +113,14 @@ function ofLine(
   const as = /^\s*FROM\s+(?:--platform=\S+\s+)?\S+\s+(\S*)$/i.exec(line);
   if (as) {
     const words = [{ name: 'AS', doc: 'Name this stage, for COPY --from' }];
-    return { start: length(as[1]), words: cased(words, as[1]) };
+    return { start: length(as[1]), words };
   }
   const copy = /^\s*(?:COPY|ADD)\s+(?:--\S+\s+)*(--\w*)$/i.exec(line);
   if (copy) {
     return { start: length(copy[1]), words: COPY_OPTIONS };
   }
   const word = /^\s*([A-Za-z]*)$/.exec(line);
-  return word
-    ? { start: length(word[1]), words: cased(INSTRUCTIONS, word[1]) }
-    : NOTHING;
+  return word ? { start: length(word[1]), words: INSTRUCTIONS } : NOTHING;
 }
 
 const COPY_OPTIONS: readonly IWord[] = [
@@ -107,17 +130,6 @@ const COPY_OPTIONS: readonly IWord[] = [
   { name: '--link', doc: 'A layer that does not depend on those below' }
 ];
 
-/** JupyterLab matches by case, so what is begun small is offered small, and written large. */
-function cased(words: readonly IWord[], typed = ''): readonly IWord[] {
-  return /^[a-z]/.test(typed)
-    ? words.map(({ name, doc }) => ({
-        name: name.toLowerCase(),
-        doc,
-        insert: name
-      }))
-    : words;
-}
-
 /** What a FROM or --from can name: stages above, then images of this machine. */
 function sources(earlier: readonly string[], known: IKnown): IWord[] {
   const stages = earlier.flatMap(
@@ -125,7 +137,10 @@ function sources(earlier: readonly string[], known: IKnown): IWord[] {
   );
   return [
     ...named(stages, 'A stage of this Dockerfile'),
-    ...named(known.images, 'An image of this machine')
+    ...named(
+      known.images.flatMap(image => [image, shortImage(image)]),
+      'An image of this machine'
+    )
   ];
 }
 

@@ -5,9 +5,9 @@ import type {
   ICompletionContext,
   ICompletionProvider
 } from '@jupyterlab/completer';
-import { codeIcon } from '@jupyterlab/ui-components';
 
 import type { Api } from '../api';
+import { containerIcon } from '../icon';
 import { DOCKERFILE_CELL } from '../tokens';
 import { completionsAt, type IKnown } from './complete';
 
@@ -20,8 +20,8 @@ const PATIENCE = 600;
 /** Completes instructions, images and options. */
 export class DockerfileCompleter implements ICompletionProvider {
   readonly identifier = 'jupyter-containers:dockerfile';
-  /** Below the kernel's, so that the first one's way of drawing stays. */
-  readonly rank = 540;
+  /** Before the kernel's (550), which knows no Dockerfile; behind language servers' (600). */
+  readonly rank = 560;
 
   private known: IKnown = { images: [], fields: [], engines: [] };
   private asking: Promise<void> | null = null;
@@ -31,11 +31,12 @@ export class DockerfileCompleter implements ICompletionProvider {
 
   /** Only in Dockerfile cells. */
   isApplicable({ editor }: ICompletionContext): Promise<boolean> {
-    const applies = editor?.model.mimeType === DOCKERFILE_CELL;
-    if (applies) {
-      void this.machine();
-    }
-    return Promise.resolve(applies);
+    return Promise.resolve(editor?.model.mimeType === DOCKERFILE_CELL);
+  }
+
+  /** Called when somebody is about to write in a Dockerfile cell. */
+  prepare(): void {
+    void this.machine();
   }
 
   /** See `ICompletionProvider`. */
@@ -46,11 +47,11 @@ export class DockerfileCompleter implements ICompletionProvider {
     const late = new Promise(resolve => setTimeout(resolve, PATIENCE));
     await Promise.race([this.machine(), late]);
     const found = completionsAt(text, offset, this.known);
-    const items = found.words.map(({ name, doc, insert }) => ({
+    const items = found.words.map(({ name, doc }) => ({
       label: name,
-      insertText: insert ?? name,
+      insertText: name,
       type: doc,
-      icon: codeIcon,
+      icon: containerIcon,
       documentation: doc
     }));
     return { start: found.start, end: offset, items };

@@ -26,7 +26,6 @@ function ofRemark(doc: Text, remark: IRemark): Diagnostic {
   return {
     ...range(doc, remark.line, remark.column),
     severity,
-    source: code,
     message: plain(message),
     markClass: `jp-ContainersLint jp-mod-${severity}`,
     renderMessage: () => rendered(code, message, url)

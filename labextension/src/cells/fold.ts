@@ -83,6 +83,9 @@ export function addEvent(fold: IFold, event: IProgress, now: number): void {
       say(fold, event.text);
       break;
     case 'notice':
+      if (fold.steps.some(step => step.number === fold.total)) {
+        endBefore(fold, Infinity, now); // the image is being written, a kernel fitted
+      }
       say(fold, event.text);
       break;
     case 'bytes':
@@ -115,11 +118,7 @@ function begin(fold: IFold, event: IProgress, now: number): void {
     return;
   }
   // Engines say when an instruction begins, not when it ends: the earlier ones have.
-  for (const step of fold.steps) {
-    if (step.number < event.step && step.state === 'running') {
-      change(fold, step.number, now, 'done');
-    }
-  }
+  endBefore(fold, event.step, now);
   const known = fold.steps.some(step => step.number === event.step);
   if (known) {
     change(fold, event.step, now, 'running');
@@ -134,6 +133,14 @@ function begin(fold: IFold, event: IProgress, now: number): void {
     seconds: 0
   });
   fold.steps.sort((a, b) => a.number - b.number);
+}
+
+function endBefore(fold: IFold, number: number, now: number): void {
+  for (const step of fold.steps) {
+    if (step.number < number && step.state === 'running') {
+      change(fold, step.number, now, 'done');
+    }
+  }
 }
 
 function change(

@@ -12,6 +12,7 @@ import { Token } from '@lumino/coreutils';
 
 import { Api } from '../api';
 import { Requests } from '../request';
+import { DOCKERFILE_CELL } from '../tokens';
 import { dialogs } from './ask';
 import { CellBuilder } from './builder';
 import { addCommands } from './commands';
@@ -142,7 +143,13 @@ const editor: JupyterFrontEndPlugin<void> = {
     const pathOf = (model: CodeEditor.IModel) =>
       holds(model)?.context.localPath;
     extensions.addExtension(lintExtension({ api, marks, pathOf }));
-    completion?.registerProvider(new DockerfileCompleter(api));
+    const completer = new DockerfileCompleter(api);
+    completion?.registerProvider(completer);
+    tracker.activeCellChanged.connect((_, cell) => {
+      if (cell?.model.mimeType === DOCKERFILE_CELL) {
+        completer.prepare();
+      }
+    });
   }
 };
 

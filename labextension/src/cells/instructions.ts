@@ -4,8 +4,6 @@
 export interface IWord {
   readonly name: string;
   readonly doc: string;
-  /** What is written, where that is not the name. */
-  readonly insert?: string;
 }
 
 /** The instructions, the usual ones first. https://docs.docker.com/reference/dockerfile/ */

@@ -10,7 +10,9 @@ import {
 
 import type { Api } from '../api';
 import { isDockerfileCell } from '../highlight';
+import { RequestError } from '../request';
 import type { IRemark } from '../tokens';
+import { cellLine } from './decide';
 import { diagnose } from './diagnose';
 import type { FailedLines } from './marks';
 
@@ -89,8 +91,12 @@ export class Linting {
         this.remarks = remarks;
         this.show();
       }
-    } catch {
-      // Superseded, or nobody there to ask: building the cell will tell what is wrong.
+    } catch (error) {
+      // Otherwise it is superseded, or nobody is there to ask: the build will tell what is wrong.
+      if (error instanceof RequestError && error.status === 400) {
+        this.remarks = [refused(source, error)];
+        this.show();
+      }
     }
   }
 
@@ -109,6 +115,18 @@ export class Linting {
       this.view.dispatch(setDiagnostics(state, found));
     }
   }
+}
+
+/** What is wrong with the magic's own line. */
+function refused(source: string, error: RequestError): IRemark {
+  return {
+    line: cellLine(source, 0),
+    column: 0,
+    level: 'error',
+    code: '',
+    message: `${error.message} ${error.hint}`.trim(),
+    url: ''
+  };
 }
 
 /** The extension of editors, for JupyterLab's registry. */

@@ -57,19 +57,19 @@ export function summaryOf(job: IJob, fold: IFold, seconds: number): ISummary {
 /** It in one sentence, for readers that know no more than text. */
 export function sentence(summary: ISummary): string {
   const { state, engine, image, reused, seconds } = summary;
-  const how = `${engine ? `${engine}, ` : ''}${duration(seconds)}`;
+  const parts = [engine, seconds >= 1 ? duration(seconds) : ''];
+  const how = parts.filter(part => part).join(', ');
+  const told = how ? ` (${how})` : '';
   switch (state) {
     case 'waiting':
     case 'running':
       return `Building an image${engine ? ` (${engine})` : ''} …`;
     case 'done':
-      return reused
-        ? `${image} is up to date (${how}).`
-        : `${image} is built (${how}).`;
+      return `${image} is ${reused ? 'up to date' : 'built'}${told}.`;
     case 'failed':
-      return `The build failed (${how}).`;
+      return `The build failed${told}.`;
     case 'cancelled':
-      return `The build was cancelled (${how}).`;
+      return `The build was cancelled${told}.`;
   }
 }
 

@@ -11,12 +11,12 @@ FROM docker.io/library/python:3.12-slim
 LABEL org.opencontainers.image.title="My analysis" \\
       org.opencontainers.image.description="What this notebook needs"
 
-# Packages of the system, and of Python at fixed versions. One RUN is one layer: what it
+# Packages at fixed versions, so that it is the same next year. One RUN is one layer: what it
 # removes again takes no room in the image.
-RUN apt-get update \\
- && apt-get install --yes --no-install-recommends git \\
- && rm -rf /var/lib/apt/lists/* \\
- && pip install --no-cache-dir numpy==2.3.3 pandas==2.3.2
+RUN pip install --no-cache-dir \\
+      numpy==2.3.3 \\
+      pandas==2.3.2 \\
+ && rm -rf /root/.cache /tmp/*
 
 WORKDIR /work
 `;

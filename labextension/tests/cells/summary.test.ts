@@ -62,9 +62,9 @@ describe('the summary', () => {
 
   it.each([
     [job(), 'Building an image (podman) …'],
-    [done({ reused: true }), 'localhost/made:1 is up to date (podman, 0 s).'],
-    [failed(), 'The build failed (podman, 0 s).'],
-    [job({ state: 'cancelled' }), 'The build was cancelled (podman, 0 s).']
+    [done({ reused: true }), 'localhost/made:1 is up to date (podman).'],
+    [failed(), 'The build failed (podman).'],
+    [job({ state: 'cancelled' }), 'The build was cancelled (podman).']
   ])('is one sentence', (one, said) => {
     expect(sentence(summaryOf(one, emptyFold(), 0))).toBe(said);
   });
