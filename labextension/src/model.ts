@@ -4,13 +4,14 @@ import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { Contents } from '@jupyterlab/services';
 import { VDomModel } from '@jupyterlab/ui-components';
 import { Token } from '@lumino/coreutils';
+import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { Api } from './api';
 import { Acting } from './models/acting';
 import { Images } from './models/images';
 import { Jobs } from './models/jobs';
-import { Live } from './models/live';
+import { INTERVAL, Live } from './models/live';
 import { NotebookState } from './models/notebookstate';
 import { Server } from './models/server';
 import { Source } from './models/source';
@@ -61,6 +62,13 @@ export class ContainersModel extends VDomModel {
     this.jobs = new Jobs(api, server);
     this.live = new Live(api, server);
     this.imagesActing = new Acting(server);
+    this.ticking = new Poll({
+      auto: false,
+      factory: () => this.devices.refresh(),
+      frequency: { interval: INTERVAL, backoff: false },
+      name: 'jupyter-containers:devices',
+      standby: 'when-hidden'
+    });
   }
 
   readonly server: Server;
@@ -97,6 +105,12 @@ export class ContainersModel extends VDomModel {
   set visible(visible: boolean) {
     this._visible = visible;
     this.attend();
+  }
+
+  /** Milliseconds between two looks at what changes all the time. */
+  set interval(interval: number) {
+    this.live.interval = interval;
+    this.ticking.frequency = { interval, backoff: false, max: interval };
   }
 
   /** Whether a section is open. */
@@ -188,6 +202,7 @@ export class ContainersModel extends VDomModel {
     this._states.forEach(state => state.dispose());
     this.sources.forEach(source => source.dispose());
     this.live.dispose();
+    this.ticking.dispose();
     this.server.dispose();
     super.dispose();
   }
@@ -229,6 +244,7 @@ export class ContainersModel extends VDomModel {
     if (this._notebook) {
       this._notebook.looked = seen('notebook');
     }
+    void (seen('devices') ? this.ticking.start() : this.ticking.stop());
     this.attendLive();
   }
 
@@ -242,5 +258,6 @@ export class ContainersModel extends VDomModel {
   private _notebook: NotebookState | null = null;
   private readonly _open = new Set<SectionName>();
   private readonly _states = new Map<NotebookPanel, NotebookState>();
+  private readonly ticking: Poll<void>;
   private _visible = false;
 }

@@ -27,7 +27,7 @@ export class Preferences {
 
   private take(settings: ISettingRegistry.ISettings): void {
     const seconds = settings.get('liveInterval').composite;
-    this.model.live.interval =
+    this.model.interval =
       typeof seconds === 'number' ? seconds * 1000 : INTERVAL;
     this.confirmRemove = settings.get('confirmRemove').composite !== false;
   }

@@ -4,7 +4,7 @@ import { showErrorMessage } from '@jupyterlab/apputils';
 import type { IRunningSessions } from '@jupyterlab/running';
 import type { CommandRegistry } from '@lumino/commands';
 
-import { basename, plain, shortImage } from './format';
+import { basename, plain, shortImage, tinyImage } from './format';
 import { containerIcon } from './icon';
 import type { ContainersModel } from './model';
 import { problemOf } from './models/source';
@@ -16,7 +16,11 @@ export function runningContainers(
   commands: CommandRegistry
 ): IRunningSessions.IManager {
   const { containers } = model;
-  const running = () => (containers.data ?? []).filter(one => one.running);
+  // Another server of the same person looks after its own.
+  const running = () =>
+    (containers.data ?? []).filter(
+      one => one.running && (one.mine || one.orphan)
+    );
   return {
     name: 'Containers',
     running: () =>
@@ -29,7 +33,7 @@ export function runningContainers(
     shutdownLabel: 'Stop',
     shutdownAllLabel: 'Stop All',
     shutdownAllConfirmationText:
-      'Stop all containers of yours? Their kernels end, and variables are lost.'
+      'Stop all containers of this server? Their kernels end, and variables are lost.'
   };
 }
 
@@ -57,7 +61,7 @@ function itemOf(
   const orphan = container.orphan ? ', left behind' : '';
   return {
     icon: () => containerIcon,
-    label: () => `${name} – ${image}${orphan}`,
+    label: () => `${name} – ${tinyImage(container.image)}${orphan}`,
     labelTitle: () =>
       [
         `Image: ${image}`,

@@ -11,7 +11,7 @@ import { containerIcon } from './icon';
 import type { ContainersModel } from './model';
 import type { NotebookState } from './models/notebookstate';
 import { useModels } from './sidebar/parts';
-import { imageOf, stateOf } from './sidebar/notebook';
+import { imageOf, stateOf, waitsForYes } from './sidebar/notebook';
 
 /** The item's short text, its long one, and how it is coloured. */
 export function itemOf(state: NotebookState): {
@@ -21,20 +21,20 @@ export function itemOf(state: NotebookState): {
 } {
   const truth = state.truth.data;
   const kernel = truth?.kernel ?? null;
-  const missing = !!truth?.missing.length;
+  const waits = waitsForYes(truth);
   const image = imageOf(state);
   if (!state.concerned || !image) {
     return { text: '', long: 'No container for this notebook', state: 'none' };
   }
-  const word = missing
+  const word = waits
     ? 'not approved'
     : truth?.image_here === false
       ? 'not here'
       : (kernel?.state ?? 'not running');
   return {
     text: `${tinyImage(image)} · ${word}`,
-    long: `${shortImage(image)}: ${stateOf(kernel, missing)}`,
-    state: missing ? 'waiting' : (kernel?.state ?? 'none')
+    long: `${shortImage(image)}: ${stateOf(kernel, waits)}`,
+    state: waits ? 'waiting' : (kernel?.state ?? 'none')
   };
 }
 

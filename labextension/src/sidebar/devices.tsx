@@ -29,6 +29,7 @@ function Device(props: {
       {total !== null && (
         <Meter
           label="Memory"
+          scarce
           text={
             used === null ? bytes(total) : `${bytes(used)} of ${bytes(total)}`
           }

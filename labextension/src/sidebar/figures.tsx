@@ -29,6 +29,7 @@ function Stats(props: {
       />
       <Meter
         label="Memory"
+        scarce
         text={
           limit
             ? `${bytes(stats.memory_bytes)} of ${bytes(limit)}`
@@ -39,6 +40,7 @@ function Stats(props: {
       {stats.pids !== null && (
         <Meter
           label="Processes"
+          scarce
           text={
             most
               ? `${String(stats.pids)} of ${String(most)}`

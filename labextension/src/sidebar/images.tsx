@@ -39,7 +39,7 @@ function Pull(props: ISectionProps): React.JSX.Element {
     <form className="jp-Containers-pull" onSubmit={submit}>
       <InputGroup
         aria-label="Image to pull"
-        placeholder="Pull, for example python:3.12-slim"
+        placeholder="Image to pull, name:tag"
         value={reference}
         spellCheck={false}
         onChange={event => setReference(event.target.value)}
@@ -114,7 +114,8 @@ const Row = React.memo(function Row(props: IRowProps): React.JSX.Element {
   const about = [
     bytes(image.size),
     old && (old === 'just now' ? old : `${old} old`),
-    several && plain(image.engine)
+    several && plain(image.engine),
+    image.pinned && 'pinned'
   ].filter(Boolean);
   return (
     <li className={classes('jp-Containers-row', open ? 'jp-mod-open' : '')}>
@@ -130,7 +131,6 @@ const Row = React.memo(function Row(props: IRowProps): React.JSX.Element {
         <span className="jp-Containers-rowName">
           {shortImage(image.reference)}
         </span>
-        {image.pinned && <span className="jp-Containers-tag">pinned</span>}
         <span className="jp-Containers-rowAbout">{about.join(' · ')}</span>
       </button>
       {open && (

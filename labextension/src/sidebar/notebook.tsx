@@ -6,7 +6,7 @@ import { bannersOf } from '../banners';
 import { CommandIDs } from '../commandids';
 import { plain, shortImage } from '../format';
 import type { NotebookState } from '../models/notebookstate';
-import type { IKernel } from '../tokens';
+import type { IKernel, INotebook } from '../tokens';
 import { Figures } from './figures';
 import { Form } from './form';
 import { CommandButton, Note, Problem, useModels, Waiting } from './parts';
@@ -17,8 +17,8 @@ interface INotebookProps extends ISectionProps {
 }
 
 /** A kernel's state in words: `starting, pulling layers`. */
-export function stateOf(kernel: IKernel | null, missing: boolean): string {
-  if (missing && kernel?.state !== 'running') {
+export function stateOf(kernel: IKernel | null, waits: boolean): string {
+  if (waits) {
     return 'waits for your approval';
   }
   if (!kernel) {
@@ -28,6 +28,11 @@ export function stateOf(kernel: IKernel | null, missing: boolean): string {
   return phase && phase !== kernel.state
     ? `${kernel.state}, ${phase}`
     : kernel.state;
+}
+
+/** Whether nothing can start before somebody says yes; what runs meanwhile runs on. */
+export function waitsForYes(truth: INotebook | null): boolean {
+  return !!truth?.missing.length && truth.kernel?.state !== 'running';
 }
 
 /** The image that runs, or that is asked for; empty where neither is. */
@@ -43,7 +48,7 @@ function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
   const { state } = props;
   const truth = state.truth.data;
   const kernel = truth?.kernel ?? null;
-  const missing = !!truth?.missing.length;
+  const waits = waitsForYes(truth);
   const image = imageOf(state);
   const engine = [kernel?.engine, truth?.engine].find(Boolean);
   return (
@@ -61,9 +66,9 @@ function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
         <span
           role="status"
           className="jp-Containers-state"
-          data-state={missing ? 'waiting' : (kernel?.state ?? 'none')}
+          data-state={waits ? 'waiting' : (kernel?.state ?? 'none')}
         >
-          {stateOf(kernel, missing)}
+          {stateOf(kernel, waits)}
         </span>
       </dd>
     </dl>

@@ -211,6 +211,8 @@ interface IMeterProps {
   readonly text: string;
   /** Of a hundred; null where there is no whole that it is a part of. */
   readonly percent: number | null;
+  /** Whether it is bad news when little is left. */
+  readonly scarce?: boolean;
 }
 
 /** How much of something is used, in words and as a bar. */
@@ -229,7 +231,7 @@ export function Meter(props: IMeterProps): React.JSX.Element {
           aria-valuemax={100}
           aria-valuenow={percent}
           aria-valuetext={text}
-          data-high={percent >= 90 || undefined}
+          data-high={props.scarce && percent >= 90 ? true : undefined}
         >
           <div style={{ width: `${String(percent)}%` }} />
         </div>
