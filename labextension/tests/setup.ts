@@ -11,5 +11,11 @@ Object.assign(globalThis, {
   ResizeObserver: Observer,
   IntersectionObserver: Observer,
   requestIdleCallback: (run: () => void) => setTimeout(run, 0),
-  matchMedia: () => ({ matches: false, addEventListener: () => undefined })
+  matchMedia: () => ({
+    matches: false,
+    addEventListener: () => undefined,
+    removeEventListener: () => undefined,
+    addListener: () => undefined,
+    removeListener: () => undefined
+  })
 });

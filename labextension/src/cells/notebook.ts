@@ -121,9 +121,11 @@ export class PanelNotebook implements IBuildNotebook {
   }
 
   async save(): Promise<void> {
-    await this.panel.context.ready;
-    if (this.panel.context.model.dirty) {
-      await this.panel.context.save();
+    const { context } = this.panel;
+    await context.ready;
+    // A model that others edit too is never dirty, whatever the file says.
+    if (context.model.dirty || context.model.collaborative) {
+      await context.save();
     }
   }
 

@@ -1,0 +1,203 @@
+import { CodeCellModel } from '@jupyterlab/cells';
+import { describe, expect, it } from 'vitest';
+
+import { CellBuilder, requestOf } from '../../src/cells/builder';
+import { LiveBuilds } from '../../src/cells/live';
+import { FailedLines } from '../../src/cells/marks';
+import { CellOutput } from '../../src/cells/output';
+import { Stop } from '../../src/cells/stop';
+import { BUILD_VIEW, type IJob } from '../../src/tokens';
+import {
+  done,
+  event,
+  failed,
+  FakeNotebook,
+  FakeQuestions,
+  FakeServer,
+  job,
+  lines,
+  result,
+  SETTINGS,
+  state,
+  stream,
+  type Handler
+} from './fakes';
+
+const SOURCE = '%%dockerfile\nFROM a\nRUN false';
+
+class Bench {
+  readonly model = new CodeCellModel();
+  readonly marks = new FailedLines();
+  readonly notebook: FakeNotebook;
+  readonly server: FakeServer;
+  readonly builder: CellBuilder;
+  readonly builds: LiveBuilds;
+
+  constructor(end: IJob, routes: Record<string, Handler> = {}) {
+    this.model.sharedModel.setSource(SOURCE);
+    const { id } = this.model;
+    this.notebook = new FakeNotebook([{ id, type: 'code', source: SOURCE }]);
+    this.server = new FakeServer({
+      'POST builds': () => [201, job()],
+      'GET builds/j1/events': () =>
+        stream([
+          lines(
+            event(0, 'step', { step: 1, steps: 2, line: 1, text: 'FROM a' }),
+            event(1, 'log', { text: 'a secret of the log' }),
+            event(2, 'end', { job: end })
+          )
+        ]),
+      'GET notebook': () => [200, state()],
+      ...routes
+    });
+    const { api } = this.server;
+    this.builds = new LiveBuilds(api);
+    this.builder = new CellBuilder(
+      api,
+      this.builds,
+      this.marks,
+      new FakeQuestions(true)
+    );
+  }
+
+  async run(): Promise<Stop | null> {
+    try {
+      await this.builder.build({
+        notebook: this.notebook,
+        model: this.model,
+        isWholeRun: () => true,
+        options: { no_cache: true }
+      });
+      return null;
+    } catch (error) {
+      expect(error).toBeInstanceOf(Stop);
+      return error as Stop;
+    }
+  }
+
+  get outputs() {
+    return this.model.outputs.toJSON();
+  }
+}
+
+describe('a build that ends well', () => {
+  it('saves, asks, shows a summary without the log, and switches', async () => {
+    const bench = new Bench(done());
+    expect(await bench.run()).toBe(null);
+    expect(bench.notebook.did).toEqual([
+      'save',
+      'settings',
+      'save',
+      'switch',
+      'save'
+    ]);
+    expect(bench.outputs).toHaveLength(1);
+    expect(JSON.stringify(bench.outputs)).not.toContain('secret of the log');
+    expect(new CellOutput(bench.model).saved).toMatchObject({ state: 'done' });
+    expect(bench.model.executionState).toBe('idle');
+  });
+
+  it('tells the server what it needs', async () => {
+    const bench = new Bench(done());
+    bench.notebook.settings = SETTINGS;
+    await bench.run();
+    expect(bench.server.asked[0]?.body).toEqual({
+      path: 'a.ipynb',
+      source: SOURCE,
+      index: 0,
+      cell_id: bench.model.id,
+      settings: SETTINGS,
+      earlier: [],
+      no_cache: true
+    });
+  });
+});
+
+describe('a build that fails', () => {
+  it('says why and marks the line', async () => {
+    const bench = new Bench(failed());
+    const stop = await bench.run();
+    expect(stop?.said.type).toBe('BuildFailed');
+    expect(bench.outputs.map(one => one.output_type)).toEqual([
+      'display_data',
+      'error'
+    ]);
+    expect(bench.marks.get(bench.model)).toMatchObject({
+      line: 3,
+      text: 'RUN false'
+    });
+    expect(bench.notebook.did).toEqual(['save']);
+    expect(bench.model.executionState).toBe('idle');
+  });
+
+  it('is marked only while the line stands as it did', async () => {
+    const bench = new Bench(failed());
+    await bench.run();
+    bench.model.sharedModel.setSource(`${SOURCE} || true`);
+    expect(bench.marks.get(bench.model)).toBe(null);
+  });
+
+  it('before it begins says so in the same way', async () => {
+    const bench = new Bench(done(), {
+      'POST builds': () => [
+        400,
+        {
+          type: 'BadInput',
+          message: 'Dockerfile line 1: no.',
+          hint: 'h',
+          line: 1
+        }
+      ]
+    });
+    await bench.run();
+    expect(bench.outputs.map(one => one.output_type)).toEqual(['error']);
+    expect(bench.marks.get(bench.model)?.line).toBe(2);
+  });
+
+  it('that was cancelled is no error', async () => {
+    const bench = new Bench(job({ state: 'cancelled', ended: 1001 }));
+    expect((await bench.run())?.quiet).toBe(true);
+    expect(bench.outputs.map(one => one.output_type)).toEqual(['display_data']);
+    expect(bench.marks.get(bench.model)).toBe(null);
+  });
+
+  it('forgets its mark when it is built again', async () => {
+    const bench = new Bench(done());
+    bench.marks.set(bench.model, failed().error!);
+    await bench.run();
+    expect(bench.marks.get(bench.model)).toBe(null);
+  });
+});
+
+describe('a build that goes on elsewhere', () => {
+  it('is shown, and its job given back without a switch', async () => {
+    const bench = new Bench(done());
+    const build = bench.builds.follow(job());
+    const ended = await bench.builder.resume(bench.model, build);
+    expect(ended.state).toBe('done');
+    expect(bench.outputs[0]?.data).toHaveProperty([BUILD_VIEW]);
+    expect(bench.notebook.did).toEqual([]);
+    expect(await bench.builder.wouldMove(bench.notebook, ended)).toBe(true);
+    const kept = { ...ended, result: result({ settings: null }) };
+    expect(await bench.builder.wouldMove(bench.notebook, kept)).toBe(false);
+  });
+
+  it('leaves the outputs of a cell that is gone', async () => {
+    const bench = new Bench(done());
+    const build = bench.builds.follow(job());
+    bench.model.dispose();
+    await expect(bench.builder.resume(bench.model, build)).rejects.toThrow();
+  });
+});
+
+it('sends the Dockerfiles above a cell along', () => {
+  const notebook = new FakeNotebook([
+    { id: 'x', type: 'code', source: '%%dockerfile -t a\nFROM b' },
+    { id: 'y', type: 'code', source: '1' },
+    { id: 'z', type: 'code', source: '%%dockerfile\nFROM a' }
+  ]);
+  expect(requestOf(notebook, 'z')).toMatchObject({
+    index: 2,
+    earlier: ['%%dockerfile -t a\nFROM b']
+  });
+});
