@@ -1,7 +1,7 @@
 # What each does and needs stands in README.md, "Development".
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-FRONTEND := $(wildcard labextension/src/* labextension/style/*)
+FRONTEND := $(shell find labextension/src labextension/style labextension/schema -type f)
 
 .PHONY: setup demo test lint bench clean
 

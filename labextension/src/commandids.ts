@@ -16,7 +16,10 @@ export const CommandIDs = {
   stop: 'jupyter-containers:stop',
   logs: 'jupyter-containers:toggle-logs',
   choose: 'jupyter-containers:choose-image',
-  /** Args `{reference, engine?}`; what they do not say is asked. */
+  /**
+   * Args `{reference?, engine?}`; what they do not say is asked. `notebook`: the image of the
+   * notebook. `here`: its progress is seen where it is asked for.
+   */
   pull: 'jupyter-containers:pull',
   useImage: 'jupyter-containers:use-image',
   pinImage: 'jupyter-containers:pin-image',

@@ -169,8 +169,8 @@ function addKernelCommands(context: ICommandContext): void {
     execute: () => model.notebook && deeds.run(model.notebook)
   });
   commands.addCommand(CommandIDs.restart, {
-    label: 'Restart',
-    caption: 'Restart the kernel in its container',
+    label: () => (kernel() ? 'Restart' : 'Start'),
+    caption: 'Start the kernel in its container, anew where it runs',
     icon: refreshIcon,
     isVisible: () =>
       !!model.notebook?.inContainer &&

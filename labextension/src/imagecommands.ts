@@ -49,7 +49,9 @@ function addPull(context: ICommandContext): void {
         (args.notebook ? text(model.notebook?.settings?.image) : '') ||
         (await askReference());
       if (reference) {
-        await commands.execute(CommandIDs.open, { section: 'builds' });
+        if (!args.here) {
+          await commands.execute(CommandIDs.open, { section: 'builds' });
+        }
         await model.imagesActing.run(`Pulling ${reference}…`, async () => {
           const engine = text(args.engine) || (await engineFor(model, args));
           await model.jobs.pull(engine, reference);

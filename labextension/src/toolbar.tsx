@@ -28,7 +28,7 @@ export function itemOf(state: NotebookState): {
   }
   const word = waits
     ? 'not approved'
-    : truth?.image_here === false
+    : truth?.image_here === false && kernel?.state !== 'running'
       ? 'not here'
       : (kernel?.state ?? 'not running');
   return {

@@ -197,8 +197,18 @@ export class Jobs extends Source<readonly IJob[]> {
   /** Fetch an image. Throws RequestError. */
   async pull(engine: string, reference: string): Promise<IJob> {
     const job = await this.api.pull(engine, reference);
+    this._pulled = job.id;
     this.put([job, ...this.jobs.filter(one => one.id !== job.id)]);
     return job;
+  }
+
+  /** Pulls that run, and the one that was asked for last here where it failed. */
+  get pulls(): readonly IJob[] {
+    return this.jobs.filter(
+      job =>
+        job.kind === 'pull' &&
+        (isRunning(job) || (job.id === this._pulled && job.state === 'failed'))
+    );
   }
 
   private replace(job: IJob): void {
@@ -240,6 +250,7 @@ export class Jobs extends Source<readonly IJob[]> {
   }
 
   private readonly _open = new Set<string>();
+  private _pulled = '';
   private readonly _views = new Map<string, JobView>();
 }
 

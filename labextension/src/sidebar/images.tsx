@@ -27,7 +27,11 @@ function Pull(props: ISectionProps): React.JSX.Element {
   const [reference, setReference] = React.useState('');
   const [engine, setEngine] = React.useState('');
   const usable = (model.engines.data?.engines ?? []).filter(one => one.usable);
-  const args = { reference: reference.trim(), ...(engine ? { engine } : {}) };
+  const args = {
+    reference: reference.trim(),
+    here: true,
+    ...(engine ? { engine } : {})
+  };
   const submit = (event: React.FormEvent) => {
     event.preventDefault();
     if (commands.isEnabled(CommandIDs.pull, args) && args.reference) {
@@ -77,9 +81,15 @@ function Pulls(props: ISectionProps): React.JSX.Element {
   useModels(model.jobs);
   return (
     <>
-      {model.jobs.running
-        .filter(job => job.kind === 'pull')
-        .map(job => (
+      {model.jobs.pulls.map(job =>
+        job.error ? (
+          <Note
+            key={job.id}
+            kind="error"
+            title={`${job.title}: ${job.error.message}`}
+            hint={job.error.hint}
+          />
+        ) : (
           <div key={job.id} className="jp-Containers-card">
             <div className="jp-Containers-cardHead">
               <h3>{plain(job.title)}</h3>
@@ -92,7 +102,8 @@ function Pulls(props: ISectionProps): React.JSX.Element {
             </div>
             <JobProgress view={model.jobs.view(job.id)} />
           </div>
-        ))}
+        )
+      )}
     </>
   );
 }

@@ -128,6 +128,12 @@ interface INoteProps {
   readonly children?: React.ReactNode;
 }
 
+/** Text that may be the middle of a sentence, as its beginning. */
+function sentence(text: string): string {
+  const clean = plain(text);
+  return clean.charAt(0).toUpperCase() + clean.slice(1);
+}
+
 /** Something that a person has to know, and what to do about it. */
 export function Note(props: INoteProps): React.JSX.Element {
   const { kind, items = [], onDismiss } = props;
@@ -137,7 +143,7 @@ export function Note(props: INoteProps): React.JSX.Element {
       role={kind === 'error' ? 'alert' : 'status'}
     >
       <div className="jp-Containers-noteHead">
-        <p className="jp-Containers-noteTitle">{plain(props.title)}</p>
+        <p className="jp-Containers-noteTitle">{sentence(props.title)}</p>
         {onDismiss && (
           <Button
             type="button"

@@ -89,6 +89,23 @@ describe('jobs', () => {
     jobs.dispose();
   });
 
+  it('that are pulls are shown beside the images: while they run, and where one failed', async () => {
+    const jobs = new Jobs(api, server);
+    const failed = job('new', { state: 'failed', ended: 1 });
+    fake
+      .on('GET builds', { builds: [job('old', { state: 'failed' })] })
+      .on('POST pulls', job('new'));
+    await jobs.refresh();
+    await jobs.pull('podman', 'a:1');
+    expect(jobs.pulls.map(one => one.id)).toEqual(['new']);
+    fake.on('GET builds', {
+      builds: [failed, job('old', { state: 'failed' })]
+    });
+    await jobs.refresh();
+    expect(jobs.pulls).toEqual([failed]);
+    jobs.dispose();
+  });
+
   it('whose events are gone say so, once', async () => {
     const jobs = new Jobs(api, server);
     fake.on('GET builds', {

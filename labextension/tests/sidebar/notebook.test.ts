@@ -197,6 +197,7 @@ describe('the toolbar', () => {
     [notebook({ missing: ['x'] }), 'a:1 · not approved'],
     [notebook({ missing: ['x'], kernel: kernel() }), 'a:1 · running'],
     [notebook({ image_here: false }), 'a:1 · not here'],
+    [notebook({ image_here: false, kernel: kernel() }), 'a:1 · running'],
     [notebook(), 'a:1 · not running'],
     [
       notebook({
