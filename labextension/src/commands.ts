@@ -50,6 +50,14 @@ const IN_PALETTE = [
   CommandIDs.pull
 ];
 
+/** A command's name on its button, and where nothing around it says what it acts on. */
+function named(
+  short: string,
+  long: string
+): CommandRegistry.CommandFunc<string> {
+  return args => (args.isPalette ? long : short);
+}
+
 /** Milliseconds in which several changes become one word to menus and palette. */
 const PAUSE = 200;
 
@@ -64,7 +72,11 @@ export function addCommands(
   addBuildCommands(context);
   addImageCommands(context);
   for (const command of IN_PALETTE) {
-    palette?.addItem({ command, category: CATEGORY });
+    palette?.addItem({
+      command,
+      category: CATEGORY,
+      args: { isPalette: true }
+    });
   }
   const { commands, model } = context;
   const soon = new Debouncer(
@@ -131,7 +143,7 @@ function free(state: NotebookState | null): state is NotebookState {
 function addSettingsCommands(context: ICommandContext): void {
   const { commands, model } = context;
   commands.addCommand(CommandIDs.approve, {
-    label: 'Approve',
+    label: named('Approve', 'Approve What This Notebook Asks For'),
     caption: 'Say yes to all of this, and start the kernel with it',
     icon: checkIcon,
     isEnabled: () =>
@@ -139,7 +151,7 @@ function addSettingsCommands(context: ICommandContext): void {
     execute: () => model.notebook && deeds.approve(model.api, model.notebook)
   });
   commands.addCommand(CommandIDs.apply, {
-    label: 'Apply and restart',
+    label: named('Apply and restart', 'Apply the Container’s Settings'),
     caption:
       'Save these settings in the notebook, approve them, and start its kernel anew with them',
     icon: checkIcon,
@@ -150,7 +162,7 @@ function addSettingsCommands(context: ICommandContext): void {
     execute: () => model.notebook && deeds.apply(model.api, model.notebook)
   });
   commands.addCommand(CommandIDs.revert, {
-    label: 'Revert',
+    label: named('Revert', 'Revert the Container’s Settings'),
     caption: 'Drop what was edited and not applied',
     icon: undoIcon,
     isEnabled: () => free(model.notebook) && model.notebook.draft.changed,
@@ -162,14 +174,15 @@ function addKernelCommands(context: ICommandContext): void {
   const { commands, dialogs, model } = context;
   const kernel = () => model.notebook?.truth.data?.kernel ?? null;
   commands.addCommand(CommandIDs.run, {
-    label: 'Run in its container',
+    label: named('Run in its container', 'Run the Kernel in Its Container'),
     caption: 'Move the kernel into the container that the notebook asks for',
     icon: runIcon,
     isEnabled: () => free(model.notebook) && model.notebook.settings !== null,
     execute: () => model.notebook && deeds.run(model.notebook)
   });
   commands.addCommand(CommandIDs.restart, {
-    label: () => (kernel() ? 'Restart' : 'Start'),
+    label: args =>
+      `${kernel() ? 'Restart' : 'Start'}${args.isPalette ? ' the Container’s Kernel' : ''}`,
     caption: 'Start the kernel in its container, anew where it runs',
     icon: refreshIcon,
     isVisible: () =>
@@ -187,7 +200,7 @@ function addKernelCommands(context: ICommandContext): void {
     }
   });
   commands.addCommand(CommandIDs.stop, {
-    label: 'Stop',
+    label: named('Stop', 'Stop the Container'),
     caption: 'End the kernel and its container; variables are lost',
     icon: stopIcon,
     isVisible: () => !!kernel()?.container,
@@ -197,7 +210,7 @@ function addKernelCommands(context: ICommandContext): void {
     execute: () => model.notebook && deeds.stop(model.notebook)
   });
   commands.addCommand(CommandIDs.logs, {
-    label: 'Log',
+    label: named('Log', 'Show the Container’s Log'),
     caption: 'Show or hide what the container printed',
     icon: listIcon,
     isToggleable: true,
@@ -226,7 +239,7 @@ function addBuildCommands({ commands, model }: ICommandContext): void {
     execute: () => build({})
   });
   commands.addCommand(CommandIDs.updateBases, {
-    label: 'Update bases',
+    label: named('Update bases', 'Update Base Images and Run All Cells'),
     caption:
       'Build on the newest base images rather than the recorded ones, and run all cells',
     icon: historyIcon,
