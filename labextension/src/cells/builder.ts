@@ -40,11 +40,14 @@ export class CellBuilder {
   async build(cell: IBuildCell): Promise<void> {
     const { model, notebook } = cell;
     const output = new CellOutput(model);
-    output.clear();
     output.begin();
     this.marks.clear(model);
     await this.orStop(model, output, async () => {
-      await notebook.save();
+      await notebook.save().finally(() => {
+        // After it: a notebook that was saved need not be saved again for an empty output.
+        output.clear();
+        output.begin();
+      });
       const request = { ...requestOf(notebook, model.id), ...cell.options };
       const build = this.builds.follow(await this.api.build(request), true);
       const job = await this.finish(model, output, build);

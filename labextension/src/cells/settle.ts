@@ -70,10 +70,13 @@ export async function settle(
   if (notebook.isDisposed) {
     throw new Stop(CLOSED, true);
   }
-  if (!sameSettings(notebook.settings, settings)) {
+  const same = sameSettings(notebook.settings, settings);
+  if (!same) {
     notebook.settings = settings;
   }
-  await notebook.save();
+  if (!same || move !== 'stay') {
+    await notebook.save();
+  }
   if (move !== 'stay') {
     await moveKernel(api, notebook, move);
   }

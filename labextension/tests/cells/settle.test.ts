@@ -73,7 +73,7 @@ describe('the switch', () => {
       result: { reused: true }
     });
     expect(await settled).toBe('stay');
-    expect(notebook.did).toEqual(['save']);
+    expect(notebook.did).toEqual([]);
     expect(questions.asked).toEqual([]);
   });
 
