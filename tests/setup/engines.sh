@@ -78,6 +78,16 @@ podman_files() { # OWNER-NAME
   root && chown "$tester:" "$directory/user" || true
 }
 
+# buildx keeps its state in the client's configuration: one each for root and the ordinary user.
+docker_configs() { # 20|28
+  local one
+  for one in root user; do
+    mkdir -p "$run/docker$1/config-$one"
+    ln -sfn "$cache/docker$1/usr/libexec/docker/cli-plugins" "$run/docker$1/config-$one/cli-plugins"
+  done
+  chown -R "$tester:" "$run/docker$1/config-user"
+}
+
 network() { # 20|28: a bridge of its own, so that no daemon's docker0 or rules are touched
   ip link del "jct$1" 2>/dev/null || true
   ip link add "jct$1" type bridge
@@ -98,6 +108,7 @@ no_network() {
 dockerd_up() { # 20|28
   local directory=$run/docker$1 unpacked=$cache/docker$1
   mkdir -p "$directory"
+  docker_configs "$1"
   network "$1"
   PATH=$unpacked/usr/bin:$unpacked/usr/sbin:$PATH setsid dockerd \
     --data-root "$directory/data" --exec-root "$directory/exec" --pidfile "$directory/pid" \
