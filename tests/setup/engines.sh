@@ -70,7 +70,8 @@ podman_files() { # OWNER-NAME
   podman_conf "$directory/containers.conf"
   printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' \
     "$directory/root/storage" "$directory/root/run" >"$directory/root.conf"
-  printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' \
+  # Rootless podman looks below HOME unless told so, and some tests have another HOME.
+  printf '[storage]\ndriver = "overlay"\nrootless_storage_path = "%s"\nrunroot = "%s"\n' \
     "$directory/user/storage" "/run/user/$(id -u "$1")/jupyter-containers-test" \
     >"$directory/user.conf"
   printf 'unqualified-search-registries = ["docker.io"]\n%s\nlocation = "%s"\ninsecure = true\n' \
