@@ -6,6 +6,7 @@ differs. Arguments are pure functions of a spec: `run_argv` is compared as text 
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal as signals
 import time
@@ -29,6 +30,7 @@ from . import _buildkit, _docker_info, _inspect, _pulls
 from ._process import Completed, Watch, run
 from ._trouble import container_trouble, daemon_trouble
 
+_GONE = re.compile(r"no such|no container|already in progress", re.IGNORECASE)
 _INFO_SECONDS = 60.0
 """How long `info` is remembered: a launch must not pay for it, a fixed daemon must show."""
 
@@ -93,7 +95,7 @@ class Docker:
             return _inspect.parse_array(done.stdout)[0]
         if re.search(r"no such image|image not known|not found", done.stderr, re.IGNORECASE):
             return None
-        raise daemon_trouble(self.name, done.stderr)
+        raise daemon_trouble(self.name, done.stderr, "image inspect")
 
     def pull(self, reference: str) -> AsyncIterator[Progress]:
         """See `Engine.pull`."""
@@ -213,7 +215,7 @@ class Docker:
             return _inspect.parse_object(done.stdout)
         if re.search(r"no such|no container", done.stderr, re.IGNORECASE):
             return None
-        raise daemon_trouble(self.name, done.stderr)
+        raise daemon_trouble(self.name, done.stderr, "container inspect")
 
     async def pid(self, id: str) -> int | None:
         """See `Engine.pid`."""
@@ -241,11 +243,15 @@ class Docker:
 
     async def remove(self, id: str) -> None:
         """See `Engine.remove`."""
-        done = await run(self.remove_argv(id), timeout=60)
-        if done.code != 0 and not re.search(
-            r"no such|no container|already in progress", done.stderr, re.IGNORECASE
-        ):
-            raise daemon_trouble(self.name, done.stderr)
+        for pause in (0.1, 0.5, None):
+            done = await run(self.remove_argv(id), timeout=60)
+            if done.code == 0 or _GONE.search(done.stderr):
+                return
+            trouble = daemon_trouble(self.name, done.stderr, "rm")
+            if pause is None or isinstance(trouble, EngineDown):
+                raise trouble
+            # One that is just ending by itself cannot be removed at that moment.
+            await asyncio.sleep(pause)
 
     def remove_argv(self, id: str) -> Sequence[str]:
         """See `Engine.remove_argv`."""
@@ -268,7 +274,7 @@ class Docker:
     async def _checked(self, argv: Sequence[str]) -> Completed:
         done = await self._run(argv)
         if done.code != 0:
-            trouble = daemon_trouble(self.name, done.stderr)
+            trouble = daemon_trouble(self.name, done.stderr, argv[0])
             if isinstance(trouble, EngineDown):
                 raise trouble
             raise EngineFailed(done.argv, done.code, printable(done.stderr))

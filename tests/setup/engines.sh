@@ -260,7 +260,7 @@ down_as_root() {
     # The next one has another id, and pytest refuses a directory of somebody else's.
     rm -rf "/tmp/pytest-of-$tester"
   fi
-  rm -rf "$run"
+  rm -rf "$run" /run/jupyter-containers-test
 }
 
 down_as_user() {
