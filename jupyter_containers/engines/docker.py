@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal as signals
+import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
@@ -180,7 +181,10 @@ class Docker:
         """See `Engine.start`."""
         argv = self.run_argv(spec, detach=True)
         try:
-            done = await run(argv, input=env_file(spec.env), timeout=120)
+            # Podman's conmon keeps the directory it is started in, and puts a file `oom` there
+            # when memory runs out (src/oom.c): not into the person's folder.
+            with tempfile.TemporaryDirectory() as nowhere:
+                done = await run(argv, input=env_file(spec.env), timeout=120, cwd=nowhere)
             if done.code != 0:
                 raise container_trouble(self.name, spec, done)
         except BaseException:
