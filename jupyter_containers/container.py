@@ -20,10 +20,11 @@ from .errors import EngineError, KernelDied, StartFailed
 from .guestclient import Applied, GuestClient
 from .launch import GUEST_PORT, Prepared, Room
 from .readiness import Say
-from .rooms import identity, remove_room
+from .rooms import identity, remove_room, sockets
 from .settings import format_size
 
 _HELLO_SECONDS = 60.0
+_BIND_SECONDS = 30.0
 
 
 class KernelContainer:
@@ -68,6 +69,7 @@ class KernelContainer:
                 if refused := await self._wrong_mount(mounts):
                     raise replaced(refused)
                 self._watch = engine.watch(container.id)
+            await self._bound()
         except BaseException:
             await asyncio.shield(self.remove())
             raise
@@ -112,6 +114,20 @@ class KernelContainer:
                 return target
         return None
 
+    async def _bound(self) -> None:
+        """Wait until the kernel has made its sockets, or is over.
+
+        A client that connects earlier tries each again after 100 ms (ZMQ_RECONNECT_IVL), so it
+        may be answered on one while it does not listen on another yet, and lose output:
+        `jupyter console` then waits for ever.
+        """
+        paths = sockets(self.room) if self.prepared.sockets else []
+        deadline = time.monotonic() + _BIND_SECONDS
+        while self.poll() is None and time.monotonic() < deadline:
+            if all(os.path.lexists(path) for path in paths):
+                return
+            await asyncio.sleep(0.005)
+
     def poll(self) -> int | None:
         """None while the kernel runs; else how it ended, as Popen says."""
         if self._client is not None:
@@ -150,11 +166,15 @@ class KernelContainer:
             and self.prepared.same_container(prepared)
         )
 
-    def restart_kernel(self, note: str) -> None:
+    async def restart_kernel(self, note: str) -> None:
         """Start the kernel again in this container."""
         assert self._client is not None
         self.started = time.monotonic()
+        for path in sockets(self.room):
+            with contextlib.suppress(OSError):  # the container may have put anything there
+                path.unlink()
         self._client.start(note)
+        await self._bound()
 
     async def signal(self, signum: int) -> None:
         """Signal the kernel: its process group with a guest, the first process without."""

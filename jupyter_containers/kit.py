@@ -4,7 +4,8 @@ disk, usable offline.
     CACHE/kits/KEY/        wheels, installed; shared by every image that lacks the same ones
     CACHE/resolved/KEY     which versions an image's packages lead to
     CACHE/bytecode/KEY/    what one image's own Python compiled of its kit
-    CACHE/fits/KEY         which kit was seen to start in an image, and its bytecode
+    CACHE/fits/KEY         which kit was seen to start in an image, and its bytecode; also for
+                           images built on it that changed no Python package
 
 `fit` is what a start calls: one small file is read where the image is known. A kit holds only
 what the image lacks, and `guest/kitpath.py` puts it last on `sys.path`.
@@ -81,8 +82,8 @@ async def fit(
     """
     if python.ipykernel:
         return await kit_for(python)
-    known = place("fits", VERSION, image.id, python.path, *_identity(python))
-    kit = _kit(await asyncio.to_thread(recall, known))
+    known = [place("fits", *one, python.path, *_identity(python)) for one in _same_or_below(image)]
+    kit = await asyncio.to_thread(_recall_first, known)
     if kit is not None:
         return kit
     errors: list[KitFailed] = []
@@ -99,10 +100,32 @@ async def fit(
         said, bytecode = await _check(engine, image, user, python, kit)
         if said == "ok":
             kit = replace(kit, bytecode=bytecode)
-            await asyncio.to_thread(remember, known, _document(kit))
+            await asyncio.to_thread(_remember_all, known[:2], kit)
             return kit
         errors.append(_does_not_start(python, kit, said))
     raise errors[0]
+
+
+def _same_or_below(image: Image) -> list[tuple[object, ...]]:
+    """What a fit is remembered by: the image, its layers, and those of each image that it may
+    have been built on. What was seen of that one, and compiled by it, holds for this one, which
+    trusts all of it already; that its packages are the same, `_identity` says besides."""
+    counts = range(len(image.layers), 0, -1)
+    return [(VERSION, image.id), *((VERSION, "layers", *image.layers[:n]) for n in counts)]
+
+
+def _recall_first(known: Sequence[Path]) -> Kit | None:
+    for path in known:
+        if (kit := _kit(recall(path))) is not None:
+            if path is not known[0]:
+                _remember_all(known[:1], kit)
+            return kit
+    return None
+
+
+def _remember_all(places: Sequence[Path], kit: Kit) -> None:
+    for path in places:
+        remember(path, _document(kit))
 
 
 async def kit_for(

@@ -189,6 +189,8 @@ class Image:
     env: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     entrypoint: tuple[str, ...] = ()
     onbuild: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    """Digests of its layers, lowest first: an image built on another begins with that one's."""
     architecture: str = ""
 
 

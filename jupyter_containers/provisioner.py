@@ -282,7 +282,7 @@ class ContainerProvisioner(KernelProvisionerBase):
 
     async def _start(self, prepared: Prepared) -> None:
         if self.container is not None:
-            self.container.restart_kernel(self._note)
+            await self.container.restart_kernel(self._note)
             return
         room = self._open_room()
         furnish(room, prepared, self._inside, self._grace, self._note)

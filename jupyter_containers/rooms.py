@@ -65,6 +65,11 @@ def make_room(again: Room | None = None) -> Room:
         return room
 
 
+def sockets(room: Room) -> list[Path]:
+    """The five that a kernel makes for its clients, where they do not speak TCP."""
+    return [room.run / f"k-{number}" for number in range(1, 6)]
+
+
 def remove_room(room: Room) -> None:
     """Delete all of it. Twice is fine."""
     shutil.rmtree(room.root, ignore_errors=True)

@@ -97,7 +97,9 @@ async def test_a_mount_swapped_for_a_link_after_the_yes(engine, image, folder, e
     assert containers(engine_program) == []
 
 
-async def test_a_dead_docker_daemon(image, folder, monkeypatch, tmp_path):
+async def test_a_dead_docker_daemon(engine, image, folder, monkeypatch, tmp_path):
+    if engine != "docker":
+        pytest.skip("docker's own: the tests on docker do it")
     dead = socket.socket(socket.AF_UNIX)
     dead.bind(str(tmp_path / "dead.sock"))
     dead.close()

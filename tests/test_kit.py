@@ -5,15 +5,16 @@ from __future__ import annotations
 import struct
 import tempfile
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from jupyter_containers.engines import _instance
-from jupyter_containers.engines.base import Output
+from jupyter_containers.engines.base import Engine, Output
 from jupyter_containers.errors import KitFailed
 from jupyter_containers.kit import TARGET, Kit, fit
-from jupyter_containers.models import ContainerSpec
-from jupyter_containers.probe import choose, probe
+from jupyter_containers.models import ContainerSpec, Image, User
+from jupyter_containers.probe import Interpreter, choose, probe
 
 from .derived import MakeImage, make_image
 from .kit_kernels import check, kernel_in, kit_cache, own_cache
@@ -188,19 +189,49 @@ async def test_what_cannot_be_fitted(
 
 
 async def test_fitted_once(engine: str, image: str) -> None:
+    found, me, interpreter = await _looked_into(engine, image)
+    first = await fit(_instance(engine), found, me, interpreter)
+    assert await fit(_silent(engine), found, me, interpreter, offline=True) == first
+
+
+async def test_an_image_built_on_a_fitted_one_is_not_fitted_again(
+    engine: str, image: str, make_image: MakeImage
+) -> None:
+    first = await fit(_instance(engine), *await _looked_into(engine, image))
+    above = await make_image("above", f"FROM {image}\nRUN touch /more\nENV MORE=1\n")
+    found, me, interpreter = await _looked_into(engine, above)
+    assert await fit(_silent(engine), found, me, interpreter, offline=True) == first
+    more = await make_image(
+        "more",
+        f"FROM {image}\nCOPY site {DIST_PACKAGES.format('3.11')}\n",
+        wheels={"site": ["3.11", "decorator"]},
+    )
+    found, me, interpreter = await _looked_into(engine, more)
+    with pytest.raises(AssertionError, match="ran a container"):
+        await fit(_silent(engine), found, me, interpreter)
+
+
+async def _looked_into(engine: str, reference: str) -> tuple[Image, User, Interpreter]:
     real = _instance(engine)
-    found = await real.image(image)
+    found = await real.image(reference)
     assert found is not None
     me = await real.user("me", (0, 0))
     facts = await probe(real, found, me, Path(tempfile.gettempdir()))
     interpreter = choose(facts).interpreter
     assert interpreter is not None
-    first = await fit(real, found, me, interpreter)
+    return found, me, interpreter
+
+
+def _silent(engine: str) -> Engine:
+    """An engine that fits nothing."""
 
     class Silent:
         name = engine
 
+        def remove_argv(self, id: str) -> list[str]:
+            return ["true"]
+
         async def run(self, spec: ContainerSpec, timeout: float) -> Output:
             raise AssertionError("ran a container again")
 
-    assert await fit(Silent(), found, me, interpreter, offline=True) == first  # type: ignore[arg-type]
+    return cast(Engine, Silent())

@@ -20,7 +20,12 @@ def _session() -> str:
     return "\n".join(blocks)
 
 
-def test_the_first_session(engine: str, image: str, folder: Path) -> None:
+def test_the_first_session(engine: str, image: str, folder: Path, tmp_path: Path) -> None:
+    # The reader names no engine: here, the one under test is taken first.
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "jupyter_containers_config.py").write_text(f"c.Policy.engines = ['{engine}', '*']\n")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     # `bootstrap` has tests of its own; here the image is there already.
     subprocess.run([engine, "tag", image, f"{BASE}:latest"], check=True)
     try:
@@ -29,7 +34,7 @@ def test_the_first_session(engine: str, image: str, folder: Path) -> None:
             cwd=folder,
             capture_output=True,
             text=True,
-            env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            env=os.environ | {"PATH": path, "JUPYTER_CONFIG_DIR": str(config)},
         )
         assert done.returncode == 0, done.stdout + done.stderr
         for name in ("hello.ipynb", "converted.ipynb"):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_containers.engines.docker import env_file
+from jupyter_containers.engines._arguments import env_file
 from jupyter_containers.errors import BadReference, BadSettings
 from jupyter_containers.settings import FIELDS, Settings
 

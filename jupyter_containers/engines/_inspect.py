@@ -48,6 +48,7 @@ def image(said: dict[str, Any]) -> Image:
         user=one_line(str(config.get("User") or "")),
         env=_env(config.get("Env")),
         entrypoint=tuple(str(word) for word in config.get("Entrypoint") or ()),
+        layers=tuple(str(one) for one in (said.get("RootFS") or {}).get("Layers") or ()),
         onbuild=tuple(printable(str(line)) for line in config.get("OnBuild") or ()),
         architecture=one_line(str(said.get("Architecture", ""))),
     )

@@ -33,15 +33,24 @@ def main() -> None:
             groups = [g for g in groups if _signal(g, 0)]
     for entry in entries.values():
         for argv in entry.get("remove", ()):
-            _run(argv, entry.get("environment"))
+            _remove(argv, entry.get("environment"))
     for entry in entries.values():
         for directory in entry.get("directories", ()):
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _run(argv: list, environment: dict | None) -> None:
+def _remove(argv: list, environment: dict | None) -> None:
+    """One that is just ending by itself cannot be removed at that moment."""
+    for pause in (0.1, 0.5, 0.0):
+        if _run(argv, environment):
+            return
+        time.sleep(pause)
+
+
+def _run(argv: list, environment: dict | None) -> bool:
+    """True where it ended well."""
     try:
-        subprocess.run(
+        done = subprocess.run(
             argv,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -51,7 +60,8 @@ def _run(argv: list, environment: dict | None) -> None:
             check=False,
         )
     except (OSError, subprocess.SubprocessError):
-        pass
+        return False
+    return done.returncode == 0
 
 
 def _signal(group: int, signum: int) -> bool:

@@ -23,8 +23,8 @@ from ..text import one_line, printable
 from ._process import Completed
 
 
-def daemon_trouble(name: str, stderr: str) -> EngineError:
-    """Why an engine did not answer: down, not permitted, not set up, or an error of its own."""
+def daemon_trouble(name: str, stderr: str, verb: str = "info") -> EngineError:
+    """Why an engine did not do `verb`: down, not permitted, not set up, or an error of its own."""
     said = one_line(stderr, 400)
     lowered = said.lower()
     if "permission denied" in lowered and ".sock" in lowered:
@@ -50,7 +50,7 @@ def daemon_trouble(name: str, stderr: str) -> EngineError:
         )
     if "unable to connect to podman" in lowered or "podman machine" in lowered:
         return EngineDown("Podman's machine does not answer.", "podman machine start")
-    return EngineFailed((name, "info"), 1, said)
+    return EngineFailed((name, verb), 1, said)
 
 
 def container_trouble(name: str, spec: ContainerSpec, done: Completed) -> ContainersError:

@@ -6,10 +6,12 @@ differs. Arguments are pure functions of a spec: `run_argv` is compared as text 
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal as signals
+import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
 
 from ..errors import EngineDown, EngineError, EngineFailed
@@ -27,14 +29,13 @@ from ..models import (
 )
 from ..text import printable
 from . import _buildkit, _docker_info, _inspect, _measures, _pulls
+from ._arguments import PACKAGE_MANAGER_CAPABILITIES, env_file, mount_option
 from ._process import Completed, Watch, run
 from ._trouble import container_trouble, daemon_trouble
 
+_GONE = re.compile(r"no such|no container|already in progress", re.IGNORECASE)
 _INFO_SECONDS = 60.0
 """How long `info` is remembered: a launch must not pay for it, a fixed daemon must show."""
-
-PACKAGE_MANAGER_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID")
-"""What apt and dpkg need of root; given back only to a root that is remapped."""
 
 
 class Docker:
@@ -94,7 +95,7 @@ class Docker:
             return _inspect.parse_array(done.stdout)[0]
         if re.search(r"no such image|image not known|not found", done.stderr, re.IGNORECASE):
             return None
-        raise daemon_trouble(self.name, done.stderr)
+        raise daemon_trouble(self.name, done.stderr, "image inspect")
 
     def pull(self, reference: str) -> AsyncIterator[Progress]:
         """See `Engine.pull`."""
@@ -128,7 +129,7 @@ class Docker:
             "--security-opt=no-new-privileges",
             *self._user_argv(spec.user),
             *(f"--label={key}={value}" for key, value in sorted(spec.labels.items())),
-            *(_mount(m.source, m.target, m.writable) for m in spec.own + spec.mounts),
+            *(mount_option(m.source, m.target, m.writable) for m in spec.own + spec.mounts),
             *(f"--tmpfs={target}" for target in spec.tmpfs),
             *self._limits_argv(spec),
             *self._network_argv(spec),
@@ -183,7 +184,10 @@ class Docker:
         """See `Engine.start`."""
         argv = self.run_argv(spec, detach=True)
         try:
-            done = await run(argv, input=env_file(spec.env), timeout=120)
+            # Podman's conmon keeps the directory it is started in, and puts a file `oom` there
+            # when memory runs out (src/oom.c): not into the person's folder.
+            with tempfile.TemporaryDirectory() as nowhere:
+                done = await run(argv, input=env_file(spec.env), timeout=120, cwd=nowhere)
             if done.code != 0:
                 raise container_trouble(self.name, spec, done)
         except BaseException:
@@ -218,7 +222,7 @@ class Docker:
             return _inspect.parse_object(done.stdout)
         if re.search(r"no such|no container", done.stderr, re.IGNORECASE):
             return None
-        raise daemon_trouble(self.name, done.stderr)
+        raise daemon_trouble(self.name, done.stderr, "container inspect")
 
     async def pid(self, id: str) -> int | None:
         """See `Engine.pid`."""
@@ -246,11 +250,15 @@ class Docker:
 
     async def remove(self, id: str) -> None:
         """See `Engine.remove`."""
-        done = await run(self.remove_argv(id), timeout=60)
-        if done.code != 0 and not re.search(
-            r"no such|no container|already in progress", done.stderr, re.IGNORECASE
-        ):
-            raise daemon_trouble(self.name, done.stderr)
+        for pause in (0.1, 0.5, None):
+            done = await run(self.remove_argv(id), timeout=60)
+            if done.code == 0 or _GONE.search(done.stderr):
+                return
+            trouble = daemon_trouble(self.name, done.stderr, "rm")
+            if pause is None or isinstance(trouble, EngineDown):
+                raise trouble
+            # One that is just ending by itself cannot be removed at that moment.
+            await asyncio.sleep(pause)
 
     def remove_argv(self, id: str) -> Sequence[str]:
         """See `Engine.remove_argv`."""
@@ -277,17 +285,8 @@ class Docker:
     async def _checked(self, argv: Sequence[str]) -> Completed:
         done = await self._run(argv)
         if done.code != 0:
-            trouble = daemon_trouble(self.name, done.stderr)
+            trouble = daemon_trouble(self.name, done.stderr, argv[0])
             if isinstance(trouble, EngineDown):
                 raise trouble
             raise EngineFailed(done.argv, done.code, printable(done.stderr))
         return done
-
-
-def env_file(env: Mapping[str, str]) -> bytes:
-    """Docker's env-file text. Settings refuse names and values that a line cannot carry."""
-    return "".join(f"{name}={value}\n" for name, value in sorted(env.items())).encode()
-
-
-def _mount(source: str, target: str, writable: bool) -> str:
-    return f"--mount=type=bind,src={source},dst={target}" + ("" if writable else ",readonly")

@@ -34,9 +34,13 @@ async def test_the_end_of_a_kernel_is_exact(notebook):
         assert "exit code 7" in (await kernel.container.why()).message
 
 
-async def test_out_of_memory_is_named_and_said_in_the_notebook(notebook, enforces_memory):
+async def test_out_of_memory_is_named_and_said_in_the_notebook(
+    notebook, enforces_memory, tmp_path, monkeypatch
+):
     if not enforces_memory:
         pytest.skip("this engine enforces no memory limit here (cgroup v1, rootless)")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     async with running(notebook(memory="300m")) as kernel:
         kernel.client.execute("x = bytearray(2 << 30); x[::4096] = b'1' * len(x[::4096])")
         while await kernel.provisioner.poll() is None:
@@ -48,6 +52,7 @@ async def test_out_of_memory_is_named_and_said_in_the_notebook(notebook, enforce
         done = await kernel.run("print('alive')")
         assert "ran out of memory" in done["text"]
         assert "alive" in done["text"]
+    assert list((tmp_path / "here").iterdir()) == []
 
 
 async def test_killed_client_leaves_nothing(engine, image, folder, engine_program, left_behind):

@@ -70,12 +70,23 @@ podman_files() { # OWNER-NAME
   podman_conf "$directory/containers.conf"
   printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' \
     "$directory/root/storage" "$directory/root/run" >"$directory/root.conf"
-  printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' \
+  # Rootless podman looks below HOME unless told so, and some tests have another HOME.
+  printf '[storage]\ndriver = "overlay"\nrootless_storage_path = "%s"\nrunroot = "%s"\n' \
     "$directory/user/storage" "/run/user/$(id -u "$1")/jupyter-containers-test" \
     >"$directory/user.conf"
   printf 'unqualified-search-registries = ["docker.io"]\n%s\nlocation = "%s"\ninsecure = true\n' \
     '[[registry]]' "$(cat "$run/registry/address" 2>/dev/null)" >"$directory/registries.conf"
   root && chown "$tester:" "$directory/user" || true
+}
+
+# buildx keeps its state in the client's configuration: one each for root and the ordinary user.
+docker_configs() { # 20|28
+  local one
+  for one in root user; do
+    mkdir -p "$run/docker$1/config-$one"
+    ln -sfn "$cache/docker$1/usr/libexec/docker/cli-plugins" "$run/docker$1/config-$one/cli-plugins"
+  done
+  chown -R "$tester:" "$run/docker$1/config-user"
 }
 
 network() { # 20|28: a bridge of its own, so that no daemon's docker0 or rules are touched
@@ -98,6 +109,7 @@ no_network() {
 dockerd_up() { # 20|28
   local directory=$run/docker$1 unpacked=$cache/docker$1
   mkdir -p "$directory"
+  docker_configs "$1"
   network "$1"
   PATH=$unpacked/usr/bin:$unpacked/usr/sbin:$PATH setsid dockerd \
     --data-root "$directory/data" --exec-root "$directory/exec" --pidfile "$directory/pid" \
@@ -248,7 +260,7 @@ down_as_root() {
     # The next one has another id, and pytest refuses a directory of somebody else's.
     rm -rf "/tmp/pytest-of-$tester"
   fi
-  rm -rf "$run"
+  rm -rf "$run" /run/jupyter-containers-test
 }
 
 down_as_user() {

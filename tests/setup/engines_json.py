@@ -25,7 +25,7 @@ for name, version in (("docker", 28), ("docker20", 20)):
         "path": f"{cache}/docker{version}/usr/bin",
         "env": {
             "DOCKER_HOST": f"unix://{run}/docker{version}/sock",
-            "DOCKER_CONFIG": f"{cache}/docker{version}/config",
+            "DOCKER_CONFIG": f"{run}/docker{version}/config-{conf}",
         },
     }
 address = pathlib.Path(run, "registry/address")
