@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -117,6 +118,7 @@ def _notebook_settings(notebook: Path | None) -> Settings:
         raise BadSettings(
             "image",
             f"{notebook.name} names no image yet.",
-            f"Build its %%dockerfile cell in a terminal: jupyter containers run {notebook.name}",
+            "Run its %%dockerfile cell, or in a terminal: "
+            f"jupyter containers run {shlex.quote(notebook.name)}",
         )
     return Settings.parse(data, where=notebook.name)
