@@ -154,6 +154,7 @@ docker_stream() { user_tests "docker" docker d -m engine; }
 
 other_stream() {
   checks
+  user_tests "what needs no engine" podman o -m "not engine"
   root_tests "podman" podman -m engine $core
   user_tests "docker 20.10" docker20 o -m engine $core
   root_tests "docker 20.10" docker20 -m engine tests/kernels
@@ -163,7 +164,7 @@ test_all() {
   if root && [ -z "${JC_TEST_ENGINES:-}" ]; then
     beside docker_stream
     beside other_stream
-    user_tests "podman, and what needs no engine" podman .
+    user_tests "podman" podman . -m engine
     join_streams
   else
     checks
