@@ -9,7 +9,7 @@ what that cell is now.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .cache import place, recall, remember
@@ -117,13 +117,19 @@ def remember_bases(engine: str, cell: str, bases: Iterable[Base]) -> None:
     remember(place("builds", engine, cell), document)
 
 
-async def still_there(engine: Guarded, bases: Iterable[Base]) -> bool:
-    """Whether the local ones among remembered bases are what they were."""
+async def as_remembered(
+    engine: Guarded, name: str, bases: Iterable[Base]
+) -> tuple[Image | None, bool]:
+    """The image `name`, and whether the local ones among remembered bases are what they were:
+    one question where all are here."""
     local = [base for base in bases if base.local]
-    now = await asyncio.gather(*(engine.image(base.name) for base in local))
-    return all(
-        image is not None and image.id == base.pin for image, base in zip(now, local, strict=True)
-    )
+    asked = [name, *(base.name for base in local)]
+    found: Sequence[Image | None] | None = await engine.all_here(asked)
+    if found is None:
+        found = await asyncio.gather(*(engine.image(one) for one in asked))
+    image, *now = found
+    same = (one is not None and one.id == base.pin for one, base in zip(now, local, strict=True))
+    return image, all(same)
 
 
 # -- what they are now ---------------------------------------------------------------------

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from .bases import Base, Resolver, Say, needed, recall_bases, still_there
+from .bases import Base, Resolver, Say, as_remembered, needed, recall_bases
 from .cells import DockerfileCell
 from .context import Context, collect, context_directory
 from .dockerfile import Dockerfile, demands, parse, triggers
@@ -168,7 +168,7 @@ async def find(request: BuildRequest, say: Say) -> tuple[Plan, Image | None]:
     """The plan of a request, and the image where it is built already.
 
     What the last build of the cell remembers of its bases is believed first: then one question
-    to the engine decides (one more for each base that only this machine has, asked together).
+    to the engine decides.
     Raises BadInput, PolicyRefused, BaseUnknown, NetworkFailed.
     """
     options, engine = request.cell.options, request.engine
@@ -195,7 +195,7 @@ async def find(request: BuildRequest, say: Say) -> tuple[Plan, Image | None]:
         known = recall_bases(engine.name, request.cell.fingerprint, names)
         if known is not None and _agree(known, request.bases):
             plan = await _plan(request, dockerfile, [*earlier, *known])
-            image, same = await asyncio.gather(engine.image(plan.name), still_there(engine, known))
+            image, same = await as_remembered(engine, plan.name, known)
             if same and (plan.is_made(image) or image is None):
                 return plan, image if plan.is_made(image) and not options.no_cache else None
     resolver = Resolver(engine, request.bases, say, update=request.update_bases)

@@ -60,6 +60,10 @@ class Engine(Protocol):
         every unchanged build asks this."""
         ...
 
+    async def all_here(self, references: Sequence[str]) -> list[Image] | None:
+        """All of these in full, asked at once, or None where one of them is not here."""
+        ...
+
     def pull(self, reference: str) -> AsyncIterator[Progress]:
         """Fetch an image; the last event carries it. Closing the iterator cancels the pull."""
         ...

@@ -86,16 +86,23 @@ class Docker:
 
     async def image(self, reference: str) -> Image | None:
         """See `Engine.image`."""
-        said = await self._inspected(reference)
-        return _inspect.image(said) if said is not None else None
-
-    async def _inspected(self, reference: str) -> dict[str, Any] | None:
         done = await self._run(["image", "inspect", reference])
         if done.code == 0:
-            return _inspect.parse_array(done.stdout)[0]
+            return await self._whole(_inspect.parse_array(done.stdout)[0])
         if re.search(r"no such image|image not known|not found", done.stderr, re.IGNORECASE):
             return None
         raise daemon_trouble(self.name, done.stderr, "image inspect")
+
+    async def all_here(self, references: Sequence[str]) -> list[Image] | None:
+        """See `Engine.all_here`."""
+        done = await self._run(["image", "inspect", *references])
+        said = _inspect.parse_array(done.stdout)
+        if done.code != 0 or len(said) != len(references):
+            return None
+        return [await self._whole(one) for one in said]
+
+    async def _whole(self, said: dict[str, Any]) -> Image:
+        return _inspect.image(said)
 
     def pull(self, reference: str) -> AsyncIterator[Progress]:
         """See `Engine.pull`."""

@@ -73,6 +73,10 @@ class Guarded:
             known[reference] = image
         return image
 
+    async def all_here(self, references: Sequence[str]) -> list[Image] | None:
+        """See `Engine.all_here`."""
+        return await self._engine.all_here(references)
+
     def last_image(self, reference: str) -> Image | None:
         """What `image` said last, without asking again: by now the name may mean another."""
         return _IMAGES.get(self._engine, {}).get(reference)

@@ -50,11 +50,7 @@ class Podman(Docker):
             endpoint=f"podman:{os.getuid()}:{store.get('graphRoot', '')}",
         )
 
-    async def image(self, reference: str) -> Image | None:
-        """See `Engine.image`."""
-        said = await self._inspected(reference)
-        if said is None:
-            return None
+    async def _whole(self, said: dict[str, Any]) -> Image:
         found = _inspect.image(said)
         root = _inspect.storage_root(said)
         if root is None:

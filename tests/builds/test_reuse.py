@@ -12,10 +12,10 @@ from tests.builds.site import Site, commands, events
 from tests.engines.building import lines
 
 
-async def test_unchanged_is_two_questions_and_no_build(
+async def test_unchanged_is_one_question_and_no_build(
     site: Site, images: dict[str, str], word: str
 ) -> None:
-    """One for the image, and one for the base, which only this machine has."""
+    """For the image and for the base, which only this machine has."""
     text = f"FROM {images['busybox']}\nCOPY a.txt /\nRUN echo {word} > /b\n"
     (site.folder / "a.txt").write_text("one")
     first = await site.build(text)
@@ -24,7 +24,7 @@ async def test_unchanged_is_two_questions_and_no_build(
         second = await site.build(text)
     assert (first.reused, second.reused) == (False, True)
     assert second.image.id == first.image.id and second.source == first.source
-    assert len(ran) == 2 and all("image inspect" in command for command in ran)
+    assert len(ran) == 1 and "image inspect" in ran[0]
 
 
 async def test_unchanged_on_a_registrys_base_is_one_question(
