@@ -110,8 +110,9 @@ async def prepare(
     mounts, folders, workdir = _folders(settings, directory, room, home)
     argv = _kernel_argv(found.launch, kit, connection_file(sockets))
     guest = facts.guest_python is not None
+    name = f"jupyter-{room.root.name}"
     spec = ContainerSpec(
-        name=f"jupyter-{room.root.name}",
+        name=name,
         image=image.id,
         reference=settings.image,
         argv=_first_argv(facts, argv),
@@ -120,7 +121,11 @@ async def prepare(
         mounts=mounts,
         own=(*_own_mounts(room, facts), *_kit_mounts(kit), *folders),
         env=_environment(settings, image, home, user) | dict(found.launch.env),
-        labels={**labels, "jupyter-containers.image": settings.image},
+        labels={
+            **labels,
+            "jupyter-containers.image": settings.image,
+            "jupyter-containers.name": name,
+        },
         devices=settings.devices,
         cpus=settings.cpus,
         memory=settings.memory,
