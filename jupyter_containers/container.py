@@ -228,7 +228,7 @@ class KernelContainer:
         finally:
             if self._watch is not None:
                 self._watch.close()
-        remove_room(self.room)
+        await asyncio.to_thread(remove_room, self.room)  # a HOME may have become large
         keeper.forget(self.id)
 
 
