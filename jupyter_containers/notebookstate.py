@@ -68,7 +68,7 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
     try:
         chosen = await choose_engine(settings.engine, policy)
         engine = chosen.name
-        image = await chosen.image(settings.image)
+        image = await chosen.recent_image(settings.image)
     except ContainersError as error:
         refused = refused or error
     return NotebookState(
