@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from jupyter_containers.engines import _answers
-from jupyter_containers.engines._listing import Listing, read_table
+from jupyter_containers.engines._listing import Listing, read_table, stamp_of, storage_tables
 from jupyter_containers.engines._process import Completed
 from jupyter_containers.engines.guarded import Guarded
 from jupyter_containers.errors import EngineDown
@@ -187,3 +187,40 @@ async def test_each_image_is_inspected_once():
     tables.append("sha256:aa a:1\n")
     assert [image.id for image in await listing.images(checked, run)] == ["sha256:aa"]
     assert len(inspected) == 2
+
+
+async def test_podman_is_asked_again_when_its_storage_changed(tmp_path):
+    asked = []
+
+    async def checked(argv):
+        asked.append(argv)
+        return Completed(tuple(argv), 0, "", "")
+
+    store = {"graphRoot": str(tmp_path), "graphDriverName": "overlay", "graphOptions": {}}
+    tables = storage_tables(store, {"serviceIsRemote": False})
+    assert stamp_of(tables) is None
+    table = tmp_path / "overlay-images" / "images.json"
+    table.parent.mkdir()
+    table.write_text("[]")
+    listing = Listing()
+    for _ in range(3):
+        await listing.images(checked, checked, stamp_of(tables))
+    assert len(asked) == 1
+    table.with_name("new").write_text("[]")
+    table.with_name("new").replace(table)
+    await listing.images(checked, checked, stamp_of(tables))
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "host"),
+    [
+        ({}, {"serviceIsRemote": True}),
+        ({}, {}),
+        ({"overlay.additionalImageStores": "/x"}, {"serviceIsRemote": False}),
+    ],
+)
+def test_storage_that_is_not_ours_alone_is_no_sign(options, host):
+    store = {"graphRoot": "/x", "graphDriverName": "overlay", "graphOptions": options}
+    assert storage_tables(store, host) == ()
+    assert stamp_of(()) is None
