@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..models import BuildSpec, ContainerSpec, EngineInfo, Image, Problem, Progress, User
-from . import _buildah, _inspect
+from . import _buildah, _cdi, _inspect
 from ._listing import stamp_of, storage_tables
 from ._trouble import daemon_trouble
 from .docker import Docker
@@ -35,13 +35,15 @@ class Podman(Docker):
         host, store = said["host"], said.get("store") or {}
         self._tables = storage_tables(store, host)
         rootless = bool((host.get("security") or {}).get("rootless"))
-        features = {"build", "secrets", "pull", "network-none", "ports", "gpus"}
+        features = {"build", "secrets", "pull", "network-none", "ports"}
         if rootless:
             features.add("root")
         problems = list(_problems(host, store, rootless))
         if not rootless or _delegated(host):
             features.add("limits")
         version = str((said.get("version") or {}).get("Version", ""))
+        if _cdi.podman_gives(version):
+            features.add(_cdi.FEATURE)
         if _inspect.at_least(version, 4, 8):  # buildah 1.33
             features.add("heredocs")
         return EngineInfo(
