@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 from typing import Any
 
-from .engines import _process
-from .errors import EngineError
+from .engines import _cdi, _process
+from .engines.guarded import Guarded
+from .errors import DeviceUnknown, EngineError
 from .measures import Device
 from .text import one_line
 
@@ -48,6 +49,22 @@ async def find_devices(cdi: Iterable[Path] = _CDI, dev: Path = Path("/dev")) -> 
     if nvidia and not any(device.kind == "nvidia.com/gpu" for device in named):
         files += " For NVIDIA: sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
     return Devices(tuple(found[name] for name in sorted(found)), (said, files, seen))
+
+
+async def check_devices(engine: Guarded, devices: Sequence[str]) -> None:
+    """Raises Unsupported where an engine gives none at all. Called before every start, and for
+    who looks at a notebook."""
+    if devices and _cdi.FEATURE not in (info := await engine.info()).features and info.usable:
+        raise _cdi.cannot_give(info)
+
+
+async def with_what_is_here(unknown: DeviceUnknown) -> DeviceUnknown:
+    """The same error with the names that could be meant. Called where a start failed."""
+    here = await find_devices()
+    names = ", ".join(device.name for device in here.devices)
+    looked = " ".join(here.looked)
+    unknown.hint = f"Here are: {names}." if names else f"There are none here. {looked}"
+    return unknown
 
 
 async def _nvidia() -> tuple[list[Device], str]:

@@ -26,6 +26,7 @@
     │   └── NetworkFailed        a registry or index was not reached      502
     └── KernelError              a container that runs a kernel           500
         ├── StartFailed          it did not come up
+        │   └── DeviceUnknown    the engine knows no device of that name  404
         └── KernelDied           it came up and ended (exit, signal, out of memory)
 
 A class owns its sentence: `message` says what happened and why, `hint` what to do next. Both
@@ -273,6 +274,15 @@ class KernelError(ContainersError):
 
 class StartFailed(KernelError):
     """The container did not come up; the sentence carries its last lines."""
+
+
+class DeviceUnknown(StartFailed):
+    """No CDI specification has a device of that name; the hint says which there are."""
+
+    status = 404
+
+    def __init__(self, engine: str, devices: Sequence[str]) -> None:
+        super().__init__(f"{engine} does not know the device {' or '.join(devices)}.")
 
 
 class KernelDied(KernelError):

@@ -17,6 +17,7 @@ from .approvals import Approvals, Ask, asks
 from .buildplan import is_of
 from .cellbuilds import NOT_YET
 from .changes import Change, tell
+from .devices import check_devices
 from .engines import choose_engine
 from .errors import BadInput, BadSettings, ContainersError, PolicyRefused
 from .fields import VERSION
@@ -68,7 +69,8 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
     try:
         chosen = await choose_engine(settings.engine, policy)
         engine = chosen.name
-        image = await chosen.image(settings.image)
+        image = await chosen.recent_image(settings.image)
+        await check_devices(chosen, settings.devices)
     except ContainersError as error:
         refused = refused or error
     return NotebookState(

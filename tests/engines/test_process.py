@@ -9,6 +9,7 @@ import pytest
 from jupyter_containers.engines._process import Stream, run
 from jupyter_containers.errors import EngineDown, EngineFailed, EngineMissing
 
+from ..bench.lag import measure
 from ..harness import eventually
 
 
@@ -65,3 +66,16 @@ def _is_gone(pid):
             return file.read().rpartition(")")[2].split()[0] == "Z"
     except (ProcessLookupError, FileNotFoundError):
         return True
+
+
+async def test_a_flood_of_lines_lets_others_have_their_turn():
+    lags: list[float] = []
+    measuring = asyncio.create_task(measure(lags))
+    async with Stream(["seq", "200000"]) as stream:
+        count = 0
+        async for _ in stream:
+            count += 1
+    measuring.cancel()
+    assert count == 200_000
+    assert len(lags) > 20
+    assert sorted(lags)[len(lags) // 2] < 0.05

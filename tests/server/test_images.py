@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import subprocess
+
+from jupyter_containers.devices import find_devices
+from tests import cdi
 
 
 async def test_engines(engine, api):
@@ -75,7 +79,13 @@ async def test_a_pull_with_its_kernel(engine, registry, api, job_done):
     assert done["result"]["settings"] is None
 
 
-async def test_devices(api):
+async def test_devices(api, tmp_path, monkeypatch):
     status, said = await api("GET", "devices")
     assert status == 200
     assert len(said["looked"]) == 3
+    (tmp_path / cdi.FILE).write_text(json.dumps(cdi.SPECIFICATION))
+    monkeypatch.setattr(find_devices, "__defaults__", ([tmp_path], tmp_path))
+    _, said = await api("GET", "devices")
+    (found,) = [one for one in said["devices"] if one["kind"] == "example.org/harmless"]
+    assert (found["name"], found["kernels"]) == (cdi.NAME, [])
+    assert str(tmp_path / cdi.FILE) in said["looked"][1]
