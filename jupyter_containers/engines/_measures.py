@@ -29,7 +29,9 @@ async def stats(engine: str, id: str, run: Run) -> Stats | None:
     """See `Engine.stats`. `run` runs a command of the engine."""
     done = await run(["stats", "--no-stream", "--format", "{{json .}}", id])
     if done.code:
-        if re.search(r"no such|no container|not running", done.stderr, re.IGNORECASE):
+        # The last is what podman says without root on cgroups v1.
+        none = r"no such|no container|not running|stats is not supported"
+        if re.search(none, done.stderr, re.IGNORECASE):
             return None
         raise daemon_trouble(engine, done.stderr)
     said = next(iter(_objects(done.stdout)), None)

@@ -128,7 +128,8 @@ class Engine(Protocol):
         ...
 
     async def stats(self, id: str) -> Stats | None:
-        """What a container uses now; None where it does not run. Takes a second or two."""
+        """What a container uses now; None where it does not run, or the engine cannot say here.
+        Takes a second or two."""
         ...
 
     async def layers(self, reference: str) -> list[Layer]:

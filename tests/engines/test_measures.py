@@ -55,6 +55,11 @@ async def test_a_container_that_is_gone_uses_nothing():
         await _measures.stats("podman", "x", saying("", 1, "the disk is on fire"))
 
 
+async def test_rootless_podman_on_old_cgroups_measures_nothing():
+    said = "Error: stats is not supported in rootless mode without cgroups v2"
+    assert await _measures.stats("podman", "x", saying("", 125, said)) is None
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -1,0 +1,163 @@
+"""A page of JupyterLab as a person sees it, and what tests do there again and again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from playwright.sync_api import ConsoleMessage, Error, Locator, Page, expect
+
+from .lab import PATIENCE, Lab
+
+TOP = Path(__file__).parents[2]
+SHOTS = TOP / "build" / "screenshots"
+AXE = TOP / "node_modules" / "axe-core" / "axe.min.js"
+OURS = ("jupyter-containers", "jupyter_containers", "jp-Containers")
+"""What stands in errors of our extension: its URL, its routes, its elements."""
+PANEL = "#jp-containers-panel"
+BUILD = ".jp-ContainersBuild"
+TOOLBAR = ".jp-Containers-toolbarItem"
+
+_AXE_RUN = """selectors => axe.run({include: selectors.map(one => [one])}).then(found =>
+  found.violations.map(one => `${one.id} (${one.impact}): ${one.help}\\n` + one.nodes.map(node =>
+    `    ${node.html.slice(0, 200)}\\n    ${node.failureSummary}`).join('\\n')))"""
+_CURRENT = "window.jupyterapp.shell.currentWidget"
+_KERNEL = f"{_CURRENT}?.sessionContext?.session?.kernel"
+
+MS = PATIENCE * 1000
+expect.set_options(timeout=MS)
+
+
+class LabPage:
+    """JupyterLab in a browser. `errors` are those of our extension, which fail a test."""
+
+    def __init__(self, page: Page, lab: Lab, theme: str) -> None:
+        self.page, self.lab, self.theme = page, lab, theme
+        self.errors: list[str] = []
+        self.tolerated: tuple[str, ...] = ()
+        page.set_default_timeout(MS)
+        page.on("console", self._console)
+        page.on("pageerror", self._page_error)
+        # Leaving the page while something runs.
+        page.on("dialog", lambda dialog: dialog.accept())
+
+    def open(self, path: Path) -> None:
+        """Load JupyterLab anew, with this notebook alone."""
+        name = quote(str(path.relative_to(self.lab.root)))
+        self.page.goto(f"{self.lab.url}/lab/tree/{name}?token={self.lab.token}&reset")
+        self.loaded()
+
+    def reload(self) -> None:
+        self.page.reload()
+        self.loaded()
+
+    def loaded(self) -> None:
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
+        self.page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for()
+        self.wait(f"{_CURRENT}?.context?.isReady")
+
+    def wait(self, script: str) -> None:
+        """Until this JavaScript is true."""
+        self.page.wait_for_function(f"() => !!({script})")
+
+    def command(self, id: str, **args: Any) -> None:
+        """Execute a command, without waiting for its end: it may ask something."""
+        self.page.evaluate(
+            "([id, args]) => { void window.jupyterapp.commands.execute(id, args); }", [id, args]
+        )
+
+    def run_all(self) -> None:
+        self.command("notebook:run-all-cells")
+
+    def set_source(self, index: int, source: str) -> None:
+        script = f"([at, source]) => {_CURRENT}.content.widgets[at].model.sharedModel"
+        self.page.evaluate(f"{script}.setSource(source)", [index, source])
+
+    def save(self) -> None:
+        self.command("docmanager:save")
+        self.wait(f"!{_CURRENT}.context.model.dirty")
+
+    @property
+    def kernel(self) -> str:
+        """The name of the notebook's kernel spec; empty without a kernel."""
+        name: str = self.page.evaluate(f"{_KERNEL}?.name ?? ''")
+        return name
+
+    def kernel_is(self, name: str) -> None:
+        """Wait until the notebook has this kernel, and it answers."""
+        self.wait(f"{_KERNEL}?.name === '{name}' && {_KERNEL}.status === 'idle'")
+
+    def answer(self, button: str) -> None:
+        """Press a button of the dialog that is, or will be, open."""
+        dialog = self.page.locator(".jp-Dialog")
+        dialog.get_by_role("button", name=button, exact=True).click()
+        dialog.wait_for(state="detached")
+
+    def cell(self, index: int) -> Locator:
+        return self.page.locator(".jp-NotebookPanel:visible .jp-Cell").nth(index)
+
+    def result(self, index: int) -> Locator:
+        """What a cell's last expression is."""
+        return self.cell(index).locator(".jp-OutputArea-executeResult .jp-OutputArea-output")
+
+    def prompt(self, index: int) -> Locator:
+        return self.cell(index).locator(".jp-InputArea-prompt")
+
+    def build(self, state: str = "", index: int = 0) -> Locator:
+        """The view of the build in a cell's output, once it is in this state."""
+        view = self.cell(index).locator(BUILD)
+        if state:
+            expect(view).to_have_attribute("data-state", state)
+        return view
+
+    @property
+    def panel(self) -> Locator:
+        return self.page.locator(PANEL)
+
+    def show_panel(self, section: str = "notebook") -> Locator:
+        """The sidebar, with this section at its top and no other open."""
+        self.command("jupyter-containers:open", section=section)
+        title = self.panel.locator(f"#jp-Containers-section-{section}-title")
+        expect(title).to_have_attribute("aria-expanded", "true")
+        for other in ("notebook", "images", "builds", "devices", "engines"):
+            button = self.panel.locator(f"#jp-Containers-section-{other}-title")
+            if other != section and button.get_attribute("aria-expanded") == "true":
+                button.click()
+        return self.panel
+
+    def state(self, text: str) -> None:
+        """Wait until "This notebook" says that its kernel is so."""
+        where = "#jp-Containers-section-notebook .jp-Containers-facts .jp-Containers-state"
+        expect(self.panel.locator(where)).to_have_text(text)
+
+    def audit(self, *selectors: str) -> None:
+        """Fail on what axe-core finds in elements of ours."""
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate(_AXE_RUN, list(selectors))
+        assert not found, f"axe-core, {self.theme}:\n" + "\n".join(found)
+
+    def shot(self, name: str) -> None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        path = SHOTS / f"{name}-{self.theme}.png"
+        self.page.screenshot(path=path)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            said = f"{message.type}: {message.text} ({message.location.get('url', '')})"
+            self._note(said)
+
+    def _page_error(self, error: Error) -> None:
+        self._note(f"{error}\n{error.stack}")
+
+    def _note(self, said: str) -> None:
+        ours = any(word in said for word in OURS)
+        if ours and not any(word in said for word in self.tolerated):
+            self.errors.append(said)
+
+
+def chromium() -> str:
+    """Debian's, where it is."""
+    return os.environ.get("JC_CHROMIUM", "/usr/bin/chromium")

@@ -1,0 +1,62 @@
+"""Scene 2: an image becomes a kernel in the sidebar and the Launcher, and is taken back."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from .browser import PANEL, LabPage
+from .cells import write
+from .lab import until
+
+
+@pytest.fixture
+def named(engine_program: str, image: str, theme: str) -> Iterator[str]:
+    """A name of the image that is one test's own."""
+    name = f"localhost/picked-{theme}:1"
+    subprocess.run([engine_program, "tag", image, name], check=True)
+    yield name
+    subprocess.run([engine_program, "rmi", name], check=True, stdout=subprocess.DEVNULL)
+
+
+def cards(ui: LabPage) -> Locator:
+    """The kernels in a new Launcher."""
+    ui.command("launcher:create")
+    launcher = ui.page.locator(".jp-Launcher:visible")
+    expect(launcher).to_be_visible()
+    return launcher.locator(".jp-LauncherCard[data-category='Notebook']")
+
+
+def test_an_image_is_pinned_used_and_unpinned(ui: LabPage, work: Path, named: str) -> None:
+    name = f"picked-{ui.theme}"
+    ui.open(write(work / "plain.ipynb", "1 + 1", spec="python3"))
+    panel = ui.show_panel("images")
+    panel.get_by_label("Filter images").fill(named)
+    row = panel.locator(f".jp-Containers-rowButton[title='{named}']")
+    row.click()
+    expect(panel.get_by_role("heading", name="Kernels")).to_be_visible()
+    panel.get_by_role("button", name="Pin as kernel…").click()
+    ui.page.locator(".jp-Dialog input").fill(name)
+    ui.answer("Pin")
+    expect(panel.get_by_text(f"Pinned as the kernel {name}.")).to_be_visible()
+    ui.audit(PANEL)
+
+    card = cards(ui).filter(has_text=named)
+    expect(card).to_have_count(1)
+    ui.shot("2-launcher")
+    card.click()
+    ui.kernel_is(name)
+    ui.set_source(0, "import os; os.environ['JUPYTER_CONTAINERS_IMAGE']")
+    ui.run_all()
+    expect(ui.result(0)).to_have_text(f"'{named}'")
+    ui.shot("2-pinned")
+
+    ui.lab.end_kernels()
+    ui.show_panel("images").get_by_role("button", name="Unpin").click()
+    expect(panel.get_by_role("button", name="Pin as kernel…")).to_be_visible()
+    until(lambda: not (ui.lab.data / "kernels" / name).exists(), "its kernel spec is gone")
+    kernels = cards(ui)
+    expect(kernels.first).to_be_visible()
+    expect(kernels.filter(has_text=named)).to_have_count(0)

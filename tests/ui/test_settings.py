@@ -1,0 +1,95 @@
+"""Scene 3: settings are seen and changed in the sidebar, where the policy has its word."""
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from .browser import PANEL, TOOLBAR, LabPage
+from .cells import write
+
+FIELD = "#jp-Containers-field-"
+
+
+def error_of(panel: Locator, field: str) -> Locator:
+    return panel.locator(f"{FIELD}{field}-error")
+
+
+def applies(panel: Locator, field: str) -> Locator:
+    return panel.locator(f"{FIELD}{field}-truth .jp-Containers-applies")
+
+
+@pytest.fixture
+def running(ui: LabPage, work: Path, engine: str, image: str) -> LabPage:
+    """A notebook that runs in its container, and the sidebar beside it."""
+    (work / "data").mkdir()
+    settings = {"version": 1, "image": image, "engine": engine}
+    cell = "open('/data/written', 'w').write('by the kernel')"
+    path = write(work / "scene3.ipynb", cell, spec="container", settings=settings)
+    body = {"path": str(path.relative_to(ui.lab.root)), "settings": settings}
+    ui.lab.ask("POST", "jupyter-containers/approvals", body)
+    ui.open(path)
+    ui.kernel_is("container")
+    ui.show_panel()
+    ui.state("running")
+    return ui
+
+
+def limits(ui: LabPage, engine: str) -> bool:
+    """Whether the engine enforces limits here, by its own word."""
+    known = ui.lab.ask("GET", "jupyter-containers/engines")["engines"]
+    return any(one["name"] == engine and "limits" in one["features"] for one in known)
+
+
+def test_a_mount_and_a_limit_are_added_and_apply(running: LabPage, work: Path, engine: str) -> None:
+    ui, panel = running, running.panel
+    source = panel.get_by_label("Folder on this machine, mount 1")
+    apply = panel.get_by_role("button", name="Apply and restart")
+    panel.get_by_role("button", name="Add mount").click()
+    expect(source).to_be_focused()
+    source.fill("data")
+    panel.get_by_label("Place in the container, mount 1").fill("/data")
+    panel.get_by_label("Writable, mount 1").check()
+    panel.get_by_label("Memory limit").fill("512m")
+    expect(panel.get_by_text("Apply also approves:")).to_be_visible()
+    expect(panel.locator(f"{FIELD}mounts-truth")).to_contain_text("not approved")
+    expect(apply).to_be_enabled()
+    ui.audit(PANEL)
+    ui.shot("3-edited")
+
+    apply.click()
+    expect(applies(panel, "mounts")).to_contain_text("data at /data, read and write")
+    memory = "512 MiB" if limits(ui, engine) else "no limit"
+    expect(applies(panel, "memory")).to_contain_text(memory)
+    ui.state("running")
+    ui.kernel_is("container")
+    ui.run_all()
+    expect(ui.result(0)).to_have_text("13")
+    written = work / "data" / "written"
+    assert written.read_text() == "by the kernel"
+    assert written.stat().st_uid == os.getuid()
+    expect(panel.locator(f"{FIELD}mounts-truth")).to_contain_text("approved")
+    ui.audit(PANEL, TOOLBAR)
+    ui.shot("3-applied")
+
+
+@pytest.mark.parametrize("refused", ["/", "/etc"])
+def test_the_policys_no_stands_under_the_field(refused: str, running: LabPage) -> None:
+    ui, panel = running, running.panel
+    panel.get_by_role("button", name="Add mount").click()
+    source = panel.get_by_label("Folder on this machine, mount 1")
+    source.fill(refused)
+    panel.get_by_label("Place in the container, mount 1").fill("/data")
+    error = error_of(panel, "mounts")
+    expect(error).to_contain_text(f"`{refused}` may not be mounted")
+    expect(error).to_contain_text("Policy.mounts")
+    expect(source).to_have_attribute("aria-invalid", "true")
+    described = source.get_attribute("aria-describedby") or ""
+    assert error.get_attribute("id") in described.split()
+    expect(panel.get_by_role("button", name="Apply and restart")).to_be_disabled()
+    ui.audit(PANEL)
+    ui.shot("3-refused")
+    panel.get_by_role("button", name="Revert").click()
+    expect(error).to_have_count(0)
+    ui.state("running")

@@ -1,0 +1,134 @@
+"""Scene 4: somebody else's notebook starts nothing, says what it asks for, and is only text."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from ..harness import containers
+from .browser import BUILD, PANEL, TOOLBAR, LabPage
+from .cells import dockerfile, mark, write
+
+BIDI = "\u202e"
+HTML = "<img src=x onerror=window.hacked=1><b class=hostile>bold</b>"
+MISSING = "localhost/jupyter-containers-test/not-there:1"
+
+
+def banner(panel: Locator, text: str) -> Locator:
+    return panel.locator(".jp-Containers-note").filter(has_text=text)
+
+
+def test_nothing_starts_before_it_is_approved(
+    ui: LabPage, work: Path, engine: str, image: str
+) -> None:
+    (work / "data").mkdir()
+    mounts = [{"source": "data", "target": "/data", "writable": True}]
+    settings = {"image": image, "engine": engine, "mounts": mounts, "env": {"WORD": "x"}}
+    cell = "import os; os.listdir('/data'), os.environ['WORD']"
+    ui.open(write(work / "theirs.ipynb", cell, spec="container", settings=settings))
+    panel = ui.show_panel()
+    ui.state("waits for your approval")
+    asks = banner(panel, "asks for what you have not approved")
+    expect(asks.get_by_role("listitem")).to_have_count(3)
+    expect(asks).to_contain_text("the image ")
+    expect(asks).to_contain_text(f"the folder {work / 'data'}, read and write")
+    expect(asks).to_contain_text("the environment variable WORD")
+    ui.kernel_is("container")
+    ui.run_all()
+    expect(ui.cell(0).locator(".jp-OutputArea")).to_contain_text("not approved")
+    assert containers(engine) == []
+    ui.audit(PANEL, TOOLBAR)
+    ui.shot("4-not-approved")
+
+    asks.get_by_role("button", name="Approve").click()
+    ui.state("running")
+    expect(asks).to_have_count(0)
+    ui.kernel_is("container")
+    assert len(containers(engine)) == 1
+    ui.run_all()
+    expect(ui.result(0)).to_have_text("([], 'x')")
+    ui.audit(PANEL, TOOLBAR)
+    ui.shot("4-approved")
+
+
+def test_an_image_that_is_not_here_is_built(
+    ui: LabPage, work: Path, engine: str, image: str
+) -> None:
+    word = mark()
+    settings = {"image": MISSING, "engine": engine, "build": {"cell": "0" * 64, "context": ""}}
+    cell = dockerfile(image, f"RUN echo {word} > /made")
+    read = "open('/made').read().strip()"
+    ui.open(write(work / "carried.ipynb", cell, read, spec="container", settings=settings))
+    panel = ui.show_panel()
+    gone = banner(panel, "which is not on this machine")
+    expect(gone).to_contain_text(
+        "This notebook runs in localhost/jupyter-containers-test/not-there:1"
+    )
+    for name in ("Build", "Pull", "Choose Another Image"):
+        expect(gone.get_by_role("button", name=name)).to_be_enabled()
+    assert containers(engine) == []
+    ui.audit(PANEL, TOOLBAR)
+    ui.shot("4-not-here")
+
+    gone.get_by_role("button", name="Build").click()
+    ui.build("done")
+    expect(ui.result(1)).to_have_text(f"'{word}'")
+    expect(gone).to_have_count(0)
+    ui.state("running")
+    ui.shot("4-built")
+
+
+def test_another_image_can_be_chosen(
+    plain_ui: LabPage, work: Path, engine: str, image: str
+) -> None:
+    ui, settings = plain_ui, {"image": MISSING, "engine": engine}
+    ui.open(write(work / "chosen.ipynb", "1 + 1", spec="container", settings=settings))
+    panel = ui.show_panel()
+    gone = banner(panel, "which is not on this machine")
+    gone.get_by_role("button", name="Choose Another Image").click()
+    panel.get_by_label("Filter images").fill(image)
+    panel.locator(f".jp-Containers-rowButton[title='{image}']").click()
+    panel.get_by_role("button", name="Use for this notebook").click()
+    expect(panel.get_by_label("Image", exact=True)).to_have_value(image)
+    panel.get_by_role("button", name="Apply and restart").click()
+    ui.state("running")
+    ui.kernel_is("container")
+    ui.run_all()
+    expect(ui.result(0)).to_have_text("2")
+
+
+HOSTILE: list[dict[str, Any]] = [
+    {"image": f"{HTML}{BIDI}gnp:1"},
+    {"image": "python:3", "env": {f"{HTML}{BIDI}": "x"}},
+    {"image": "python:3", "mounts": [{"source": f"{HTML}{BIDI}", "target": HTML}]},
+    {"image": "python:3", "env": {"WORD": f"{HTML}{BIDI}"}, "hostname": HTML, "memory": HTML},
+    {"image": "python:3", HTML: 1},
+]
+
+
+@pytest.mark.parametrize("settings", HOSTILE, ids=["image", "env", "mounts", "values", "key"])
+def test_hostile_settings_stay_text(
+    settings: dict[str, Any], plain_ui: LabPage, work: Path, engine: str
+) -> None:
+    ui = plain_ui
+    step = {"number": 1, "text": f"{HTML}{BIDI}", "state": "done", "seconds": 2}
+    view = {"job": "x", "state": "done", "engine": HTML, "image": HTML, "steps": [step]}
+    data = {"application/vnd.jupyter-containers.build+json": view, "text/plain": "x"}
+    output = {"output_type": "display_data", "data": data, "metadata": {}}
+    path = write(work / "hostile.ipynb", "1", spec="container", settings=settings, outputs=[output])
+    ui.open(path)
+    panel = ui.show_panel()
+    expect(panel.get_by_label("Image", exact=True)).to_be_visible()
+    expect(panel.locator(".jp-Containers-note").first).to_be_visible()
+    ui.build("done").locator("summary").first.click()
+    expect(ui.build().locator("code").first).to_contain_text("<img src=x")
+    expect(ui.build().get_by_role("status")).to_contain_text("<img src=x")
+    assert ui.page.locator(".hostile").count() == 0
+    assert ui.page.evaluate("window.hacked") is None
+    for selector in (PANEL, BUILD, TOOLBAR):
+        assert BIDI not in (ui.page.locator(selector).first.text_content() or "")
+    assert containers(engine) == []
+    ui.audit(PANEL, BUILD, TOOLBAR)
+    if "image" in settings and HTML in settings["image"]:
+        ui.shot("4-hostile")
