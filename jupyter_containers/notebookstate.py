@@ -17,7 +17,7 @@ from .approvals import Approvals, Ask, asks
 from .buildplan import is_of
 from .cellbuilds import NOT_YET
 from .changes import Change, tell
-from .devices import check_devices
+from .devices import check_devices, driver_warning
 from .engines import choose_engine
 from .errors import BadInput, BadSettings, ContainersError, PolicyRefused
 from .fields import VERSION
@@ -38,6 +38,8 @@ class NotebookState:
     engine: str = ""
     image_here: bool | None = None
     build_same: bool | None = None
+    warning: str = ""
+    """What would not keep it from starting, but from working."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,7 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
         engine=engine,
         image_here=image is not None if engine else None,
         build_same=_build_same(settings, image, data),
+        warning=await driver_warning(settings.devices, image.env) if image is not None else "",
     )
 
 

@@ -49,6 +49,7 @@ class Shared(Generic[_T]):
             if not waiting[0] and not task.done():
                 self._forget(key, task)
                 task.cancel()
+                await asyncio.wait({task})  # its command is ended before the loop may be
 
     def _forget(self, key: Hashable, task: asyncio.Task[_T]) -> None:
         if self._asking.get(key, (None,))[0] is task:

@@ -80,6 +80,16 @@ async def test_a_caller_that_goes_takes_nothing_from_the_others(engine, slow):
     assert await second == ONE
 
 
+async def test_the_last_that_goes_ends_the_question(engine, slow):
+    slow.may.clear()
+    asking = asyncio.ensure_future(engine.recent_image("localhost/one"))
+    await asyncio.sleep(0.01)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert {asyncio.current_task()} == asyncio.all_tasks()
+
+
 async def test_an_answer_is_good_for_a_second(engine, slow, monkeypatch):
     await engine.recent_image("localhost/one")
     # Its other names were told with it; `busybox:1` is Docker's short one.

@@ -167,6 +167,7 @@ describe('what has to be known', () => {
     [[], { truth: notebook({ missing: ['x'] }), edited: true }],
     [['image'], { truth: notebook({ image_here: false }) }],
     [['build'], { truth: notebook({ build_same: false }) }],
+    [['warning'], { truth: notebook({ warning: 'The driver is old.' }) }],
     [['outside'], { inContainer: false }],
     [[], { inContainer: false, settings: null }],
     [['pinned'], { pinned: true }]
