@@ -144,10 +144,10 @@ class Loop:
             ours_s=ours,
             theirs_s=theirs,
             runs=runs,
-            note=f"p99 {ours * 1000:.1f} ms, aim below {LIMIT * 1000:g} ms (absolute: the ratio's "
-            f"aim is that to theirs), {idle * 1000:.1f} ms while it does nothing; the latest wake of each run, median: ours "
-            f"{statistics.median(self._ours) * 1000:.1f} ms, theirs "
-            f"{statistics.median(self._theirs) * 1000:.1f} ms",
+            note=f"p99 {_ms(ours)}, aim below {_ms(LIMIT)} (absolute: the ratio's aim is that to "
+            f"theirs), {_ms(idle)} while the server does nothing; the latest wake of each run, "
+            f"median: ours {_ms(statistics.median(self._ours))}, theirs "
+            f"{_ms(statistics.median(self._theirs))}",
         )
 
     async def _with_us(self) -> float:
@@ -191,3 +191,7 @@ class Loop:
             about = await self._server.ask("GET", f"jupyter-containers/notebook?path={path}")
             assert about["kernel"]["state"] == "running", about
         return f"api/sessions/{session['id']}"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"
