@@ -208,8 +208,14 @@ export class Api {
     return this.requests.json('GET', 'notebook', { path });
   }
 
-  approve(path: string, settings: Settings): Promise<INotebook> {
-    return this.requests.json('POST', 'approvals', {}, { path, settings });
+  /** `items` is what was shown as missing; more than that is a 409 with all that is. */
+  approve(
+    path: string,
+    settings: Settings,
+    items: readonly string[]
+  ): Promise<INotebook> {
+    const body = { path, settings, items };
+    return this.requests.json('POST', 'approvals', {}, body);
   }
 
   async lint(

@@ -78,7 +78,7 @@ async def test_what_was_built_is_approved_and_nothing_else(
     assert state["missing"] == result["missing"]
     assert state["image_here"] is True
     assert state["build_same"] is True
-    body = {"path": "sub/n.ipynb", "settings": result["settings"]}
+    body = {"path": "sub/n.ipynb", "settings": result["settings"], "items": result["missing"]}
     status, state = await api("POST", "approvals", body)
     assert status == 200
     assert state["missing"] == []
