@@ -38,13 +38,14 @@ export class Api {
     return this.requests.json('GET', 'images');
   }
 
-  image(
-    engine: string,
-    reference: string,
-    probe = false
-  ): Promise<IImageDetail> {
-    const query = { engine, reference, ...(probe ? { probe: '1' } : {}) };
-    return this.requests.json('GET', 'images/detail', query);
+  image(engine: string, reference: string): Promise<IImageDetail> {
+    return this.requests.json('GET', 'images/detail', { engine, reference });
+  }
+
+  /** The same after looking into it, which starts a container. */
+  probe(engine: string, reference: string): Promise<IImageDetail> {
+    const body = { engine, reference };
+    return this.requests.json('POST', 'images/detail', {}, body);
   }
 
   removeImage(engine: string, reference: string): Promise<void> {
