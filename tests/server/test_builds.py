@@ -85,6 +85,27 @@ async def test_what_was_built_is_approved_and_nothing_else(
     assert len(state["asks"]) == 2
 
 
+async def test_asked_again_after_other_settings_and_another_name(
+    engine, images, notebook, api, job_done, jp_root_dir
+):
+    source = cell(images)
+    _, job = await api("POST", "builds", request(engine, source))
+    first = (await job_done(job["id"]))[-1]["job"]["result"]["settings"]
+    applied = {**request(engine, source)["settings"], "memory": "2g", "build": first["build"]}
+    _, job = await api("POST", "builds", request(engine, source, settings=applied))
+    again = (await job_done(job["id"]))[-1]["job"]["result"]
+    assert again["reused"]
+    assert again["settings"] == {**first, "memory": "2g"}
+
+    notebook.rename(jp_root_dir / "sub" / "other.ipynb")
+    asked = request(engine, source, path="sub/other.ipynb", settings=applied)
+    _, job = await api("POST", "builds", asked)
+    moved = (await job_done(job["id"]))[-1]["job"]["result"]["settings"]
+    write_notebook(jp_root_dir / "sub" / "other.ipynb", moved, "1")
+    _, state = await api("GET", "notebook", query={"path": "sub/other.ipynb"})
+    assert (state["missing"], moved["build"]) == ([], first["build"])
+
+
 async def test_a_failed_instruction_has_its_line_and_last_output(
     engine, images, notebook, api, job_done
 ):
