@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from jupyter_containers.engines.guarded import Guarded
+from jupyter_containers.errors import BaseUnknown
 from tests.harness import write_notebook
 
 
@@ -142,6 +144,25 @@ async def test_from_the_image_of_an_earlier_cell(engine, images, notebook, api, 
     assert done["state"] == "done", done
     # A base of one's own notebook is none to pin.
     assert "bases" not in done["result"]["settings"]["build"]
+
+
+async def test_asking_for_a_build_fetches_nothing(
+    engine, images, notebook, api, job_done, monkeypatch
+):
+    pulled = []
+
+    def pull(self, reference):
+        pulled.append(reference)
+        raise BaseUnknown(reference, None, "no")
+
+    monkeypatch.setattr(Guarded, "pull", pull)
+    tag = f"localhost/earlier-{secrets.token_hex(4)}:1"
+    first = f"%%dockerfile --tag {tag} --no-switch\nFROM example.org/no/such:1\n"
+    second = f"%%dockerfile\nFROM {tag}\n"
+    status, job = await api("POST", "builds", request(engine, second, index=1, earlier=[first]))
+    assert (status, pulled) == (201, [])
+    error = (await job_done(job["id"]))[-1]["job"]["error"]
+    assert (error["type"], error["line"]) == ("BaseUnknown", 1)
 
 
 async def test_events_come_while_the_build_runs_and_outlive_a_reader(
