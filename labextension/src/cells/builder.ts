@@ -1,6 +1,6 @@
 /** Builds a Dockerfile cell and lets its notebook run in the image. */
 
-import type { ICodeCellModel } from '@jupyterlab/cells';
+import type { ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 
 import type { Api } from '../api';
 import type { IBuildRequest, IJob, Settings } from '../tokens';
@@ -46,12 +46,25 @@ export class CellBuilder {
     private readonly questions: IQuestions
   ) {}
 
+  /** Cells whose builds the server has not answered for yet, and whether Stop was pressed. */
+  private readonly asking = new Map<ICellModel, boolean>();
+
+  /** Called when Stop is pressed: what was asked for is cancelled as soon as it is known. */
+  interrupt(cells: Iterable<ICellModel>): void {
+    for (const cell of cells) {
+      if (this.asking.has(cell)) {
+        this.asking.set(cell, true);
+      }
+    }
+  }
+
   /** Build and settle. Throws Stop, after the cell has said why. */
   async build(cell: IBuildCell): Promise<void> {
     const { model, notebook } = cell;
     const output = new CellOutput(model);
     output.begin();
     this.marks.clear(model);
+    this.asking.set(model, false);
     await this.orStop(model, output, async () => {
       await notebook.save().finally(() => {
         // After it: a notebook that was saved need not be saved again for an empty output.
@@ -59,7 +72,7 @@ export class CellBuilder {
         output.begin();
       });
       const sent = requestOf(notebook, model.id);
-      const build = await this.begin({ ...sent, ...cell.options });
+      const build = await this.begin(model, { ...sent, ...cell.options });
       const job = await this.finish(model, output, build);
       await this.settle(cell, { job, sent }, !cell.isWholeRun());
     });
@@ -114,7 +127,8 @@ export class CellBuilder {
       const { reused } = now.result;
       const { build } = now.result.settings;
       const pinned = settings && build ? { ...settings, build } : settings;
-      const again = await this.begin({ ...sent, path, settings: pinned });
+      const request = { ...sent, path, settings: pinned };
+      const again = await this.begin(model, request);
       now = await again.ended;
       if (!now.result?.reused) {
         now = await this.finish(model, new CellOutput(model), again);
@@ -125,8 +139,23 @@ export class CellBuilder {
     return now;
   }
 
-  private async begin(request: IBuildRequest): Promise<LiveBuild> {
-    return this.builds.follow(await this.api.build(request), true);
+  private async begin(
+    model: ICodeCellModel,
+    request: IBuildRequest
+  ): Promise<LiveBuild> {
+    if (this.asking.get(model)) {
+      throw new Stop(STOPPED, true);
+    }
+    this.asking.set(model, false);
+    try {
+      const build = this.builds.follow(await this.api.build(request), true);
+      if (this.asking.get(model)) {
+        await build.cancel();
+      }
+      return build;
+    } finally {
+      this.asking.delete(model);
+    }
   }
 
   private async finish(
@@ -161,6 +190,7 @@ export class CellBuilder {
       }
       throw stop;
     } finally {
+      this.asking.delete(model);
       output.end();
     }
   }
@@ -191,6 +221,11 @@ function isSame(
   return sent !== undefined && sameSettings(sent, settings);
 }
 
+const STOPPED = {
+  type: 'BuildCancelled',
+  message: 'The build was cancelled.',
+  hint: ''
+};
 const UNSAID = {
   type: 'BuildError',
   message: 'The build ended without an image.',
