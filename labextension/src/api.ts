@@ -77,8 +77,8 @@ export class Api {
   }
 
   /**
-   * A job's events from number `first` on, the last of which is `end`. A cut connection is taken
-   * up again where it broke, since the job goes on without us.
+   * A job's events from number `first` on, the last of which is `end`. A cut connection, or a
+   * proxy that says so, is taken up again where it broke, since the job goes on without us.
    */
   async *events(
     id: string,
@@ -96,8 +96,8 @@ export class Api {
           }
         }
       } catch (error) {
-        const gone = error instanceof RequestError && error.status >= 400;
-        if (signal?.aborted || gone) {
+        const refused = error instanceof RequestError && !error.unanswered;
+        if (signal?.aborted || refused) {
           throw error;
         }
       }
