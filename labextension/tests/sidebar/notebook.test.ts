@@ -76,6 +76,24 @@ describe('an open notebook', () => {
     expect(state.isDisposed).toBe(true);
   });
 
+  it('that was closed is held by nothing that stays', async () => {
+    const panel = new FakePanel('container');
+    const state = await open(panel);
+    panel.signals.disposed.emit(undefined);
+    const looked = vi.spyOn(state, 'isDisposed', 'get');
+    const { path, file, kernel, metadata, specs, status } = panel.signals;
+    path.emit('other.ipynb');
+    file.emit(undefined);
+    kernel.emit(undefined);
+    metadata.emit({ key: METADATA });
+    specs.emit(undefined);
+    status.emit('restarting');
+    const taken = vi.spyOn(state.draft, 'fields', 'get');
+    model.fields.put([]);
+    expect(looked).not.toHaveBeenCalled();
+    expect(taken).not.toHaveBeenCalled();
+  });
+
   it('whose metadata is nonsense asks for nothing', async () => {
     expect((await open(new FakePanel('python3', 'text'))).settings).toBeNull();
     expect((await open(new FakePanel('python3', [1]))).settings).toBeNull();
