@@ -9,6 +9,7 @@
     ├── Refused                  somebody has to allow it first           403
     │   ├── PolicyRefused        the administrator's policy says no
     │   └── NotApproved          this person has not said yes yet
+    │       └── AsksMore         the yes was to a shorter list                 409
     ├── EngineError              the engine                               502
     │   ├── EngineMissing        not installed                            503
     │   ├── EngineDown           installed, does not answer               503
@@ -122,6 +123,12 @@ class NotApproved(Refused):
             f"{shlex.quote(where)}",
         )
         self.items = tuple(items)
+
+
+class AsksMore(NotApproved):
+    """More is asked for than was shown when this person said yes, so nothing was approved."""
+
+    status = 409
 
 
 class EngineError(ContainersError):

@@ -7,7 +7,7 @@ The sidebar shows it; the check of a form being filled in and the yes to it are 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,15 +145,20 @@ def trait_of(error: ContainersError) -> str:
     return error.trait if isinstance(error, PolicyRefused) else ""
 
 
-async def approve_settings(notebook: Path, asked: Mapping[str, Any], policy: Policy) -> None:
-    """This person says yes to exactly these settings for this notebook. What the policy refuses
-    anyhow is not approved: raises PolicyRefused, BadSettings."""
-    await asyncio.to_thread(_approve, notebook, asked, policy)
+async def approve_settings(
+    notebook: Path, asked: Mapping[str, Any], shown: Collection[str], policy: Policy
+) -> None:
+    """This person says yes to exactly these settings for this notebook, having read what of
+    them was `shown` as missing. What they come to now may be more, and what the policy refuses
+    is not approved anyhow: raises AsksMore, PolicyRefused, BadSettings."""
+    await asyncio.to_thread(_approve, notebook, asked, shown, policy)
     tell(Change(what="notebook", id=notebook.name, notebook=notebook, state="approved"))
 
 
-def _approve(notebook: Path, asked: Mapping[str, Any], policy: Policy) -> None:
+def _approve(
+    notebook: Path, asked: Mapping[str, Any], shown: Collection[str], policy: Policy
+) -> None:
     settings = Settings.parse(asked, where=notebook.name)
     resolved = settings.resolved(notebook.parent, policy)
     policy.check_asked(resolved)
-    Approvals().approve(notebook, resolved)
+    Approvals().approve(notebook, resolved, shown)

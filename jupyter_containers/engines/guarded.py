@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
+from ..errors import BaseUnknown
 from ..measures import Layer, Stats
 from ..models import (
     BuildSpec,
@@ -52,6 +53,10 @@ class Guarded:
         """Checked by `Policy.check_pull`."""
         self.policy.check_pull(reference)
         return self._answers.voided_by(self._engine.pull(reference))
+
+    def only_here(self) -> Guarded:
+        """The same for who must not wait: a pull ends before it begins, with BaseUnknown."""
+        return _OnlyHere(self._engine, self.policy)
 
     def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
         """`builds` checks what a Dockerfile demands before it renders the text given here."""
@@ -141,3 +146,8 @@ class Guarded:
             await self._engine.remove_image(reference)
         finally:
             self._answers.void()
+
+
+class _OnlyHere(Guarded):
+    def pull(self, reference: str) -> AsyncIterator[Progress]:
+        raise BaseUnknown(reference, None, "it was not asked")
