@@ -213,10 +213,7 @@ class BuildFailed(BuildError):
         where = f"Dockerfile line {line}: " if line else ""
         ended = f" ended with exit code {code}" if code is not None else " failed"
         super().__init__(f"{where}{instruction}{ended}.\n{tail}".rstrip(), hint)
-        self.instruction = instruction
-        self.line = line
-        self.code = code
-        self.tail = tail
+        self.instruction, self.line, self.code, self.tail = instruction, line, code, tail
 
 
 class BaseUnknown(BuildError):
@@ -270,9 +267,7 @@ class NetworkFailed(BuildError):
         tail: str = "",
     ) -> None:
         super().__init__(message, hint)
-        self.instruction = instruction
-        self.line = line
-        self.tail = tail
+        self.instruction, self.line, self.tail = instruction, line, tail
 
 
 class KernelError(ContainersError):

@@ -19,6 +19,7 @@ import type { Ask } from './approval';
 import { CATEGORY, CommandIDs } from './commandids';
 import { containerIcon } from './icon';
 import { addImageCommands } from './imagecommands';
+import { liveKernel } from './livekernel';
 import { SECTIONS } from './model';
 import type { ContainersModel, SectionName } from './model';
 import * as deeds from './models/deeds';
@@ -200,7 +201,7 @@ function addKernelCommands(context: ICommandContext): void {
     isEnabled: () => free(model.notebook) && model.notebook.inContainer,
     execute: async () => {
       const state = model.notebook;
-      if (state?.panel.sessionContext.session?.kernel) {
+      if (state && (await liveKernel(state.panel.sessionContext))) {
         await dialogs.restart(state.panel.sessionContext);
         state.changed();
       } else if (state) {

@@ -161,7 +161,8 @@ engines_json() { python3 "$here/engines_json.py" "$cache" "$run" "$images" "$@";
 
 up_as_root() {
   packages podman runc fuse-overlayfs slirp4netns uidmap catatonit iptables iproute2 procps \
-    mmdebstrap busybox-static libdevmapper1.02.1 libseccomp2 python3
+    mmdebstrap busybox-static libdevmapper1.02.1 libseccomp2 python3 \
+    chromium fonts-dejavu-core fonts-liberation
   fetch
   "$here/base_images.sh" "$cache"
   mkdir -p "$run"

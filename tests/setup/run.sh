@@ -21,6 +21,7 @@ mkdir -p -m 755 "$state"
 engines() { "$here/engines.sh" "$1" "$state" 9>&- "${@:2}"; }
 
 # What differs between versions of an engine and between root and others; the rest is the same.
+# The browser's tests (tests/ui) run once, as the ordinary user, when the others are done.
 core="tests/kernels tests/builds tests/test_run.py tests/test_notebooks.py"
 
 failed=()
@@ -92,6 +93,7 @@ copy() {
     find . -type f -not -path './.venv/*' -not -path './node_modules/*' -not -path './build/*' -print0
   fi | tar --null --files-from - --ignore-failed-read -c 2>/dev/null | tar -x -C "$state/src"
   cp -r jupyter_containers/labextension "$state/src/jupyter_containers/"
+  install -D -m 644 -t "$state/src/node_modules/axe-core" node_modules/axe-core/axe.min.js
   chmod -R a+rX "$state/src"
   stamp=$(cat pyproject.toml .venv/pyvenv.cfg | sha256sum)
   if [ "$(cat "$state/venv/.stamp" 2>/dev/null)" != "$stamp" ]; then
@@ -102,7 +104,21 @@ copy() {
       -e "$state/src[test]")
     echo "$stamp" >"$state/venv/.stamp"
   fi
+  share
   chown -R jupyter-containers-test: "$state/src"
+}
+
+# What Jupyter finds beside the package, as it is now: an editable install holds copies of it.
+share() {
+  local from=$state/src/jupyter_containers to=$state/venv extension
+  extension=$to/share/jupyter/labextensions/jupyter-containers
+  rm -rf "$extension"
+  install -d "$to/share/jupyter/kernels" "$to/etc/jupyter/jupyter_server_config.d"
+  cp -r "$from/labextension" "$extension"
+  cp "$state/src/install.json" "$extension/"
+  cp -r "$from/kernelspec/container" "$to/share/jupyter/kernels/"
+  cp "$from/jupyter_server_config.d/"*.json "$to/etc/jupyter/jupyter_server_config.d/"
+  chmod -R a+rX "$to/share/jupyter" "$to/etc/jupyter"
 }
 
 # The ordinary user's streams share neither sockets nor what is remembered about engines: STREAM
@@ -139,10 +155,29 @@ user_tests() {
     env JC_TEST_ENGINES="$2" python -m pytest -p no:cacheprovider "${@:4}"
 }
 
+# With rootless podman, and only where nobody picked other engines.
+wants_ui() { [[ ,${JC_TEST_ENGINES:-podman}, == *,podman,* ]]; }
+
+keep_screenshots() {
+  rm -rf build/screenshots
+  mkdir -p build
+  cp -r "$state/src/build/screenshots" build/ 2>/dev/null || true
+}
+
 root_tests() { # NAME ENGINE PYTEST-ARGUMENTS...
   install -d -m 700 /run/jupyter-containers-test
   check "tests as root: $1" selected as_us root \
     env JC_TEST_ENGINES="$2" python -m pytest -p no:cacheprovider "${@:3}"
+}
+
+ui_tests() {
+  if root; then
+    user_tests "in a browser" podman . tests/ui
+    keep_screenshots
+  else
+    check "tests in a browser" selected as_us user \
+      env JC_TEST_ENGINES=podman python -m pytest tests/ui
+  fi
 }
 
 checks() {
@@ -150,7 +185,7 @@ checks() {
   check "unit tests of the front end" npm --silent test
 }
 
-docker_stream() { user_tests "docker" docker d -m engine; }
+docker_stream() { user_tests "docker" docker d -m engine --ignore=tests/ui; }
 
 other_stream() {
   checks
@@ -165,16 +200,17 @@ test_all() {
   if root && [ -z "${JC_TEST_ENGINES:-}" ]; then
     beside docker_stream
     beside other_stream
-    user_tests "podman" podman . -m engine
+    user_tests "podman" podman . -m engine --ignore=tests/ui
     join_streams
   else
     checks
     if root; then
-      user_tests "$JC_TEST_ENGINES" "$JC_TEST_ENGINES" .
+      user_tests "$JC_TEST_ENGINES" "$JC_TEST_ENGINES" . --ignore=tests/ui
     else
-      check "tests" selected as_us user python -m pytest
+      check "tests" selected as_us user python -m pytest --ignore=tests/ui
     fi
   fi
+  if wants_ui; then ui_tests; fi
   check "nothing is left on the engines" engines leftovers
 }
 

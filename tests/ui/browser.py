@@ -36,7 +36,8 @@ class LabPage:
     def __init__(self, page: Page, lab: Lab, theme: str) -> None:
         self.page, self.lab, self.theme = page, lab, theme
         self.errors: list[str] = []
-        self.tolerated: tuple[str, ...] = ()
+        # Of a kernel that is restarted before it has answered: JupyterLab's own.
+        self.tolerated = ["Canceled future for kernel_info_request"]
         page.set_default_timeout(MS)
         page.on("console", self._console)
         page.on("pageerror", self._page_error)
@@ -125,6 +126,7 @@ class LabPage:
             button = self.panel.locator(f"#jp-Containers-section-{other}-title")
             if other != section and button.get_attribute("aria-expanded") == "true":
                 button.click()
+        self.panel.locator(".jp-SidePanel-content").evaluate("node => { node.scrollTop = 0; }")
         return self.panel
 
     def state(self, text: str) -> None:

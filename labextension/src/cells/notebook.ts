@@ -4,6 +4,7 @@ import type { ISessionContext } from '@jupyterlab/apputils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
 
+import { liveKernel } from '../livekernel';
 import { GENERIC_KERNEL, METADATA, type Settings } from '../tokens';
 import type { ICodeCell } from './decide';
 import type { IBuildNotebook } from './settle';
@@ -134,6 +135,7 @@ export class PanelNotebook implements IBuildNotebook {
   }
 
   async switchKernel(): Promise<void> {
+    await liveKernel(this.panel.sessionContext);
     await this.panel.sessionContext.changeKernel({ name: GENERIC_KERNEL });
     await this.specWritten();
   }

@@ -4,6 +4,7 @@ import { GENERIC_KERNEL } from '../tokens';
 import type { Settings } from '../tokens';
 import type { Api } from '../api';
 import { agreed, approveShown, type Ask } from '../approval';
+import { liveKernel } from '../livekernel';
 import type { NotebookState } from './notebookstate';
 
 /** The settings to act on: those on disk, as the server last read them. */
@@ -29,7 +30,7 @@ function pathOf(state: NotebookState): string {
  */
 async function start(state: NotebookState): Promise<void> {
   const { context, sessionContext } = state.panel;
-  const kernel = sessionContext.session?.kernel;
+  const kernel = await liveKernel(sessionContext);
   if (kernel?.name === GENERIC_KERNEL && kernel.status !== 'dead') {
     await sessionContext.restartKernel();
   } else {

@@ -201,6 +201,13 @@ it('a dead kernel is replaced, not restarted', async () => {
   expect(panel.done).toEqual(['change container', 'save']);
 });
 
+it('a kernel that a new server does not know is started, not restarted', async () => {
+  const panel = new FakePanel('container');
+  panel.lost = true;
+  await deeds.run(await open(panel));
+  expect(panel.done).toEqual(['change container', 'save']);
+});
+
 describe('what has to be known', () => {
   const about = (more: Partial<ISituation>) =>
     bannersOf({

@@ -13,6 +13,8 @@ export class FakePanel {
   readonly kernel = { name: '', status: 'idle' };
   /** What saving and starting throw. */
   fails: Error | null = null;
+  /** Whether the server does not know its kernel any more, which nobody has noticed yet. */
+  lost = false;
 
   constructor(
     kernel = 'container',
@@ -80,8 +82,14 @@ export class FakePanel {
   };
 
   private session() {
-    return {
-      session: { kernel: this.kernel },
+    const context = {
+      session: { kernel: this.kernel } as { kernel: unknown } | null,
+      sessionManager: {
+        refreshRunning: () => {
+          context.session = this.lost ? null : context.session;
+          return Promise.resolve();
+        }
+      },
       kernelChanged: this.signals.kernel,
       statusChanged: this.signals.status,
       specsManager: {
@@ -98,6 +106,7 @@ export class FakePanel {
       changeKernel: ({ name }: { name: string }) => this.act(`change ${name}`),
       shutdown: () => this.act('shutdown')
     };
+    return context;
   }
 }
 

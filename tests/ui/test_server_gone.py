@@ -1,0 +1,49 @@
+"""The server is killed while the page is open, and comes back."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Locator, expect
+
+from ..harness import containers
+from .browser import PANEL, LabPage
+from .cells import write
+from .lab import Lab, until
+
+
+def test_a_killed_server_is_shown_and_its_return_is_noticed(
+    own_lab: Lab, open_page: Callable[..., LabPage], engine: str, image: str
+) -> None:
+    ui = open_page(own_lab)
+    ui.tolerated += ["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE"]
+    settings = {"image": image, "engine": engine}
+    path: Path = write(own_lab.root / "n.ipynb", "1 + 1", spec="container", settings=settings)
+    ui.open(path)
+    panel = ui.show_panel()
+    panel.get_by_role("button", name="Approve").click()
+    ui.state("running")
+    ui.kernel_is("container")
+
+    # JupyterLab asks in dialogs of its own, whenever it finds out.
+    dialog = ui.page.locator(".jp-Dialog").first
+    ui.page.add_locator_handler(dialog, _last_button)
+    own_lab.kill()
+    gone = panel.get_by_text("The Jupyter server does not answer.")
+    expect(gone).to_be_visible()
+    until(lambda: not containers(engine), "the killed server's container is gone")
+    ui.audit(PANEL)
+    ui.shot("6-server-gone")
+
+    own_lab.start()
+    expect(gone).to_have_count(0)
+    ui.state("no container runs")
+    ui.shot("6-server-back")
+    panel.get_by_role("button", name="Start", exact=True).click()
+    ui.state("running")
+    ui.kernel_is("container")
+    ui.run_all()
+    expect(ui.result(0)).to_have_text("2")
+
+
+def _last_button(dialog: Locator) -> None:
+    dialog.locator(".jp-Dialog-button").last.click()
