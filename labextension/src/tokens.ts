@@ -154,6 +154,8 @@ export interface IContainer {
   readonly orphan: boolean;
   /** Whether a kernel of this server runs in it. */
   readonly mine: boolean;
+  /** Where the notebook of such a one lies; `notebook` is only its name. */
+  readonly path: string | null;
 }
 
 /** The limits and ids that really apply, read from inside; null where nothing limits. */
