@@ -212,6 +212,8 @@ export interface IField {
   /** The policy's trait that limits it; empty where none does. */
   readonly trait: string;
   readonly option: string;
+  /** Whether `%%dockerfile` takes that option. */
+  readonly in_cell: boolean;
   /** Engines that cannot honour it. */
   readonly unable: readonly string[];
 }
