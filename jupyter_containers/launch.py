@@ -28,6 +28,7 @@ INSIDE = "/opt/jupyter-containers"
 GUEST_DIR = Path(__file__).parent / "guest"
 TCP_PORTS = (50001, 50002, 50003, 50004, 50005)
 GUEST_PORT = 50000
+_LABEL = "jupyter-containers"
 DEFAULT_SHM = 64 << 20
 
 
@@ -123,11 +124,7 @@ async def prepare(
         mounts=mounts,
         own=(*_own_mounts(room, facts), *_kit_mounts(kit), *folders),
         env=_environment(settings, image, home, user) | dict(found.launch.env),
-        labels={
-            **labels,
-            "jupyter-containers.image": settings.image,
-            "jupyter-containers.name": name,
-        },
+        labels={**labels, f"{_LABEL}.image": settings.image, f"{_LABEL}.name": name},
         devices=settings.devices,
         cpus=settings.cpus,
         memory=settings.memory,
