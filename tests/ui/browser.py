@@ -36,8 +36,9 @@ class LabPage:
     def __init__(self, page: Page, lab: Lab, theme: str) -> None:
         self.page, self.lab, self.theme = page, lab, theme
         self.errors: list[str] = []
-        # Of a kernel that is restarted before it has answered: JupyterLab's own.
-        self.tolerated = ["Canceled future for kernel_info_request"]
+        # JupyterLab's own, of a kernel that is restarted before it has answered; and chromium's,
+        # where this machine gets a network interface, as any engine may make. We ask again then.
+        self.tolerated = ["Canceled future for kernel_info_request", "ERR_NETWORK_CHANGED"]
         page.set_default_timeout(MS)
         page.on("console", self._console)
         page.on("pageerror", self._page_error)

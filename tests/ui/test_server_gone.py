@@ -26,7 +26,7 @@ def test_a_killed_server_is_shown_and_its_return_is_noticed(
 
     # JupyterLab asks in dialogs of its own, whenever it finds out.
     dialog = ui.page.locator(".jp-Dialog").first
-    ui.page.add_locator_handler(dialog, lambda: dialog.locator(".jp-Dialog-button").last.click())
+    ui.page.add_locator_handler(dialog, dialog.locator(".jp-Dialog-button").last.click)
     own_lab.kill()
     gone = panel.get_by_text("The Jupyter server does not answer.")
     expect(gone).to_be_visible()
