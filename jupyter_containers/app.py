@@ -16,6 +16,7 @@ from traitlets import Bool
 
 from . import routes
 from .changes import Change, listen, unlisten
+from .engines.children import watch_children
 from .errors import ContainersError
 from .leftovers import reap
 from .routes.server import SETTING, Server
@@ -53,6 +54,7 @@ class ContainersApp(ExtensionApp):
         self._events, self._loop = app.event_logger, app.io_loop
         self._events.register_event_schema(Path(__file__).with_name("change.yaml"))
         listen(self._heard)
+        watch_children()
         if self.reap:
             self._loop.add_callback(self._begin)
 

@@ -12,12 +12,12 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Self
 
-from .errors import BadInput, KernelError, NotApproved
+from .errors import AsksMore, BadInput, KernelError, NotApproved
 from .models import Mount, Reference
 from .paths import data_directory, read_untrusted, replace_file
 from .settings import Settings
@@ -138,22 +138,25 @@ class Approvals:
 
     def missing_asks(self, notebook: Path, settings: Settings) -> tuple[Ask, ...]:
         """The same, for who wants to know which setting asks."""
-        record = self._read(notebook)
-        given = {*record.images, *record.rest}
-        return tuple(
-            ask
-            for ask in asks(settings)
-            if given.isdisjoint(_hashes(notebook, (ask.key, *ask.more)))
-        )
+        return _missing(notebook, self._read(notebook), asks(settings))
 
-    def approve(self, notebook: Path, settings: Settings) -> None:
+    def approve(
+        self, notebook: Path, settings: Settings, shown: Collection[str] | None = None
+    ) -> None:
         """The person said yes to these (resolved) settings: Apply, an answered question,
-        `--approve`. Earlier images stay approved, nothing else does."""
-        image, *rest = asks(settings)
+        `--approve`. Earlier images stay approved, nothing else does.
+
+        `shown` is the list that was read, where settings were resolved anew since: a link may
+        lead elsewhere by now. Raises AsksMore if more than that is missing."""
+        asked = image, *rest = asks(settings)
         with self._locked():
-            record = self._read(notebook).with_image(*_hashes(notebook, [image.key]))
+            record = self._read(notebook)
+            missing = [ask.text for ask in _missing(notebook, record, asked)]
+            if shown is not None and not set(missing) <= set(shown):
+                raise AsksMore(missing, str(notebook))
+            images = record.with_image(*_hashes(notebook, [image.key])).images
             given = frozenset(_hashes(notebook, [ask.key for ask in rest]))
-            self._write(notebook, _Record(record.images, given))
+            self._write(notebook, _Record(images, given))
 
     def approve_image(self, notebook: Path, image: str) -> None:
         """The person ran the `%%dockerfile` cell that builds `image` (a full reference)."""
@@ -196,6 +199,11 @@ class Approvals:
                 f"The approval cannot be recorded in {self.directory}: {error.strerror}.",
                 "That directory must be yours and writable; see `jupyter --data-dir`.",
             ) from error
+
+
+def _missing(notebook: Path, record: _Record, asked: Sequence[Ask]) -> tuple[Ask, ...]:
+    given = {*record.images, *record.rest}
+    return tuple(ask for ask in asked if given.isdisjoint(_hashes(notebook, (ask.key, *ask.more))))
 
 
 def _hashes(notebook: Path, keys: Iterable[tuple[str, ...]]) -> list[str]:

@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from .buildplan import BuildRequest, Plan
+from .buildplan import LABEL, BuildRequest, Plan
 from .dockerfile import triggers
 from .engines.guarded import Guarded
-from .errors import DiskFull
+from .errors import BadInput, DiskFull
+from .models import Reference
 from .paths import cache_directory
 from .values import format_size
 
@@ -41,6 +42,28 @@ async def alone(plan: Plan) -> AsyncIterator[bool]:
         yield waited
     finally:
         os.close(descriptor)
+
+
+async def check_tag(plan: Plan) -> None:
+    """A cell's `-t` takes a name from no image but its own notebook's: what other notebooks have
+    approved under that name would be another image, with their folders. The same build under
+    another notebook is the same image."""
+    if not plan.tag or plan.request.may_retag:
+        return
+    engine = plan.request.engine
+    image = await engine.image(plan.tag)
+    if image is None:
+        return
+    label = image.labels.get(LABEL, "")
+    fingerprint, _, rest = label.partition(" ")
+    if fingerprint == plan.fingerprint or rest.endswith(f" {plan.origin}"):
+        return
+    whose = "another notebook's" if label else "one that no %%dockerfile cell built"
+    name = Reference.parse(plan.tag).short
+    raise BadInput(
+        f"%%dockerfile: --tag: there is an image {name} already, {whose}.",
+        f"Choose another tag, or remove that image first: {engine.name} image rm {name}",
+    )
 
 
 async def check_heredocs(plan: Plan) -> None:

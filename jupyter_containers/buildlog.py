@@ -67,7 +67,7 @@ class BuildLog:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def since(self, number: int, most: int = 1000) -> list[Progress]:
+    def since(self, number: int, most: int) -> list[Progress]:
         """The events from the number `number` on that are here now, at most so many."""
         return self._events[max(number, 0) : max(number, 0) + most]
 

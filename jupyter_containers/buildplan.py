@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -29,8 +29,8 @@ from .fields import Build as BuiltFrom
 from .models import NO_ENV, BuildSecret, Image, Reference
 
 LABEL = "jupyter-containers.build"
-"""On every image that we build: its fingerprint and its lineage. One label, because podman
-commits a layer for each."""
+"""On every image that we build: its fingerprint, its lineage and its origin. One label, because
+podman commits a layer for each."""
 NAMESPACE = "localhost/jupyter-containers"
 
 _MOST = 1 << 62
@@ -64,6 +64,8 @@ class BuildRequest:
     bases: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     """Base image → digest that the notebook was last built with (`build.bases`)."""
     update_bases: bool = False
+    may_retag: bool = False
+    """The person typed the tag by hand, so it may take a name from any other image."""
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -116,13 +118,17 @@ class Plan:
         """Which cell it is, however it changes: superseded images of it share this."""
         request = self.request
         which = request.cell.id or str(request.cell.index)
-        made_of = [str(request.directory), request.notebook, which]
-        return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
+        return _short([str(request.directory), request.notebook, which])
+
+    @property
+    def origin(self) -> str:
+        """Which notebook (or folder, for a Dockerfile) it belongs to."""
+        return _short([str(self.request.directory), self.request.notebook])
 
     @property
     def label(self) -> str:
         """The value of `LABEL`."""
-        return f"{self.fingerprint} {self.lineage}"
+        return f"{self.fingerprint} {self.lineage} {self.origin}"
 
     def is_made(self, image: Image | None) -> bool:
         """Whether an image of our name is what this plan would build, under all its names."""
@@ -158,6 +164,10 @@ def is_of(image: Image, build: BuiltFrom) -> bool:
 def _fingerprint(cell: str, context: str, bases: Mapping[str, str]) -> str:
     made_of = [1, cell, context, sorted(bases.items())]
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+
+
+def _short(made_of: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
 
 
 def _is_reference(name: str) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .bases import remember_bases
-from .buildchecks import alone, check_disk, check_heredocs
+from .buildchecks import alone, check_disk, check_heredocs, check_tag
 from .buildplan import LABEL, NAMESPACE, BuildRequest, Built, Plan, find
 from .buildspec import notices, spec_of
 from .cache import workplace
@@ -108,6 +108,7 @@ class Build(Job):
             theirs = await self.request.engine.image(plan.name) if waited else None
             if theirs is not None and plan.is_made(theirs):
                 return self._reused(plan, theirs)
+            await check_tag(plan)
             await check_heredocs(plan)
             await check_disk(self.request)
             image = await self._build(plan)
@@ -253,7 +254,7 @@ async def remove_superseded(plan: Plan) -> None:
         images = [
             image
             for image in await engine.images()
-            if image.labels.get(LABEL, "").split(" ")[1:] == [plan.lineage]
+            if image.labels.get(LABEL, "").split(" ")[1:2] == [plan.lineage]
             and plan.name not in image.references
         ]
         images.sort(key=lambda image: image.created, reverse=True)

@@ -136,7 +136,9 @@ async def _earlier(
     run: CellRun, cell: DockerfileCell, request: BuildRequest
 ) -> Mapping[str, Built]:
     """Those of the earlier cells that later ones build on and that are built: one question to
-    the engine each. What is wrong with another cell is told where that one is built."""
+    the engine each, and nothing is fetched, since somebody waits for the answer. What is wrong
+    with another cell is told where that one is built."""
+    engine = request.engine.only_here()
     done: list[tuple[DockerfileCell, Built]] = []
     for number, source in enumerate(run.earlier):
         with suppress(ContainersError):
@@ -146,7 +148,8 @@ async def _earlier(
             if one is None or not tag or not any(tag in text for text in after):
                 continue
             again = replace(one, options=replace(one.options, no_cache=False))
-            asked = replace(request, cell=again, earlier=earlier_images(done), bases=NO_ENV)
+            earlier = earlier_images(done)
+            asked = replace(request, cell=again, engine=engine, earlier=earlier, bases=NO_ENV)
             plan, image = await find(asked, lambda _: None)
             if image is not None:
                 done.append((one, plan.built(image, reused=True)))

@@ -14,11 +14,13 @@ import signal
 import time
 from collections.abc import Sequence
 
+from .devices import with_what_is_here
 from .engines._keeper import keeper
 from .engines._process import Watch
-from .errors import EngineError, KernelDied, StartFailed
+from .errors import DeviceUnknown, EngineError, KernelDied, StartFailed
 from .guestclient import Applied, GuestClient
 from .launch import GUEST_PORT, Prepared, Room
+from .models import Container
 from .readiness import Say
 from .rooms import identity, remove_room, sockets
 from .settings import format_size
@@ -58,7 +60,7 @@ class KernelContainer:
         keeper.add(self.id, [engine.remove_argv(spec.name)], directories)
         self.started = time.monotonic()
         try:
-            container = await engine.start(spec)
+            container = await self._engine_start()
             if spec.publish:
                 self.ports = await engine.ports(container.id)
             if self.prepared.guest:
@@ -73,6 +75,12 @@ class KernelContainer:
         except BaseException:
             await asyncio.shield(self.remove())
             raise
+
+    async def _engine_start(self) -> Container:
+        try:
+            return await self.prepared.engine.start(self.prepared.spec)
+        except DeviceUnknown as unknown:
+            raise await with_what_is_here(unknown) from None
 
     def _make_client(self) -> GuestClient:
         address: str | tuple[str, int] = str(self.room.run / "guest")
@@ -228,7 +236,7 @@ class KernelContainer:
         finally:
             if self._watch is not None:
                 self._watch.close()
-        remove_room(self.room)
+        await asyncio.to_thread(remove_room, self.room)  # a HOME may have become large
         keeper.forget(self.id)
 
 

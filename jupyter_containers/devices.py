@@ -10,14 +10,18 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 from typing import Any
 
-from .engines import _process
-from .errors import EngineError
+from .cuda import Driver, read_driver, too_old
+from .engines import _cdi, _process
+from .engines.guarded import Guarded
+from .errors import DeviceUnknown, EngineError
 from .measures import Device
 from .text import one_line
 
@@ -28,6 +32,8 @@ _KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,126}/[A-Za-z0-9][A-Za-z0-9_.-]{
 _YAML = re.compile(r"^(?P<indent>\s*)(?:- )?(?P<key>kind|devices|name):\s*(?P<value>.*)$")
 _QUERY = "index,memory.total,memory.used,utilization.gpu"
 _SMI_SECONDS = 10.0
+_DRIVER_SECONDS = 60.0
+_known: tuple[float, Driver | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,46 @@ async def find_devices(cdi: Iterable[Path] = _CDI, dev: Path = Path("/dev")) -> 
     if nvidia and not any(device.kind == "nvidia.com/gpu" for device in named):
         files += " For NVIDIA: sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
     return Devices(tuple(found[name] for name in sorted(found)), (said, files, seen))
+
+
+async def check_devices(engine: Guarded, devices: Sequence[str]) -> None:
+    """Raises Unsupported where an engine gives none at all. Called before every start, and for
+    who looks at a notebook."""
+    if devices and _cdi.FEATURE not in (info := await engine.info()).features and info.usable:
+        raise _cdi.cannot_give(info)
+
+
+async def driver_warning(devices: Sequence[str], env: Mapping[str, str]) -> str:
+    """In a sentence, where a GPU is asked for and this host's driver is too old for an image with
+    that environment; else empty."""
+    nvidia = any(device.startswith("nvidia.com/") for device in devices)
+    if not nvidia or not {"CUDA_VERSION", "NVIDIA_REQUIRE_CUDA"} & set(env):
+        return ""
+    driver = await _driver()
+    return too_old(driver, env) if driver is not None else ""
+
+
+async def _driver() -> Driver | None:
+    """Asked once a minute: it takes up to a second where no program holds the driver loaded."""
+    global _known  # noqa: PLW0603 - this host's
+    if which("nvidia-smi") is None:
+        return None
+    if _known is None or time.monotonic() > _known[0]:
+        driver = None
+        with suppress(EngineError):
+            done = await _process.run(["nvidia-smi", "-q", "-d", "MEMORY"], timeout=_SMI_SECONDS)
+            driver = read_driver(done.stdout)
+        _known = (time.monotonic() + _DRIVER_SECONDS, driver)
+    return _known[1]
+
+
+async def with_what_is_here(unknown: DeviceUnknown) -> DeviceUnknown:
+    """The same error with the names that could be meant. Called where a start failed."""
+    here = await find_devices()
+    names = ", ".join(device.name for device in here.devices)
+    looked = " ".join(here.looked)
+    unknown.hint = f"Here are: {names}." if names else f"There are none here. {looked}"
+    return unknown
 
 
 async def _nvidia() -> tuple[list[Device], str]:

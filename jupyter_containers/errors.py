@@ -9,6 +9,7 @@
     ├── Refused                  somebody has to allow it first           403
     │   ├── PolicyRefused        the administrator's policy says no
     │   └── NotApproved          this person has not said yes yet
+    │       └── AsksMore         the yes was to a shorter list                 409
     ├── EngineError              the engine                               502
     │   ├── EngineMissing        not installed                            503
     │   ├── EngineDown           installed, does not answer               503
@@ -26,6 +27,7 @@
     │   └── NetworkFailed        a registry or index was not reached      502
     └── KernelError              a container that runs a kernel           500
         ├── StartFailed          it did not come up
+        │   └── DeviceUnknown    the engine knows no device of that name  404
         └── KernelDied           it came up and ended (exit, signal, out of memory)
 
 A class owns its sentence: `message` says what happened and why, `hint` what to do next. Both
@@ -123,6 +125,12 @@ class NotApproved(Refused):
         self.items = tuple(items)
 
 
+class AsksMore(NotApproved):
+    """More is asked for than was shown when this person said yes, so nothing was approved."""
+
+    status = 409
+
+
 class EngineError(ContainersError):
     """The engine is missing, silent, unable or failing."""
 
@@ -205,10 +213,7 @@ class BuildFailed(BuildError):
         where = f"Dockerfile line {line}: " if line else ""
         ended = f" ended with exit code {code}" if code is not None else " failed"
         super().__init__(f"{where}{instruction}{ended}.\n{tail}".rstrip(), hint)
-        self.instruction = instruction
-        self.line = line
-        self.code = code
-        self.tail = tail
+        self.instruction, self.line, self.code, self.tail = instruction, line, code, tail
 
 
 class BaseUnknown(BuildError):
@@ -262,9 +267,7 @@ class NetworkFailed(BuildError):
         tail: str = "",
     ) -> None:
         super().__init__(message, hint)
-        self.instruction = instruction
-        self.line = line
-        self.tail = tail
+        self.instruction, self.line, self.tail = instruction, line, tail
 
 
 class KernelError(ContainersError):
@@ -273,6 +276,15 @@ class KernelError(ContainersError):
 
 class StartFailed(KernelError):
     """The container did not come up; the sentence carries its last lines."""
+
+
+class DeviceUnknown(StartFailed):
+    """No CDI specification has a device of that name; the hint says which there are."""
+
+    status = 404
+
+    def __init__(self, engine: str, devices: Sequence[str]) -> None:
+        super().__init__(f"{engine} does not know the device {' or '.join(devices)}.")
 
 
 class KernelDied(KernelError):

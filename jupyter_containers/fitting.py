@@ -43,7 +43,7 @@ async def fit_image(
     except ContainersError as error:
         return error
     finally:
-        remove_room(room)
+        await asyncio.to_thread(remove_room, room)
     return None
 
 

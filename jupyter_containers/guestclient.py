@@ -156,9 +156,10 @@ def dial(address: str | tuple[str, int]) -> socket.socket:
             raise FileNotFoundError(address)
         connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connected.settimeout(2.0)
-            connected.connect(f"/proc/self/fd/{found}")
+            # A container that listens and never accepts must not hold the event loop up: with
+            # its queue full this fails at once (EAGAIN, unix(7)).
             connected.setblocking(False)
+            connected.connect(f"/proc/self/fd/{found}")
         except OSError:
             connected.close()
             raise

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from .devices import check_devices
 from .engines.guarded import Guarded
 from .errors import BadSettings, ImageNotHere, StartFailed
 from .kit import BYTECODE_TARGET, TARGET, Kit
@@ -102,6 +103,7 @@ async def prepare(
     Raises ImageUnusable, KitFailed, Unsupported, BadSettings, and whatever an
     engine that does not answer raises.
     """
+    await check_devices(engine, settings.devices)
     found = await ready(engine, image, settings.kernel, room.root, say)
     facts, kit = found.facts, found.kit
     user = found.me if settings.user == "me" else await engine.user(settings.user, facts.user_ids)
@@ -110,8 +112,9 @@ async def prepare(
     mounts, folders, workdir = _folders(settings, directory, room, home)
     argv = _kernel_argv(found.launch, kit, connection_file(sockets))
     guest = facts.guest_python is not None
+    name = f"jupyter-{room.root.name}"
     spec = ContainerSpec(
-        name=f"jupyter-{room.root.name}",
+        name=name,
         image=image.id,
         reference=settings.image,
         argv=_first_argv(facts, argv),
@@ -120,7 +123,11 @@ async def prepare(
         mounts=mounts,
         own=(*_own_mounts(room, facts), *_kit_mounts(kit), *folders),
         env=_environment(settings, image, home, user) | dict(found.launch.env),
-        labels={**labels, "jupyter-containers.image": settings.image},
+        labels={
+            **labels,
+            "jupyter-containers.image": settings.image,
+            "jupyter-containers.name": name,
+        },
         devices=settings.devices,
         cpus=settings.cpus,
         memory=settings.memory,
@@ -266,10 +273,10 @@ def _environment(settings: Settings, image: Image, home: str, user: User) -> dic
         env["JUPYTER_CONTAINERS_CELL"] = settings.build.cell
     if user.mode != "image":
         env |= {"HOME": home, "USER": person(user), "LOGNAME": person(user)}
-    if not settings.devices:
-        # CUDA images ask NVIDIA's hook for all GPUs by themselves; `void` is its word for none.
-        # https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/docker-specialized.html
-        env["NVIDIA_VISIBLE_DEVICES"] = "void"
+    # CUDA images ask NVIDIA's hook for all GPUs by themselves; `void` is its word for none. Those
+    # that are asked for come by their CDI names, whose specification says `void` as well.
+    # https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/docker-specialized.html
+    env["NVIDIA_VISIBLE_DEVICES"] = "void"
     if "LANG" not in image.env and "LC_ALL" not in image.env:
         env["LANG"] = "C.UTF-8"
     return env | dict(settings.env)

@@ -25,7 +25,7 @@ from .engines import working_engines
 from .engines.guarded import Guarded
 from .errors import ContainersError
 from .models import Image
-from .ours import is_orphan, our_containers
+from .ours import all_ours, is_orphan
 from .paths import cache_directory, orphans
 from .policy import Policy
 from .rooms import lost_homes, remove_room, room_at
@@ -54,7 +54,7 @@ class Leftover:
 async def leftovers(engines: Iterable[Guarded], *, images: bool) -> list[Leftover]:
     """All of them, in the order they should be removed in. `images` adds superseded ones."""
     engines = list(engines)
-    mine = [(engine, one) for engine in engines for one in await our_containers(engine)]
+    mine = [(one.engine, one.container) for one in await all_ours(engines)]
     found = [
         Leftover("container", one.name, None, partial(engine.remove, one.id))
         for engine, one in mine

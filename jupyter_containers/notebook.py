@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from . import patient
 from .cells import DockerfileCell, Options, cell_fingerprint, dockerfile_cells, parse_cell
 from .errors import BadInput, BadSettings
 
@@ -102,7 +103,7 @@ def _read(path: Path) -> tuple[bytes, os.stat_result]:
 
 def _parse(data: bytes, path: Path) -> dict[str, Any]:
     try:
-        notebook = json.loads(data.decode("utf-8-sig"))
+        notebook = patient.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise BadInput(
             f"{path.name} is not a notebook: {str(error)[:200]}.",

@@ -7,7 +7,7 @@ The sidebar shows it; the check of a form being filled in and the yes to it are 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from .approvals import Approvals, Ask, asks
 from .buildplan import is_of
 from .cellbuilds import NOT_YET
 from .changes import Change, tell
+from .devices import check_devices, driver_warning
 from .engines import choose_engine
 from .errors import BadInput, BadSettings, ContainersError, PolicyRefused
 from .fields import VERSION
@@ -37,6 +38,8 @@ class NotebookState:
     engine: str = ""
     image_here: bool | None = None
     build_same: bool | None = None
+    warning: str = ""
+    """What would not keep it from starting, but from working."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +71,8 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
     try:
         chosen = await choose_engine(settings.engine, policy)
         engine = chosen.name
-        image = await chosen.image(settings.image)
+        image = await chosen.recent_image(settings.image)
+        await check_devices(chosen, settings.devices)
     except ContainersError as error:
         refused = refused or error
     return NotebookState(
@@ -79,6 +83,7 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
         engine=engine,
         image_here=image is not None if engine else None,
         build_same=_build_same(settings, image, data),
+        warning=await driver_warning(settings.devices, image.env) if image is not None else "",
     )
 
 
@@ -140,15 +145,20 @@ def trait_of(error: ContainersError) -> str:
     return error.trait if isinstance(error, PolicyRefused) else ""
 
 
-async def approve_settings(notebook: Path, asked: Mapping[str, Any], policy: Policy) -> None:
-    """This person says yes to exactly these settings for this notebook. What the policy refuses
-    anyhow is not approved: raises PolicyRefused, BadSettings."""
-    await asyncio.to_thread(_approve, notebook, asked, policy)
+async def approve_settings(
+    notebook: Path, asked: Mapping[str, Any], shown: Collection[str], policy: Policy
+) -> None:
+    """This person says yes to exactly these settings for this notebook, having read what of
+    them was `shown` as missing. What they come to now may be more, and what the policy refuses
+    is not approved anyhow: raises AsksMore, PolicyRefused, BadSettings."""
+    await asyncio.to_thread(_approve, notebook, asked, shown, policy)
     tell(Change(what="notebook", id=notebook.name, notebook=notebook, state="approved"))
 
 
-def _approve(notebook: Path, asked: Mapping[str, Any], policy: Policy) -> None:
+def _approve(
+    notebook: Path, asked: Mapping[str, Any], shown: Collection[str], policy: Policy
+) -> None:
     settings = Settings.parse(asked, where=notebook.name)
     resolved = settings.resolved(notebook.parent, policy)
     policy.check_asked(resolved)
-    Approvals().approve(notebook, resolved)
+    Approvals().approve(notebook, resolved, shown)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .engines.guarded import Guarded
-from .errors import BadInput, Unknown
+from .errors import BadInput, EngineError, Unknown
 from .models import Container
 from .paths import boot_id, owner_is_gone
 from .request import LABEL
+
+log = logging.getLogger("jupyter_containers")
 
 
 @dataclass(frozen=True)
@@ -38,21 +41,32 @@ class Ours:
 
 
 async def our_containers(engine: Guarded) -> list[Container]:
-    """The containers that this person's kernels run in, or ran in. Images carry labels too, but
-    only a start of ours writes user and owner into them."""
+    """The containers that this person's kernels run in, or ran in. An image that somebody made
+    of one (`commit`) hands its labels to containers that are none: they name the first."""
     found = await engine.containers(LABEL)
     return [
         one
         for one in found
-        if one.labels.get(f"{LABEL}.uid") == str(os.getuid()) and f"{LABEL}.owner" in one.labels
+        if one.labels.get(f"{LABEL}.uid") == str(os.getuid())
+        and one.labels.get(f"{LABEL}.name") == one.name
     ]
 
 
 async def all_ours(engines: Iterable[Guarded]) -> list[Ours]:
-    """This person's on several engines, asked at the same time."""
+    """This person's on several engines, asked at the same time. One that fails just now hides
+    no other's."""
     engines = list(engines)
-    found = await asyncio.gather(*(our_containers(engine) for engine in engines))
-    return [Ours(engine, one) for engine, some in zip(engines, found, strict=True) for one in some]
+    asked = (our_containers(engine) for engine in engines)
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    ours = []
+    for engine, some in zip(engines, found, strict=True):
+        if isinstance(some, EngineError):
+            log.warning("%s: %s", engine.name, some.message)
+        elif isinstance(some, BaseException):
+            raise some
+        else:
+            ours += [Ours(engine, one) for one in some]
+    return ours
 
 
 async def one_of_ours(engines: Iterable[Guarded], id: str) -> Ours:

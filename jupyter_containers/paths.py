@@ -25,6 +25,7 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
@@ -133,6 +134,7 @@ def jupyter_directories() -> tuple[Path, ...]:
     return tuple(Path(name).resolve() for name in named)
 
 
+@cache
 def boot_id() -> str:
     """Which boot of this machine; a container's label, so that no other machine's is touched."""
     try:
@@ -149,7 +151,7 @@ class Owner:
 
     def claim(self, room: Path) -> None:
         """Write into a new room whose it is. Called by whoever makes one, at once."""
-        replace_file(room / "owner", self.id.encode())
+        replace_file(room / "owner", self.id.encode(), lasting=False)
 
 
 _mine: tuple[int, Path, Owner, int] | None = None
@@ -271,14 +273,16 @@ def _untrusted(path: Path, why: str) -> KernelError:
     )
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file, 0600, so that readers see the old one or the new one, whole."""
+def replace_file(path: Path, data: bytes, *, lasting: bool = True) -> None:
+    """Write a file, 0600, so that readers see the old one or the new one, whole; also after a
+    power cut, where it is `lasting`."""
     descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
             file.write(data)
             file.flush()
-            os.fsync(descriptor)
+            if lasting:
+                os.fsync(descriptor)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -25,7 +25,6 @@ from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
 
 from .connections import free_ports, use_sockets, use_tcp
 from .container import KernelContainer
-from .engines._keeper import keeper
 from .errors import ContainersError, KernelDied
 from .kernelstate import KernelState, forget, report, state_of
 from .launch import TCP_PORTS, Prepared, Room, ask_image, prepare
@@ -143,8 +142,7 @@ class ContainerProvisioner(KernelProvisionerBase):
         if container is not None:
             await container.remove()
         elif self._room is not None:
-            remove_room(self._room)
-            keeper.forget(self._room.root.name)
+            await asyncio.to_thread(remove_room, self._room)
 
     # -- launch ----------------------------------------------------------------------------
 
@@ -163,7 +161,7 @@ class ContainerProvisioner(KernelProvisionerBase):
         try:
             if died is not None and self._died_early(died):
                 raise died
-            self._notebook = find_notebook(self, environment)
+            self._notebook = await asyncio.to_thread(find_notebook, self, environment)
             request = await find_request(self, self._notebook, kwargs.get("cwd"))
             self._prepared = await self._prepare(request)
         except ContainersError as trouble:

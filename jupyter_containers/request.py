@@ -52,18 +52,8 @@ async def find_request(
 
     Raises NotApproved, BadSettings, PolicyRefused, EngineMissing.
     """
-    policy = load_policy(provisioner.config)
-    directory = Path(cwd or Path.cwd()).absolute()
-    asked = read_spec(provisioner.kernel_spec)
-    pinned = asked is not None
-    if asked is None:
-        asked = await asyncio.to_thread(_notebook_settings, notebook)
-    if notebook is not None:
-        directory = notebook.parent
-    settings = asked.resolved(directory, policy)
-    policy.check_asked(settings)
-    if not pinned and notebook is not None:
-        Approvals().check(notebook, settings)
+    begin = asyncio.to_thread(_allowed, provisioner, notebook, Path(cwd or Path.cwd()).absolute())
+    policy, asked, settings, directory = await begin
     return Request(
         settings=settings,
         asked=asked,
@@ -73,6 +63,25 @@ async def find_request(
         policy=policy,
         labels=container_labels(str(provisioner.kernel_id), notebook),
     )
+
+
+def _allowed(
+    provisioner: KernelProvisionerBase, notebook: Path | None, directory: Path
+) -> tuple[Policy, Settings, Settings, Path]:
+    """The policy, what is asked as it is written, the same resolved, and where; allowed and
+    approved. Reads files, some of which may lie on a slow disk: not in the event loop."""
+    policy = load_policy(provisioner.config)
+    asked = read_spec(provisioner.kernel_spec)
+    pinned = asked is not None
+    if asked is None:
+        asked = _notebook_settings(notebook)
+    if notebook is not None:
+        directory = notebook.parent
+    settings = asked.resolved(directory, policy)
+    policy.check_asked(settings)
+    if not pinned and notebook is not None:
+        Approvals().check(notebook, settings)
+    return policy, asked, settings, directory
 
 
 def container_labels(kernel_id: str, notebook: Path | None) -> dict[str, str]:

@@ -182,6 +182,7 @@ def notebook(state: NotebookState) -> dict[str, Any]:
         "engine": state.engine or None,
         "image_here": state.image_here,
         "build_same": state.build_same,
+        "warning": state.warning or None,
     }
 
 

@@ -90,7 +90,7 @@ def test_several_cells_are_several_images_and_one_builds_on_another(folder, dock
         "import os; sorted(set(os.listdir('/')) & {'one', 'two'}), 'x' in globals()",
         f"%%dockerfile --engine {engine}\nFROM localhost/jc-one\nRUN echo two > /two",
         "sorted(set(os.listdir('/')) & {'one', 'two'})",
-        dockerfile("RUN echo helper > /helper", options="-t localhost/jc-helper --no-switch"),
+        dockerfile("RUN echo helper > /helper", options="-t localhost/jc-beside --no-switch"),
         "os.path.exists('/helper')",
     )
     jc("run", path)
@@ -100,7 +100,7 @@ def test_several_cells_are_several_images_and_one_builds_on_another(folder, dock
     assert shown[5] == "['one', 'two']", "the same image is the same kernel, with its variables"
     assert shown[7] == "False"
     metadata = json.loads(path.read_text())["metadata"]
-    assert "jc-helper" not in metadata["jupyter_containers"]["image"]
+    assert "jc-beside" not in metadata["jupyter_containers"]["image"]
 
 
 def test_a_failing_cell_fails_the_run_and_the_file_has_what_happened(folder, dockerfile):

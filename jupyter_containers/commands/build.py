@@ -146,6 +146,7 @@ def _request(
         notebook=path.name if path.suffix == ".ipynb" else path.parent.name,
         earlier=earlier_images(done),
         update_bases=update,
+        may_retag=path.suffix != ".ipynb",
     )
 
 

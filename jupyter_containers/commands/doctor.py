@@ -8,7 +8,8 @@ from dataclasses import asdict
 from .. import shapes
 from ..devices import find_devices
 from ..engines import look, names
-from ..models import EngineInfo
+from ..engines._cdi import FEATURE, cannot_give
+from ..models import EngineInfo, Problem
 from ..terminal import print_json
 from . import administered, with_engine, with_json
 
@@ -32,7 +33,7 @@ async def doctor(args: Namespace) -> int:
         print_json({"usable": usable, "engines": engines, "devices": devices})
     else:
         for info in found:
-            _show(info)
+            _show(info, devices=bool(here.devices))
         for device in here.devices:
             print(device.name)
         if not usable:
@@ -40,14 +41,18 @@ async def doctor(args: Namespace) -> int:
     return 0 if usable else 1
 
 
-def _show(info: EngineInfo) -> None:
+def _show(info: EngineInfo, *, devices: bool) -> None:
     kind = ", rootless" if info.rootless else ""
     state = f"works{kind}" if info.usable else "does not work"
     version = f" {info.version}" if info.version else ""
     print(f"{info.name}{version}: {state}")
     if info.usable:
         print(f"  can: {', '.join(sorted(info.features))}")
-    for problem in info.problems:
+    problems = list(info.problems)
+    if devices and info.usable and FEATURE not in info.features:
+        without = cannot_give(info)
+        problems.append(Problem(without.message, without.hint))
+    for problem in problems:
         print(f"  - {problem.message}")
         if problem.fix:
             print(f"    {problem.fix}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from shutil import which
@@ -35,8 +36,13 @@ ENGINES: dict[str, tuple[str, str]] = {
 
 def names() -> list[str]:
     """All engine names: ours in the order `auto` tries them, then those of other packages."""
-    others = sorted(point.name for point in entry_points(group=GROUP))
-    return [*ENGINES, *(name for name in others if name not in ENGINES)]
+    return [*ENGINES, *(name for name in _others() if name not in ENGINES)]
+
+
+@cache
+def _others() -> tuple[str, ...]:
+    """Asked once: it reads a file of every package that is installed."""
+    return tuple(sorted(point.name for point in entry_points(group=GROUP)))
 
 
 def _load(name: str) -> Any:

@@ -35,6 +35,8 @@ class Steps:
     def __init__(self, steps: Sequence[BuildStep]) -> None:
         self._steps = tuple(steps)
         self._shown = [step for step in steps if not step.ours]
+        lines = enumerate((step.line for step in self._shown), 1)
+        self._numbers = {line: number for number, line in reversed(list(lines))}
         self._tails: dict[BuildStep | None, deque[str]] = {}
 
     def of_buildkit(self, name: str) -> tuple[BuildStep | None, str]:
@@ -121,8 +123,7 @@ class Steps:
         )
 
     def _number(self, step: BuildStep | None) -> int:
-        lines = [shown.line for shown in self._shown]
-        return lines.index(step.line) + 1 if step is not None else 0
+        return self._numbers[step.line] if step is not None else 0
 
     def tail(self, step: BuildStep | None) -> str:
         """The last lines a step printed."""

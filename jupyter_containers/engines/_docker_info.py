@@ -11,14 +11,16 @@ from typing import Any, Literal
 
 from ..errors import Unsupported
 from ..models import EngineInfo, Problem, User
-from . import _inspect
+from . import _cdi, _inspect
 
 
 def engine_info(name: str, said: Mapping[str, Any]) -> EngineInfo:
     """See `Engine.info`, from the daemon's own words."""
     options = [str(option) for option in said.get("SecurityOptions") or ()]
     rootless = any("name=rootless" in option for option in options)
-    features = {"build", "secrets", "pull", "limits", "network-none", "ports", "gpus"}
+    features = {"build", "secrets", "pull", "limits", "network-none", "ports"}
+    if _cdi.docker_gives(said):
+        features.add(_cdi.FEATURE)
     problems: list[Problem] = []
     if any("name=userns" in option for option in options):
         problems.append(

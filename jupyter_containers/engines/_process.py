@@ -22,6 +22,7 @@ from typing import IO, Any, Self
 
 from ..errors import EngineDown, EngineFailed, EngineMissing
 from ._keeper import keeper
+from ._lines import Turn, read_line
 
 log = logging.getLogger("jupyter_containers.commands")
 
@@ -128,7 +129,9 @@ class Stream:
         queue: asyncio.Queue[tuple[str, str] | None] = asyncio.Queue(maxsize=1000)
 
         async def pump(name: str, pipe: asyncio.StreamReader) -> None:
-            while raw := await _line(pipe):
+            turn = Turn()
+            while raw := await read_line(pipe):
+                await turn.over()
                 await queue.put((name, raw.decode(errors="replace").rstrip("\r\n")))
             await queue.put(None)
 
@@ -137,9 +140,11 @@ class Stream:
             asyncio.create_task(pump("stdout", self._process.stdout)),
             asyncio.create_task(pump("stderr", self._process.stderr)),
         ]
+        turn = Turn()
         try:
             open_pipes = len(pumps)
             while open_pipes:
+                await turn.over()
                 if (item := await queue.get()) is None:
                     open_pipes -= 1
                 else:
@@ -198,16 +203,6 @@ class Watch:
             self._process.kill()
             self._process.wait()
         self.poll()
-
-
-async def _line(pipe: asyncio.StreamReader) -> bytes:
-    """One line, or its first 64 KiB where a program prints without end."""
-    try:
-        return await pipe.readuntil(b"\n")
-    except asyncio.IncompleteReadError as end:
-        return end.partial
-    except asyncio.LimitOverrunError as over:
-        return await pipe.readexactly(over.consumed)
 
 
 async def _spawn(

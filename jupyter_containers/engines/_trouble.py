@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import (
     ContainersError,
+    DeviceUnknown,
     EngineDown,
     EngineError,
     EngineFailed,
@@ -59,6 +60,8 @@ def container_trouble(name: str, spec: ContainerSpec, done: Completed) -> Contai
     lowered = said.lower()
     if re.search(r"no such image|image not known|unable to find image", lowered):
         return ImageNotHere(spec.image, name)
+    if "unresolvable cdi device" in lowered:
+        return DeviceUnknown(name, spec.devices)
     if re.search(r"cdi|device driver|nvidia|no such device", lowered) and spec.devices:
         return StartFailed(
             f"{name} cannot give the container {', '.join(spec.devices)}: {one_line(said, 400)}",

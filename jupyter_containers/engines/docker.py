@@ -28,7 +28,7 @@ from ..models import (
     User,
 )
 from ..text import printable
-from . import _buildkit, _docker_info, _inspect, _measures, _pulls
+from . import _buildkit, _docker_info, _inspect, _listing, _measures, _pulls
 from ._arguments import PACKAGE_MANAGER_CAPABILITIES, env_file, mount_option
 from ._process import Completed, Watch, run
 from ._trouble import container_trouble, daemon_trouble
@@ -47,6 +47,7 @@ class Docker:
     def __init__(self) -> None:
         self._info: EngineInfo | None = None
         self._info_until = 0.0
+        self._listed = _listing.Listing()
 
     # -- what it says of itself ------------------------------------------------------------
 
@@ -76,13 +77,7 @@ class Docker:
 
     async def images(self) -> list[Image]:
         """See `Engine.images`."""
-        listed = await self._checked(["images", "--quiet", "--no-trunc"])
-        ids = list(dict.fromkeys(listed.stdout.split()))
-        if not ids:
-            return []
-        done = await self._run(["image", "inspect", *ids])
-        # An image removed in between makes inspect fail but still print all the others.
-        return [_inspect.image(one) for one in _inspect.parse_array(done.stdout)]
+        return await self._listed.images(self._checked, self._run)
 
     async def image(self, reference: str) -> Image | None:
         """See `Engine.image`."""

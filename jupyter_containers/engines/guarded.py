@@ -3,10 +3,12 @@ so nobody else contains an `if allowed`."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
+from ..errors import BaseUnknown
 from ..measures import Layer, Stats
 from ..models import (
     BuildSpec,
@@ -18,6 +20,7 @@ from ..models import (
     Progress,
     User,
 )
+from ._answers import Answers
 from ._process import Watch
 from .base import Engine, Output
 
@@ -25,8 +28,8 @@ if TYPE_CHECKING:
     from ..policy import Policy
 
 
-_IMAGES: WeakKeyDictionary[Engine, dict[str, Image]] = WeakKeyDictionary()
-"""What each engine of this process said last of images that it was asked for by name."""
+_ANSWERS: WeakKeyDictionary[Engine, Answers] = WeakKeyDictionary()
+"""Of each engine of this process: the policy is read anew for every request, these are kept."""
 
 
 class Guarded:
@@ -34,25 +37,30 @@ class Guarded:
 
     def __init__(self, engine: Engine, policy: Policy) -> None:
         self._engine = engine
+        self._answers = _ANSWERS.setdefault(engine, Answers(engine))
         self.policy = policy
         self.name = engine.name
 
     async def start(self, spec: ContainerSpec) -> Container:
         """Checked by `Policy.check_run`, which may also lower limits."""
-        return await self._engine.start(self.policy.check_run(spec))
+        return await self._engine.start(await asyncio.to_thread(self.policy.check_run, spec))
 
     async def run(self, spec: ContainerSpec, timeout: float) -> Output:
         """Checked like `start`: a probe gets no more than a kernel."""
-        return await self._engine.run(self.policy.check_run(spec), timeout)
+        return await self._engine.run(await asyncio.to_thread(self.policy.check_run, spec), timeout)
 
     def pull(self, reference: str) -> AsyncIterator[Progress]:
         """Checked by `Policy.check_pull`."""
         self.policy.check_pull(reference)
-        return self._engine.pull(reference)
+        return self._answers.voided_by(self._engine.pull(reference))
+
+    def only_here(self) -> Guarded:
+        """The same for who must not wait: a pull ends before it begins, with BaseUnknown."""
+        return _OnlyHere(self._engine, self.policy)
 
     def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
         """`builds` checks what a Dockerfile demands before it renders the text given here."""
-        return self._engine.build(spec)
+        return self._answers.voided_by(self._engine.build(spec))
 
     # The rest only reads, or takes away.
 
@@ -61,17 +69,16 @@ class Guarded:
         return await self._engine.info()
 
     async def images(self) -> list[Image]:
-        """See `Engine.images`."""
-        return await self._engine.images()
+        """See `Engine.images`; who asks while it is being answered gets that answer."""
+        return await self._answers.images()
 
     async def image(self, reference: str) -> Image | None:
         """See `Engine.image`."""
-        image = await self._engine.image(reference)
-        known = _IMAGES.setdefault(self._engine, {})
-        known.pop(reference, None)
-        if image is not None:
-            known[reference] = image
-        return image
+        return await self._answers.image(reference)
+
+    async def recent_image(self, reference: str) -> Image | None:
+        """The same as it was less than a second ago: for who shows it, not for who starts it."""
+        return await self._answers.recent(reference)
 
     async def all_here(self, references: Sequence[str]) -> list[Image] | None:
         """See `Engine.all_here`."""
@@ -79,7 +86,7 @@ class Guarded:
 
     def last_image(self, reference: str) -> Image | None:
         """What `image` said last, without asking again: by now the name may mean another."""
-        return _IMAGES.get(self._engine, {}).get(reference)
+        return self._answers.last(reference)
 
     async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
         """See `Engine.user`."""
@@ -135,4 +142,12 @@ class Guarded:
 
     async def remove_image(self, reference: str) -> None:
         """See `Engine.remove_image`."""
-        await self._engine.remove_image(reference)
+        try:
+            await self._engine.remove_image(reference)
+        finally:
+            self._answers.void()
+
+
+class _OnlyHere(Guarded):
+    def pull(self, reference: str) -> AsyncIterator[Progress]:
+        raise BaseUnknown(reference, None, "it was not asked")

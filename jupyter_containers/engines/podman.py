@@ -10,10 +10,12 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 from ..models import BuildSpec, ContainerSpec, EngineInfo, Image, Problem, Progress, User
-from . import _buildah, _inspect
+from . import _buildah, _cdi, _inspect
+from ._listing import stamp_of, storage_tables
 from ._trouble import daemon_trouble
 from .docker import Docker
 
@@ -23,6 +25,7 @@ class Podman(Docker):
 
     name = "podman"
     program = "podman"
+    _tables: tuple[Path, ...] = ()
 
     async def _ask_info(self) -> EngineInfo:
         done = await self._run(["info", "--format", "json"], timeout=30)
@@ -30,14 +33,17 @@ class Podman(Docker):
         if done.code != 0 or "host" not in said:
             raise daemon_trouble(self.name, done.stderr)
         host, store = said["host"], said.get("store") or {}
+        self._tables = storage_tables(store, host)
         rootless = bool((host.get("security") or {}).get("rootless"))
-        features = {"build", "secrets", "pull", "network-none", "ports", "gpus"}
+        features = {"build", "secrets", "pull", "network-none", "ports"}
         if rootless:
             features.add("root")
         problems = list(_problems(host, store, rootless))
         if not rootless or _delegated(host):
             features.add("limits")
         version = str((said.get("version") or {}).get("Version", ""))
+        if _cdi.podman_gives(version):
+            features.add(_cdi.FEATURE)
         if _inspect.at_least(version, 4, 8):  # buildah 1.33
             features.add("heredocs")
         return EngineInfo(
@@ -49,6 +55,13 @@ class Podman(Docker):
             problems=tuple(problems),
             endpoint=f"podman:{os.getuid()}:{store.get('graphRoot', '')}",
         )
+
+    async def images(self) -> list[Image]:
+        """See `Engine.images`. Podman's command takes from 0.2 s on: where nothing changed in its
+        storage, what it said before stands."""
+        await self.info()
+        stamp = await asyncio.to_thread(stamp_of, self._tables)
+        return await self._listed.images(self._checked, self._run, stamp)
 
     async def _whole(self, said: dict[str, Any]) -> Image:
         found = _inspect.image(said)

@@ -11,7 +11,7 @@ from ..values import show
 
 MOST_BYTES = 4 << 20
 _MOST_TEXT = 1 << 20
-_MOST_CELLS = 500
+_MOST_PARTS = 500
 
 
 class Body:
@@ -62,15 +62,15 @@ class Body:
             raise self._wrong(key, "a whole number from 0 on")
         return value
 
-    def texts(self, key: str) -> list[str]:
-        """A list of strings; empty where it is left out or null."""
+    def texts(self, key: str, *, needed: bool = False, most: int = _MOST_PARTS) -> list[str]:
+        """A list of strings; empty where it is left out or null, unless it is `needed`."""
         value = self._given.get(key)
-        if value is None:
+        if value is None and not needed:
             return []
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise self._wrong(key, "a list of strings")
-        if len(value) > _MOST_CELLS:
-            raise BadInput(f"{key!r} has {len(value)} parts; at most {_MOST_CELLS} can be.")
+        if len(value) > most:
+            raise BadInput(f"{key!r} has {len(value)} parts; at most {most} can be.")
         return value
 
     def settings(self) -> Mapping[str, Any]:

@@ -19,6 +19,8 @@ from .handling import Handler
 
 HEARTBEAT = 15.0
 """Seconds of silence after which an empty line shows a proxy that the connection lives."""
+_AT_ONCE = 100
+"""Events that are written without letting others have a turn: a millisecond or so."""
 _CELL = ("path", "source", "index", "cell_id", "settings", "earlier", "no_cache", "update_bases")
 
 
@@ -108,10 +110,13 @@ class Events(Handler):
     async def _follow(self, job: Job, number: int) -> bool:
         """Whether the client was there until the end."""
         while True:
-            events = job.log.since(number)
-            for at, event in enumerate(events, number):
-                if event.kind != "image":  # the end says it
-                    self.write(json.dumps(shapes.progress(at, event)) + "\n")
+            events = job.log.since(number, _AT_ONCE)
+            lines = [
+                json.dumps(shapes.progress(at, event)) + "\n"
+                for at, event in enumerate(events, number)
+                if event.kind != "image"  # the end says it
+            ]
+            self.write("".join(lines))
             await self.flush()
             number += len(events)
             if events:

@@ -61,7 +61,7 @@ class Images(Handler):
     @authorized
     async def delete(self) -> None:
         """Take a name from an image; without any it is gone."""
-        engine, reference, _ = await _one(self)
+        engine, reference, _ = await _one(self, *_asked(self))
         await engine.remove_image(reference)
         tell(Change(what="images", id=reference))
         self.done()
@@ -73,11 +73,21 @@ class OneImage(Handler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """All that is known of it; with `probe=1` after looking into it."""
-        engine, reference, image = await _one(self)
-        looks = self.query("probe", "") == "1"
+        """All that is known of it."""
+        await self._tell(*_asked(self), look=False)
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """The same after looking into it: that starts a container, which no link may do."""
+        body = self.body("engine", "reference")
+        reference, engine = body.text("reference", most=1000), body.text("engine", "", 200)
+        await self._tell(engine, reference, look=True)
+
+    async def _tell(self, asked: str, named: str, *, look: bool) -> None:
+        engine, reference, image = await _one(self, asked, named)
         layers, kernels = await asyncio.gather(
-            engine.layers(reference), image_kernels(engine, image, look=looks)
+            engine.layers(reference), image_kernels(engine, image, look=look)
         )
         offered: list[dict[str, Any]] | None = None
         if kernels.kernels is not None:
@@ -117,10 +127,15 @@ class Devices(Handler):
         self.answer({"devices": rows, "looked": list(here.looked)})
 
 
-async def _one(handler: Handler) -> tuple[Guarded, str, Image]:
-    """The image that a query names. Raises BadReference, ImageNotHere, EngineMissing."""
-    reference = parse_image(handler.query("reference"))
-    engine = await choose_engine(handler.query("engine", ""), await handler.server.policy())
+def _asked(handler: Handler) -> tuple[str, str]:
+    """The engine and the image that a query names."""
+    return handler.query("engine", ""), handler.query("reference")
+
+
+async def _one(handler: Handler, asked: str, named: str) -> tuple[Guarded, str, Image]:
+    """An engine and its image. Raises BadReference, ImageNotHere, EngineMissing."""
+    reference = parse_image(named)
+    engine = await choose_engine(asked, await handler.server.policy())
     image = await engine.image(reference)
     if image is None:
         raise ImageNotHere(reference, engine.name)

@@ -12,6 +12,9 @@ from ..lint import lint_cell
 from ..notebookstate import approve_settings, check_settings, notebook_state, trait_of
 from .handling import Handler
 
+_MOST_ITEMS = 1000
+"""Things that one notebook can ask for: a few hundred each of mounts, devices, ports, variables."""
+
 
 class Notebook(Handler):
     """`notebook`"""
@@ -29,11 +32,12 @@ class Approvals(Handler):
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """This person says yes to exactly these settings."""
-        body = self.body("path", "settings")
+        """This person says yes to exactly these settings, having read `items` of them."""
+        body = self.body("path", "settings", "items")
         path, asked = body.text("path", most=4000), body.settings()
+        shown = body.texts("items", needed=True, most=_MOST_ITEMS)
         notebook = await self.server.notebook(path)
-        await approve_settings(notebook, asked, await self.server.policy())
+        await approve_settings(notebook, asked, shown, await self.server.policy())
         self.answer(await _notebook(self, path))
 
 

@@ -38,13 +38,14 @@ export class Api {
     return this.requests.json('GET', 'images');
   }
 
-  image(
-    engine: string,
-    reference: string,
-    probe = false
-  ): Promise<IImageDetail> {
-    const query = { engine, reference, ...(probe ? { probe: '1' } : {}) };
-    return this.requests.json('GET', 'images/detail', query);
+  image(engine: string, reference: string): Promise<IImageDetail> {
+    return this.requests.json('GET', 'images/detail', { engine, reference });
+  }
+
+  /** The same after looking into it, which starts a container. */
+  probe(engine: string, reference: string): Promise<IImageDetail> {
+    const body = { engine, reference };
+    return this.requests.json('POST', 'images/detail', {}, body);
   }
 
   removeImage(engine: string, reference: string): Promise<void> {
@@ -76,8 +77,8 @@ export class Api {
   }
 
   /**
-   * A job's events from number `first` on, the last of which is `end`. A cut connection is taken
-   * up again where it broke, since the job goes on without us.
+   * A job's events from number `first` on, the last of which is `end`. A cut connection, or a
+   * proxy that says so, is taken up again where it broke, since the job goes on without us.
    */
   async *events(
     id: string,
@@ -95,8 +96,8 @@ export class Api {
           }
         }
       } catch (error) {
-        const gone = error instanceof RequestError && error.status >= 400;
-        if (signal?.aborted || gone) {
+        const refused = error instanceof RequestError && !error.unanswered;
+        if (signal?.aborted || refused) {
           throw error;
         }
       }
@@ -208,8 +209,14 @@ export class Api {
     return this.requests.json('GET', 'notebook', { path });
   }
 
-  approve(path: string, settings: Settings): Promise<INotebook> {
-    return this.requests.json('POST', 'approvals', {}, { path, settings });
+  /** `items` is what was shown as missing; more than that is a 409 with all that is. */
+  approve(
+    path: string,
+    settings: Settings,
+    items: readonly string[]
+  ): Promise<INotebook> {
+    const body = { path, settings, items };
+    return this.requests.json('POST', 'approvals', {}, body);
   }
 
   async lint(

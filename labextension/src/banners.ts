@@ -37,6 +37,7 @@ export function bannersOf(situation: ISituation): readonly IBanner[] {
     approval(truth, situation.edited),
     trouble(truth),
     recorded(truth),
+    warned(truth),
     outside(situation)
   ].filter(banner => banner !== null);
 }
@@ -110,6 +111,11 @@ function recorded(truth: INotebook): IBanner | null {
         actions: [CommandIDs.rebuild]
       }
     : null;
+}
+
+function warned(truth: INotebook): IBanner | null {
+  const { warning } = truth;
+  return warning ? { key: 'warning', kind: 'warning', title: warning } : null;
 }
 
 function outside(situation: ISituation): IBanner | null {

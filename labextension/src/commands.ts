@@ -15,6 +15,7 @@ import { Clipboard, Notification } from '@jupyterlab/apputils';
 import type { CommandRegistry } from '@lumino/commands';
 import { Debouncer } from '@lumino/polling';
 
+import type { Ask } from './approval';
 import { CATEGORY, CommandIDs } from './commandids';
 import { containerIcon } from './icon';
 import { addImageCommands } from './imagecommands';
@@ -31,6 +32,7 @@ export interface ICommandContext {
   /** Show the sidebar. */
   readonly show: () => void;
   readonly dialogs: ISessionContext.IDialogs;
+  readonly ask: Ask;
   /** Whether removing an image asks first. */
   readonly confirmRemove: () => boolean;
 }
@@ -141,15 +143,21 @@ function free(state: NotebookState | null): state is NotebookState {
   return typeof state?.path === 'string' && !state.acting.doing;
 }
 
+/**
+ * Anything may run a command, even a cell's HTML, and say what it likes in its arguments: what
+ * approves shows its list first. Only the sidebar's buttons stand under one.
+ */
 function addSettingsCommands(context: ICommandContext): void {
-  const { commands, model } = context;
+  const { ask, commands, model } = context;
+  const unread = { shown: [], ask };
   commands.addCommand(CommandIDs.approve, {
     label: named('Approve', 'Approve What This Notebook Asks For'),
     caption: 'Say yes to all of this, and start the kernel with it',
     icon: checkIcon,
     isEnabled: () =>
       free(model.notebook) && !!model.notebook.truth.data?.missing.length,
-    execute: () => model.notebook && deeds.approve(model.api, model.notebook)
+    execute: () =>
+      model.notebook && deeds.approve(model.api, model.notebook, unread)
   });
   commands.addCommand(CommandIDs.apply, {
     label: named('Apply and restart', 'Apply the Container’s Settings'),
@@ -160,7 +168,8 @@ function addSettingsCommands(context: ICommandContext): void {
       free(model.notebook) &&
       model.notebook.draft.changed &&
       model.notebook.draft.valid,
-    execute: () => model.notebook && deeds.apply(model.api, model.notebook)
+    execute: () =>
+      model.notebook && deeds.apply(model.api, model.notebook, unread)
   });
   commands.addCommand(CommandIDs.revert, {
     label: named('Revert', 'Revert the Container’s Settings'),

@@ -5,6 +5,9 @@ import { ServerConnection } from '@jupyterlab/services';
 
 import type { IServerError } from './tokens';
 
+/** What a proxy says in place of a server that is gone. */
+const PROXY = new Set([502, 503, 504]);
+
 /** An error that the server explained, or the lack of an answer. */
 export class RequestError extends Error {
   constructor(
@@ -13,6 +16,12 @@ export class RequestError extends Error {
   ) {
     super(said.message);
     this.name = said.type;
+  }
+
+  /** Whether our server did not answer, or a proxy did in its place. */
+  get unanswered(): boolean {
+    const proxy = this.said.type === 'Error' && PROXY.has(this.status);
+    return this.status === 0 || proxy;
   }
 
   /** What to do about it; may be empty. */

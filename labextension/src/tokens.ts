@@ -256,6 +256,8 @@ export interface INotebook {
   readonly image_here: boolean | null;
   /** Whether the image that is here was built from what the notebook records. */
   readonly build_same: boolean | null;
+  /** What would not keep it from starting, but from working. */
+  readonly warning?: string | null;
   readonly kernel: IKernel | null;
 }
 

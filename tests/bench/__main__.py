@@ -19,12 +19,13 @@ from typing import Any
 
 from . import images
 from .kernels import Kernels
+from .loop import Loop
 from .report import Row, table, write
 
 ENGINES = ("podman", "docker")
 """Measured unless JC_TEST_ENGINES says otherwise."""
 
-ROWS = ("start", "restart", "execute", "no-change", "no-change-1gb", "full", "idle")
+ROWS = ("start", "restart", "execute", "no-change", "no-change-1gb", "full", "idle", "loop")
 AIMS = {
     "restart": 1.6,
     "execute": 1.05,
@@ -33,6 +34,8 @@ AIMS = {
     "full": 1.05,
     "idle": 1.0,
 }
+MOST_LOOPS = 5
+"""Runs of the loop's row: each is a build and six kernels, and hundreds of wakes."""
 START_AIMS = {"podman": 1.6, "docker": 1.9}
 
 
@@ -76,6 +79,7 @@ async def _measure(engine: str, image: str, folder: str, wanted: list[str], runs
         ),
         "full": lambda: images.full(engine, image, _below(place, "full"), runs, AIMS["full"]),
         "idle": lambda: kernels.idle(AIMS["idle"]),
+        "loop": lambda: Loop(engine, image, _below(place, "loop")).row(min(runs, MOST_LOOPS)),
     }
     rows = []
     for name in wanted:

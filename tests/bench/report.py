@@ -23,6 +23,8 @@ class Row:
     ours_s: float
     theirs_s: float
     runs: int
+    note: str = ""
+    """What the numbers alone would not tell."""
 
     @property
     def ratio(self) -> float:
@@ -62,6 +64,7 @@ def table(rows: Iterable[Row]) -> str:
             f"{row.ratio:6.2f}  {row.aim:5.2f}  {row.runs}{over}",
             f"    ours:   {row.ours}",
             f"    theirs: {row.theirs}",
+            *([f"    note:   {row.note}"] if row.note else []),
         ]
     return "\n".join(lines)
 

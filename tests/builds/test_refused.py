@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from jupyter_containers import errors
@@ -94,3 +96,29 @@ async def test_heredocs_are_built_or_refused_but_never_misread(
         with pytest.raises(errors.DockerfileError) as refused:
             await build.result()
         assert refused.value.line == 2 and "here-documents" in refused.value.message
+
+
+async def test_a_tag_is_taken_from_no_other_image(
+    site: Site, engine: str, images: dict[str, str], word: str
+) -> None:
+    """Whoever approved that name approved the image it has."""
+    text = f"FROM {images['busybox']}\nRUN echo {word}\n"
+    theirs = f"localhost/jc-theirs:{word[:8]}"
+    site.run("tag", images["busybox"], theirs)
+    ours = f"localhost/jc-ours:{word[:8]}"
+    try:
+        error = await site.fail(text, f"-t {theirs}")
+        assert isinstance(error, errors.BadInput)
+        assert "no %%dockerfile cell built" in error.message
+        assert f"{engine} image rm {theirs}" in error.hint
+        first = await site.build(text, f"-t {ours}")
+        assert (await site.build(text + "RUN true\n", f"-t {ours}")).name != first.name
+        other = {"notebook": "other.ipynb"}
+        error = await site.fail(text + "RUN echo more\n", f"-t {ours}", **other)
+        assert "another notebook's" in error.message
+        await site.build(text + "RUN echo more\n", f"-t {ours}", **other, may_retag=True)
+        # A copy of the notebook builds the same: no name changes its meaning.
+        copy = await site.build(text + "RUN echo more\n", f"-t {ours}", notebook="copy.ipynb")
+        assert copy.reference == ours
+    finally:
+        subprocess.run([engine, "rmi", "-f", theirs, ours], capture_output=True, check=False)

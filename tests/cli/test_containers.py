@@ -78,6 +78,31 @@ def test_a_container_of_somebody_else_is_not_ours(engine, engine_program, images
         subprocess.run([engine_program, "rm", "-f", name], check=True, capture_output=True)
 
 
+def test_a_container_of_an_image_made_from_ours_is_not_ours(holder, engine, engine_program):
+    process, path = holder
+    (name,) = containers_of(engine_program, path)
+    image, theirs = f"localhost/jc-snap:{name}", f"work-{name}"
+    try:
+        for argv in (
+            ["commit", name, image],
+            ["run", "-d", "--name", theirs, "--network=none", "--entrypoint=sleep", image, "1000"],
+        ):
+            subprocess.run([engine_program, *argv], check=True, capture_output=True)
+        assert [one["name"] for one in _of(path)] == [name]
+        process.kill()
+        process.wait()
+        jc("prune", "--engine", engine, "--yes")
+        assert theirs in containers_of(engine_program, path), "the person's own was pruned"
+        jc("stop", theirs, code=2)
+    finally:
+        subprocess.run([engine_program, "rm", "-f", theirs], check=True, capture_output=True)
+        subprocess.run([engine_program, "rmi", "-f", image], check=True, capture_output=True)
+
+
+def _of(path):
+    return [one for one in jc_json("ps")["containers"] if one["notebook"] == path.name]
+
+
 def test_prune_removes_what_even_the_keeper_could_not(holder, engine, engine_program, left_behind):
     process, path = holder
     jc("prune", "--engine", engine, "--yes")

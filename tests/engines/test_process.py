@@ -3,12 +3,16 @@
 import asyncio
 import os
 import signal
+import sys
+import threading
 
 import pytest
 
 from jupyter_containers.engines._process import Stream, run
+from jupyter_containers.engines.children import watch_children
 from jupyter_containers.errors import EngineDown, EngineFailed, EngineMissing
 
+from ..bench.lag import measure
 from ..harness import eventually
 
 
@@ -65,3 +69,50 @@ def _is_gone(pid):
             return file.read().rpartition(")")[2].split()[0] == "Z"
     except (ProcessLookupError, FileNotFoundError):
         return True
+
+
+async def test_a_flood_of_lines_lets_others_have_their_turn():
+    lags: list[float] = []
+    measuring = asyncio.create_task(measure(lags))
+    async with Stream(["seq", "200000"]) as stream:
+        count = 0
+        async for _ in stream:
+            count += 1
+    measuring.cancel()
+    assert count == 200_000
+    assert len(lags) > 20
+    assert sorted(lags)[len(lags) // 2] < 0.05
+
+
+@pytest.fixture
+def descriptors():
+    """What a server does when it starts; undone after the test."""
+    if sys.version_info >= (3, 12):
+        pytest.skip("asyncio does it by itself")
+    before = asyncio.get_child_watcher()
+    asyncio.set_child_watcher(asyncio.ThreadedChildWatcher())
+    watch_children()
+    yield
+    asyncio.set_child_watcher(before)
+
+
+async def test_ends_of_commands_without_a_thread_for_each(descriptors):
+    await run(["true"])
+    before = threading.active_count()
+    begun = [asyncio.create_task(run(["sh", "-c", f"sleep 0.3; exit {n}"])) for n in range(8)]
+    await asyncio.sleep(0.15)
+    assert threading.active_count() == before
+    assert [(await one).code for one in begun] == list(range(8))
+
+
+def test_in_any_loop(descriptors):
+    codes: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: codes.append(asyncio.run(run(["true"])).code))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == [0, 0, 0]

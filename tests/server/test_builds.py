@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from jupyter_containers.engines.guarded import Guarded
+from jupyter_containers.errors import BaseUnknown
 from tests.harness import write_notebook
 
 
@@ -78,11 +80,32 @@ async def test_what_was_built_is_approved_and_nothing_else(
     assert state["missing"] == result["missing"]
     assert state["image_here"] is True
     assert state["build_same"] is True
-    body = {"path": "sub/n.ipynb", "settings": result["settings"]}
+    body = {"path": "sub/n.ipynb", "settings": result["settings"], "items": result["missing"]}
     status, state = await api("POST", "approvals", body)
     assert status == 200
     assert state["missing"] == []
     assert len(state["asks"]) == 2
+
+
+async def test_asked_again_after_other_settings_and_another_name(
+    engine, images, notebook, api, job_done, jp_root_dir
+):
+    source = cell(images)
+    _, job = await api("POST", "builds", request(engine, source))
+    first = (await job_done(job["id"]))[-1]["job"]["result"]["settings"]
+    applied = {**request(engine, source)["settings"], "memory": "2g", "build": first["build"]}
+    _, job = await api("POST", "builds", request(engine, source, settings=applied))
+    again = (await job_done(job["id"]))[-1]["job"]["result"]
+    assert again["reused"]
+    assert again["settings"] == {**first, "memory": "2g"}
+
+    notebook.rename(jp_root_dir / "sub" / "other.ipynb")
+    asked = request(engine, source, path="sub/other.ipynb", settings=applied)
+    _, job = await api("POST", "builds", asked)
+    moved = (await job_done(job["id"]))[-1]["job"]["result"]["settings"]
+    write_notebook(jp_root_dir / "sub" / "other.ipynb", moved, "1")
+    _, state = await api("GET", "notebook", query={"path": "sub/other.ipynb"})
+    assert (state["missing"], moved["build"]) == ([], first["build"])
 
 
 async def test_a_failed_instruction_has_its_line_and_last_output(
@@ -121,6 +144,25 @@ async def test_from_the_image_of_an_earlier_cell(engine, images, notebook, api, 
     assert done["state"] == "done", done
     # A base of one's own notebook is none to pin.
     assert "bases" not in done["result"]["settings"]["build"]
+
+
+async def test_asking_for_a_build_fetches_nothing(
+    engine, images, notebook, api, job_done, monkeypatch
+):
+    pulled = []
+
+    def pull(self, reference):
+        pulled.append(reference)
+        raise BaseUnknown(reference, None, "no")
+
+    monkeypatch.setattr(Guarded, "pull", pull)
+    tag = f"localhost/earlier-{secrets.token_hex(4)}:1"
+    first = f"%%dockerfile --tag {tag} --no-switch\nFROM example.org/no/such:1\n"
+    second = f"%%dockerfile\nFROM {tag}\n"
+    status, job = await api("POST", "builds", request(engine, second, index=1, earlier=[first]))
+    assert (status, pulled) == (201, [])
+    error = (await job_done(job["id"]))[-1]["job"]["error"]
+    assert (error["type"], error["line"]) == ("BaseUnknown", 1)
 
 
 async def test_events_come_while_the_build_runs_and_outlive_a_reader(

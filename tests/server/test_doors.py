@@ -14,6 +14,7 @@ ROUTES = [
     ("GET", "engines"),
     ("GET", "images"),
     ("GET", "images/detail"),
+    ("POST", "images/detail"),
     ("DELETE", "images"),
     ("POST", "pulls"),
     ("POST", "builds"),
@@ -129,11 +130,17 @@ async def test_who_is_not_authorized_is_told_so(api, jp_serverapp, monkeypatch):
         ("builds", json.dumps("x" * (5 << 20)), "at most"),
         ("pulls", {"reference": "--privileged", "engine": ""}, "not an image reference"),
         ("pulls", {"reference": None}, "'reference' must be a string"),
+        ("images/detail", {"reference": "--privileged"}, "not an image reference"),
         ("kernelspecs", {"name": "../x", "settings": {"version": 1, "image": "x"}}, "name"),
         ("kernelspecs", {"name": "x", "settings": {"version": 1}}, "is missing"),
         ("settings", {"path": "n.ipynb", "settings": "x"}, "must be an object"),
-        ("approvals", {"path": "n.ipynb", "settings": None}, "must be an object"),
-        ("approvals", {"path": "n.ipynb", "settings": {"version": 1, "image": "-x"}}, "reference"),
+        ("approvals", {"path": "n.ipynb", "settings": None, "items": []}, "must be an object"),
+        (
+            "approvals",
+            {"path": "n.ipynb", "settings": {"version": 1, "image": "-x"}, "items": []},
+            "reference",
+        ),
+        ("approvals", {"path": "n.ipynb", "settings": {}, "items": [1]}, "a list of strings"),
         ("lint", {"path": "n.ipynb", "source": "print(1)"}, "builds nothing"),
     ],
 )
@@ -158,7 +165,7 @@ async def test_only_notebooks_below_the_root(path, notebook, api, jp_root_dir):
     (jp_root_dir / "sub").mkdir()
     status, said = await api("GET", "notebook", query={"path": path})
     assert (status, said["type"]) == (404, "Unknown")
-    status, _ = await api("POST", "approvals", {"path": path, "settings": {}})
+    status, _ = await api("POST", "approvals", {"path": path, "settings": {}, "items": []})
     assert status == 404
     os.unlink(outside)
 

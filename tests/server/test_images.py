@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import subprocess
+
+from jupyter_containers.devices import find_devices
+from tests import cdi
 
 
 async def test_engines(engine, api):
@@ -28,8 +32,7 @@ async def test_images_and_their_pins(engine, image, api):
 
 
 async def test_all_that_is_known_of_an_image(engine, image, api):
-    query = {"engine": engine, "reference": image, "probe": "1"}
-    status, said = await api("GET", "images/detail", query=query)
+    status, said = await api("POST", "images/detail", {"engine": engine, "reference": image})
     assert status == 200, said
     assert said["reference"] == image
     assert said["layers"][0]["size"] > 0
@@ -44,9 +47,11 @@ async def test_an_image_that_nobody_looked_into(engine, engine_program, images, 
         [engine_program, "build", "-q", "-t", name, "-"], input=text.encode(), check=True
     )
     query = {"engine": engine, "reference": name}
-    _, said = await api("GET", "images/detail", query=query)
-    assert (said["kernels"], said["kernel_problem"]) == (None, None)
-    _, said = await api("GET", "images/detail", query=query | {"probe": "1"})
+    # A GET starts nothing, whatever it says: an <img> of a notebook's cell could send it.
+    for more in ({}, {"probe": "1"}):
+        _, said = await api("GET", "images/detail", query=query | more)
+        assert (said["kernels"], said["kernel_problem"]) == (None, None)
+    _, said = await api("POST", "images/detail", query)
     assert said["kernels"] == []
     assert "no Python" in said["kernel_problem"]["message"]
     assert (await api("DELETE", "images", query=query))[0] == 204
@@ -75,7 +80,13 @@ async def test_a_pull_with_its_kernel(engine, registry, api, job_done):
     assert done["result"]["settings"] is None
 
 
-async def test_devices(api):
+async def test_devices(api, tmp_path, monkeypatch):
     status, said = await api("GET", "devices")
     assert status == 200
     assert len(said["looked"]) == 3
+    (tmp_path / cdi.FILE).write_text(json.dumps(cdi.SPECIFICATION))
+    monkeypatch.setattr(find_devices, "__defaults__", ([tmp_path], tmp_path))
+    _, said = await api("GET", "devices")
+    (found,) = [one for one in said["devices"] if one["kind"] == "example.org/harmless"]
+    assert (found["name"], found["kernels"]) == (cdi.NAME, [])
+    assert str(tmp_path / cdi.FILE) in said["looked"][1]

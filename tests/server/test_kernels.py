@@ -79,7 +79,8 @@ async def test_a_kernel_from_its_start_to_its_end(
     status, one = await api("GET", f"containers/{kernel['container']}")
     assert status == 200, one
     assert one["applied"] == kernel["applied"]
-    assert one["stats"]["memory_bytes"] > 1 << 20
+    if enforces_memory:  # where the engine cannot limit, it cannot measure either
+        assert one["stats"]["memory_bytes"] > 1 << 20
     status, said = await api("GET", f"containers/{kernel['container']}/logs")
     assert (status, isinstance(said["text"], str)) == (200, True)
 

@@ -48,17 +48,52 @@ async def test_what_is_asked_and_missing(notebook, api):
     assert (said["engine"], said["image_here"], said["build_same"]) == (None, None, None)
 
 
+async def approve(api, settings, items):
+    body = {"path": "n.ipynb", "settings": settings, "items": items}
+    return await api("POST", "approvals", body)
+
+
 async def test_a_yes_holds_for_exactly_these_settings(notebook, api):
     asked = {"version": 1, "image": IMAGE}
-    status, said = await api("POST", "approvals", {"path": "n.ipynb", "settings": asked})
+    status, said = await approve(api, asked, ["the image localhost/some:1"])
     assert status == 200
     assert said["missing"] == ["the environment variable A"]
     assert (await look(api))["missing"] == said["missing"]
 
 
+async def test_a_yes_holds_only_for_what_was_shown(notebook, api):
+    shown = await look(api)
+    status, said = await approve(api, shown["asked"], shown["missing"][:1])
+    assert (status, said["type"], said["items"]) == (409, "AsksMore", shown["missing"])
+    assert (await look(api))["missing"] == shown["missing"]
+    assert (await approve(api, shown["asked"], said["items"]))[0] == 200
+    # What is approved meanwhile need not have been shown.
+    assert (await approve(api, shown["asked"], []))[0] == 200
+    body = {"path": "n.ipynb", "settings": shown["asked"]}
+    assert (await api("POST", "approvals", body))[1]["type"] == "BadInput"
+
+
+async def test_a_link_that_leads_elsewhere_after_it_was_shown(jp_root_dir, api):
+    (jp_root_dir / "fine").mkdir()
+    (jp_root_dir / "private").mkdir()
+    link = jp_root_dir / "data"
+    link.symlink_to("fine")
+    mounts = [{"source": "data", "target": "/data"}]
+    write_notebook(jp_root_dir / "n.ipynb", {"image": IMAGE, "mounts": mounts})
+    shown = await look(api)
+    assert f"the folder {jp_root_dir}/fine, " in shown["missing"][1]
+    link.unlink()
+    link.symlink_to("private")
+    status, said = await approve(api, shown["asked"], shown["missing"])
+    assert (status, said["type"]) == (409, "AsksMore")
+    assert f"the folder {jp_root_dir}/private, " in said["items"][1]
+    assert (await look(api))["missing"] == said["items"]
+    assert (await approve(api, shown["asked"], said["items"]))[1]["missing"] == []
+
+
 async def test_what_the_policy_refuses_is_not_approved(notebook, api):
     asked = {"version": 1, "image": IMAGE, "mounts": [{"source": "/", "target": "/all"}]}
-    status, said = await api("POST", "approvals", {"path": "n.ipynb", "settings": asked})
+    status, said = await approve(api, asked, [])
     assert (status, said["type"]) == (403, "PolicyRefused")
     assert "(Policy.mounts)" in said["message"]
     assert len((await look(api))["missing"]) == 2

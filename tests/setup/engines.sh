@@ -262,6 +262,8 @@ down_as_root() {
     rm -rf "/tmp/pytest-of-$tester"
   fi
   rm -rf "$run" /run/jupyter-containers-test
+  # Of tests that were killed: tests/cdi.py.
+  rm -f /var/run/cdi/jupyter-containers-test.json
 }
 
 down_as_user() {

@@ -193,6 +193,7 @@ other_stream() {
   root_tests "podman" podman -m engine $core
   user_tests "docker 20.10" docker20 o -m engine $core
   root_tests "docker 20.10" docker20 -m engine tests/kernels
+  root_tests "devices on docker" docker -m engine tests/kernels/test_devices.py
 }
 
 test_all() {

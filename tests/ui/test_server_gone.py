@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from ..harness import containers
 from .browser import PANEL, LabPage
@@ -26,7 +26,7 @@ def test_a_killed_server_is_shown_and_its_return_is_noticed(
 
     # JupyterLab asks in dialogs of its own, whenever it finds out.
     dialog = ui.page.locator(".jp-Dialog").first
-    ui.page.add_locator_handler(dialog, dialog.locator(".jp-Dialog-button").last.click)
+    ui.page.add_locator_handler(dialog, _last_button)
     own_lab.kill()
     gone = panel.get_by_text("The Jupyter server does not answer.")
     expect(gone).to_be_visible()
@@ -43,3 +43,7 @@ def test_a_killed_server_is_shown_and_its_return_is_noticed(
     ui.kernel_is("container")
     ui.run_all()
     expect(ui.result(0)).to_have_text("2")
+
+
+def _last_button(dialog: Locator) -> None:
+    dialog.locator(".jp-Dialog-button").last.click()

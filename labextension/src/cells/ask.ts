@@ -1,9 +1,9 @@
 /** Questions to the person, as JupyterLab's dialogs. */
 
 import { Dialog, showDialog } from '@jupyterlab/apputils';
-import { Widget } from '@lumino/widgets';
 
-import { plain, shortImage } from '../format';
+import { shortImage } from '../format';
+import { Paragraphs } from '../questions';
 import type { IQuestions } from './settle';
 
 /** Asks in dialogs. */
@@ -42,28 +42,3 @@ export const dialogs: IQuestions = {
     return answer.button.accept;
   }
 };
-
-/** Text, a list and text. */
-class Paragraphs extends Widget {
-  constructor(before: string, items: readonly string[], after: string) {
-    super();
-    this.addClass('jp-ContainersQuestion');
-    this.node.append(paragraph(before));
-    if (items.length > 0) {
-      const list = document.createElement('ul');
-      list.append(...items.map(item => element('li', item)));
-      this.node.append(list);
-    }
-    this.node.append(paragraph(after));
-  }
-}
-
-function paragraph(text: string): HTMLElement {
-  return element('p', text);
-}
-
-function element(tag: string, text: string): HTMLElement {
-  const made = document.createElement(tag);
-  made.textContent = plain(text);
-  return made;
-}

@@ -1,10 +1,10 @@
 /** Builds a Dockerfile cell and lets its notebook run in the image. */
 
-import type { ICodeCellModel } from '@jupyterlab/cells';
+import type { ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 
 import type { Api } from '../api';
-import type { IBuildRequest, IJob } from '../tokens';
-import { decide, earlierDockerfiles } from './decide';
+import type { IBuildRequest, IJob, Settings } from '../tokens';
+import { decide, earlierDockerfiles, sameSettings } from './decide';
 import type { LiveBuild, LiveBuilds } from './live';
 import type { FailedLines } from './marks';
 import { CellOutput } from './output';
@@ -19,6 +19,16 @@ export interface IBuildCell {
   readonly isWholeRun: () => boolean;
   /** What the run asks of its builds. */
   readonly options: IBuildOptions;
+}
+
+/** What is built of a notebook, whatever its settings are. */
+export type ISource = Omit<IBuildRequest, 'settings'>;
+
+/** A build that is done. */
+export interface IDone {
+  readonly job: IJob;
+  /** What was sent for it; of one that another page sent, only its cell is known. */
+  readonly sent: ISource & Partial<Pick<IBuildRequest, 'settings'>>;
 }
 
 /** What one run may ask of its builds beyond what their cells say. */
@@ -36,22 +46,35 @@ export class CellBuilder {
     private readonly questions: IQuestions
   ) {}
 
+  /** Cells whose builds the server has not answered for yet, and whether Stop was pressed. */
+  private readonly asking = new Map<ICellModel, boolean>();
+
+  /** Called when Stop is pressed: what was asked for is cancelled as soon as it is known. */
+  interrupt(cells: Iterable<ICellModel>): void {
+    for (const cell of cells) {
+      if (this.asking.has(cell)) {
+        this.asking.set(cell, true);
+      }
+    }
+  }
+
   /** Build and settle. Throws Stop, after the cell has said why. */
   async build(cell: IBuildCell): Promise<void> {
     const { model, notebook } = cell;
     const output = new CellOutput(model);
     output.begin();
     this.marks.clear(model);
+    this.asking.set(model, false);
     await this.orStop(model, output, async () => {
       await notebook.save().finally(() => {
         // After it: a notebook that was saved need not be saved again for an empty output.
         output.clear();
         output.begin();
       });
-      const request = { ...requestOf(notebook, model.id), ...cell.options };
-      const build = this.builds.follow(await this.api.build(request), true);
+      const sent = requestOf(notebook, model.id);
+      const build = await this.begin(model, { ...sent, ...cell.options });
       const job = await this.finish(model, output, build);
-      await this.settle(notebook, job, !cell.isWholeRun());
+      await this.settle(cell, { job, sent }, !cell.isWholeRun());
     });
   }
 
@@ -71,15 +94,67 @@ export class CellBuilder {
     return decide(job.result, { spec: notebook.spec, kernel }) !== 'stay';
   }
 
-  /** Let the notebook run in what a job built. Throws Stop. */
+  /** Let the notebook run in what was built. Throws Stop. */
   async settle(
-    notebook: IBuildNotebook,
-    job: IJob,
+    cell: Pick<IBuildCell, 'model' | 'notebook'>,
+    done: IDone,
     askToDrop: boolean
   ): Promise<void> {
-    if (job.result && !notebook.isDisposed) {
-      const { result } = job;
+    const { notebook } = cell;
+    const { result } = await this.forNow(cell, done);
+    if (result && !notebook.isDisposed) {
       await settle(this.api, notebook, this.questions, { result, askToDrop });
+    }
+  }
+
+  /**
+   * The job for the notebook as it is by now. What it is to become was computed from what was
+   * sent: where it was renamed since, or other settings were applied, the same build is asked
+   * for again, which finds its image.
+   */
+  private async forNow(
+    { model, notebook }: Pick<IBuildCell, 'model' | 'notebook'>,
+    { job, sent }: IDone
+  ): Promise<IJob> {
+    let now = job;
+    let last = sent;
+    while (now.result?.settings && !notebook.isDisposed) {
+      const { path, settings } = notebook;
+      if (last.path === path && isSame(last.settings, settings)) {
+        break;
+      }
+      last = { ...sent, path, settings };
+      const { reused } = now.result;
+      const { build } = now.result.settings;
+      const pinned = settings && build ? { ...settings, build } : settings;
+      const request = { ...sent, path, settings: pinned };
+      const again = await this.begin(model, request);
+      now = await again.ended;
+      if (!now.result?.reused) {
+        now = await this.finish(model, new CellOutput(model), again);
+      } else if (!reused) {
+        now = { ...now, result: { ...now.result, reused } };
+      }
+    }
+    return now;
+  }
+
+  private async begin(
+    model: ICodeCellModel,
+    request: IBuildRequest
+  ): Promise<LiveBuild> {
+    if (this.asking.get(model)) {
+      throw new Stop(STOPPED, true);
+    }
+    this.asking.set(model, false);
+    try {
+      const build = this.builds.follow(await this.api.build(request), true);
+      if (this.asking.get(model)) {
+        await build.cancel();
+      }
+      return build;
+    } finally {
+      this.asking.delete(model);
     }
   }
 
@@ -115,6 +190,7 @@ export class CellBuilder {
       }
       throw stop;
     } finally {
+      this.asking.delete(model);
       output.end();
     }
   }
@@ -125,13 +201,31 @@ export function requestOf(
   notebook: IBuildNotebook,
   cell: string
 ): IBuildRequest {
-  const { cells, path, settings } = notebook;
+  return { ...sourceOf(notebook, cell), settings: notebook.settings };
+}
+
+/** A cell with what it may build on. */
+export function sourceOf(notebook: IBuildNotebook, cell: string): ISource {
+  const { cells, path } = notebook;
   const index = cells.findIndex(one => one.id === cell);
   const source = cells[index]?.source ?? '';
   const earlier = earlierDockerfiles(cells, cell);
-  return { path, source, index, cell_id: cell, settings, earlier };
+  return { path, source, index, cell_id: cell, earlier };
 }
 
+/** Undefined is not known, so never the same. */
+function isSame(
+  sent: Settings | null | undefined,
+  settings: Settings | null
+): boolean {
+  return sent !== undefined && sameSettings(sent, settings);
+}
+
+const STOPPED = {
+  type: 'BuildCancelled',
+  message: 'The build was cancelled.',
+  hint: ''
+};
 const UNSAID = {
   type: 'BuildError',
   message: 'The build ended without an image.',

@@ -5,6 +5,7 @@ import {
   SemanticCommand,
   type ISessionContextDialogs
 } from '@jupyterlab/apputils';
+import type { ICellModel } from '@jupyterlab/cells';
 import {
   NotebookActions,
   type INotebookTracker,
@@ -33,6 +34,8 @@ export interface ICommandParts {
   readonly api: Api;
   readonly builds: LiveBuilds;
   readonly dialogs: ISessionContextDialogs | null;
+  /** Stop those of these cells' builds that have no id yet. */
+  readonly interrupt: (cells: Iterable<ICellModel>) => void;
   /** How builds are asked for during one run of all cells. */
   readonly during: (
     panel: NotebookPanel,
@@ -80,7 +83,9 @@ export function addCommands(parts: ICommandParts): void {
   // interrupt as always, and a build that runs is stopped beside it.
   commands.commandExecuted.connect((_, { id, args }) => {
     if (id === INTERRUPT) {
-      const stopped = buildsOf(builds, interrupted(tracker, args));
+      const panel = interrupted(tracker, args);
+      parts.interrupt(panel?.content.model?.cells ?? []);
+      const stopped = buildsOf(builds, panel);
       void Promise.all(stopped.map(build => stop(build.cancel())));
     }
   });

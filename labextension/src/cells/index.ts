@@ -110,6 +110,7 @@ const builder: JupyterFrontEndPlugin<void> = {
       api,
       builds,
       dialogs: sessionDialogs,
+      interrupt: cellBuilder.interrupt.bind(cellBuilder),
       during: runner.during.bind(runner)
     });
     for (const command of Object.values(CommandIDs)) {

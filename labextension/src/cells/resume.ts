@@ -8,7 +8,7 @@ import type { Api } from '../api';
 import { shortImage } from '../format';
 import { isDockerfileCell } from '../highlight';
 import type { IJob } from '../tokens';
-import type { CellBuilder } from './builder';
+import { sourceOf, type CellBuilder } from './builder';
 import { hasEnded, type LiveBuilds } from './live';
 import { PanelNotebook, type RanKernels } from './notebook';
 import { CellOutput } from './output';
@@ -69,6 +69,9 @@ async function resume(
   model: ICodeCellModel,
   job: IJob
 ): Promise<void> {
+  // Settings may have been applied since it was sent: those are not known here.
+  const notebook = new PanelNotebook(panel, parts.ran);
+  const sent = sourceOf(notebook, model.id);
   let done: IJob;
   try {
     done = await parts.builder.resume(model, parts.builds.follow(job));
@@ -78,7 +81,6 @@ async function resume(
   if (panel.isDisposed || parts.isHeld(panel, model.id)) {
     return;
   }
-  const notebook = new PanelNotebook(panel, parts.ran);
   if (!(await parts.builder.wouldMove(notebook, done))) {
     return;
   }
@@ -90,9 +92,11 @@ async function resume(
         label: 'Move the kernel',
         displayType: 'accent',
         callback: () => {
-          parts.builder.settle(notebook, done, true).catch((error: unknown) => {
-            tell(stopOf(error));
-          });
+          parts.builder
+            .settle({ model, notebook }, { job: done, sent }, true)
+            .catch((error: unknown) => {
+              tell(stopOf(error));
+            });
         }
       }
     ]

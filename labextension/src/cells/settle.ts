@@ -1,6 +1,7 @@
 /** After a build: what it needs is approved, written and saved, and the kernel moved into it. */
 
 import type { Api } from '../api';
+import { approveShown } from '../approval';
 import type { IJobResult, IKernel, Settings } from '../tokens';
 import { decide, sameSettings, type ICodeCell, type Move } from './decide';
 import { Stop } from './stop';
@@ -61,11 +62,13 @@ export async function settle(
       throw new Stop(KEPT, true);
     }
   }
-  if (result.missing.length > 0) {
-    if (!(await questions.approve(result.missing))) {
+  const { missing } = result;
+  if (missing.length > 0) {
+    const approval = { path: notebook.path, settings, missing, shown: [] };
+    const ask = questions.approve.bind(questions);
+    if (!(await approveShown(api, approval, ask))) {
       throw new Stop(REFUSED, true);
     }
-    await api.approve(notebook.path, settings);
   }
   if (notebook.isDisposed) {
     throw new Stop(CLOSED, true);

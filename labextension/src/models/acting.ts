@@ -22,14 +22,13 @@ export class Acting extends VDomModel {
     return this._problem;
   }
 
-  /** Do something that the server may refuse; true where it was done. */
+  /** Do something that the server may refuse, or that resolves to false; true where it was done. */
   async run(doing: string, deed: () => Promise<unknown>): Promise<boolean> {
     this._doing = doing;
     this._problem = null;
     this.stateChanged.emit();
     try {
-      await deed();
-      return true;
+      return (await deed()) !== false;
     } catch (error) {
       this.server.noticed(error);
       this._problem = problemOf(error);

@@ -3,6 +3,7 @@
 import { GENERIC_KERNEL } from '../tokens';
 import type { Settings } from '../tokens';
 import type { Api } from '../api';
+import { agreed, approveShown, type Ask } from '../approval';
 import { liveKernel } from '../livekernel';
 import type { NotebookState } from './notebookstate';
 
@@ -40,28 +41,61 @@ async function start(state: NotebookState): Promise<void> {
   }
 }
 
-/** Say yes to what the notebook asks for, and start its kernel with it. */
-export function approve(api: Api, state: NotebookState): Promise<boolean> {
-  return state.acting.run('Starting the kernel…', async () => {
-    state.truth.put(await api.approve(pathOf(state), asked(state)));
+/** Say yes to settings of which `shown` stands on the screen, and start the kernel with them. */
+async function startApproved(
+  api: Api,
+  state: NotebookState,
+  settings: Settings,
+  missing: readonly string[],
+  { shown, ask }: IReading
+): Promise<boolean> {
+  const approval = { path: pathOf(state), settings, missing, shown };
+  const truth = await approveShown(api, approval, ask);
+  if (truth) {
+    state.truth.put(truth);
     await start(state);
-    state.changed();
+  }
+  state.changed();
+  return truth !== null;
+}
+
+/** What the person has before them: the list that was read, and how others are shown. */
+export interface IReading {
+  readonly shown: readonly string[];
+  readonly ask: Ask;
+}
+
+/** Say yes to what the notebook asks for, and start its kernel with it. */
+export function approve(
+  api: Api,
+  state: NotebookState,
+  reading: IReading
+): Promise<boolean> {
+  return state.acting.run('Starting the kernel…', () => {
+    const missing = state.truth.data?.missing ?? [];
+    return startApproved(api, state, asked(state), missing, reading);
   });
 }
 
 /** Write the edited settings, say yes to them, and start the kernel with them. */
-export function apply(api: Api, state: NotebookState): Promise<boolean> {
+export function apply(
+  api: Api,
+  state: NotebookState,
+  { shown, ask }: IReading
+): Promise<boolean> {
   return state.acting.run('Applying…', async () => {
     const { draft } = state;
     if (!(await draft.check())) {
       throw new Error('Some settings cannot be applied: see below.');
     }
-    const settings = draft.settings;
+    const { missing = [], settings } = draft;
+    if (!(await agreed(missing, shown, ask))) {
+      return false;
+    }
     await state.write(settings);
     draft.revert();
-    state.truth.put(await api.approve(pathOf(state), settings));
-    await start(state);
-    state.changed();
+    const read = { shown: missing, ask };
+    return startApproved(api, state, settings, missing, read);
   });
 }
 

@@ -114,7 +114,7 @@ export class Images extends Source<IAnswer> {
     this._probing.add(key);
     this.stateChanged.emit();
     try {
-      const detail = await this.api.image(image.engine, image.reference, true);
+      const detail = await this.api.probe(image.engine, image.reference);
       this.detail(image).put(detail);
     } finally {
       this._probing.delete(key);

@@ -164,27 +164,28 @@ export class NotebookState extends VDomModel {
 
   private watch(): void {
     const { context, sessionContext } = this.panel;
-    context.pathChanged.connect(this.onPath);
-    context.fileChanged.connect(() => this.changed());
+    // Each with `this`, by which `dispose` finds them: some of these live as long as the page.
+    context.pathChanged.connect(this.onPath, this);
+    context.fileChanged.connect(() => this.changed(), this);
     context.model.metadataChanged.connect((_, change) => {
       if (change.key === METADATA) {
         this.takeSettings();
         this.update();
       }
-    });
+    }, this);
     void context.ready.then(() => {
       this.takeSettings();
       this.update();
     });
-    sessionContext.kernelChanged.connect(this.onKernel);
+    sessionContext.kernelChanged.connect(this.onKernel, this);
     sessionContext.statusChanged.connect((_, status) => {
       if (status !== 'busy' && status !== 'idle') {
         this.changed();
       }
-    });
-    sessionContext.specsManager.specsChanged.connect(this.update);
-    this.shared.fields.stateChanged.connect(this.takeFields);
-    this.panel.disposed.connect(() => this.dispose());
+    }, this);
+    sessionContext.specsManager.specsChanged.connect(this.update, this);
+    this.shared.fields.stateChanged.connect(this.takeFields, this);
+    this.panel.disposed.connect(() => this.dispose(), this);
   }
 
   private readonly onPath = (): void => {

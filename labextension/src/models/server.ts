@@ -9,9 +9,6 @@ import { RequestError } from '../request';
 const FIRST = 1000;
 const LONGEST = 15_000;
 
-/** What a proxy says in place of a server that is gone. */
-const PROXY = new Set([502, 503, 504]);
-
 /** The server's reachability. `ask` is any cheap request. */
 export class Server extends VDomModel {
   constructor(private readonly ask: () => Promise<unknown>) {
@@ -33,8 +30,7 @@ export class Server extends VDomModel {
     if (!(error instanceof RequestError) || this.isDisposed) {
       return false;
     }
-    const proxy = error.said.type === 'Error' && PROXY.has(error.status);
-    if (error.status !== 0 && !proxy) {
+    if (!error.unanswered) {
       return false;
     }
     if (!this._gone) {

@@ -15,7 +15,9 @@ import {
   unableReason
 } from '../form';
 import { plain } from '../format';
+import * as deeds from '../models/deeds';
 import type { NotebookState } from '../models/notebookstate';
+import { askApproval } from '../questions';
 import type { IField, IProblem } from '../tokens';
 import { FieldInput } from './fields';
 import { CommandButton, Fold, Note, Problem, Waiting } from './parts';
@@ -183,12 +185,13 @@ function Records(props: IFormProps): React.JSX.Element | null {
 
 /** Apply and Revert, with what pressing Apply says yes to. */
 function Footer(props: IFormProps): React.JSX.Element | null {
-  const { commands, state } = props;
+  const { commands, model, state } = props;
   const { draft } = state;
   if (!draft.changed) {
     return null;
   }
   const { missing = [] } = draft;
+  const reading = { shown: missing, ask: askApproval };
   return (
     <div className="jp-Containers-footer">
       {draft.problems.map((problem, index) => (
@@ -202,6 +205,7 @@ function Footer(props: IFormProps): React.JSX.Element | null {
           commands={commands}
           id={CommandIDs.apply}
           look="primary"
+          run={() => deeds.apply(model.api, state, reading)}
         />
         <CommandButton commands={commands} id={CommandIDs.revert} />
         {draft.checking && <Waiting text="Checking…" />}

@@ -23,6 +23,7 @@ import { ContainersModel, IContainersModel } from '../model';
 import { addMountFolder } from '../mountfolder';
 import { ContainersPanel } from '../panel';
 import { Preferences } from '../preferences';
+import { askApproval } from '../questions';
 import { Requests } from '../request';
 import { runningContainers } from '../running';
 import { PLUGIN_ID } from '../tokens';
@@ -82,6 +83,7 @@ const sidebar: JupyterFrontEndPlugin<void> = {
       model: state,
       show: () => shell.activateById(panel.id),
       dialogs: dialogs ?? new SessionContextDialogs(),
+      ask: askApproval,
       confirmRemove: () => preferences.confirmRemove
     };
     addCommands(context, palette);

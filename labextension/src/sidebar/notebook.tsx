@@ -5,7 +5,9 @@ import React from 'react';
 import { bannersOf } from '../banners';
 import { CommandIDs } from '../commandids';
 import { plain, shortImage } from '../format';
+import * as deeds from '../models/deeds';
 import type { NotebookState } from '../models/notebookstate';
+import { askApproval } from '../questions';
 import type { IKernel, INotebook } from '../tokens';
 import { Figures } from './figures';
 import { Form } from './form';
@@ -76,7 +78,9 @@ function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
 }
 
 function Banners(props: INotebookProps): React.JSX.Element {
-  const { commands, state } = props;
+  const { commands, model, state } = props;
+  const approve = (shown: readonly string[]) =>
+    deeds.approve(model.api, state, { shown, ask: askApproval });
   const banners = bannersOf({
     truth: state.truth.data,
     settings: state.settings,
@@ -97,6 +101,11 @@ function Banners(props: INotebookProps): React.JSX.Element {
                 id={id}
                 look={index === 0 && key === first?.key ? 'primary' : 'plain'}
                 args={id === CommandIDs.pull ? { notebook: true } : {}}
+                run={
+                  id === CommandIDs.approve
+                    ? () => approve(said.items ?? [])
+                    : undefined
+                }
               />
             ))}
         </Note>

@@ -50,6 +50,8 @@ interface ICommandButtonProps {
   /** In place of the command's own label. */
   readonly label?: string;
   readonly describedBy?: string;
+  /** In place of the command: with what is on the screen, which no argument may claim. */
+  readonly run?: (() => unknown) | undefined;
 }
 
 /** A command as a button; one that does not exist here is not drawn. */
@@ -57,6 +59,7 @@ export function CommandButton(
   props: ICommandButtonProps
 ): React.JSX.Element | null {
   const { commands, id, args = {}, look = 'plain' } = props;
+  const { run = () => commands.execute(id, args) } = props;
   if (!commands.hasCommand(id) || !commands.isVisible(id, args)) {
     return null;
   }
@@ -79,7 +82,7 @@ export function CommandButton(
           : undefined
       }
       disabled={!commands.isEnabled(id, args)}
-      onClick={() => void commands.execute(id, args)}
+      onClick={() => void run()}
     >
       {icon instanceof LabIcon && (
         <icon.react tag="span" width="16px" height="16px" />

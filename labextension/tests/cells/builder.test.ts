@@ -1,84 +1,22 @@
-import { CodeCellModel } from '@jupyterlab/cells';
 import { describe, expect, it } from 'vitest';
 
-import { CellBuilder, requestOf } from '../../src/cells/builder';
-import { LiveBuilds } from '../../src/cells/live';
-import { FailedLines } from '../../src/cells/marks';
+import { requestOf, sourceOf } from '../../src/cells/builder';
 import { CellOutput } from '../../src/cells/output';
-import { Stop } from '../../src/cells/stop';
-import { BUILD_VIEW, type IJob } from '../../src/tokens';
+import { BUILD_VIEW } from '../../src/tokens';
+import { Bench, SOURCE } from './bench';
 import {
   done,
   event,
   failed,
   FakeNotebook,
-  FakeQuestions,
-  FakeServer,
   job,
+  kernel,
   lines,
   result,
   SETTINGS,
   state,
-  stream,
-  type Handler
+  stream
 } from './fakes';
-
-const SOURCE = '%%dockerfile\nFROM a\nRUN false';
-
-class Bench {
-  readonly model = new CodeCellModel();
-  readonly marks = new FailedLines();
-  readonly notebook: FakeNotebook;
-  readonly server: FakeServer;
-  readonly builder: CellBuilder;
-  readonly builds: LiveBuilds;
-
-  constructor(end: IJob, routes: Record<string, Handler> = {}) {
-    this.model.sharedModel.setSource(SOURCE);
-    const { id } = this.model;
-    this.notebook = new FakeNotebook([{ id, type: 'code', source: SOURCE }]);
-    this.server = new FakeServer({
-      'POST builds': () => [201, job()],
-      'GET builds/j1/events': () =>
-        stream([
-          lines(
-            event(0, 'step', { step: 1, steps: 2, line: 1, text: 'FROM a' }),
-            event(1, 'log', { text: 'a secret of the log' }),
-            event(2, 'end', { job: end })
-          )
-        ]),
-      'GET notebook': () => [200, state()],
-      ...routes
-    });
-    const { api } = this.server;
-    this.builds = new LiveBuilds(api);
-    this.builder = new CellBuilder(
-      api,
-      this.builds,
-      this.marks,
-      new FakeQuestions(true)
-    );
-  }
-
-  async run(): Promise<Stop | null> {
-    try {
-      await this.builder.build({
-        notebook: this.notebook,
-        model: this.model,
-        isWholeRun: () => true,
-        options: { no_cache: true }
-      });
-      return null;
-    } catch (error) {
-      expect(error).toBeInstanceOf(Stop);
-      return error as Stop;
-    }
-  }
-
-  get outputs() {
-    return this.model.outputs.toJSON();
-  }
-}
 
 describe('a build that ends well', () => {
   it('saves, asks, shows a summary without the log, and switches', async () => {
@@ -110,6 +48,100 @@ describe('a build that ends well', () => {
       earlier: [],
       no_cache: true
     });
+  });
+});
+
+describe('a notebook that changes while it is built', () => {
+  const APPLIED = { version: 1, image: 'a', memory: '4g' };
+  const AFTER = { ...APPLIED, image: 'localhost/made:1', build: { cell: 'x' } };
+
+  /** The first build changes the notebook as it ends; the others find its image. */
+  function changing(change: (notebook: FakeNotebook) => void, reused = true) {
+    const first = done({ settings: { ...SETTINGS, build: { cell: 'x' } } });
+    let count = 0;
+    const bench = new Bench(first, {
+      'POST builds': () => [201, job({ id: `j${String(++count)}` })],
+      'GET builds/j1/events': () => {
+        change(bench.notebook);
+        return stream([lines(event(0, 'end', { job: first }))]);
+      },
+      'GET builds/j2/events': () =>
+        stream([
+          lines(
+            event(0, 'end', {
+              job: { ...done({ settings: AFTER, reused }), id: 'j2' }
+            })
+          )
+        ])
+    });
+    const posted = () =>
+      bench.server.asked
+        .filter(one => one.method === 'POST')
+        .map(one => one.body);
+    return { bench, posted };
+  }
+
+  it('keeps settings that were applied meanwhile', async () => {
+    const { bench, posted } = changing(notebook => {
+      notebook.settings = APPLIED;
+    });
+    bench.notebook.settings = SETTINGS;
+    expect(await bench.run()).toBe(null);
+    expect(bench.notebook.settings).toEqual(AFTER);
+    // The second asks for the bases of the first, and for no build without a cache.
+    expect(posted()).toEqual([
+      expect.objectContaining({ settings: SETTINGS, no_cache: true }),
+      expect.not.objectContaining({ no_cache: true })
+    ]);
+    expect(posted()[1]).toMatchObject({
+      settings: { ...APPLIED, build: { cell: 'x' } },
+      source: SOURCE
+    });
+    // What was built is what the cell shows.
+    expect(new CellOutput(bench.model).saved).toMatchObject({ job: 'j1' });
+  });
+
+  it('is approved under its new name', async () => {
+    const { bench, posted } = changing(notebook => {
+      notebook.path = 'b.ipynb';
+    });
+    expect(await bench.run()).toBe(null);
+    expect(posted()).toMatchObject([{ path: 'a.ipynb' }, { path: 'b.ipynb' }]);
+    expect(bench.notebook.settings).toEqual(AFTER);
+  });
+
+  it('shows a second build that finds no image', async () => {
+    const { bench } = changing(notebook => {
+      notebook.path = 'b.ipynb';
+    }, false);
+    expect(await bench.run()).toBe(null);
+    expect(new CellOutput(bench.model).saved).toMatchObject({ job: 'j2' });
+  });
+
+  it('restarts its kernel though the second build was none', async () => {
+    const { bench } = changing(notebook => {
+      notebook.settings = APPLIED;
+    });
+    bench.notebook.spec = 'container';
+    bench.server.routes['GET notebook'] = () => [
+      200,
+      state({ kernel: kernel(AFTER) })
+    ];
+    expect(await bench.run()).toBe(null);
+    expect(bench.notebook.did).toContain('restart');
+  });
+
+  it('is looked at anew where another page had it built', async () => {
+    const { bench, posted } = changing(() => undefined);
+    const { model, notebook } = bench;
+    const sent = sourceOf(notebook, model.id);
+    notebook.settings = APPLIED;
+    const found = done({ settings: SETTINGS });
+    bench.server.routes['GET builds/j1/events'] =
+      bench.server.routes['GET builds/j2/events']!;
+    await bench.builder.settle({ model, notebook }, { job: found, sent }, true);
+    expect(posted()).toMatchObject([{ settings: APPLIED }]);
+    expect(notebook.settings).toEqual(AFTER);
   });
 });
 

@@ -214,7 +214,7 @@ export function kernel(
 
 /** A notebook that writes down what is done to it. */
 export class FakeNotebook implements IBuildNotebook {
-  readonly path = 'a.ipynb';
+  path = 'a.ipynb';
   isDisposed = false;
   spec = 'python3';
   ran = false;

@@ -37,6 +37,29 @@ describe('following', () => {
     expect(build.fold.log).toHaveLength(2);
   });
 
+  it.each([502, 503, 504])(
+    'goes on where a proxy answers %s for the server',
+    async status => {
+      let asked = 0;
+      const server = new FakeServer({
+        [EVENTS]: () =>
+          ++asked === 1
+            ? [status, '<h1>Bad gateway</h1>']
+            : stream([lines(STEP, END)])
+      });
+      const build = new LiveBuilds(server.api).follow(job());
+      expect((await build.ended).state).toBe('done');
+      expect(asked).toBe(2);
+    }
+  );
+
+  it('ends where the server itself has an error of that number', async () => {
+    const said = { type: 'EngineDown', message: 'Down.', hint: '' };
+    const server = new FakeServer({ [EVENTS]: () => [503, said] });
+    const build = new LiveBuilds(server.api).follow(job());
+    await expect(build.ended).rejects.toThrow('Down.');
+  });
+
   it('ends where the server does not know the job any more, and forgets it', async () => {
     const builds = new LiveBuilds(new FakeServer().api);
     const build = builds.follow(job());

@@ -10,7 +10,8 @@ import {
   kernel,
   result,
   SETTINGS,
-  state
+  state,
+  type Handler
 } from './fakes';
 
 interface ICase {
@@ -19,6 +20,7 @@ interface ICase {
   readonly kernels?: INotebook['kernel'][];
   readonly answer?: boolean;
   readonly askToDrop?: boolean;
+  readonly routes?: Record<string, Handler>;
 }
 
 function run(given: ICase) {
@@ -29,7 +31,8 @@ function run(given: ICase) {
       200,
       state({ kernel: kernels[Math.min(asked++, kernels.length - 1)] ?? null })
     ],
-    'POST approvals': () => [200, state()]
+    'POST approvals': () => [200, state()],
+    ...given.routes
   });
   const questions = new FakeQuestions(given.answer ?? true);
   const settled = settle(server.api, notebook, questions, {
@@ -109,7 +112,31 @@ describe('questions', () => {
     await settled;
     expect(questions.asked).toEqual(['approve the folder data']);
     const posted = server.asked.find(one => one.path === 'approvals');
-    expect(posted?.body).toEqual({ path: 'a.ipynb', settings: SETTINGS });
+    expect(posted?.body).toEqual({
+      path: 'a.ipynb',
+      settings: SETTINGS,
+      items: ['the folder data']
+    });
+  });
+
+  it('what leads elsewhere by now is asked anew', async () => {
+    const items = ['the folder /private'];
+    const { server, questions, settled } = run({
+      result: { missing: ['the folder data'] },
+      routes: {
+        'POST approvals': ({ body }) =>
+          (body as { items: string[] }).items[0] === items[0]
+            ? [200, state()]
+            : [409, { type: 'AsksMore', message: 'More.', hint: '', items }]
+      }
+    });
+    await settled;
+    expect(questions.asked).toEqual([
+      'approve the folder data',
+      'approve the folder /private'
+    ]);
+    const posted = server.asked.filter(one => one.path === 'approvals');
+    expect(posted).toHaveLength(2);
   });
 
   it('a refusal stops, quietly, and leaves the notebook as it was', async () => {

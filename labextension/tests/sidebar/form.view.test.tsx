@@ -5,6 +5,7 @@ import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Api } from '../../src/api';
+import type { Ask } from '../../src/approval';
 import { CommandIDs } from '../../src/commandids';
 import { addCommands } from '../../src/commands';
 import { ContainersModel } from '../../src/model';
@@ -23,6 +24,7 @@ let host: HTMLElement;
 let root: Root;
 let state: NotebookState;
 let panel: FakePanel;
+const ask = vi.fn<Ask>();
 
 const wait = (ms = 500) => act(() => vi.advanceTimersByTimeAsync(ms));
 
@@ -43,6 +45,7 @@ async function draw(truth = notebook(), settings: unknown = truth.asked) {
 
 beforeEach(() => {
   vi.useFakeTimers();
+  ask.mockReset().mockResolvedValue(true);
   fake = new FakeServer()
     .on('GET settings', { fields: FIELDS })
     .on('POST settings', { errors: [], missing: [], missing_keys: [] })
@@ -60,6 +63,7 @@ beforeEach(() => {
       commands,
       model,
       dialogs,
+      ask,
       show: () => undefined,
       confirmRemove: () => true
     },
@@ -229,6 +233,42 @@ it('Approve stands under what is asked, and does it', async () => {
   expect(approved).toHaveBeenCalledOnce();
   expect(panel.done).toEqual(['restart', 'save']);
   expect(commands.isEnabled(CommandIDs.approve)).toBe(false);
+});
+
+describe('the commands, which anything can run with any arguments', () => {
+  const claimed = { shown: ['the image a:1'], items: ['the image a:1'] };
+
+  it.each([
+    [false, 0],
+    [true, 1]
+  ])('approve what they have asked: %s', async (yes, times) => {
+    await draw(notebook({ missing: ['the image a:1'] }));
+    fake.on('POST approvals', notebook());
+    ask.mockResolvedValue(yes);
+    await act(() => commands.execute(CommandIDs.approve, claimed));
+    expect(ask.mock.calls).toEqual([[['the image a:1']]]);
+    expect(fake.count('POST approvals')).toBe(times);
+    expect(panel.done).toEqual(yes ? ['restart', 'save'] : []);
+  });
+
+  it('apply nothing that was not read', async () => {
+    await draw();
+    fake.on('POST settings', { errors: [], missing: ['the folder /data'] });
+    act(() => state.draft.setKey('memory', '2g'));
+    await wait();
+    ask.mockResolvedValue(false);
+    await act(() => commands.execute(CommandIDs.apply, claimed));
+    expect(ask.mock.calls).toEqual([[['the folder /data']]]);
+    expect(panel.done).toEqual([]);
+    expect(state.draft.changed).toBe(true);
+    fake.on('POST approvals', notebook());
+    act(() => button('Apply and restart')!.click());
+    await wait();
+    expect(ask).toHaveBeenCalledOnce();
+    expect(fake.asked.find(one => one.what === 'POST approvals')?.body).toEqual(
+      expect.objectContaining({ items: ['the folder /data'] })
+    );
+  });
 });
 
 it('what a server says is text', () => {

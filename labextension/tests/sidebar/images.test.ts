@@ -77,6 +77,21 @@ describe('images', () => {
     expect(images.isOpen(many[0]!)).toBe(false);
   });
 
+  it('start a container only by a POST, which no link can send', async () => {
+    const found = { kernels: [] };
+    fake.on('POST images/detail', found);
+    const probing = images.probe(many[0]!);
+    expect(images.isProbed(many[0]!)).toBe(true);
+    await probing;
+    const { engine, reference } = many[0]!;
+    expect(fake.asked.at(-1)).toEqual({
+      what: 'POST images/detail',
+      body: { engine, reference }
+    });
+    expect(images.detail(many[0]!).data).toEqual(found);
+    expect(images.isProbed(many[0]!)).toBe(false);
+  });
+
   it('go at once when they are removed, and stay when that is refused', async () => {
     fake.on('DELETE images', () =>
       Promise.reject(refusal(409, 'A container uses it.'))

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Api } from '../../src/api';
+import type { Ask } from '../../src/approval';
 import { bannersOf, type ISituation } from '../../src/banners';
 import { CommandIDs } from '../../src/commandids';
 import { ContainersModel } from '../../src/model';
@@ -13,9 +14,12 @@ import { FakePanel, kernel, notebook } from './panel';
 
 let fake: FakeServer;
 let model: ContainersModel;
+const ask = vi.fn<Ask>();
+const unread = { shown: [], ask };
 
 beforeEach(() => {
   vi.useFakeTimers();
+  ask.mockReset().mockResolvedValue(true);
   fake = new FakeServer()
     .on('GET settings', { fields: FIELDS })
     .on('POST settings', { errors: [], missing: [], missing_keys: [] })
@@ -72,6 +76,24 @@ describe('an open notebook', () => {
     expect(state.isDisposed).toBe(true);
   });
 
+  it('that was closed is held by nothing that stays', async () => {
+    const panel = new FakePanel('container');
+    const state = await open(panel);
+    panel.signals.disposed.emit(undefined);
+    const looked = vi.spyOn(state, 'isDisposed', 'get');
+    const { path, file, kernel, metadata, specs, status } = panel.signals;
+    path.emit('other.ipynb');
+    file.emit(undefined);
+    kernel.emit(undefined);
+    metadata.emit({ key: METADATA });
+    specs.emit(undefined);
+    status.emit('restarting');
+    const taken = vi.spyOn(state.draft, 'fields', 'get');
+    model.fields.put([]);
+    expect(looked).not.toHaveBeenCalled();
+    expect(taken).not.toHaveBeenCalled();
+  });
+
   it('whose metadata is nonsense asks for nothing', async () => {
     expect((await open(new FakePanel('python3', 'text'))).settings).toBeNull();
     expect((await open(new FakePanel('python3', [1]))).settings).toBeNull();
@@ -81,11 +103,18 @@ describe('an open notebook', () => {
 describe('Approve', () => {
   it('says yes to what is on disk, and restarts the kernel', async () => {
     const panel = new FakePanel('container', { image: 'edited:1' });
+    fake.on('GET notebook', notebook({ missing: ['the image a:1'] }));
     const state = await open(panel);
-    expect(await deeds.approve(model.api, state)).toBe(true);
+    const shown = ['the image a:1'];
+    expect(await deeds.approve(model.api, state, { shown, ask })).toBe(true);
     expect(fake.asked.find(one => one.what === 'POST approvals')!.body).toEqual(
-      { path: 'n.ipynb', settings: { version: 1, image: 'a:1' } }
+      {
+        path: 'n.ipynb',
+        settings: { version: 1, image: 'a:1' },
+        items: ['the image a:1']
+      }
     );
+    expect(ask).not.toHaveBeenCalled();
     expect(panel.done).toEqual(['restart', 'save']);
   });
 
@@ -93,10 +122,34 @@ describe('Approve', () => {
     const panel = new FakePanel('container');
     const state = await open(panel);
     fake.on('POST approvals', () => Promise.reject(refusal(403, 'No.')));
-    expect(await deeds.approve(model.api, state)).toBe(false);
+    expect(await deeds.approve(model.api, state, unread)).toBe(false);
     expect(panel.done).toEqual([]);
     expect(state.acting.problem?.message).toBe('No.');
   });
+
+  it.each([true, false])(
+    'asks again where more is asked for than was shown: %s',
+    async yes => {
+      const panel = new FakePanel('container');
+      fake.on('GET notebook', notebook({ missing: ['the folder /ok'] }));
+      const state = await open(panel);
+      const items = ['the folder /private'];
+      const more = refusal(409, 'More.', { type: 'AsksMore', items });
+      fake.on('POST approvals', (_: unknown, body: unknown) => {
+        const said = (body as { items: string[] }).items;
+        return said[0] === items[0] ? notebook() : Promise.reject(more);
+      });
+      ask.mockResolvedValue(yes);
+      const shown = ['the folder /ok'];
+      expect(await deeds.approve(model.api, state, { shown, ask })).toBe(yes);
+      expect(ask.mock.calls).toEqual([[items]]);
+      expect(panel.done).toEqual(yes ? ['restart', 'save'] : []);
+      expect(state.acting.problem).toBeNull();
+      const before = fake.count('GET notebook');
+      await settle();
+      expect(fake.count('GET notebook')).toBe(before + 1);
+    }
+  );
 });
 
 describe('Apply', () => {
@@ -104,7 +157,7 @@ describe('Apply', () => {
     const panel = new FakePanel('python3', { version: 1, image: 'a:1' });
     const state = await open(panel);
     state.draft.setKey('memory', '2g');
-    expect(await deeds.apply(model.api, state)).toBe(true);
+    expect(await deeds.apply(model.api, state, unread)).toBe(true);
     const settings = { version: 1, image: 'a:1', memory: '2g' };
     expect(panel.done).toEqual([
       `set ${JSON.stringify(settings)}`,
@@ -125,7 +178,7 @@ describe('Apply', () => {
       missing: []
     });
     state.draft.setKey('memory', 'lots');
-    expect(await deeds.apply(model.api, state)).toBe(false);
+    expect(await deeds.apply(model.api, state, unread)).toBe(false);
     expect(panel.done).toEqual([]);
     expect(state.draft.changed).toBe(true);
   });
@@ -135,7 +188,7 @@ describe('Apply', () => {
     const state = await open(panel);
     state.draft.setKey('memory', '2g');
     panel.fails = new Error('The file is read-only.');
-    expect(await deeds.apply(model.api, state)).toBe(false);
+    expect(await deeds.apply(model.api, state, unread)).toBe(false);
     expect(state.acting.problem?.message).toBe('The file is read-only.');
     expect(fake.count('POST approvals')).toBe(0);
   });
@@ -174,6 +227,7 @@ describe('what has to be known', () => {
     [[], { truth: notebook({ missing: ['x'] }), edited: true }],
     [['image'], { truth: notebook({ image_here: false }) }],
     [['build'], { truth: notebook({ build_same: false }) }],
+    [['warning'], { truth: notebook({ warning: 'The driver is old.' }) }],
     [['outside'], { inContainer: false }],
     [[], { inContainer: false, settings: null }],
     [['pinned'], { pinned: true }]

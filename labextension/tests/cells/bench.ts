@@ -1,0 +1,80 @@
+/** A Dockerfile cell of a notebook, and what builds it. */
+
+import { CodeCellModel } from '@jupyterlab/cells';
+import { expect } from 'vitest';
+
+import { CellBuilder } from '../../src/cells/builder';
+import { LiveBuilds } from '../../src/cells/live';
+import { FailedLines } from '../../src/cells/marks';
+import { Stop } from '../../src/cells/stop';
+import type { IJob } from '../../src/tokens';
+import {
+  event,
+  FakeNotebook,
+  FakeQuestions,
+  FakeServer,
+  job,
+  lines,
+  state,
+  stream,
+  type Handler
+} from './fakes';
+
+/** What the cell holds. */
+export const SOURCE = '%%dockerfile\nFROM a\nRUN false';
+
+/** A notebook of one cell, and a server whose build ends as it is told. */
+export class Bench {
+  readonly model = new CodeCellModel();
+  readonly marks = new FailedLines();
+  readonly notebook: FakeNotebook;
+  readonly server: FakeServer;
+  readonly builder: CellBuilder;
+  readonly builds: LiveBuilds;
+
+  constructor(end: IJob, routes: Record<string, Handler> = {}) {
+    this.model.sharedModel.setSource(SOURCE);
+    const { id } = this.model;
+    this.notebook = new FakeNotebook([{ id, type: 'code', source: SOURCE }]);
+    this.server = new FakeServer({
+      'POST builds': () => [201, job()],
+      'GET builds/j1/events': () =>
+        stream([
+          lines(
+            event(0, 'step', { step: 1, steps: 2, line: 1, text: 'FROM a' }),
+            event(1, 'log', { text: 'a secret of the log' }),
+            event(2, 'end', { job: end })
+          )
+        ]),
+      'GET notebook': () => [200, state()],
+      ...routes
+    });
+    const { api } = this.server;
+    this.builds = new LiveBuilds(api);
+    this.builder = new CellBuilder(
+      api,
+      this.builds,
+      this.marks,
+      new FakeQuestions(true)
+    );
+  }
+
+  async run(): Promise<Stop | null> {
+    try {
+      await this.builder.build({
+        notebook: this.notebook,
+        model: this.model,
+        isWholeRun: () => true,
+        options: { no_cache: true }
+      });
+      return null;
+    } catch (error) {
+      expect(error).toBeInstanceOf(Stop);
+      return error as Stop;
+    }
+  }
+
+  get outputs() {
+    return this.model.outputs.toJSON();
+  }
+}

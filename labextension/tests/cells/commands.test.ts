@@ -1,0 +1,104 @@
+import type { ICellModel } from '@jupyterlab/cells';
+import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import { CommandRegistry } from '@lumino/commands';
+import { Signal } from '@lumino/signaling';
+import { describe, expect, it, vi } from 'vitest';
+
+import { addCommands } from '../../src/cells/commands';
+import type { LiveBuilds } from '../../src/cells/live';
+import { Bench } from './bench';
+import { done, event, job, lines, stream } from './fakes';
+
+const INTERRUPT = 'notebook:interrupt-kernel';
+
+/** A notebook panel, as far as commands look. */
+function panelOf(path: string, cells: readonly unknown[]): NotebookPanel {
+  const content = { model: { cells } };
+  return { id: path, context: { localPath: path }, content } as never;
+}
+
+/** JupyterLab's commands, and notebooks of which the first is used. */
+function lab(
+  builds: LiveBuilds,
+  panels: readonly NotebookPanel[],
+  interrupt: (cells: Iterable<ICellModel>) => void = () => undefined
+): CommandRegistry {
+  const commands = new CommandRegistry();
+  commands.addCommand(INTERRUPT, { execute: () => undefined });
+  const tracker = {
+    currentWidget: panels[0],
+    currentChanged: new Signal({}),
+    find: (is: (panel: NotebookPanel) => boolean) => panels.find(is)
+  } as unknown as INotebookTracker;
+  const api = {} as never;
+  const during = vi.fn();
+  addCommands({
+    commands,
+    tracker,
+    api,
+    builds,
+    dialogs: null,
+    interrupt,
+    during
+  });
+  return commands;
+}
+
+describe('Stop', () => {
+  /** A build whose POST answers late; `stop` is pressed meanwhile. */
+  async function late(stops: boolean) {
+    let answer!: () => void;
+    const answered = new Promise<void>(resolve => (answer = resolve));
+    let cancelled = false;
+    const bench = new Bench(done(), {
+      'POST builds': async () => {
+        await answered;
+        return new Response(JSON.stringify(job()), { status: 201 });
+      },
+      'DELETE builds/j1': () => {
+        cancelled = true;
+        return [200, job({ state: 'cancelled', ended: 1001 })];
+      },
+      'GET builds/j1/events': async () => {
+        await vi.waitFor(() => expect(cancelled).toBe(stops));
+        const end = stops ? job({ state: 'cancelled', ended: 1001 }) : done();
+        return stream([lines(event(0, 'end', { job: end }))]);
+      }
+    });
+    const { builder, builds, model } = bench;
+    const commands = lab(
+      builds,
+      [panelOf('a.ipynb', [stops ? model : {}])],
+      builder.interrupt.bind(builder)
+    );
+    const run = bench.run();
+    await vi.waitFor(() => expect(bench.server.asked).toHaveLength(1));
+    await commands.execute(INTERRUPT);
+    answer();
+    return { bench, stop: await run, cancelled };
+  }
+
+  it('that comes before the build has an id is remembered', async () => {
+    const { bench, cancelled, stop } = await late(true);
+    expect(cancelled).toBe(true);
+    expect(stop?.quiet).toBe(true);
+    expect(bench.notebook.did).toEqual(['save']);
+  });
+
+  it('is for the cells of its notebook', async () => {
+    const { cancelled, stop } = await late(false);
+    expect(cancelled).toBe(false);
+    expect(stop).toBe(null);
+  });
+
+  it('while the notebook is saved sends nothing', async () => {
+    const bench = new Bench(done());
+    const { builder, model } = bench;
+    const run = bench.run();
+    builder.interrupt([model]);
+    expect((await run)?.quiet).toBe(true);
+    expect(bench.server.asked).toEqual([]);
+    // It is over with that run.
+    expect(await bench.run()).toBe(null);
+  });
+});

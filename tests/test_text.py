@@ -1,0 +1,49 @@
+"""Text from outside, made safe to show; almost all of it is safe already, and that is quick."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_containers import text
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("plain, tab\t and\nlines — ünïcödé 漢字 🐍", None),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("a\x1b]0;title\x07b", "ab"),
+        ("10%\r50%\r100%", "100%"),
+        ("one\r\ntwo\r\n", "one\ntwo\n"),
+        ("user\u202egnp.exe", "usergnp.exe"),
+        ("nul\x00 bell\x07 del\x7f nel\x85", "nul bell del nel"),
+        ("zero\u200bwidth \ufeff\ue000", "zerowidth "),
+    ],
+)
+def test_what_is_kept(said, shown):
+    assert text.printable(said) == (said if shown is None else shown)
+
+
+@given(st.text(st.characters(), max_size=50))
+def test_what_is_quick_is_the_same(said):
+    """Safe text comes through the long way as it was."""
+    if text._is_clean(said):
+        assert text._cleaned(said) == said
+    once = text.printable(said)
+    assert text.printable(once) == once
+
+
+def test_it_is_cut():
+    assert text.printable("x" * 10, 5) == "xxxx…"
+
+
+def test_a_long_log_takes_no_time():
+    line = "drwxr-xr-x 2 root root 4096 Nov 24 06:57 some/path/of/a/package.py"
+    begun = time.process_time()
+    for _ in range(20_000):
+        text.printable(line, 2000)
+    assert time.process_time() - begun < 1.0
