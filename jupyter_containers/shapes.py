@@ -19,6 +19,7 @@ from .errors import (
     NotApproved,
 )
 from .fields import FIELDS
+from .guest.cell import OPTIONS
 from .jobs import Job
 from .kernelstate import KernelState
 from .lint import Diagnostic
@@ -210,6 +211,7 @@ def fields() -> list[dict[str, Any]]:
             "choices": list(field.choices),
             "trait": field.trait,
             "option": field.option,
+            "in_cell": field.option in OPTIONS,
             "unable": list(field.unable),
         }
         for key, field in FIELDS.items()

@@ -18,6 +18,12 @@ from typing import Any, NoReturn
 
 MAGIC = "%%dockerfile"
 MAX_TEXT = 1024 * 1024
+_BUILDS = ("--engine", "--target", "--context")
+_RUNS = ("--cpus", "--memory", "--shm", "--pids", "--network", "--user", "--kernel")
+_LISTS = ("--build-arg", "--secret", "--mount", "--device", "--env", "--port")
+_FLAGS = ("--no-cache", "--no-switch", "--read-only")
+OPTIONS = frozenset(("-t", "--tag", *_BUILDS, *_RUNS, *_LISTS, *_FLAGS))
+"""All that may stand behind the magic's name."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -63,13 +69,12 @@ class _Once(argparse.Action):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=MAGIC, add_help=False, allow_abbrev=False)
     parser.add_argument("-t", "--tag", action=_Once)
-    text = ("engine", "target", "context", "cpus", "memory", "shm", "pids", "network", "user")
-    for name in (*text, "kernel"):
-        parser.add_argument("--" + name, action=_Once)
-    for name in ("build-arg", "secret", "mount", "device", "env", "port"):
-        parser.add_argument("--" + name, action="append", default=[])
-    for name in ("no-cache", "no-switch", "read-only"):
-        parser.add_argument("--" + name, action="store_true")
+    for name in (*_BUILDS, *_RUNS):
+        parser.add_argument(name, action=_Once)
+    for name in _LISTS:
+        parser.add_argument(name, action="append", default=[])
+    for name in _FLAGS:
+        parser.add_argument(name, action="store_true")
     return parser
 
 

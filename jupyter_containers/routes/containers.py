@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -24,7 +25,8 @@ class Containers(Handler):
     async def get(self) -> None:
         """All of them, on every engine that works."""
         found = await all_ours(await self.server.engines())
-        self.answer({"containers": [_row(self, one) for one in found]})
+        paths = await self.server.paths()
+        self.answer({"containers": [_row(one, paths) for one in found]})
 
 
 class OneContainer(Handler):
@@ -42,7 +44,7 @@ class OneContainer(Handler):
             "applied": asdict(applied) if applied is not None else None,
             "stats": asdict(stats) if stats is not None else None,
         }
-        self.answer(_row(self, one) | about)
+        self.answer(_row(one, await self.server.paths()) | about)
 
     @web.authenticated
     @authorized
@@ -69,9 +71,10 @@ class Logs(Handler):
         self.answer({"text": await one.engine.logs(one.container.id, tail)})
 
 
-def _row(handler: Handler, one: Ours) -> dict[str, Any]:
-    mine = one.label("kernel") in handler.server.kernels()
-    return shapes.container(one) | {"mine": mine}
+def _row(one: Ours, paths: Mapping[str, str]) -> dict[str, Any]:
+    """A container; `paths` are those of this server's kernels. A label has only a file's name."""
+    path = paths.get(one.label("kernel"))
+    return shapes.container(one) | {"mine": path is not None, "path": path or None}
 
 
 HANDLERS: list[tuple[str, type[Handler]]] = [

@@ -19,6 +19,7 @@ from ..kernelstate import KernelState, kernels_of
 from ..notebook import resolve_notebook
 from ..ours import Ours, one_of_ours
 from ..policy import Policy, load_policy
+from ..shapes import contents_path
 
 SETTING = "jupyter_containers_server"
 """Where the web application's settings hold it."""
@@ -84,16 +85,34 @@ class Server:
         for kernel in kernels.values():
             if kernel.notebook == notebook and kernel.state in ("starting", "restarting"):
                 return kernel
-        sessions: list[dict[str, Any]] = await ensure_async(
-            self._app.session_manager.list_sessions()
-        )
-        for session in sessions:
-            # Real-time collaboration names its documents with a drive in front.
-            named = str(session.get("path", "")).removeprefix("RTC:")
-            kernel_id = str((session.get("kernel") or {}).get("id"))
+        for kernel_id, named, _ in await self._sessions():
             if named == path and kernel_id in kernels:
                 return kernels[kernel_id]
         return None
+
+    async def paths(self) -> Mapping[str, str]:
+        """Where the notebook of each kernel of ours lies, in the contents API: where its session
+        says, which follows a file that is renamed, else where it was started for."""
+        kernels = self.kernels()
+        found = {id: contents_path(one.notebook, self.root) for id, one in kernels.items()}
+        sessions = await self._sessions()
+        found |= {id: path for id, path, kind in sessions if id in found and kind == "notebook"}
+        return found
+
+    async def _sessions(self) -> list[tuple[str, str, str]]:
+        """The kernel's id, the path and the type of each."""
+        sessions: list[dict[str, Any]] = await ensure_async(
+            self._app.session_manager.list_sessions()
+        )
+        return [
+            (
+                str((one.get("kernel") or {}).get("id")),
+                # Real-time collaboration names its documents with a drive in front.
+                str(one.get("path", "")).removeprefix("RTC:"),
+                str(one.get("type")),
+            )
+            for one in sessions
+        ]
 
     async def shut_down(self, kernel_id: str) -> None:
         """End a kernel of this server; its container goes with it."""

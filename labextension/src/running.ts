@@ -56,7 +56,7 @@ function itemOf(
   commands: CommandRegistry
 ): IRunningSessions.IRunningItem {
   const image = shortImage(container.image);
-  const notebook = plain(container.notebook);
+  const notebook = plain(container.path ?? container.notebook);
   const name = basename(notebook) || plain(container.name);
   const orphan = container.orphan ? ', left behind' : '';
   return {
@@ -71,11 +71,10 @@ function itemOf(
       ]
         .filter(Boolean)
         .join('\n'),
-    ...(container.mine &&
-      container.notebook && {
-        open: () =>
-          void commands.execute('docmanager:open', { path: container.notebook })
-      }),
+    ...(container.path && {
+      open: () =>
+        void commands.execute('docmanager:open', { path: container.path })
+    }),
     shutdown: () => void stop(model, container)
   };
 }

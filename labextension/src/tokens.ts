@@ -154,6 +154,8 @@ export interface IContainer {
   readonly orphan: boolean;
   /** Whether a kernel of this server runs in it. */
   readonly mine: boolean;
+  /** Where the notebook of such a one lies; `notebook` is only its name. */
+  readonly path: string | null;
 }
 
 /** The limits and ids that really apply, read from inside; null where nothing limits. */
@@ -210,6 +212,8 @@ export interface IField {
   /** The policy's trait that limits it; empty where none does. */
   readonly trait: string;
   readonly option: string;
+  /** Whether `%%dockerfile` takes that option. */
+  readonly in_cell: boolean;
   /** Engines that cannot honour it. */
   readonly unable: readonly string[];
 }

@@ -20,9 +20,9 @@ def notebook(jp_root_dir, engine, image):
 def start(jp_fetch):
     """`await start()` → the session of n.ipynb, once its kernel runs."""
 
-    async def session(name="container"):
+    async def session(name="container", path="n.ipynb"):
         kernel = {"name": name}
-        body = {"path": "n.ipynb", "name": "n.ipynb", "type": "notebook", "kernel": kernel}
+        body = {"path": path, "name": "n.ipynb", "type": "notebook", "kernel": kernel}
         answer = await jp_fetch(
             "api", "sessions", method="POST", body=json.dumps(body), request_timeout=120
         )
@@ -91,6 +91,28 @@ async def test_a_kernel_from_its_start_to_its_end(
     states = [state for path, state in heard if path == "n.ipynb"]
     assert "Starting the container" in states
     assert "running" in states
+
+
+async def test_a_container_knows_where_its_notebook_lies(
+    api, start, engine, image, jp_root_dir, jp_fetch
+):
+    settings = {"image": image, "engine": engine}
+    approve(write_notebook(jp_root_dir / "sub" / "n.ipynb", settings, "1"))
+    session = await start(path="sub/n.ipynb")
+
+    async def row():
+        _, listed = await api("GET", "containers")
+        (one,) = [
+            one for one in listed["containers"] if one["kernel_id"] == session["kernel"]["id"]
+        ]
+        assert (await api("GET", f"containers/{one['name']}"))[1]["path"] == one["path"]
+        return one["notebook"], one["path"]
+
+    assert await row() == ("n.ipynb", "sub/n.ipynb")
+    where = ("api", "sessions", session["id"])
+    await jp_fetch(*where, method="PATCH", body=json.dumps({"path": "sub/renamed.ipynb"}))
+    assert await row() == ("n.ipynb", "sub/renamed.ipynb")
+    await jp_fetch(*where, method="DELETE")
 
 
 async def test_a_start_that_was_not_approved_says_so(notebook, api, start, jp_fetch):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from jupyter_containers.cells import parse_options
+from jupyter_containers.errors import BadInput
 from jupyter_containers.fields import FIELDS
 from tests.harness import write_notebook
 
@@ -139,6 +141,23 @@ async def test_the_form_has_every_key(api):
     assert by["network"]["choices"] == ["private", "none"]
     assert by["mounts"]["default"] == []
     assert by["memory"]["trait"] == "max_memory"
+
+
+async def test_a_cell_takes_the_options_that_are_said_to_be_of_cells(api):
+    _, said = await api("GET", "settings")
+    values = {"--cpus": "1", "--pids": "9", "--port": "80", "--mount": "a:/a", "--env": "A=b"}
+    values |= {"--memory": "1g", "--shm": "1g", "--network": "none", "--user": "root"}
+    values |= {"--device": "nvidia.com/gpu=0", "--engine": "podman", "--read-only": ""}
+    takes = {}
+    for field in said["fields"]:
+        option = field["option"]
+        takes[field["key"]] = bool(option)
+        try:
+            parse_options(f"{option} {values.get(option, 'word')}" if option else "")
+        except BadInput as error:
+            takes[field["key"]] = "unrecognized" not in error.message
+    assert {field["key"]: field["in_cell"] for field in said["fields"]} == takes
+    assert not takes["slurm"]
 
 
 async def test_all_that_is_wrong_is_said_at_once(notebook, api):

@@ -48,11 +48,11 @@ export interface ICommandParts {
 export function addCommands(parts: ICommandParts): void {
   const { commands, tracker, builds } = parts;
   const current = () => tracker.currentWidget;
+  const of = (panel: NotebookPanel | null) => buildsOf(builds, panel, tracker);
   commands.addCommand(CommandIDs.cancel, {
     label: 'Cancel the Build',
     caption: 'Stop the image builds of this notebook',
-    isEnabled: ({ id }) =>
-      typeof id === 'string' || buildsOf(builds, current()).length > 0,
+    isEnabled: ({ id }) => typeof id === 'string' || of(current()).length > 0,
     execute: args => cancel(parts, args)
   });
   commands.addCommand(CommandIDs.buildAndRunAll, {
@@ -85,24 +85,30 @@ export function addCommands(parts: ICommandParts): void {
     if (id === INTERRUPT) {
       const panel = interrupted(tracker, args);
       parts.interrupt(panel?.content.model?.cells ?? []);
-      const stopped = buildsOf(builds, panel);
-      void Promise.all(stopped.map(build => stop(build.cancel())));
+      void Promise.all(of(panel).map(build => stop(build.cancel())));
     }
   });
 }
 
-/** The builds of a notebook's cells that run. */
+/**
+ * The builds of a notebook's cells that run. One that was renamed meanwhile is known by its
+ * cells, but a copy has the same: builds of a notebook that is open are that one's.
+ */
 export function buildsOf(
   builds: LiveBuilds,
-  panel: NotebookPanel | null
+  panel: NotebookPanel | null,
+  tracker: Pick<INotebookTracker, 'find'>
 ): LiveBuild[] {
   const cells = new Set(
     [...(panel?.content.model?.cells ?? [])].map(c => c.id)
   );
   const path = panel?.context.localPath;
+  const isOpen = (other: string | null) =>
+    tracker.find(one => one.context.localPath === other) !== undefined;
   return builds.running.filter(
     ({ job }) =>
-      job.kind === 'build' && (job.path === path || cells.has(job.cell_id))
+      job.kind === 'build' &&
+      (job.path === path || (cells.has(job.cell_id) && !isOpen(job.path)))
   );
 }
 
@@ -120,7 +126,7 @@ async function cancel(parts: ICommandParts, { id }: Args): Promise<void> {
     await stop(builds.find(id)?.cancel() ?? api.cancel(id));
     return;
   }
-  const running = buildsOf(builds, tracker.currentWidget);
+  const running = buildsOf(builds, tracker.currentWidget, tracker);
   await Promise.all(running.map(build => stop(build.cancel())));
 }
 

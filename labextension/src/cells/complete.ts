@@ -1,7 +1,7 @@
 /** What can stand where the cursor is in a Dockerfile cell. Pure. */
 
 import { shortImage } from '../format';
-import { INSTRUCTIONS, OPTIONS, SETTINGS, type IWord } from './instructions';
+import { INSTRUCTIONS, OPTIONS, type IWord } from './instructions';
 import type { IField } from '../tokens';
 
 /** What is known of this machine. */
@@ -86,7 +86,7 @@ function ofMagic(line: string, known: IKnown): ICompletions {
 export function optionsOf(known: IKnown): IWord[] {
   const taken = new Set(OPTIONS.map(one => one.name));
   const settings = known.fields
-    .filter(one => SETTINGS.has(one.option) && !taken.has(one.option))
+    .filter(one => one.in_cell && !taken.has(one.option))
     .map(one => ({ name: one.option, doc: one.doc }));
   return [...OPTIONS, ...settings];
 }

@@ -48,20 +48,3 @@ export const OPTIONS: readonly IWord[] = [
   { name: '--no-switch', doc: 'Build only: the notebook’s kernel stays' },
   { name: '--engine', doc: 'Program that builds and runs it' }
 ];
-
-/** Settings that `%%dockerfile` takes as options: those of `guest/cell.py`. */
-export const SETTINGS: ReadonlySet<string> = new Set([
-  '--engine',
-  '--kernel',
-  '--mount',
-  '--device',
-  '--cpus',
-  '--memory',
-  '--pids',
-  '--shm',
-  '--network',
-  '--port',
-  '--env',
-  '--user',
-  '--read-only'
-]);

@@ -4,10 +4,10 @@ import { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
 import { describe, expect, it, vi } from 'vitest';
 
-import { addCommands } from '../../src/cells/commands';
-import type { LiveBuilds } from '../../src/cells/live';
+import { addCommands, buildsOf } from '../../src/cells/commands';
+import { LiveBuilds } from '../../src/cells/live';
 import { Bench } from './bench';
-import { done, event, job, lines, stream } from './fakes';
+import { done, event, FakeServer, job, lines, stream } from './fakes';
 
 const INTERRUPT = 'notebook:interrupt-kernel';
 
@@ -15,6 +15,14 @@ const INTERRUPT = 'notebook:interrupt-kernel';
 function panelOf(path: string, cells: readonly unknown[]): NotebookPanel {
   const content = { model: { cells } };
   return { id: path, context: { localPath: path }, content } as never;
+}
+
+function trackerOf(panels: readonly NotebookPanel[]): INotebookTracker {
+  return {
+    currentWidget: panels[0],
+    currentChanged: new Signal({}),
+    find: (is: (panel: NotebookPanel) => boolean) => panels.find(is)
+  } as unknown as INotebookTracker;
 }
 
 /** JupyterLab's commands, and notebooks of which the first is used. */
@@ -25,11 +33,7 @@ function lab(
 ): CommandRegistry {
   const commands = new CommandRegistry();
   commands.addCommand(INTERRUPT, { execute: () => undefined });
-  const tracker = {
-    currentWidget: panels[0],
-    currentChanged: new Signal({}),
-    find: (is: (panel: NotebookPanel) => boolean) => panels.find(is)
-  } as unknown as INotebookTracker;
+  const tracker = trackerOf(panels);
   const api = {} as never;
   const during = vi.fn();
   addCommands({
@@ -43,6 +47,32 @@ function lab(
   });
   return commands;
 }
+
+describe('the builds of a notebook', () => {
+  const cells = [{ id: 'c1' }];
+  const copy = panelOf('copy.ipynb', cells);
+  const builds = () => {
+    const found = new LiveBuilds(
+      new FakeServer({ 'GET builds/j1/events': () => stream([], true) }).api
+    );
+    found.follow(job());
+    return found;
+  };
+
+  it.each([
+    ['its own', [panelOf('a.ipynb', cells), copy], 1],
+    ['one from before it was renamed', [panelOf('b.ipynb', cells)], 1],
+    [
+      'none of the notebook that it is a copy of',
+      [copy, panelOf('a.ipynb', cells)],
+      0
+    ],
+    ['none of others', [panelOf('b.ipynb', [{ id: 'c2' }])], 0]
+  ])('are %s', (_, panels, count) => {
+    const tracker = trackerOf(panels);
+    expect(buildsOf(builds(), panels[0]!, tracker)).toHaveLength(count);
+  });
+});
 
 describe('Stop', () => {
   /** A build whose POST answers late; `stop` is pressed meanwhile. */

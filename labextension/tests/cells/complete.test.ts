@@ -10,7 +10,7 @@ import { TEMPLATE, baseOfTemplate } from '../../src/cells/template';
 import { isDockerfileCell } from '../../src/highlight';
 import type { IField } from '../../src/tokens';
 
-function field(option: string, choices: string[] = []): IField {
+function field(option: string, choices: string[] = [], in_cell = true): IField {
   return {
     key: option.slice(2),
     kind: 'word',
@@ -19,6 +19,7 @@ function field(option: string, choices: string[] = []): IField {
     choices,
     trait: '',
     option,
+    in_cell,
     unable: []
   };
 }
@@ -29,7 +30,7 @@ const KNOWN: IKnown = {
     field('--memory'),
     field('--network', ['private', 'none']),
     field('--engine'),
-    field('--hostname')
+    field('--hostname', [], false)
   ],
   engines: ['podman']
 };

@@ -105,6 +105,7 @@ export function field(key: string, more: Partial<IField> = {}): IField {
     choices: [],
     trait: '',
     option: `--${key}`,
+    in_cell: true,
     unable: [],
     ...more
   };
