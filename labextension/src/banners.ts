@@ -89,8 +89,9 @@ function approval(truth: INotebook, edited: boolean): IBanner | null {
 
 function trouble(truth: INotebook): IBanner | null {
   const said = truth.kernel?.trouble;
-  // What is not approved says so above, with the button that helps.
-  return said && truth.missing.length === 0
+  // What is not approved, or refused, says so above, with what helps.
+  const known = said?.message === truth.error?.message;
+  return said && !known && truth.missing.length === 0
     ? {
         key: 'trouble',
         kind: 'error',

@@ -129,6 +129,7 @@ def test_hostile_settings_stay_text(
     for selector in (PANEL, BUILD, TOOLBAR):
         assert BIDI not in (ui.page.locator(selector).first.text_content() or "")
     assert containers(engine) == []
+    expect(panel.locator("[data-approval='approved']")).to_have_count(0)
     ui.audit(PANEL, BUILD, TOOLBAR)
     if "image" in settings and HTML in settings["image"]:
         ui.shot("4-hostile")

@@ -4,6 +4,7 @@ import { VDomModel } from '@jupyterlab/ui-components';
 import { Poll } from '@lumino/polling';
 
 import type { Api } from '../api';
+import { RequestError } from '../request';
 import type { IProblem, IStats } from '../tokens';
 import { problemOf } from './source';
 import type { Server } from './server';
@@ -114,7 +115,9 @@ export class Live extends VDomModel {
         this._error = null;
       }
     } catch (error) {
-      const gone = this.server.noticed(error);
+      // One that has just ended is no trouble: the notebook's state says so.
+      const ended = error instanceof RequestError && error.status === 404;
+      const gone = this.server.noticed(error) || ended;
       if (container === this._container) {
         this._error = gone ? null : problemOf(error);
       }

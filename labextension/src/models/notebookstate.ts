@@ -124,9 +124,12 @@ export class NotebookState extends VDomModel {
 
   /** The keys of what is not approved; undefined where that is not known. */
   get missingKeys(): readonly string[] | undefined {
-    return this.draft.changed
-      ? this.draft.missingKeys
-      : this.truth.data?.missing_keys;
+    if (this.draft.changed) {
+      return this.draft.missingKeys;
+    }
+    const { data } = this.truth;
+    // Settings that the server refused to read were approved by nobody.
+    return data?.error ? undefined : data?.missing_keys;
   }
 
   /** Save the notebook with these settings. Throws where it cannot be saved. */

@@ -131,9 +131,12 @@ interface INoteProps {
   readonly children?: React.ReactNode;
 }
 
-/** Text that may be the middle of a sentence, as its beginning. */
-function sentence(text: string): string {
+/** Text that may be the middle of a sentence, as its beginning; a file keeps its name. */
+export function sentence(text: string): string {
   const clean = plain(text);
+  if (!/^[a-z]+[ ,]/.test(clean)) {
+    return clean;
+  }
   return clean.charAt(0).toUpperCase() + clean.slice(1);
 }
 

@@ -157,15 +157,21 @@ describe('live figures', () => {
     live.dispose();
   });
 
-  it('wait longer for a container that does not answer', async () => {
-    const live = new Live(api, server);
-    fake.on('GET containers/c', () =>
-      Promise.reject(refusal(404, 'No such container.'))
-    );
-    live.watch('c');
-    await vi.advanceTimersByTimeAsync(30_000);
-    expect(live.error?.message).toBe('No such container.');
-    expect(fake.count('GET containers/c')).toBeLessThan(8);
-    live.dispose();
-  });
+  it.each([
+    [404, undefined],
+    [502, 'No answer.']
+  ])(
+    'wait longer after a %i, which is said unless it has ended',
+    async (status, said) => {
+      const live = new Live(api, server);
+      fake.on('GET containers/c', () =>
+        Promise.reject(refusal(status, 'No answer.'))
+      );
+      live.watch('c');
+      await vi.advanceTimersByTimeAsync(30_000);
+      expect(live.error?.message).toBe(said);
+      expect(fake.count('GET containers/c')).toBeLessThan(8);
+      live.dispose();
+    }
+  );
 });

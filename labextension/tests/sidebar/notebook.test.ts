@@ -8,6 +8,7 @@ import { ContainersModel } from '../../src/model';
 import * as deeds from '../../src/models/deeds';
 import type { NotebookState } from '../../src/models/notebookstate';
 import { CHANGE_EVENT, METADATA } from '../../src/tokens';
+import { sentence } from '../../src/sidebar/parts';
 import { itemOf } from '../../src/toolbar';
 import { FakeServer, FIELDS, refusal } from './fake';
 import { FakePanel, kernel, notebook } from './panel';
@@ -241,6 +242,21 @@ describe('what has to be known', () => {
     expect(image!.actions![0]).toBe(CommandIDs.rebuild);
     const [pulled] = about({ truth: notebook({ image_here: false }) });
     expect(pulled!.actions![0]).toBe(CommandIDs.pull);
+  });
+
+  it('says once why settings are refused, and calls none of them approved', async () => {
+    const error = { message: 'n.ipynb: no.', hint: '', type: 'BadSettings' };
+    const failed = kernel({ state: 'failed', trouble: error });
+    const truth = notebook({ error, kernel: failed });
+    expect(keys({ truth })).toEqual(['error']);
+    fake.on('GET notebook', truth);
+    const state = await open(new FakePanel('container', { image: '<b>' }));
+    expect(state.missingKeys).toBeUndefined();
+  });
+
+  it('begins with a capital, but leaves the names of files alone', () => {
+    expect(sentence('a kernel, which')).toBe('A kernel, which');
+    expect(sentence('n.ipynb: no.')).toBe('n.ipynb: no.');
   });
 
   it('does not call a kernel in trouble that only waits for a yes', () => {
