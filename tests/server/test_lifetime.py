@@ -58,6 +58,7 @@ def orphan(engine_program, images):
     """A container that ended with an earlier boot of this machine."""
     name = f"jc-test-{secrets.token_hex(4)}"
     about = {"owner": "0" * 32, "uid": os.getuid(), "host": socket.gethostname(), "boot": "other"}
+    about["name"] = name
     labels = [f"--label=jupyter-containers.{key}={value}" for key, value in about.items()]
     argv = [engine_program, "run", f"--name={name}", "--network=none", "--entrypoint=/bin/true"]
     argv += ["--label=jupyter-containers=kernel", *labels, images["busybox"]]

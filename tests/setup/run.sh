@@ -155,8 +155,14 @@ user_tests() {
     env JC_TEST_ENGINES="$2" python -m pytest -p no:cacheprovider "${@:4}"
 }
 
-# With rootless podman, and only where nobody picked other engines.
-wants_ui() { [[ ,${JC_TEST_ENGINES:-podman}, == *,podman,* ]]; }
+# With rootless podman, and only where nobody picked other engines. JC_TEST_UI=no leaves them out.
+wants_ui() {
+  [ "${JC_TEST_UI:-yes}" != no ] || {
+    warn "the tests in a browser are left out (JC_TEST_UI=no)"
+    return 1
+  }
+  [[ ,${JC_TEST_ENGINES:-podman}, == *,podman,* ]]
+}
 
 keep_screenshots() {
   rm -rf build/screenshots
