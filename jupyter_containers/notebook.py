@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ __all__ = [
 KEY = "jupyter_containers"
 """Our key in a notebook's metadata."""
 MAX_BYTES = 64 * 1024 * 1024
+_JUST_NOW, _PAUSE, _TRIES = 2.0, 0.05, 6
+"""Seconds since a notebook was written, and between two looks at one being saved."""
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -81,7 +84,20 @@ def _counts(status: os.stat_result) -> bool:
 
 
 def read_notebook(path: Path) -> dict[str, Any]:
-    """The notebook's JSON, unconverted. Raises BadInput where it is not one of format 4."""
+    """The notebook's JSON, unconverted. Raises BadInput where it is not one of format 4.
+
+    jupyter_server empties a notebook and fills it again when it saves
+    (https://github.com/jupyter-server/jupyter_server: fileio.py, atomic_writing): what makes no
+    sense and was written just now is read again.
+    """
+    for _ in range(_TRIES):
+        data, status = _read(path)
+        try:
+            return _parse(data, path)
+        except BadInput:
+            if abs(time.time() - status.st_mtime) > _JUST_NOW:
+                raise
+            time.sleep(_PAUSE)
     return _parse(_read(path)[0], path)
 
 

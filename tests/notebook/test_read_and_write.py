@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +118,23 @@ class TestReadAndWrite:
         path = tmp_path / "a.ipynb"
         path.write_bytes(b'\xef\xbb\xbf{"cells": [], "metadata": {}}')
         assert read_settings(path) == {}
+
+
+def test_a_notebook_that_is_being_saved_is_read_when_it_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "n.ipynb"
+    path.touch()
+    text = nbformat.writes(nbformat.v4.new_notebook(metadata={"jupyter_containers": {"a": 1}}))
+    later = threading.Timer(0.1, path.write_text, [text])
+    later.start()
+    assert read_settings(path) == {"a": 1}
+    later.join()
+
+
+def test_a_broken_notebook_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "n.ipynb"
+    path.write_text("{")
+    os.utime(path, (1, 1))
+    begun = time.monotonic()
+    with pytest.raises(BadInput):
+        read_settings(path)
+    assert time.monotonic() - begun < 0.05
