@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -54,16 +55,25 @@ class LabPage:
     def open(self, path: Path) -> None:
         """Load JupyterLab anew, with this notebook alone."""
         name = quote(str(path.relative_to(self.lab.root)))
-        self.page.goto(f"{self.lab.url}/lab/tree/{name}?token={self.lab.token}&reset")
-        self.loaded()
+        address = f"{self.lab.url}/lab/tree/{name}?token={self.lab.token}&reset"
+        self._load(lambda: self.page.goto(address))
 
     def reload(self) -> None:
-        self.page.reload()
-        self.loaded()
+        self._load(self.page.reload)
 
-    def loaded(self) -> None:
-        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
-        self.page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for()
+    def _load(self, load: Callable[[], object]) -> None:
+        """JupyterLab stays white where chromium has dropped its theme (ERR_NETWORK_CHANGED)."""
+        for left in (2, 1, 0):
+            try:
+                load()
+                self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=MS / 3)
+                cells = self.page.locator(".jp-NotebookPanel .jp-Cell")
+                cells.first.wait_for(timeout=MS / 3)
+            except Error:
+                if not left:
+                    raise
+            else:
+                break
         self.wait(f"{_CURRENT}?.context?.isReady")
 
     def wait(self, script: str) -> None:
