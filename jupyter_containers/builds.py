@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -126,15 +126,9 @@ class Build(Job):
             self.add(notice)
         async with workplace("contexts") as work, _staged(plan, work / "context") as context:
             spec = await asyncio.to_thread(spec_of, plan, context, work)
-            events = self.request.engine.build(spec)
-            try:
-                async for event in events:
-                    self.add(event)
-                    if event.image is not None:
-                        return event.image
-            finally:
-                if isinstance(events, AsyncGenerator):
-                    await events.aclose()
+            image = await self.add_until_image(self.request.engine.build(spec))
+            if image is not None:
+                return image
         raise BuildError("The engine ended the build without an image.")
 
 

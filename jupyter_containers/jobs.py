@@ -10,7 +10,7 @@ import asyncio
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -19,7 +19,7 @@ from .buildlog import BuildLog
 from .changes import Change, tell
 from .engines.guarded import Guarded
 from .errors import BuildCancelled, BuildError, ContainersError
-from .models import Progress
+from .models import Image, Progress
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -73,6 +73,19 @@ class Job(ABC):
     def add(self, event: Progress) -> None:
         """Put an event into the log."""
         self.log.add(event)
+
+    async def add_until_image(self, events: AsyncIterator[Progress]) -> Image | None:
+        """Put an engine's events into the log, up to the one that carries the image; None where
+        there was none. Leaving it early ends what the engine does."""
+        try:
+            async for event in events:
+                self.add(event)
+                if event.image is not None:
+                    return event.image
+        finally:
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
+        return None
 
     def say(self, text: str) -> None:
         """Put a notice into the events."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 from .changes import Change, tell
 from .engines.guarded import Guarded
@@ -39,13 +39,7 @@ class Pull(Job):
             await self._then(self, image)
 
     async def _fetch(self) -> Image:
-        events = self.engine.pull(self.reference)
-        try:
-            async for event in events:
-                self.add(event)
-                if event.image is not None:
-                    return event.image
-        finally:
-            if isinstance(events, AsyncGenerator):
-                await events.aclose()
+        image = await self.add_until_image(self.engine.pull(self.reference))
+        if image is not None:
+            return image
         raise ImageNotHere(self.reference, self.engine.name)
