@@ -26,8 +26,10 @@ from .settings import Settings
 
 INSIDE = "/opt/jupyter-containers"
 GUEST_DIR = Path(__file__).parent / "guest"
-TCP_PORTS = (50001, 50002, 50003, 50004, 50005)
-GUEST_PORT = 50000
+TCP_PORTS = (20001, 20002, 20003, 20004, 20005)
+"""Not where others choose theirs by chance in the container: ipykernel 7 itself binds one between
+49152 and 65535 first (`IOPubThread`, pyzmq's `bind_to_random_port`), Linux takes 32768 and up."""
+GUEST_PORT = 20000
 _LABEL = "jupyter-containers"
 DEFAULT_SHM = 64 << 20
 

@@ -36,7 +36,7 @@ _DEVICE = re.compile(
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 
-RESERVED_PORTS = range(50000, 50006)
+RESERVED_PORTS = range(20000, 20006)
 """Ours inside, where the transport is TCP: the guest's and the kernel's five channels."""
 
 MANY = 200
