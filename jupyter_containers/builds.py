@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from .buildspec import notices, spec_of
 from .cache import workplace
 from .changes import Change, tell
 from .context import stage, unstage
+from .conversions import builder_for, convert
 from .engines.guarded import Guarded
 from .errors import (
     BuildError,
@@ -101,32 +103,60 @@ class Build(Job):
             ) from None
 
     async def _find_or_build(self) -> Built:
-        plan, image = await find(self.request, self.add)
-        if image is not None:
-            return self._reused(plan, image)
+        """On the request's engine, or for one that cannot build on another, and then copied."""
+        target = self.request.engine
+        builder = await builder_for(target)
+        plan, image = await find(replace(self.request, engine=builder), self.add)
+        if image is None and builder.name != target.name:
+            there = await target.image(plan.name)
+            fresh = self.request.cell.options.no_cache
+            if there is not None and plan.is_made(there) and not fresh:
+                built = plan.built(there, reused=True)
+                self._done(plan, built)
+                return built
+        if image is None:
+            built = await self._alone(plan)
+        else:
+            built = plan.built(image, reused=True)
+        if builder.name == target.name:
+            self._done(plan, built)
+            return built
+        before = await target.image(built.image.id)
+        image = await self.add_until_image(convert(builder, built.image, target))
+        assert image is not None
+        built = replace(built, image=image, reused=built.reused and before is not None)
+        self._done(plan, built)
+        return built
+
+    async def _alone(self, plan: Plan) -> Built:
         async with alone(plan) as waited:
-            theirs = await self.request.engine.image(plan.name) if waited else None
+            theirs = await plan.request.engine.image(plan.name) if waited else None
             if theirs is not None and plan.is_made(theirs):
-                return self._reused(plan, theirs)
+                return plan.built(theirs, reused=True)
             await check_tag(plan)
             await check_heredocs(plan)
-            await check_disk(self.request)
-            image = await self._build(plan)
-        remember_bases(self.request.engine.name, self.request.cell.fingerprint, plan.bases)
-        self._owner.tidy(plan)
-        return plan.built(image, reused=False)
+            await check_disk(plan.request)
+            return plan.built(await self._build(plan), reused=False)
 
-    def _reused(self, plan: Plan, image: Image) -> Built:
-        remember_bases(self.request.engine.name, self.request.cell.fingerprint, plan.bases)
-        self.add(Progress(kind="image", text=plan.name, image=image))
-        return plan.built(image, reused=True)
+    def _done(self, plan: Plan, built: Built) -> None:
+        remember_bases(plan.request.engine.name, self.request.cell.fingerprint, plan.bases)
+        if built.reused:
+            self.add(Progress(kind="image", text=plan.name, image=built.image))
+        else:
+            for engine in {
+                plan.request.engine.name: plan.request.engine,
+                self.engine.name: self.engine,
+            }.values():
+                self._owner.tidy(plan, engine)
 
     async def _build(self, plan: Plan) -> Image:
         for notice in notices(plan):
             self.add(notice)
         async with workplace("contexts") as work, _staged(plan, work / "context") as context:
             spec = await asyncio.to_thread(spec_of, plan, context, work)
-            image = await self.add_until_image(self.request.engine.build(spec))
+            engine = plan.request.engine
+            last = engine.name == self.engine.name
+            image = await self.add_until_image(engine.build(spec), last=last)
             if image is not None:
                 return image
         raise BuildError("The engine ended the build without an image.")
@@ -231,17 +261,16 @@ class Builds:
             async with self._freed:
                 self._freed.notify_all()
 
-    def tidy(self, plan: Plan) -> None:
+    def tidy(self, plan: Plan, engine: Guarded) -> None:
         """Remove superseded images of the plan's cell in the background, but for the newest."""
-        task = asyncio.create_task(remove_superseded(plan))
+        task = asyncio.create_task(remove_superseded(plan, engine))
         self._tidying.add(task)
         task.add_done_callback(self._tidying.discard)
 
 
-async def remove_superseded(plan: Plan) -> None:
-    """Remove older images of a cell that nothing uses: no container, no kernel spec. An image
-    keeps names that we did not give it."""
-    engine = plan.request.engine
+async def remove_superseded(plan: Plan, engine: Guarded) -> None:
+    """Remove an engine's older images of a cell that nothing uses: no container, no kernel spec.
+    An image keeps names that we did not give it."""
     specs = await asyncio.to_thread(pinned_specs)
     pinned = {spec.settings.image for spec in specs if spec.settings is not None}
     with contextlib.suppress(EngineError):

@@ -18,6 +18,7 @@ from .approvals import Approvals
 from .buildplan import NO_BUILT, BuildRequest, Built, earlier_images, find
 from .builds import Build, Builds
 from .cells import DockerfileCell, Options, parse_cell
+from .conversions import builder_for
 from .engines import choose_engine
 from .errors import BadInput, ContainersError
 from .fields import VERSION
@@ -138,7 +139,7 @@ async def _earlier(
     """Those of the earlier cells that later ones build on and that are built: one question to
     the engine each, and nothing is fetched, since somebody waits for the answer. What is wrong
     with another cell is told where that one is built."""
-    engine = request.engine.only_here()
+    engine = (await builder_for(request.engine)).only_here()
     done: list[tuple[DockerfileCell, Built]] = []
     for number, source in enumerate(run.earlier):
         with suppress(ContainersError):

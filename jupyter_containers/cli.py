@@ -18,6 +18,7 @@ VERBS = {
     "doctor": ("doctor", "which engines work here, and how to mend what does not"),
     "images": ("images", "list the images that are here"),
     "pull": ("images", "fetch an image from its registry"),
+    "convert": ("convert", "copy an image from one engine to another"),
     "bootstrap": ("bootstrap", "get a base image, also where no registry is reachable"),
     "build": ("build", "build a notebook's %%dockerfile cells, or a Dockerfile"),
     "run": ("run", "run a notebook in the images of its %%dockerfile cells"),

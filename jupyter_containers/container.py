@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from .devices import with_what_is_here
 from .engines._keeper import keeper
-from .engines._process import Watch
+from .engines.base import Watch
 from .errors import DeviceUnknown, EngineError, KernelDied, StartFailed
 from .guestclient import Applied, GuestClient
 from .launch import GUEST_PORT, Prepared, Room
@@ -100,8 +100,8 @@ class KernelContainer:
                 if over or time.monotonic() > deadline:
                     raise StartFailed(
                         "The container started but did not come up.\n" + await self._last_lines(),
-                        "Run its image by hand to see why: "
-                        f"{self.prepared.engine.name} run --rm -it {self.prepared.spec.image}",
+                        "Look into its image to see why: "
+                        + self.prepared.engine.by_hand(self.prepared.spec.image),
                     )
         if client.refused:
             raise replaced(client.refused)

@@ -74,12 +74,16 @@ class Job(ABC):
         """Put an event into the log."""
         self.log.add(event)
 
-    async def add_until_image(self, events: AsyncIterator[Progress]) -> Image | None:
+    async def add_until_image(
+        self, events: AsyncIterator[Progress], *, last: bool = True
+    ) -> Image | None:
         """Put an engine's events into the log, up to the one that carries the image; None where
-        there was none. Leaving it early ends what the engine does."""
+        there was none. That one is left out where it is not the `last`: for readers it means
+        that all is done. Leaving it early ends what the engine does."""
         try:
             async for event in events:
-                self.add(event)
+                if last or event.image is None:
+                    self.add(event)
                 if event.image is not None:
                     return event.image
         finally:

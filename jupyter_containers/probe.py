@@ -107,7 +107,7 @@ async def _ask(
     last = one_line((done.stderr or done.stdout)[-3000:], 300)
     raise ImageUnusable(
         f"The image could not be looked into: {last}",
-        f"See for yourself: {engine.name} run --rm -it --entrypoint /bin/sh {image.id}",
+        f"See for yourself: {engine.by_hand(image.id)}",
     )
 
 
@@ -146,7 +146,7 @@ async def _run_one(
     except TimeoutError:
         raise ImageUnusable(
             f"The image did not answer within {_SECONDS:g} s.",
-            f"See what hangs: {engine.name} run --rm -it --entrypoint /bin/sh {image.id}",
+            f"See what hangs: {engine.by_hand(image.id)}",
         ) from None
     finally:
         keeper.forget(spec.name)

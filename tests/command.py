@@ -13,6 +13,8 @@ from typing import Any
 
 import nbformat
 
+from .harness import containers
+
 COMMAND = (sys.executable, "-m", "jupyter_containers.cli")
 
 
@@ -106,14 +108,7 @@ def processes(words: str) -> list[str]:
 
 def containers_of(program: str, notebook: Path) -> list[str]:
     """Containers that kernels of a notebook run in, as the engine itself says."""
-    label = f"label=jupyter-containers.notebook={notebook.name}"
-    done = subprocess.run(
-        [program, "ps", "-a", "--filter", label, "--format", "{{.Names}}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.split()
+    return containers(program, f"jupyter-containers.notebook={notebook.name}")
 
 
 def soon(condition: Any, seconds: float = 15.0) -> None:

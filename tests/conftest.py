@@ -11,9 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.engines import choose_engine
+from jupyter_containers.engines import choose_engine, look
 from jupyter_containers.engines._keeper import keeper
 from jupyter_containers.paths import cache_directory, runtime_directory
 from jupyter_containers.policy import load_policy
@@ -92,12 +90,9 @@ def engine_env(request: pytest.FixtureRequest) -> Iterator[EngineUnderTest]:
 
 
 def _trouble(one: EngineUnderTest) -> str:
-    if shutil.which(one.engine) is None:
-        return f"{one.name}: no {one.engine} on PATH"
-    done = subprocess.run(
-        [one.engine, "version"], capture_output=True, text=True, timeout=60, check=False
-    )
-    return f"{one.name} does not answer: {done.stderr}" if done.returncode else ""
+    info = asyncio.run(look(one.engine, load_policy(None)))
+    said = "; ".join(problem.message for problem in info.problems)
+    return "" if info.usable else f"{one.name} does not work: {said}"
 
 
 @pytest.fixture(scope="session")
@@ -182,14 +177,20 @@ def _ours() -> list[str]:
 
 
 @pytest.fixture
-def enforces_memory(engine: str) -> bool:
-    """Whether this engine, here, enforces limits, by its own word."""
+def features(engine: str) -> frozenset[str]:
+    """What this engine can do here, by its own word."""
 
-    async def ask() -> bool:
+    async def ask() -> frozenset[str]:
         chosen = await choose_engine(engine, load_policy(None))
-        return "limits" in (await chosen.info()).features
+        return (await chosen.info()).features
 
     return asyncio.run(ask())
+
+
+@pytest.fixture
+def enforces_memory(features: frozenset[str]) -> bool:
+    """Whether this engine, here, enforces limits."""
+    return "limits" in features
 
 
 @pytest.fixture

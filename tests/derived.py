@@ -17,7 +17,9 @@ import pytest
 from uv import find_uv_bin
 
 from jupyter_containers.engines._process import run
+from jupyter_containers.engines._store import Store
 from jupyter_containers.kit_uv import index_environment
+from tests.harness import DAEMONS
 
 MakeImage = Callable[..., Awaitable[str]]
 """await make(name, dockerfile, wheels={"site": [python, *requirements]}, files={name: text})"""
@@ -56,13 +58,21 @@ def make_image(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 (context / path).chmod(0o755)
             (context / "Dockerfile").write_text(dockerfile)
             reference = f"localhost/jupyter-containers-test/derived-{name}:latest"
-            argv = [engine, "build", "--quiet", "--tag", reference, str(context)]
+            builder = engine if engine in DAEMONS else "podman"
+            argv = [builder, "build", "--quiet", "--tag", reference, str(context)]
             done = await run(argv, timeout=300)
             assert done.code == 0, done.stderr
+            if builder != engine:
+                argv = [sys.executable, "-m", "jupyter_containers.cli", "convert", reference]
+                done = await run([*argv, "--from", builder, "--to", engine], timeout=300)
+                assert done.code == 0, done.stderr
             made[name] = reference
             shutil.rmtree(context)
         return made[name]
 
     yield make
     if made:
-        subprocess.run([engine, "rmi", "--force", *made.values()], capture_output=True)
+        builder = engine if engine in DAEMONS else "podman"
+        subprocess.run([builder, "rmi", "--force", *made.values()], capture_output=True)
+        for reference in () if builder == engine else made.values():
+            Store(engine).remove(reference)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import nbformat
 from jupyter_client.manager import AsyncKernelManager
 
 from jupyter_containers.approvals import Approvals
+from jupyter_containers.paths import cache_directory
 from jupyter_containers.policy import load_policy
 from jupyter_containers.settings import Settings
 
@@ -148,10 +150,28 @@ async def eventually(condition: Any, seconds: float = 15, every: float = 0.1) ->
         await asyncio.sleep(every)
 
 
-def containers(program: str) -> list[str]:
+DAEMONS = ("docker", "podman")
+"""Engines that know themselves what runs on them; of the others a container is a process."""
+
+
+def containers(program: str, label: str = "") -> list[str]:
     """Names of this person's containers of ours on the engine, running or not, as the engine
-    itself says."""
-    mine = f"--filter=label=jupyter-containers.uid={os.getuid()}"
-    argv = [program, "ps", "--all", mine, "--format", "{{.Names}}"]
+    itself says; of an engine without such a list, the directories of ours that are there."""
+    label = label or f"jupyter-containers.uid={os.getuid()}"
+    if program not in DAEMONS:
+        key, _, value = label.partition("=")
+        found = (cache_directory() / "containers" / program).glob("*/container.json")
+        records = [json.loads(path.read_text()) for path in found]
+        return [one["name"] for one in records if one["labels"].get(key) == value]
+    argv = [program, "ps", "--all", f"--filter=label={label}", "--format", "{{.Names}}"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     return done.stdout.split()
+
+
+def remove_by_hand(program: str, name: str) -> None:
+    """What somebody else does who wants to be rid of a container."""
+    if program in DAEMONS:
+        subprocess.run([program, "rm", "-f", name], check=True, capture_output=True)
+        return
+    record = cache_directory() / "containers" / program / name / "container.json"
+    os.killpg(json.loads(record.read_text())["pid"], signal.SIGKILL)

@@ -102,6 +102,7 @@ def test_nothing_starts_commands_but_one_door() -> None:
     excepted = {name for name, rules in ruff["per-file-ignores"].items() if "TID251" in rules}
     assert excepted == {
         "jupyter_containers/engines/_process.py",
+        "jupyter_containers/engines/_attached.py",
         "jupyter_containers/engines/_keeper*.py",
         "jupyter_containers/guest/**",
         "tests/**",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..models import ContainerSpec
+
 PACKAGE_MANAGER_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID")
 """What apt and dpkg need of root; given back only to a root that is remapped."""
 
@@ -16,3 +18,17 @@ def env_file(env: Mapping[str, str]) -> bytes:
 def mount_option(source: str, target: str, writable: bool) -> str:
     """A bind mount. Paths that its grammar cannot carry were refused (`refuse_unquotable`)."""
     return f"--mount=type=bind,src={source},dst={target}" + ("" if writable else ",readonly")
+
+
+def limits(spec: ContainerSpec) -> list[str]:
+    """What a container may use at most. Without swap: a kernel that swaps is as good as dead."""
+    argv = []
+    if spec.cpus is not None:
+        argv.append(f"--cpus={spec.cpus:g}")
+    if spec.memory is not None:
+        argv += [f"--memory={spec.memory}", f"--memory-swap={spec.memory}"]
+    if spec.pids is not None:
+        argv.append(f"--pids-limit={spec.pids}")
+    if spec.shm is not None:
+        argv.append(f"--shm-size={spec.shm}")
+    return argv

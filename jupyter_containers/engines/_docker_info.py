@@ -18,7 +18,7 @@ def engine_info(name: str, said: Mapping[str, Any]) -> EngineInfo:
     """See `Engine.info`, from the daemon's own words."""
     options = [str(option) for option in said.get("SecurityOptions") or ()]
     rootless = any("name=rootless" in option for option in options)
-    features = {"build", "secrets", "pull", "limits", "network-none", "ports"}
+    features = {"build", "secrets", "pull", "limits", "network-none", "network-private", "ports"}
     if _cdi.docker_gives(said):
         features.add(_cdi.FEATURE)
     problems: list[Problem] = []

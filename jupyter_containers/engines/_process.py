@@ -1,4 +1,4 @@
-"""The only place in the package where a command is started (ruff's banned-api holds this).
+"""Where commands are started: here and in `_attached.py` (ruff's banned-api holds this).
 
 Everything runs in a session of its own, so that cancelling ends the whole process tree, and is
 entered with the keeper, so that a killed owner leaves no command behind. With the logger
@@ -13,7 +13,6 @@ import logging
 import os
 import shlex
 import signal
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,9 @@ from ._keeper import keeper
 from ._lines import Turn, read_line
 
 log = logging.getLogger("jupyter_containers.commands")
+
+Environment = Mapping[str, str | None]
+"""What is added to this process's own for a command, and with None what is taken away."""
 
 _MAX_LINE = 64 * 1024
 _MAX_OUTPUT = 32 * 1024 * 1024
@@ -47,12 +49,12 @@ async def run(
     *,
     input: bytes | None = None,
     timeout: float = 60.0,
-    env: Mapping[str, str] | None = None,
+    env: Environment | None = None,
     cwd: str | None = None,
 ) -> Completed:
     """Run a command to its end and return all it printed, whatever its exit code.
 
-    `env` is added to this process's own. Raises EngineMissing where the program is not there,
+    Raises EngineMissing where the program is not there,
     EngineDown after `timeout` seconds and EngineFailed after 32 MiB of output; cancelling it
     ends the process tree first.
     """
@@ -112,7 +114,7 @@ class Stream:
         argv: Sequence[str],
         *,
         input: bytes | None = None,
-        env: Mapping[str, str] | None = None,
+        env: Environment | None = None,
         cwd: str | None = None,
     ) -> None:
         self.argv = tuple(argv)
@@ -169,44 +171,8 @@ class Stream:
         keeper.forget(_key(self._process))
 
 
-class Watch:
-    """One attached child whose end tells the end of something else, asked without any loop.
-
-    `poll` starts no process and awaits nothing: jupyter_client calls it from several loops.
-    """
-
-    def __init__(self, argv: Sequence[str]) -> None:
-        log.debug("%s", shlex.join(argv))
-        self._process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        keeper.add_group(f"group-{self._process.pid}", self._process.pid)
-
-    def poll(self) -> Completed | None:
-        """None while it runs; what it printed and its exit code after."""
-        code = self._process.poll()
-        if code is None:
-            return None
-        keeper.forget(f"group-{self._process.pid}")
-        assert self._process.stdout is not None
-        out = b"" if self._process.stdout.closed else self._process.stdout.read(4096)
-        self._process.stdout.close()
-        return Completed(("watch",), code, out.decode(errors="replace"), "")
-
-    def close(self) -> None:
-        """End the child; what it watched goes on."""
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        self.poll()
-
-
 async def _spawn(
-    argv: Sequence[str], input: bytes | None, env: Mapping[str, str] | None, cwd: str | None
+    argv: Sequence[str], input: bytes | None, env: Environment | None, cwd: str | None
 ) -> asyncio.subprocess.Process:
     log.debug("%s", shlex.join(argv))
     pipe = asyncio.subprocess.PIPE
@@ -220,19 +186,29 @@ async def _spawn(
                     stdin=stdin or asyncio.subprocess.DEVNULL,
                     stdout=pipe,
                     stderr=pipe,
-                    env={**os.environ, **env} if env else None,
+                    env=with_env(env),
                     cwd=cwd,
                     start_new_session=True,
                     limit=_MAX_LINE,
                 )
             )
         except (FileNotFoundError, PermissionError) as error:
-            raise EngineMissing(
-                f"`{argv[0]}` cannot be run: {error.strerror}.",
-                "`jupyter containers doctor` says what is missing and how to install it.",
-            ) from error
+            raise cannot_run(argv[0], error) from error
     keeper.add_group(_key(process), process.pid)
     return process
+
+
+def with_env(env: Environment | None) -> dict[str, str]:
+    """This process's environment with that on top."""
+    return {k: v for k, v in {**os.environ, **(env or {})}.items() if v is not None}
+
+
+def cannot_run(program: str, error: OSError) -> EngineMissing:
+    """Why a program did not start."""
+    return EngineMissing(
+        f"`{program}` cannot be run: {error.strerror}.",
+        "`jupyter containers doctor` says what is missing and how to install it.",
+    )
 
 
 async def _whole(

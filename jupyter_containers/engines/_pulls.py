@@ -46,7 +46,7 @@ async def pull(
     with _private_directory() as directory:
         environment = {**(env or {}), "TMPDIR": directory, "DOCKER_CLI_HINTS": "false"}
         async with Stream([*command, "pull", "--", reference], env=environment) as stream:
-            async with aclosing(_lines(stream, directory)) as lines:
+            async with aclosing(lines_and_size(stream, directory)) as lines:
                 async for line, arrived in lines:
                     if line is None:
                         yield Progress(kind="bytes", text=one_line(reference), done=arrived)
@@ -76,7 +76,7 @@ def _private_directory() -> Iterator[str]:
         keeper.forget(f"pull-{directory}")
 
 
-async def _lines(stream: Stream, directory: str) -> AsyncGenerator[tuple[str | None, int]]:
+async def lines_and_size(stream: Stream, directory: str) -> AsyncGenerator[tuple[str | None, int]]:
     """The command's lines, and between them the bytes that have arrived in `directory`."""
     lines, arrived = aiter(stream), 0
     while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Literal, Protocol
 
 from ..measures import Layer, Stats
@@ -16,7 +17,7 @@ from ..models import (
     Progress,
     User,
 )
-from ._process import Watch
+from ._process import Completed
 
 
 class Output(Protocol):
@@ -35,6 +36,19 @@ class Output(Protocol):
     @property
     def stderr(self) -> str:
         """What it, or the engine, complained of."""
+        ...
+
+
+class Watch(Protocol):
+    """Whether a container goes on, asked from any event loop: starts nothing, waits for nothing."""
+
+    def poll(self) -> Completed | None:
+        """None while it runs. After: code 0 and the container's own code printed, or another
+        code where only this watch ended."""
+        ...
+
+    def close(self) -> None:
+        """Watch no more; what was watched goes on."""
         ...
 
 
@@ -71,6 +85,16 @@ class Engine(Protocol):
     def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
         """Build an image; the last event carries it. Closing the iterator ends every process
         of the build. Raises BuildFailed, NetworkFailed, DiskFull."""
+        ...
+
+    def save(self, reference: str, archive: Path) -> AsyncIterator[Progress]:
+        """Write an image to a file that `load` reads, in Docker's format; `bytes` events tell
+        how much. Closing the iterator ends it. Raises Unsupported, ImageNotHere, DiskFull."""
+        ...
+
+    def load(self, archive: Path, image: Image) -> AsyncIterator[Progress]:
+        """Read what another engine saved; it gets the names, id and labels of `image` where
+        this engine keeps none of its own. The last event carries it. Raises DiskFull."""
         ...
 
     async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
@@ -121,6 +145,10 @@ class Engine(Protocol):
 
     def remove_argv(self, id: str) -> Sequence[str]:
         """The command `remove` runs, for the keeper that outlives a killed owner."""
+        ...
+
+    def by_hand(self, image: str) -> str:
+        """What a person types to look into an image, for the hints of errors."""
         ...
 
     async def containers(self, label: str) -> list[Container]:

@@ -6,12 +6,12 @@ differs. Arguments are pure functions of a spec: `run_argv` is compared as text 
 
 from __future__ import annotations
 
-import asyncio
 import re
 import signal as signals
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import EngineDown, EngineError, EngineFailed
@@ -28,12 +28,12 @@ from ..models import (
     User,
 )
 from ..text import printable
-from . import _buildkit, _docker_info, _inspect, _listing, _measures, _pulls
-from ._arguments import PACKAGE_MANAGER_CAPABILITIES, env_file, mount_option
-from ._process import Completed, Watch, run
+from . import _buildkit, _docker_info, _inspect, _listing, _measures, _pulls, _removal, _saves
+from ._arguments import PACKAGE_MANAGER_CAPABILITIES, env_file, limits, mount_option
+from ._attached import Waiting
+from ._process import Completed, run
 from ._trouble import container_trouble, daemon_trouble
 
-_GONE = re.compile(r"no such|no container|already in progress", re.IGNORECASE)
 _INFO_SECONDS = 60.0
 """How long `info` is remembered: a launch must not pay for it, a fixed daemon must show."""
 
@@ -107,6 +107,14 @@ class Docker:
         """See `Engine.build`."""
         return _buildkit.build((self.program,), None, spec, self.image)
 
+    def save(self, reference: str, archive: Path) -> AsyncIterator[Progress]:
+        """See `Engine.save`."""
+        return _saves.save(self.program, reference, archive, self.image)
+
+    def load(self, archive: Path, image: Image) -> AsyncIterator[Progress]:
+        """See `Engine.load`."""
+        return _saves.load(self.program, archive, image, self.image)
+
     async def layers(self, reference: str) -> list[Layer]:
         """See `Engine.layers`."""
         return await _measures.layers(self.name, reference, self._run)
@@ -153,16 +161,7 @@ class Docker:
         return [f"--user={user.uid}:{user.gid}", *(f"--cap-add={c}" for c in caps)]
 
     def _limits_argv(self, spec: ContainerSpec) -> list[str]:
-        argv = []
-        if spec.cpus is not None:
-            argv.append(f"--cpus={spec.cpus:g}")
-        if spec.memory is not None:
-            argv += [f"--memory={spec.memory}", f"--memory-swap={spec.memory}"]
-        if spec.pids is not None:
-            argv.append(f"--pids-limit={spec.pids}")
-        if spec.shm is not None:
-            argv.append(f"--shm-size={spec.shm}")
-        return argv
+        return limits(spec)
 
     def _network_argv(self, spec: ContainerSpec) -> list[str]:
         if spec.network == "none":
@@ -193,7 +192,7 @@ class Docker:
             if done.code != 0:
                 raise container_trouble(self.name, spec, done)
         except BaseException:
-            await self.remove(spec.name)
+            await self._discard(spec.name)
             raise
         return Container(
             id=done.stdout.strip().splitlines()[-1],
@@ -231,9 +230,9 @@ class Docker:
         state = await self._state(id) or {}
         return int(state.get("Pid") or 0) or None
 
-    def watch(self, id: str) -> Watch:
+    def watch(self, id: str) -> Waiting:
         """See `Engine.watch`."""
-        return Watch([self.program, "wait", id])
+        return Waiting([self.program, "wait", id])
 
     async def logs(self, id: str, tail: int) -> str:
         """See `Engine.logs`; empty for a container that is gone."""
@@ -252,19 +251,22 @@ class Docker:
 
     async def remove(self, id: str) -> None:
         """See `Engine.remove`."""
-        for pause in (0.1, 0.5, None):
-            done = await run(self.remove_argv(id), timeout=60)
-            if done.code == 0 or _GONE.search(done.stderr):
-                return
-            trouble = daemon_trouble(self.name, done.stderr, "rm")
-            if pause is None or isinstance(trouble, EngineDown):
-                raise trouble
-            # One that is just ending by itself cannot be removed at that moment.
-            await asyncio.sleep(pause)
+        await _removal.remove(self.name, self._rm(id))
+
+    async def _discard(self, name: str) -> None:
+        """Remove what a start that failed may have left."""
+        await self.remove(name)
+
+    def _rm(self, id: str) -> Sequence[str]:
+        return [self.program, "rm", "--force", "--volumes", id]
 
     def remove_argv(self, id: str) -> Sequence[str]:
         """See `Engine.remove_argv`."""
-        return [self.program, "rm", "--force", "--volumes", id]
+        return self._rm(id)
+
+    def by_hand(self, image: str) -> str:
+        """See `Engine.by_hand`."""
+        return f"{self.program} run --rm -it --entrypoint /bin/sh {image}"
 
     async def containers(self, label: str) -> list[Container]:
         """See `Engine.containers`."""
@@ -278,8 +280,6 @@ class Docker:
     async def stats(self, id: str) -> Stats | None:
         """See `Engine.stats`."""
         return await _measures.stats(self.name, id, self._run)
-
-    # -- the one way down ------------------------------------------------------------------
 
     async def _run(self, argv: Sequence[str], timeout: float = 60.0) -> Completed:
         return await run([self.program, *argv], timeout=timeout)

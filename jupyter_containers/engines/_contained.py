@@ -1,0 +1,237 @@
+"""Containers that are processes of ours, for engines without a daemon that remembers them.
+
+Each has a directory, which names the process by number and start time, so that any process of
+this person finds it, and none takes another for it:
+
+    CACHE/containers/ENGINE/NAME/container.json   name, image, labels, pid, start, host, boot
+                                 output           what it printed
+                                 …                whatever the engine keeps for it
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal as signals
+import socket
+import sys
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..models import Container, ContainerSpec
+from ..paths import boot_id, cache_directory
+from . import _keeper_contained
+from ._attached import Child, detach, forget
+from ._process import Completed, Environment
+
+_MOST_OUTPUT = 256 * 1024
+"""Bytes of a container's output that are looked at, from its end."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The directory of one container."""
+
+    path: Path
+
+    @property
+    def output(self) -> Path:
+        """What it printed, both streams together."""
+        return self.path / "output"
+
+    def record(self) -> dict[str, Any]:
+        """What is known of it; empty for one that is gone, or not there yet."""
+        try:
+            found = json.loads((self.path / _keeper_contained.RECORD).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Readers see all of it or nothing."""
+        new = self.path / "container.new"
+        new.write_text(json.dumps(record))
+        new.replace(self.path / _keeper_contained.RECORD)
+
+
+class Contained:
+    """The containers of one engine. `starters` are the names of its own processes, as the kernel
+    tells them (comm): whatever else appears below them runs in the container."""
+
+    def __init__(self, engine: str, starters: Collection[str]) -> None:
+        self._engine = engine
+        self._starters = frozenset(starters)
+        self._children: dict[str, Child] = {}
+        self._codes: dict[str, int] = {}
+
+    @property
+    def _above(self) -> Path:
+        return cache_directory() / "containers" / self._engine
+
+    def place(self, name: str) -> Place:
+        """Where a container of this name is, or would be."""
+        return Place(self._above / name)
+
+    def make(self, spec: ContainerSpec) -> Place:
+        """A directory for a container to be. Raises FileExistsError."""
+        self._above.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place = self.place(spec.name)
+        place.path.mkdir(mode=0o700)
+        return place
+
+    def start(self, spec: ContainerSpec, place: Place, argv: list[str], env: Environment) -> Child:
+        """Start the engine's command. Raises EngineMissing."""
+        with place.output.open("wb") as output:
+            process = detach(argv, output, env)
+        self._children[spec.name] = process
+        place.write(
+            {
+                "name": spec.name,
+                "image": spec.image,
+                "labels": dict(spec.labels),
+                "pid": process.pid,
+                "start": _keeper_contained.start_of(process.pid) or 0,
+                "host": socket.gethostname(),
+                "boot": boot_id(),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
+        )
+        return process
+
+    def poll(self, name: str) -> int | None:
+        """None while it runs; else its code as Popen says it, or SIGKILL where nobody knows."""
+        if (child := self._children.get(name)) is not None:
+            return _code(child.poll())
+        if name in self._codes:
+            return self._codes[name]
+        return None if self._is_running(self.place(name).record()) else -signals.SIGKILL
+
+    def inner(self, name: str) -> int | None:
+        """The container's first process, as this machine's /proc knows it; None before it is
+        there and after its end."""
+        pid = self._pid(name)
+        return _first(pid, self._starters) if pid else None
+
+    def _pid(self, name: str) -> int:
+        if (child := self._children.get(name)) is not None:
+            return child.pid if child.poll() is None else 0
+        record = self.place(name).record()
+        return int(record["pid"]) if self._is_running(record) else 0
+
+    def _is_running(self, record: dict[str, Any]) -> bool:
+        if (record.get("host"), record.get("boot")) != (socket.gethostname(), boot_id()):
+            return False
+        pid, start = record.get("pid"), record.get("start")
+        return isinstance(pid, int) and pid > 1 and _keeper_contained.start_of(pid) == start
+
+    def tail(self, name: str, lines: int) -> str:
+        """The last lines of what it printed."""
+        try:
+            with self.place(name).output.open("rb") as file:
+                file.seek(0, os.SEEK_END)
+                file.seek(max(0, file.tell() - _MOST_OUTPUT))
+                text = file.read().decode(errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def all(self) -> Iterator[Container]:
+        """Those of this host, running or not; of another host nobody here can tell."""
+        with suppress(FileNotFoundError):
+            for path in sorted(self._above.iterdir()):
+                record = Place(path).record()
+                if record.get("host") == socket.gethostname():
+                    yield Container(
+                        id=str(record.get("name")),
+                        name=str(record.get("name")),
+                        image=str(record.get("image")),
+                        running=self.poll(path.name) is None,
+                        labels={str(k): str(v) for k, v in dict(record.get("labels", {})).items()},
+                        created=str(record.get("created", "")),
+                    )
+
+    def uses(self, image: str) -> str:
+        """The name of a container that runs an image, on whichever host; empty: none."""
+        with suppress(FileNotFoundError):
+            for path in self._above.iterdir():
+                record = Place(path).record()
+                elsewhere = record.get("host") != socket.gethostname()
+                if record.get("image") == image and (elsewhere or self.poll(path.name) is None):
+                    return path.name
+        return ""
+
+    def remove(self, name: str) -> None:
+        """End it and delete its directory. Blocks until it is gone; twice is fine."""
+        child = self._children.get(name)
+        _keeper_contained.end(str(self.place(name).path))
+        if child is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signals.SIGKILL)
+            self._codes[name] = _code(child.wait()) or 0
+            forget(child)
+            self._children.pop(name, None)
+
+    def remove_argv(self, name: str) -> list[str]:
+        """The same as a command."""
+        return [sys.executable, "-I", "-S", _keeper_contained.__file__, str(self.place(name).path)]
+
+    def watch(self, name: str) -> Polled:
+        """See `Engine.watch`: no child is needed, it is one."""
+        return Polled(self, name)
+
+
+class Polled:
+    """See `base.Watch`."""
+
+    def __init__(self, contained: Contained, name: str) -> None:
+        self._contained, self._name = contained, name
+
+    def poll(self) -> Completed | None:
+        """See `base.Watch`."""
+        code = self._contained.poll(self._name)
+        if code is None:
+            return None
+        return Completed(("watch",), 0, str(128 - code if code < 0 else code), "")
+
+    def close(self) -> None:
+        """See `base.Watch`."""
+
+
+def _code(code: int | None) -> int | None:
+    """Engines pass a signal on as 128 and its number, as shells do."""
+    return 128 - code if code is not None and 128 < code < 160 else code
+
+
+def _first(pid: int, starters: frozenset[str]) -> int | None:
+    """The first process below `pid`, itself included, that is in a container: not one of the
+    engine's own, and not a helper of its outside (a FUSE server)."""
+    pending = [pid]
+    while pending:
+        one = pending.pop(0)
+        try:
+            name = Path(f"/proc/{one}/comm").read_text().strip()
+            status = Path(f"/proc/{one}/status").read_text()
+            tasks = [entry.name for entry in os.scandir(f"/proc/{one}/task")]
+            texts = [Path(f"/proc/{one}/task/{task}/children").read_text() for task in tasks]
+        except OSError:  # it may end meanwhile
+            continue
+        own = next(line for line in status.splitlines() if line.startswith("NSpid:"))
+        if name not in starters and len(own.split()) > 2:
+            return one
+        pending += [int(child) for text in texts for child in text.split()]
+    return None
+
+
+def wait_for_inner(contained: Contained, name: str, seconds: float) -> Iterator[float]:
+    """Pauses until the container's first process runs, or it has ended, or `seconds` are over.
+    The caller sleeps through each."""
+    deadline = time.monotonic() + seconds
+    while contained.poll(name) is None and contained.inner(name) is None:
+        if time.monotonic() > deadline:
+            return
+        yield 0.005

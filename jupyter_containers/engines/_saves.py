@@ -1,0 +1,70 @@
+"""Images as files, by which they go from one engine to another. Docker's and podman's commands."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+from ..errors import ContainersError, DiskFull, EngineDown, ImageNotHere
+from ..models import Image, Progress
+from ..text import one_line, printable
+from ._buildkit import FindImage
+from ._process import Stream
+from ._pulls import lines_and_size
+from ._trouble import daemon_trouble
+
+
+async def save(
+    program: str, reference: str, archive: Path, find_image: FindImage
+) -> AsyncIterator[Progress]:
+    """See `Engine.save`."""
+    image = await find_image(reference)
+    if image is None:
+        raise ImageNotHere(reference, program)
+    argv = [program, "save", "--output", str(archive), image.id]
+    said: deque[str] = deque(maxlen=20)
+    async with Stream(argv) as stream:
+        async with aclosing(lines_and_size(stream, str(archive.parent))) as lines:
+            async for line, written in lines:
+                if line is None:
+                    text = f"Reading {one_line(reference)} from {program}"
+                    done = min(written, image.size) if image.size else written
+                    yield Progress(kind="bytes", text=text, done=done, total=image.size)
+                else:
+                    said.append(line)
+        code = await stream.wait()
+    if code:
+        raise _trouble(program, "save", code, "\n".join(said))
+
+
+async def load(
+    program: str, archive: Path, image: Image, find_image: FindImage
+) -> AsyncIterator[Progress]:
+    """See `Engine.load`. The archive holds the image's id and all its configuration; names are
+    given after."""
+    said: deque[str] = deque(maxlen=20)
+    commands = [[program, "load", "--input", str(archive)]]
+    commands += [[program, "tag", image.id, name] for name in image.references]
+    for argv in commands:
+        yield Progress(kind="log", text=f"{program} {argv[1]} {one_line(argv[-1])}")
+        async with Stream(argv) as stream:
+            async for _, line in stream:
+                said.append(line)
+            code = await stream.wait()
+        if code:
+            raise _trouble(program, argv[1], code, "\n".join(said))
+    found = await find_image(image.references[0] if image.references else image.id)
+    if found is None:
+        raise ImageNotHere(image.id, program)
+    yield Progress(kind="image", text=one_line(image.id), image=found)
+
+
+def _trouble(program: str, verb: str, code: int, said: str) -> ContainersError:
+    if code < 0:
+        return EngineDown(f"{program} was killed (signal {-code}).")
+    if re.search(r"no space left|quota exceeded", said, re.IGNORECASE):
+        return DiskFull("The disk became full while an image was copied to another engine.")
+    return daemon_trouble(program, printable(said), verb)

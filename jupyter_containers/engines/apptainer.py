@@ -1,0 +1,281 @@
+"""Apptainer, also found as Singularity (Apptainer 1.1, SingularityCE 3.10 and newer).
+
+A container is this process's child, in its own user, PID, IPC and mount namespaces, as the person
+it belongs to. An image is a directory where the disk takes one (a kernel starts twice as fast
+from it), and a SIF file on network file systems.
+https://apptainer.org/docs/user/latest/cli/apptainer_exec.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from shutil import which
+
+from ..errors import (
+    ContainersError,
+    EngineDown,
+    ImageNotHere,
+    StartFailed,
+    Unsupported,
+)
+from ..models import ContainerSpec, EngineInfo, Image, Progress
+from ..paths import cache_directory
+from ..text import one_line
+from . import _apptainer_images, _apptainer_site, _cdi, _namespaces
+from ._arguments import PACKAGE_MANAGER_CAPABILITIES
+from ._contained import Place
+from ._process import Completed, run
+from ._store import Stored, on_network
+from .process_engine import Command, ProcessEngine, last_words
+
+_KEPT = ("CACHEDIR", "TMPDIR", "CONFIGDIR")
+"""Of a person's APPTAINER_* variables, all else would change what a container gets: binds,
+overlays, GPUs, privileges."""
+
+
+class Apptainer(ProcessEngine):
+    """The `apptainer` or `singularity` of the person who runs this process."""
+
+    name = "apptainer"
+    starters = (
+        "apptainer",
+        "singularity",
+        "starter",
+        "starter-suid",
+        "Apptainer runti",
+        "Singularity run",
+        "appinit",
+        "sinit",
+    )
+
+    _seccomp = ""
+    """The installation's filter of system calls, which it applies only where it is named."""
+
+    @property
+    def program(self) -> str:  # type: ignore[override]
+        """The one that is there; Apptainer installs both names."""
+        return "singularity" if which("apptainer") is None and which("singularity") else "apptainer"
+
+    async def ask_info(self) -> EngineInfo:
+        """See `Engine.info`."""
+        done = await run([self.program, "--version"], timeout=20)
+        found = re.search(r"(apptainer|singularity)\S* version (\S+)", done.stdout)
+        if done.code or found is None:
+            raise EngineDown(
+                f"{self.program} does not work: {last_words(done.stderr or done.stdout)}",
+                f"Run it by hand: {self.program} --version",
+            )
+        version = found[2].partition("-")[0]
+        old = _apptainer_site.too_old(found[1], version)
+        problems = [problem for problem in (old, _apptainer_site.no_fuse()) if problem is not None]
+        usable = old is None
+        config = (await run([self.program, "buildcfg"], timeout=20)).stdout
+        self._seccomp = await asyncio.to_thread(_apptainer_site.seccomp, config)
+        if "SUID_INSTALL=1" not in config and (closed := await _namespaces.closed()):
+            problems.append(closed)
+            usable = False
+        features = {"pull", "network-none", "root", _cdi.FEATURE}
+        if _namespaces.delegated():
+            features.add("limits")
+        elif usable:
+            problems.append(_namespaces.NO_LIMITS)
+        problems.append(_namespaces.SAME_NETWORK)
+        return EngineInfo(
+            name=self.name,
+            version=version,
+            usable=usable,
+            rootless=True,
+            features=frozenset(features),
+            problems=tuple(problems),
+            endpoint=f"apptainer:{os.getuid()}:{self.store.root}",
+        )
+
+    # -- containers ------------------------------------------------------------------------
+
+    def command(self, spec: ContainerSpec, stored: Stored, place: Place) -> Command:
+        """See `ProcessEngine.command`. Values travel in the engine's environment, not its
+        arguments, which any user of the machine can read."""
+        options = [
+            "--no-privs",
+            "--containall",
+            "--no-home",
+            "--cleanenv",
+            "--no-eval",
+            "--pid",
+            f"--pwd={spec.workdir}",
+            *(_bind(m.source, m.target, m.writable) for m in spec.own + spec.mounts),
+            _bind(str(place.path / "tmp"), "/tmp", True),
+            _bind(str(place.path / "var-tmp"), "/var/tmp", True),
+        ]
+        if spec.user.mode == "root":
+            caps = ",".join(f"CAP_{name}" for name in PACKAGE_MANAGER_CAPABILITIES)
+            options += ["--fakeroot", f"--add-caps={caps}"]
+        if self._seccomp:
+            options.append(f"--security=seccomp:{self._seccomp}")
+        if not spec.init:
+            options.append("--no-init")
+        if spec.network == "none":
+            options += ["--net", "--network=none"]
+        if spec.hostname:
+            options.append(f"--hostname={spec.hostname}")
+        if not spec.read_only:
+            overlay = place.path / "overlay"
+            options.append(f"--overlay={overlay}" if overlay.exists() else "--writable-tmpfs")
+        devices, visible = _devices(spec.devices)
+        options += devices + self._limits(spec)
+        verb = "run" if spec.entrypoint == "image" else "exec"
+        argv = (self.program, "--silent", verb, *options, _payload(stored), *spec.argv)
+        return Command(argv=argv, env=self._environment({**visible, **spec.env}))
+
+    def _limits(self, spec: ContainerSpec) -> list[str]:
+        """Unprivileged, only with cgroups of version 2 that are delegated."""
+        if not _namespaces.delegated():
+            return []
+        found = []
+        if spec.cpus is not None:
+            found.append(f"--cpus={spec.cpus:g}")
+        if spec.memory is not None:
+            found += [f"--memory={spec.memory}", f"--memory-swap={spec.memory}"]
+        if spec.pids is not None:
+            found.append(f"--pids-limit={spec.pids}")
+        return found
+
+    def _environment(self, inside: Mapping[str, str]) -> dict[str, str | None]:
+        prefix = self.program.upper()
+        theirs: dict[str, str | None] = {
+            name: None
+            for name in os.environ
+            if name.startswith(("APPTAINER", "SINGULARITY")) and name.partition("_")[2] not in _KEPT
+        }
+        for name in ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"):
+            theirs |= {name: None, name.upper(): None}  # `--cleanenv` leaves them
+        return theirs | {f"{prefix}ENV_{name}": value for name, value in inside.items()}
+
+    def shell(self, stored: Stored) -> str:
+        """See `ProcessEngine.shell`."""
+        return f"{self.program} shell --containall {_payload(stored)}"
+
+    def furnish(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:  # noqa: ARG002
+        """See `ProcessEngine.furnish`. What the engine keeps in memory by itself, 64 MiB of it,
+        would be full after the first `pip install`."""
+        for name in ("tmp", "var-tmp"):
+            (place.path / name).mkdir()
+        if not spec.read_only and not on_network(cache_directory()):
+            for name in ("upper", "work"):
+                (place.path / "overlay" / name).mkdir(parents=True)
+
+    def ran_nothing(self, done: Completed) -> int | None:
+        """See `ProcessEngine.ran_nothing`: with `--silent` the engine says only why it failed,
+        in lines that begin with FATAL, and ends with 255."""
+        if "FATAL" not in done.stderr[-4000:]:
+            return None
+        lowered = done.stderr.lower()
+        if re.search(r"fatal:.*(stat|exec) \S+.*(no such file|permission|not found)", lowered):
+            return 127
+        return 125 if done.code else None
+
+    def trouble(self, spec: ContainerSpec, done: Completed) -> ContainersError:
+        """See `ProcessEngine.trouble`."""
+        said = last_words(done.stderr)
+        lowered = done.stderr.lower()
+        gone = [m.source for m in spec.mounts if not Path(m.source).exists()]
+        if gone:
+            return StartFailed(
+                f"A folder to mount does not exist: {', '.join(gone)}.",
+                "Create it, or remove the mount from the notebook's settings.",
+            )
+        if re.search(r"no space left|quota exceeded", lowered):
+            return StartFailed(
+                f"The disk is full where {self.name} keeps its containers.",
+                "Free some with: jupyter containers prune --images",
+            )
+        if "user namespace" in lowered or "clone_newuser" in lowered:
+            return EngineDown(_namespaces.CLOSED.message, _namespaces.CLOSED.fix)
+        if "fuse" in lowered:
+            return StartFailed(
+                f"{self.name} cannot mount the image: {said}", _apptainer_site.NO_FUSE.fix
+            )
+        return StartFailed(f"{self.name} could not start the container: {said}")
+
+    # -- images ----------------------------------------------------------------------------
+
+    async def pull(self, reference: str) -> AsyncIterator[Progress]:
+        """See `Engine.pull`. Log-ins are the engine's own (`apptainer registry login`) and
+        Docker's."""
+        image = replace(_apptainer_images.NEW, references=(reference,))
+        async for event in self._make(image, f"docker://{_source(reference)}", reference):
+            yield event
+
+    async def load(self, archive: Path, image: Image) -> AsyncIterator[Progress]:
+        """See `Engine.load`."""
+        async for event in self._make(image, f"docker-archive:{archive}", ""):
+            yield event
+
+    async def _make(self, image: Image, source: str, reference: str) -> AsyncIterator[Progress]:
+        """An image of ours from what the engine reads. A pulled one gets a new id: the engine
+        tells no digest."""
+        if reference:
+            image = _apptainer_images.with_new_id(image)
+        directory = not on_network(self.store.root)
+        async with self.store.adding(image) as new:
+            if new is not None:
+                async for event in _apptainer_images.make(
+                    self.program, new, source, directory=directory, reference=reference
+                ):
+                    yield event
+                if reference:
+                    image = await _apptainer_images.described(self.program, new, image)
+                    self.store.describe(new, image)
+        found = await self.image(image.id)
+        if found is None:
+            raise ImageNotHere(reference or image.id, self.name)
+        yield Progress(kind="image", text=one_line(reference), image=found)
+
+
+def _payload(stored: Stored) -> str:
+    tree = stored.directory / _apptainer_images.TREE
+    return str(tree if tree.is_dir() else stored.directory / _apptainer_images.SIF)
+
+
+def _source(reference: str) -> str:
+    """What apptainer calls it: without the tag beside a digest, which it refuses."""
+    name, at, digest = reference.partition("@")
+    if not at:
+        return reference
+    above, slash, last = name.rpartition("/")
+    return f"{above}{slash}{last.partition(':')[0]}@{digest}"
+
+
+def _bind(source: str, target: str, writable: bool) -> str:
+    return f"--bind={source}:{target}" + ("" if writable else ":ro")
+
+
+def _devices(devices: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The engine gives all GPUs of a vendor or none; which of them programs see, a variable of
+    that vendor's says. https://apptainer.org/docs/user/latest/gpu.html"""
+    options: list[str] = []
+    visible: dict[str, str] = {}
+    ways = {
+        "nvidia.com/gpu": ("--nv", "CUDA_VISIBLE_DEVICES"),
+        "amd.com/gpu": ("--rocm", "ROCR_VISIBLE_DEVICES"),
+    }
+    for device in devices:
+        kind, _, which_one = device.partition("=")
+        if kind not in ways:
+            raise Unsupported(
+                f"apptainer gives containers GPUs of NVIDIA and AMD, and not {device}.",
+                "Use Podman or Docker for it.",
+            )
+        option, variable = ways[kind]
+        if option not in options:
+            options.append(option)
+        if which_one != "all":
+            visible[variable] = ",".join([*visible.get(variable, "").split(","), which_one]).strip(
+                ","
+            )
+    return options, visible
