@@ -5,10 +5,10 @@ import base64
 import signal
 import time
 
-from jupyter_containers.engines.docker import Docker
+from jupyter_containers.engines import _instance
 
 from .derived import make_image as make_image
-from .harness import Kernel, approve, containers, eventually, running, write_notebook
+from .harness import DAEMONS, Kernel, approve, containers, eventually, running, write_notebook
 
 INSTALL = (
     "RUN apt-get update && apt-get install -y --no-install-recommends r-cran-irkernel"
@@ -49,10 +49,11 @@ async def test_r_without_python_in_the_image(engine, image, folder, make_image, 
         assert time.monotonic() - begun < 1.0
         done = await kernel.run("cat(kept + 1)")
         assert done["text"] == "42"
-        # The engine's command that watches it is killed: the kernel has not ended.
-        watch = kernel.container._watch._process
-        watch.kill()
-        await eventually(lambda: watch.poll() is not None)
+        if engine in DAEMONS:
+            # The engine's command that watches it is killed: the kernel has not ended.
+            watch = kernel.container._watch._process
+            watch.kill()
+            await eventually(lambda: watch.poll() is not None)
         for _ in range(10):
             assert await kernel.provisioner.poll() is None
             await asyncio.sleep(0.1)
@@ -75,14 +76,15 @@ async def test_a_folder_swapped_during_the_start_is_refused_without_python_too(
     path = write_notebook(folder / "n.ipynb", {"image": bare, "engine": engine, "mounts": mounts})
     async with running(path) as kernel:
         assert (await kernel.run("cat(dir.exists('/data'))"))["text"] == "TRUE"
-    real = Docker.start
+    kind = type(_instance(engine))
+    real = kind.start
 
     async def swap(self, spec):
         (folder / "data").rename(folder / "was")
         (folder.parent / "secrets").rename(folder / "data")
         return await real(self, spec)
 
-    monkeypatch.setattr(Docker, "start", swap)
+    monkeypatch.setattr(kind, "start", swap)
     approve(path)
     kernel = Kernel(path)
     try:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-from pathlib import Path
 
 from ..models import Problem
 from ._inspect import at_least
@@ -33,10 +31,3 @@ def too_old(program: str, version: str) -> Problem | None:
         f"This {program} ({version}) is too old: {needed} or newer is needed.",
         "https://apptainer.org/docs/admin/latest/installation.html",
     )
-
-
-def seccomp(config: str) -> str:
-    """Its own filter of system calls, from `buildcfg`; empty where it has none."""
-    found = re.search(r"^(?:APPTAINER|SINGULARITY)_CONFDIR=(.+)$", config, re.MULTILINE)
-    profile = Path(found[1] if found else "/", "seccomp-profiles/default.json")
-    return str(profile) if profile.is_file() else ""

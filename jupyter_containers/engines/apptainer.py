@@ -8,7 +8,6 @@ https://apptainer.org/docs/user/latest/cli/apptainer_exec.html
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -27,7 +26,6 @@ from ..models import ContainerSpec, EngineInfo, Image, Progress
 from ..paths import cache_directory
 from ..text import one_line
 from . import _apptainer_images, _apptainer_site, _cdi, _namespaces
-from ._arguments import PACKAGE_MANAGER_CAPABILITIES
 from ._contained import Place
 from ._process import Completed, run
 from ._store import Stored, on_network
@@ -36,6 +34,11 @@ from .process_engine import Command, ProcessEngine, last_words
 _KEPT = ("CACHEDIR", "TMPDIR", "CONFIGDIR")
 """Of a person's APPTAINER_* variables, all else would change what a container gets: binds,
 overlays, GPUs, privileges."""
+
+
+_SECCOMP = Path(__file__).with_name("apptainer_seccomp.json")
+"""What a container needs no more than its neighbours need it to have. The profile that Apptainer
+installs knows no `clone3`: with it, no thread starts (seen with 1.4.5 and glibc 2.36)."""
 
 
 class Apptainer(ProcessEngine):
@@ -53,8 +56,8 @@ class Apptainer(ProcessEngine):
         "sinit",
     )
 
-    _seccomp = ""
-    """The installation's filter of system calls, which it applies only where it is named."""
+    _filters = True
+    """Whether the installation can filter system calls, as far as is known."""
 
     @property
     def program(self) -> str:  # type: ignore[override]
@@ -75,7 +78,6 @@ class Apptainer(ProcessEngine):
         problems = [problem for problem in (old, _apptainer_site.no_fuse()) if problem is not None]
         usable = old is None
         config = (await run([self.program, "buildcfg"], timeout=20)).stdout
-        self._seccomp = await asyncio.to_thread(_apptainer_site.seccomp, config)
         if "SUID_INSTALL=1" not in config and (closed := await _namespaces.closed()):
             problems.append(closed)
             usable = False
@@ -101,7 +103,9 @@ class Apptainer(ProcessEngine):
         """See `ProcessEngine.command`. Values travel in the engine's environment, not its
         arguments, which any user of the machine can read."""
         options = [
-            "--no-privs",
+            # Root of a user namespace keeps its capabilities there, whatever is asked for; the
+            # filter takes the calls they would be good for.
+            "--fakeroot" if spec.user.mode == "root" else "--no-privs",
             "--containall",
             "--no-home",
             "--cleanenv",
@@ -112,11 +116,8 @@ class Apptainer(ProcessEngine):
             _bind(str(place.path / "tmp"), "/tmp", True),
             _bind(str(place.path / "var-tmp"), "/var/tmp", True),
         ]
-        if spec.user.mode == "root":
-            caps = ",".join(f"CAP_{name}" for name in PACKAGE_MANAGER_CAPABILITIES)
-            options += ["--fakeroot", f"--add-caps={caps}"]
-        if self._seccomp:
-            options.append(f"--security=seccomp:{self._seccomp}")
+        if self._filters:
+            options.append(f"--security=seccomp:{_SECCOMP}")
         if not spec.init:
             options.append("--no-init")
         if spec.network == "none":
@@ -193,6 +194,12 @@ class Apptainer(ProcessEngine):
             return StartFailed(
                 f"The disk is full where {self.name} keeps its containers.",
                 "Free some with: jupyter containers prune --images",
+            )
+        if "seccomp" in lowered and self._filters:
+            self._filters = False
+            return StartFailed(
+                f"This {self.program} cannot filter system calls: {said}",
+                "Start the kernel again: until Jupyter ends, containers run without the filter.",
             )
         if "user namespace" in lowered or "clone_newuser" in lowered:
             return EngineDown(_namespaces.CLOSED.message, _namespaces.CLOSED.fix)

@@ -267,7 +267,7 @@ def applied():
     )
     quota, _, period = share.strip().partition(" ")
     limited = quota.isdigit() and period.isdigit()
-    devices = os.listdir("/sys/class/net") if os.path.isdir("/sys/class/net") else []
+    devices = [name for _, name in socket.if_nameindex()]  # /sys may be another namespace's
     return {
         "uid": os.getuid(),
         "gid": os.getgid(),

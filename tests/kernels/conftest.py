@@ -4,6 +4,11 @@
 notebook's folder that belongs to whoever runs the tests.
 """
 
+import json
+import os
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.harness import write_notebook
@@ -17,3 +22,16 @@ def notebook(engine, image, folder):
         return write_notebook(folder / "n.ipynb", {"image": image, "engine": engine} | settings)
 
     return write
+
+
+def pytest_runtest_logreport(report):
+    """One line a promise and engine, for `python -m tests.kernels`."""
+    file = os.environ.get("JC_CONTRACT_FILE")
+    found = re.search(r"tests/kernels/\w+\.py::test_(\w+)\[([a-z0-9]+)[-\]]", report.nodeid)
+    if not file or not found or (report.when != "call" and report.passed):
+        return
+    reason = str(report.longrepr[2]).removeprefix("Skipped: ") if report.skipped else ""
+    line = {"promise": found[1], "engine": found[2], "outcome": report.outcome, "reason": reason}
+    line["as"] = "root" if os.getuid() == 0 else "user"
+    with Path(file).open("a") as out:
+        out.write(json.dumps(line) + "\n")

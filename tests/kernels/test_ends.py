@@ -125,11 +125,16 @@ async def test_the_engines_command_is_killed_while_it_starts(
     monkeypatch.setattr(_process, "_spawn", spawn)
     monkeypatch.setattr(_contained, "detach", detach)
     kernel = Kernel(path)
-    await kernel.start()
-    done = await kernel.run("1")
-    if done["status"] == "error":
-        assert done["error"].startswith("ContainerNotStarted")
-    await kernel.shutdown()
+    try:
+        await kernel.start()
+        done = await kernel.run("1", timeout=10)
+        if done["status"] == "error":
+            assert done["error"].startswith("ContainerNotStarted")
+    except (RuntimeError, TimeoutError):  # where the command is the container, it may be up by then
+        assert engine_program not in DAEMONS
+        assert "killed by SIGKILL" in str(await kernel.container.why())
+    finally:
+        await kernel.shutdown()
     await asyncio.sleep(1.5)
     assert containers(engine_program) == []
     assert left_behind() == []

@@ -46,6 +46,7 @@ fetch() {
   "$here/debs.sh" sid "$cache/docker28" docker.io=28.5.2+dfsg4-5 docker-cli=28.5.2+dfsg4-5 \
     docker-buildx=0.29.1+ds1-4 containerd=2.1.9+ds1-5 tini-static=0.19.0-6+b2
   "$here/debs.sh" bookworm "$cache/registry" docker-registry=2.8.2+ds1-1
+  "$here/apptainer.sh" "$cache"
   mkdir -p "$cache/docker28/config" "$cache/docker20/config"
   ln -sfn ../usr/libexec/docker/cli-plugins "$cache/docker28/config/cli-plugins"
   ln -sfn "$cache/docker20/usr/sbin/runc" "$cache/docker28/usr/bin/runc"
@@ -190,7 +191,8 @@ up_as_root() {
   docker_of 28 push -q "$address/test/busybox" >/dev/null
   docker_of 28 rmi "$address/test/busybox" >/dev/null
   engines_json "$run/engines-root.json" root podman docker docker20
-  engines_json "$run/engines-user.json" user podman docker docker20
+  engines_json "$run/engines-user.json" user podman docker docker20 apptainer
+  install -d -m 700 -o "$tester" "$run/images-user"
 }
 
 up_as_user() {
@@ -208,6 +210,7 @@ up_as_user() {
   else
     warn "Docker is not tested: no daemon answers here (as root, make test starts its own)"
   fi
+  if command -v apptainer >/dev/null; then names+=(apptainer); fi
   engines_json "$run/engines-user.json" user "${names[@]}"
 }
 

@@ -8,16 +8,23 @@ import pathlib
 import sys
 
 cache, run, images, file, conf, *names = sys.argv[1:]
-known = {
+podman_env = {
+    "CONTAINERS_CONF": f"{run}/podman/containers.conf",
+    "CONTAINERS_REGISTRIES_CONF": f"{run}/podman/registries.conf",
+    "CONTAINERS_STORAGE_CONF": f"{run}/podman/{conf}.conf",
+}
+known: dict[str, dict[str, object]] = {
     "podman": {
         "engine": "podman",
-        "env": {
-            "CONTAINERS_CONF": f"{run}/podman/containers.conf",
-            "CONTAINERS_REGISTRIES_CONF": f"{run}/podman/registries.conf",
-            "CONTAINERS_STORAGE_CONF": f"{run}/podman/{conf}.conf",
-        },
+        "env": podman_env,
     },
     "own-docker": {"engine": "docker", "env": {}},
+}
+# These run what another engine built; their images are in a directory of ours.
+known["apptainer"] = {
+    "engine": "apptainer",
+    "path": f"{cache}/apptainer/usr/bin",
+    "env": podman_env | {"JUPYTER_CONTAINERS_IMAGES": f"{run}/images-{conf}"},
 }
 for name, version in (("docker", 28), ("docker20", 20)):
     known[name] = {

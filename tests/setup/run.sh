@@ -23,6 +23,8 @@ engines() { "$here/engines.sh" "$1" "$state" 9>&- "${@:2}"; }
 # What differs between versions of an engine and between root and others; the rest is the same.
 # The browser's tests (tests/ui) run once, as the ordinary user, when the others are done.
 core="tests/kernels tests/builds tests/test_run.py tests/test_notebooks.py"
+process_core="tests/kernels tests/test_run.py tests/test_notebooks.py tests/test_widgets.py
+  tests/test_languages.py tests/test_debugger.py tests/test_bad_input.py tests/test_clients.py"
 
 failed=()
 check() { # NAME COMMAND...
@@ -71,7 +73,8 @@ join_streams() {
 outside() {
   local name
   for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy PIP_INDEX_URL \
-    UV_DEFAULT_INDEX UV_INDEX_URL PYTEST_ADDOPTS JC_TEST_ENGINES JC_REQUIRE_ENGINES; do
+    UV_DEFAULT_INDEX UV_INDEX_URL PYTEST_ADDOPTS JC_TEST_ENGINES JC_REQUIRE_ENGINES \
+    JC_CONTRACT_FILE; do
     [ -z "${!name:-}" ] || printf '%s=%s\n' "$name" "${!name}"
   done
   if [ -n "${SSL_CERT_FILE:-}" ]; then
@@ -191,7 +194,17 @@ checks() {
   check "unit tests of the front end" npm --silent test
 }
 
+# Engines that run what another built get their images first, by our own command.
+process_tests() { # ENGINE
+  check "images for $1" as_tester p python tests/setup/convert_images.py "$1"
+  user_tests "$1" "$1" p -m engine $process_core
+}
+
 docker_stream() { user_tests "docker" docker d -m engine --ignore=tests/ui; }
+
+process_stream() {
+  process_tests apptainer
+}
 
 other_stream() {
   checks
@@ -202,10 +215,18 @@ other_stream() {
   root_tests "devices on docker" docker -m engine tests/kernels/test_devices.py
 }
 
+# Which engine keeps which promise of tests/kernels; no check of its own.
+promises() {
+  [ -s "$state/promises" ] || return 0
+  say "what a kernel in a container is promised, by engine"
+  python -m tests.kernels "$state/promises"
+}
+
 test_all() {
   if root && [ -z "${JC_TEST_ENGINES:-}" ]; then
     beside docker_stream
     beside other_stream
+    beside process_stream
     user_tests "podman" podman . -m engine --ignore=tests/ui
     join_streams
   else
@@ -217,6 +238,7 @@ test_all() {
     fi
   fi
   if wants_ui; then ui_tests; fi
+  promises
   check "nothing is left on the engines" engines leftovers
 }
 
@@ -244,6 +266,8 @@ main() {
   trap 'exit 130' INT TERM HUP
   engines down
   engines up
+  (umask 0 && : >"$state/promises")
+  export JC_CONTRACT_FILE=$state/promises
   if root; then copy; fi
   if [ "$what" = bench ]; then bench; else test_all; fi
 

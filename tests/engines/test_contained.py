@@ -1,0 +1,102 @@
+"""Containers that are processes of ours: found by any process, taken for no other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.engines import _keeper_contained
+from jupyter_containers.engines._contained import Contained
+from jupyter_containers.models import ContainerSpec, User
+
+USER = User(mode="me", uid=1, gid=1, host_uid=1, host_gid=1)
+
+
+@pytest.fixture
+def contained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Contained:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return Contained("test", ("unshare",))
+
+
+def start(contained: Contained, name: str, *argv: str) -> int:
+    spec = ContainerSpec(name=name, image="i", argv=(), user=USER, labels={"k": name})
+    return contained.start(spec, contained.make(spec), list(argv), {}).pid
+
+
+async def ended(contained: Contained, name: str) -> int:
+    while (code := contained.poll(name)) is None:
+        await asyncio.sleep(0.01)
+    return code
+
+
+async def test_codes_and_output(contained: Contained) -> None:
+    start(contained, "a", "sh", "-c", "echo one; echo two >&2; exit 3")
+    assert await ended(contained, "a") == 3
+    assert contained.tail("a", 1) == "two"
+    start(contained, "b", "sh", "-c", "exit 137")
+    assert await ended(contained, "b") == -signal.SIGKILL
+    for name in ("a", "b"):
+        contained.remove(name)
+        contained.remove(name)
+    assert list(contained.all()) == []
+
+
+async def test_another_process_finds_it(contained: Contained) -> None:
+    start(contained, "a", "sleep", "1000")
+    other = Contained("test", ())
+    (found,) = other.all()
+    assert (found.name, found.running, found.labels) == ("a", True, {"k": "a"})
+    assert other.poll("a") is None
+    assert other.uses("i") == "a"
+    other.remove("a")
+    assert other.poll("a") == -signal.SIGKILL
+    assert await ended(contained, "a") == -signal.SIGKILL
+
+
+async def test_a_number_that_was_given_again_is_not_it(contained: Contained) -> None:
+    pid = start(contained, "a", "sleep", "1000")
+    place = contained.place("a")
+    place.write(place.record() | {"start": 1})
+    assert Contained("test", ()).poll("a") == -signal.SIGKILL
+    _keeper_contained.end(str(place.path))
+    os.kill(pid, 0)  # untouched
+    os.kill(pid, signal.SIGKILL)
+    contained.remove("a")
+
+
+async def test_another_boots_record_is_nothing_to_kill(contained: Contained) -> None:
+    pid = start(contained, "a", "sleep", "1000")
+    place = contained.place("a")
+    place.write(place.record() | {"boot": "another"})
+    subprocess.run(contained.remove_argv("a"), check=True)
+    assert not place.path.exists()
+    os.kill(pid, signal.SIGKILL)
+    contained.remove("a")
+
+
+async def test_removing_ends_what_left_the_group(contained: Contained) -> None:
+    """By its PID namespace; where none is to be had, the engine is not usable either."""
+    new = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+    start(contained, "a", *new, "sh", "-c", "setsid sleep 4243 & sleep 4243")
+    while contained.inner("a") is None:
+        assert contained.poll("a") is None, contained.tail("a", 9)
+        await asyncio.sleep(0.01)
+    contained.remove("a")
+    listed = subprocess.run(["pgrep", "-f", "^sleep 4243"], capture_output=True, text=True)
+    assert listed.stdout == ""
+
+
+def test_a_broken_record_is_removed(contained: Contained) -> None:
+    place = contained.place("a")
+    place.path.mkdir(parents=True)
+    (place.path / "container.json").write_text(json.dumps({"pid": "x"}))
+    (place.path / "work").mkdir(mode=0)
+    assert list(contained.all()) == []
+    contained.remove("a")
+    assert not place.path.exists()
