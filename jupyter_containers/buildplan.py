@@ -64,6 +64,8 @@ class BuildRequest:
     bases: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     """Base image → digest that the notebook was last built with (`build.bases`)."""
     update_bases: bool = False
+    notice: str = ""
+    """What the person should know before anything else."""
     may_retag: bool = False
     """The person typed the tag by hand, so it may take a name from any other image."""
 

@@ -79,6 +79,8 @@ class Build(Job):
         """See `Job.work`. Raises BuildError and its kin."""
         async with self._owner.turn(self):
             self.begin()
+            if self.request.notice:
+                self.say(self.request.notice)
             self.built = built = await self._limited()
             self.outcome = Outcome(
                 reference=built.reference,

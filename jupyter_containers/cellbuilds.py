@@ -19,7 +19,7 @@ from .buildplan import NO_BUILT, BuildRequest, Built, earlier_images, find
 from .builds import Build, Builds
 from .cells import DockerfileCell, Options, parse_cell
 from .conversions import builder_for
-from .engines import choose_engine
+from .engines import instead_of, preferred_engine
 from .errors import BadInput, ContainersError
 from .fields import VERSION
 from .fields import Build as BuiltFrom
@@ -105,11 +105,13 @@ async def cell_request(
     """The build of a cell on the engine that it names, else the notebook's, else the first that
     works. Raises BadSettings, EngineMissing, PolicyRefused."""
     before = Settings.parse(asked, where=notebook.name) if asked else None
-    engine = cell.options.engine or (before.engine if before is not None else "")
+    named = cell.options.engine or (before.engine if before is not None else "")
+    engine = await preferred_engine(named, policy)
     return BuildRequest(
         cell=cell,
         directory=notebook.parent,
-        engine=await choose_engine(engine, policy),
+        engine=engine,
+        notice=instead_of(named, engine),
         notebook=notebook.name,
         earlier=earlier,
         bases=before.build.bases if before is not None and before.build else NO_ENV,

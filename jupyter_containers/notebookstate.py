@@ -18,7 +18,7 @@ from .buildplan import is_of
 from .cellbuilds import NOT_YET
 from .changes import Change, tell
 from .devices import check_devices, driver_warning
-from .engines import choose_engine
+from .engines import instead_of, preferred_engine
 from .errors import BadInput, BadSettings, ContainersError, PolicyRefused
 from .fields import VERSION
 from .models import Image
@@ -67,10 +67,10 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
     refused = await asyncio.to_thread(_refused, resolved, policy)
     missing = await asyncio.to_thread(Approvals().missing_asks, notebook, resolved)
     words = await asyncio.to_thread(lambda: tuple(ask.text for ask in asks(resolved)))
-    engine, image = "", None
+    engine, image, told = "", None, ""
     try:
-        chosen = await choose_engine(settings.engine, policy)
-        engine = chosen.name
+        chosen = await preferred_engine(settings.engine, policy)
+        engine, told = chosen.name, instead_of(settings.engine, chosen)
         image = await chosen.recent_image(settings.image)
         await check_devices(chosen, settings.devices)
     except ContainersError as error:
@@ -83,7 +83,7 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
         engine=engine,
         image_here=image is not None if engine else None,
         build_same=_build_same(settings, image, data),
-        warning=await driver_warning(settings.devices, image.env) if image is not None else "",
+        warning=told or (await driver_warning(settings.devices, image.env) if image else ""),
     )
 
 

@@ -8,6 +8,7 @@ request, and asking for more than this person has approved ends here (DESIGN §5
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shlex
 import socket
@@ -19,7 +20,7 @@ from typing import Any
 from jupyter_client.provisioning import KernelProvisionerBase
 
 from .approvals import Approvals
-from .engines import choose_engine
+from .engines import choose_engine, instead_of, preferred_engine
 from .engines.guarded import Guarded
 from .errors import BadSettings
 from .kernelspecs import read_spec
@@ -27,6 +28,8 @@ from .notebook import notebook_from_environment, read_settings, resolve_notebook
 from .paths import boot_id, owner
 from .policy import Policy, load_policy
 from .settings import Settings
+
+log = logging.getLogger("jupyter_containers")
 
 LABEL = "jupyter-containers"
 
@@ -54,12 +57,17 @@ async def find_request(
     """
     begin = asyncio.to_thread(_allowed, provisioner, notebook, Path(cwd or Path.cwd()).absolute())
     policy, asked, settings, directory = await begin
+    pinned = read_spec(provisioner.kernel_spec) is not None
+    choose = choose_engine if pinned else preferred_engine
+    engine = await choose(settings.engine, policy)
+    if told := instead_of(settings.engine, engine):
+        log.warning("%s: %s", notebook, told)
     return Request(
         settings=settings,
         asked=asked,
         directory=directory,
         notebook=notebook,
-        engine=await choose_engine(settings.engine, policy),
+        engine=engine,
         policy=policy,
         labels=container_labels(str(provisioner.kernel_id), notebook),
     )

@@ -25,7 +25,7 @@ from .buildplan import earlier_images
 from .builds import Builds, Built
 from .cellbuilds import NOT_YET, cell_request, settings_after
 from .cells import DockerfileCell, Options
-from .engines import choose_engine
+from .engines import choose_engine, preferred_engine
 from .errors import BadInput, ContainersError, ImageNotHere, NotApproved
 from .execution import CellFailed, Execution, error_output
 from .fitting import fit_image
@@ -110,6 +110,8 @@ class _Runner:
 
     async def _begin(self) -> None:
         """All that can be refused without building: settings, approvals, nothing to run in."""
+        if self._run.engine:  # typed by hand: no other will do
+            await choose_engine(self._run.engine, self._policy)
         switches = [i for i, cell in self._dockerfiles.items() if not cell.options.no_switch]
         executed = [i for i in self._code if i not in self._dockerfiles]
         if not self._dockerfiles and not self._asked:
@@ -147,7 +149,7 @@ class _Runner:
         if self._run.engine:
             settings = replace(settings, engine=self._run.engine)
         self._approve(settings)
-        engine = await choose_engine(settings.engine, self._policy)
+        engine = await preferred_engine(settings.engine, self._policy)
         image = await engine.image(settings.image)
         if image is None:
             raise ImageNotHere(settings.image, engine.name)

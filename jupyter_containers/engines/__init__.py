@@ -112,6 +112,27 @@ async def choose_engine(name: str, policy: Policy) -> Guarded:
     )
 
 
+async def preferred_engine(name: str, policy: Policy) -> Guarded:
+    """The engine that a notebook names; where it is not installed on this machine, the first that
+    works: notebooks travel. Who shows something to people tells them (`instead_of`).
+
+    Raises Unsupported for a name that is none, EngineMissing where none works, EngineDown.
+    """
+    try:
+        return await choose_engine(name, policy)
+    except EngineMissing:
+        if name in ("", "auto"):
+            raise
+    return await choose_engine("", policy)
+
+
+def instead_of(name: str, engine: Guarded) -> str:
+    """What to tell of an engine that stands in for the one that was named; empty: it is that."""
+    if name in ("", "auto", engine.name):
+        return ""
+    return f"{name}, which the notebook names, is not on this machine: {engine.name} is used."
+
+
 async def look(name: str, policy: Policy) -> EngineInfo:
     """What an engine says of itself, or why it cannot be used here. Raises nothing of ours.
     Called by `doctor` and the sidebar."""
