@@ -17,15 +17,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import images
+from tests.harness import DAEMONS
+
+from . import images, processes
 from .kernels import Kernels
 from .loop import Loop
 from .report import Row, table, write
 
-ENGINES = ("podman", "docker")
+ENGINES = ("podman", "docker", "apptainer", "charliecloud")
 """Measured unless JC_TEST_ENGINES says otherwise."""
 
-ROWS = ("start", "restart", "execute", "no-change", "no-change-1gb", "full", "idle", "loop")
+ROWS = (
+    *("start", "restart", "execute", "no-change", "no-change-1gb", "full", "idle", "loop"),
+    *("bare", "conversion"),
+)
 AIMS = {
     "restart": 1.6,
     "execute": 1.05,
@@ -33,10 +38,14 @@ AIMS = {
     "no-change-1gb": 0.2,
     "full": 1.05,
     "idle": 1.0,
+    "bare": 1.05,
+    "conversion": 1.05,
 }
 MOST_LOOPS = 5
 """Runs of the loop's row: each is a build and six kernels, and hundreds of wakes."""
-START_AIMS = {"podman": 1.6, "docker": 1.9}
+START_AIMS = {"podman": 1.6, "docker": 1.9, "apptainer": 1.65, "charliecloud": 1.1}
+PROCESS_ROWS = ("start", "restart", "execute", "bare", "conversion")
+"""Of engines whose containers are processes: another engine builds for them, and is measured."""
 
 
 def main() -> int:
@@ -79,10 +88,13 @@ async def _measure(engine: str, image: str, folder: str, wanted: list[str], runs
         ),
         "full": lambda: images.full(engine, image, _below(place, "full"), runs, AIMS["full"]),
         "idle": lambda: kernels.idle(AIMS["idle"]),
+        "bare": lambda: processes.bare(engine, image, place, runs, AIMS["bare"]),
+        "conversion": lambda: processes.conversion(engine, image, place, runs, AIMS["conversion"]),
         "loop": lambda: Loop(engine, image, _below(place, "loop")).row(min(runs, MOST_LOOPS)),
     }
     rows = []
-    for name in wanted:
+    mine = PROCESS_ROWS if engine not in DAEMONS else set(ROWS) - {"bare", "conversion"}
+    for name in (one for one in wanted if one in mine):
         row = await measures[name]()
         print(f"{engine}: {row.name}: {row.ratio:.2f} (aim {row.aim}), load {_load()}", flush=True)
         rows.append(row)
