@@ -124,6 +124,15 @@ def registry() -> str:
     return address
 
 
+@pytest.fixture(scope="session")
+def private_registry() -> str:
+    """The same of one that wants the user `tester` with the password `s3cret`."""
+    address: str = _file().get("private", "")
+    if not address:
+        pytest.skip("no registry with a password was started for the tests (it needs root)")
+    return address
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A notebook's folder that belongs to whoever runs the tests."""

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import ContainersError, DiskFull, EngineDown
+from ..errors import BaseUnknown, ContainersError, DiskFull, EngineDown
 from ..models import Image, Progress
 from ..text import one_line, printable
 from . import _keeper_contained
@@ -25,7 +25,6 @@ TREE = "tree"
 SIF = "image.sif"
 NEW = Image(id="")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-_COPIED = re.compile(r"Copying (?:blob|config) (?:sha256:)?([0-9a-f]{12})[0-9a-f]*(.*)")
 _SAID = re.compile(r"(?:\x1b\[[0-9;]*m)*(?:INFO|WARNING):\s*(?:\x1b\[[0-9;]*m)*\s*(.*)")
 _EXPORTED = re.compile(r'^export (\w+)="?(?:\$\{\1:-"?)?(.*?)"?\}?"?$', re.MULTILINE)
 
@@ -49,7 +48,6 @@ async def make(
     argv = [program, "build", "--force", *how, str(new / (TREE if directory else SIF)), source]
     env = {"APPTAINER_TMPDIR": str(scratch), "SINGULARITY_TMPDIR": str(scratch)}
     said: deque[str] = deque(maxlen=40)
-    blobs: set[str] = set()
     async with Stream(argv, env=env) as stream:
         async with aclosing(lines_and_size(stream, str(new))) as lines:
             async for line, arrived in lines:
@@ -57,11 +55,7 @@ async def make(
                     yield Progress(kind="bytes", text=one_line(reference), done=arrived)
                     continue
                 said.append(line)
-                if found := _COPIED.search(line):
-                    blobs.add(found[1])
-                    text = one_line(found[0])
-                    yield Progress(kind="step", text=text, step=len(blobs), steps=len(blobs))
-                elif found := _SAID.match(line):
+                if found := _SAID.match(line):
                     yield Progress(kind="log", text=one_line(printable(found[1])))
         code = await stream.wait()
     await asyncio.to_thread(_keeper_contained.delete, str(scratch))
@@ -74,6 +68,11 @@ def _trouble(code: int, said: str, reference: str) -> ContainersError:
         return EngineDown(f"apptainer was killed (signal {-code}).")
     if re.search(r"no space left|quota exceeded", said, re.IGNORECASE):
         return DiskFull("where images are kept; JUPYTER_CONTAINERS_IMAGES names the directory")
+    if reference and re.search(r"unauthorized|authentication required", said, re.IGNORECASE):
+        refused = BaseUnknown(reference, None, "it wants a log-in, or has none of that name")
+        host = reference.partition("/")[0]
+        refused.hint = f"Log in: apptainer registry login --username USER docker://{host}"
+        return refused
     return build_trouble(
         "apptainer",
         said=said,

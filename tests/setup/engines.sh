@@ -129,19 +129,24 @@ wait_for() { # SECONDS WHAT LOG COMMAND...
   die "$what did not come up within $seconds s: see above"
 }
 
-registry_up() {
-  local directory=$run/registry port
+registry_up() { # NAME [HTPASSWD-LINE]
+  local directory=$run/$1 port
   mkdir -p "$directory/data"
   port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0))
 print(s.getsockname()[1])')
-  printf 'version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: %s\nhttp:\n  addr: %s\n' \
-    "$directory/data" "127.0.0.1:$port" >"$directory/config.yml"
+  {
+    printf 'version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: %s\n' "$directory/data"
+    printf 'http:\n  addr: %s\n' "127.0.0.1:$port"
+    [ -z "${2:-}" ] || printf 'auth:\n  htpasswd:\n    realm: tests\n    path: %s\n' \
+      "$directory/htpasswd"
+  } >"$directory/config.yml"
+  [ -z "${2:-}" ] || echo "$2" >"$directory/htpasswd"
   setsid "$cache/registry/usr/bin/docker-registry" serve "$directory/config.yml" \
     >"$directory/log" 2>&1 </dev/null &
   echo $! >"$directory/pid"
   echo "127.0.0.1:$port" >"$directory/address"
   wait_for 20 "The registry" "$directory/log" \
-    python3 -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$port/v2/')"
+    python3 -c "import socket; socket.create_connection(('127.0.0.1', $port))"
 }
 
 import_images() { # COMMAND...: an engine's command line
@@ -174,7 +179,9 @@ up_as_root() {
   say "starting docker 20.10, docker 28, a registry and podman"
   dockerd_up 20
   dockerd_up 28
-  registry_up
+  registry_up registry
+  # Its one user is tester, with the password s3cret.
+  registry_up private 'tester:$2b$05$K3qIr/LGKGEznFPsmyNShOycrMFvSyIsKw1iyS0EVgb7CraaeR/Ru'
   podman_files "$tester"
   local version
   for version in 20 28; do
@@ -190,6 +197,9 @@ up_as_root() {
   docker_of 28 tag "$images/busybox" "$address/test/busybox"
   docker_of 28 push -q "$address/test/busybox" >/dev/null
   docker_of 28 rmi "$address/test/busybox" >/dev/null
+  address=$(cat "$run/private/address")
+  as_root_podman push -q --tls-verify=false --creds tester:s3cret "$images/busybox" \
+    "$address/test/busybox"
   engines_json "$run/engines-root.json" root podman docker docker20
   engines_json "$run/engines-user.json" user podman docker docker20 apptainer
   install -d -m 700 -o "$tester" "$run/images-user"
@@ -243,10 +253,10 @@ down_as_root() {
     pkill -KILL -u "$uid" || true
   fi
   [ -e "$run/podman/root.conf" ] && as_root_podman rm --all --force --time 0 >/dev/null 2>&1 || true
-  for directory in "$run/docker20" "$run/docker28" "$run/registry"; do
+  for directory in "$run/docker20" "$run/docker28" "$run/registry" "$run/private"; do
     [ -s "$directory/pid" ] && kill "$(cat "$directory/pid")" 2>/dev/null || true
   done
-  for directory in "$run/docker20" "$run/docker28" "$run/registry"; do
+  for directory in "$run/docker20" "$run/docker28" "$run/registry" "$run/private"; do
     [ -s "$directory/pid" ] && timeout 30 tail --pid="$(cat "$directory/pid")" -f /dev/null || true
   done
   no_network 20 || true

@@ -35,10 +35,17 @@ for name, version in (("docker", 28), ("docker20", 20)):
             "DOCKER_CONFIG": f"{run}/docker{version}/config-{conf}",
         },
     }
-address = pathlib.Path(run, "registry/address")
+
+
+def _address(name: str) -> str:
+    address = pathlib.Path(run, name, "address")
+    return address.read_text().strip() if address.exists() else ""
+
+
 said = {
     "engines": {name.removeprefix("own-"): known[name] for name in names},
-    "registry": address.read_text().strip() if address.exists() else "",
+    "registry": _address("registry"),
+    "private": _address("private"),
     "images": {
         "python3.9": f"{images}/python:3.9",
         "python3.11": f"{images}/python:3.11",
