@@ -18,13 +18,15 @@ from .harness import containers
 COMMAND = (sys.executable, "-m", "jupyter_containers.cli")
 
 
-def jc(*args: object, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
+def jc(
+    *args: object, code: int = 0, timeout: float = 240, **options: Any
+) -> subprocess.CompletedProcess[str]:
     """`jupyter containers ARGS`, which must end with `code` and without a traceback."""
     done = subprocess.run(
         [*COMMAND, *map(str, args)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=timeout,
         check=False,
         stdin=subprocess.DEVNULL,
         **options,

@@ -89,9 +89,46 @@ def test_what_the_first_notebook_tells_the_reader_to_try(folder, base, engine):
     assert "interfaces: ['lo']" in shown["network"]
 
 
-def _run(path: Path, engine: str) -> dict[str, str]:
+def test_where_docker_is_not(folder, base, engine, engine_program, features):
+    path = folder / "07-where-docker-is-not.ipynb"
+    path.write_bytes((NOTEBOOKS / path.name).read_bytes())
+    shown = _run(path, engine)
+    assert f"is built ({engine})" in shown["dockerfile"]
+    assert _table(shown["inside"])["COURSE"] == "containers, part 2: where Docker is not"
+    assert "the same tool everywhere" in shown["inside"]
+    assert _table(shown["user"])["rights"] == "can gain none"
+    assert f"the file belongs to {os.getuid()}" in shown["user"]
+    alone = "its own" in shown["differs-here"]
+    assert alone or "network-private" not in features
+    assert "/tmp       can be written" in shown["differs-here"]
+    assert containers_of(engine_program, path) == []
+
+
+@pytest.mark.timeout(900)
+def test_speech_to_text(folder, base, engine, engine_program):
+    if engine == "docker":
+        pytest.skip("it takes minutes to build: podman builds it, for itself and for other engines")
+    path = folder / "08-speech-to-text.ipynb"
+    notebook = nbformat.read(NOTEBOOKS / path.name, 4)
+    if index := os.environ.get("PIP_INDEX_URL"):
+        (recipe,) = [cell for cell in notebook.cells if cell.id == "dockerfile"]
+        recipe.source = recipe.source.replace(
+            "ARG VERSION\n", f"ARG VERSION\nENV PIP_INDEX_URL={index}\n"
+        )
+    nbformat.write(notebook, path)
+    shown = _run(path, engine, "--approve")
+    assert "compiler:     None" in shown["sizes"]
+    said = dict(line.split(None, 1) for line in shown["transcribe"].splitlines())
+    assert said["001.wav"] == "ten of clubs"
+    assert said["005.wav"] == "eight of spades four of clubs seven of hearts"
+    assert shown["from-mount"].startswith(shown["transcribe"])
+    assert "/data cannot be written: Read-only file system" in shown["from-mount"]
+    assert containers_of(engine_program, path) == []
+
+
+def _run(path: Path, engine: str, *options: str) -> dict[str, str]:
     """Run it as its title says; cell id → text of its outputs."""
-    jc("run", path, "--engine", engine)
+    jc("run", path, "--engine", engine, *options, timeout=900)
     return {cell["id"]: _text(cell) for cell in json.loads(path.read_text())["cells"]}
 
 
