@@ -29,6 +29,8 @@ from . import _keeper_contained
 from ._attached import Child, detach, forget
 from ._process import Completed, Environment
 
+_UNUSED = 600.0
+"""Seconds that a directory may be without a container: it is started at once."""
 _MOST_OUTPUT = 256 * 1024
 """Bytes of a container's output that are looked at, from its end."""
 
@@ -80,9 +82,17 @@ class Contained:
     def make(self, spec: ContainerSpec) -> Place:
         """A directory for a container to be. Raises FileExistsError."""
         self._above.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sweep()
         place = self.place(spec.name)
         place.path.mkdir(mode=0o700)
         return place
+
+    def _sweep(self) -> None:
+        """Delete directories whose maker was killed before it had started anything."""
+        for path in self._above.iterdir():
+            with suppress(FileNotFoundError):
+                if not Place(path).record() and time.time() - path.stat().st_mtime > _UNUSED:
+                    _keeper_contained.delete(str(path))
 
     def start(self, spec: ContainerSpec, place: Place, argv: list[str], env: Environment) -> Child:
         """Start the engine's command. Raises EngineMissing."""

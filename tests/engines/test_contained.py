@@ -92,6 +92,16 @@ async def test_removing_ends_what_left_the_group(contained: Contained) -> None:
     assert listed.stdout == ""
 
 
+def test_a_directory_that_nothing_was_started_in_goes_with_the_next(contained: Contained) -> None:
+    old, young = contained.place("old"), contained.place("young")
+    for place in (old, young):
+        place.path.mkdir(parents=True)
+    os.utime(old.path, (1, 1))
+    start(contained, "a", "true")
+    assert (old.path.exists(), young.path.exists()) == (False, True)
+    contained.remove("a")
+
+
 def test_a_broken_record_is_removed(contained: Contained) -> None:
     place = contained.place("a")
     place.path.mkdir(parents=True)
