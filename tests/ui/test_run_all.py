@@ -18,9 +18,12 @@ except NameError:
 runs, open("/made").read().strip()"""
 
 
-def test_run_all_runs_the_cells_in_the_image(ui: LabPage, work: Path, image: str) -> None:
+def test_run_all_runs_the_cells_in_the_image(
+    ui: LabPage, work: Path, image: str, engine: str
+) -> None:
     word, brake = mark(), Brake()
-    cell = dockerfile(image, f"RUN echo {word} > /made", brake.line)
+    made = f"RUN echo {word} > /made"
+    cell = dockerfile(image, made, brake.line, options=f"--engine {engine}")
     ui.open(write(work / "scene1.ipynb", cell, COUNT))
     ui.answer("No Kernel")
     ui.run_all()
