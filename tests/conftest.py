@@ -21,6 +21,7 @@ import pytest
 
 from jupyter_containers.engines import choose_engine, look
 from jupyter_containers.engines._keeper import keeper
+from jupyter_containers.models import EngineInfo, Problem
 from jupyter_containers.paths import cache_directory, runtime_directory
 from jupyter_containers.policy import load_policy
 
@@ -186,14 +187,26 @@ def _ours() -> list[str]:
 
 
 @pytest.fixture
-def features(engine: str) -> frozenset[str]:
-    """What this engine can do here, by its own word."""
+def said_of_itself(engine: str) -> EngineInfo:
+    """What this engine says of itself."""
 
-    async def ask() -> frozenset[str]:
+    async def ask() -> EngineInfo:
         chosen = await choose_engine(engine, load_policy(None))
-        return (await chosen.info()).features
+        return await chosen.info()
 
     return asyncio.run(ask())
+
+
+@pytest.fixture
+def features(said_of_itself: EngineInfo) -> frozenset[str]:
+    """What this engine can do here, by its own word."""
+    return said_of_itself.features
+
+
+@pytest.fixture
+def problems(said_of_itself: EngineInfo) -> tuple[Problem, ...]:
+    """What this engine cannot do here, by its own word."""
+    return said_of_itself.problems
 
 
 @pytest.fixture

@@ -35,6 +35,10 @@ ENGINES: dict[str, tuple[str, str]] = {
         "jupyter_containers.engines.apptainer:Apptainer",
         "https://apptainer.org/docs/admin/latest/installation.html",
     ),
+    "charliecloud": (
+        "jupyter_containers.engines.charliecloud:Charliecloud",
+        "sudo apt install charliecloud",
+    ),
 }
 
 

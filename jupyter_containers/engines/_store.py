@@ -99,7 +99,7 @@ class Store:
         The caller writes the image and may replace what is known of it (`describe`).
         """
         await asyncio.to_thread(self._prepare)
-        async with _locked(self.root / "locks" / image.id[-3:]):
+        async with locked(self.root / "locks" / image.id[-3:]):
             if await asyncio.to_thread(self.find, image.id) is not None:
                 yield None
                 await asyncio.to_thread(self._name, image)
@@ -186,7 +186,7 @@ def full_name(reference: str) -> str:
 
 
 @asynccontextmanager
-async def _locked(path: Path) -> AsyncIterator[None]:
+async def locked(path: Path) -> AsyncIterator[None]:
     """Alone among this person's processes, here and where the file system's locks reach. Waits
     without a thread, so that a cancel ends it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

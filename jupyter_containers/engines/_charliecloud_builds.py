@@ -1,0 +1,216 @@
+"""Builds with `ch-image`, whose images are unpacked trees in a storage of its own.
+
+Bases come from our store: `ch-image` gets them by their id, so none is fetched twice or from
+elsewhere. It builds one image at a time per storage, so ours wait for each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import ContainersError, EngineDown, EngineFailed, ImageNotHere
+from ..models import BuildSpec, BuildStep, Image, Progress
+from ..text import one_line
+from . import _charliecloud_images, _keeper_contained
+from ._build_steps import Steps
+from ._build_trouble import build_trouble
+from ._buildkit import common_env
+from ._charliecloud_dockerfile import SECRETS, Translated, bases, translate
+from ._charliecloud_images import IDENTITY, chimage
+from ._charliecloud_place import TREE
+from ._charliecloud_site import environment
+from ._keeper import keeper
+from ._process import Stream
+from ._store import Store, locked, random_id
+from ._trees import complete
+
+_STEP = re.compile(r" *(\d+)([*. ]) ([A-Z]+)(?:\.F)? (.*)")
+_EXITED = re.compile(r"RUN command exited with (\d+)")
+
+
+def build_argv(spec: BuildSpec, tag: str, directory: str) -> list[str]:
+    """The command for a build whose Dockerfile comes on standard input, pure."""
+    alone = ["unshare", "--user", "--map-current-user", "--net"]
+    return [
+        *(alone if spec.network == "none" else []),
+        "ch-image",
+        "build",
+        "--force",
+        *(["--rebuild"] if spec.no_cache else []),
+        *([f"--bind={directory}/secrets:{SECRETS}"] if spec.secrets else []),
+        f"--tag={tag}",
+        "--file=-",
+        spec.context if spec.context is not None else f"{directory}/empty",
+    ]
+
+
+async def build(store: Store, spec: BuildSpec) -> AsyncIterator[Progress]:
+    """See `Engine.build`."""
+    tag = f"jupyter-containers/build-{secrets.token_hex(8)}"
+    async with _alone(store), _workplace(spec) as directory:
+        names = {}
+        for base in bases(spec):
+            yield Progress(kind="notice", text=f"Getting {one_line(base)} ready")
+            names[base] = await _base(store, base, directory)
+        told = translate(spec, names)
+        for text in told.notices:
+            yield Progress(kind="notice", text=text)
+        reader = _Reader(spec, told)
+        env = {**environment(), **IDENTITY, **common_env(spec)}
+        argv = build_argv(spec, tag, str(directory))
+        try:
+            async with Stream(argv, input=told.text.encode(), env=env) as stream:
+                async for _, line in stream:
+                    for event in reader.read(line):
+                        yield event
+                code = await stream.wait()
+            if code:
+                raise reader.trouble(code)
+            yield Progress(kind="notice", text="Writing the image")
+            image = await _keep(store, spec, told, tag)
+        finally:
+            await asyncio.shield(chimage("delete", tag, check=False))
+    yield Progress(kind="image", text=spec.tag, image=image)
+
+
+@asynccontextmanager
+async def _alone(store: Store) -> AsyncIterator[None]:
+    await asyncio.to_thread(store.root.mkdir, mode=0o700, parents=True, exist_ok=True)
+    async with locked(store.root / "build.lock"):
+        yield
+
+
+@asynccontextmanager
+async def _workplace(spec: BuildSpec) -> AsyncIterator[Path]:
+    """An empty context and the secrets, which are read before `ch-image` sees them."""
+    directory = Path(tempfile.mkdtemp(prefix="jupyter-containers-build-"))
+    keeper.add(f"build-{directory}", [], [str(directory)])
+    try:
+        (directory / "empty").mkdir()
+        (directory / "secrets").mkdir()
+        for secret in spec.secrets:
+            await asyncio.to_thread(
+                shutil.copyfile, secret.source, directory / "secrets" / secret.id
+            )
+        yield directory
+    finally:
+        await asyncio.to_thread(_keeper_contained.delete, str(directory))
+        keeper.forget(f"build-{directory}")
+
+
+async def _base(store: Store, reference: str, directory: Path) -> str:
+    """What `ch-image` calls an image of ours; it is imported where it was not yet."""
+    if reference == "scratch":
+        name, tree = "jupyter-containers/scratch", directory / "scratch"
+        await asyncio.to_thread(tree.mkdir)
+        await asyncio.to_thread(complete, tree)
+    else:
+        stored = await asyncio.to_thread(store.find, reference)
+        if stored is None:
+            raise ImageNotHere(reference, "charliecloud")
+        name = f"jupyter-containers/base-{stored.image.id.removeprefix('sha256:')[:32]}"
+        tree = stored.directory / TREE
+    if name not in (await chimage("list")).stdout.split():
+        await chimage("import", str(tree), name)
+    return name
+
+
+async def _keep(store: Store, spec: BuildSpec, told: Translated, tag: str) -> Image:
+    """The built tree as an image of the store."""
+    base = await asyncio.to_thread(store.find, told.base) if told.base != "scratch" else None
+    before = base.image if base is not None else Image(id="")
+    image = replace(
+        before,
+        id=random_id(),
+        references=(spec.tag, *spec.also),
+        digests=(),
+        created="",
+        size=0,
+        user="",
+        labels={**before.labels, **told.labels, **spec.labels},
+        entrypoint=before.entrypoint if told.entrypoint is None else told.entrypoint,
+    )
+    async with store.adding(image) as new:
+        assert new is not None
+        image = await _charliecloud_images.export(tag, new, image)
+        await asyncio.to_thread(_without_secrets, new / TREE)
+        store.describe(new, image)
+    found = await asyncio.to_thread(store.find, image.id)
+    if found is None:
+        raise ImageNotHere(spec.tag, "charliecloud")
+    return found.image
+
+
+def _without_secrets(tree: Path) -> None:
+    """What `ch-image` made to mount them upon."""
+    place = tree / SECRETS.removeprefix("/")
+    if not place.is_symlink() and place.is_dir() and not os.listdir(place):  # noqa: PTH208
+        place.rmdir()
+
+
+class _Reader:
+    """What `ch-image` prints, as events."""
+
+    def __init__(self, spec: BuildSpec, told: Translated) -> None:
+        self._steps = Steps(spec.steps)
+        self._of = told.steps
+        self._lines = told.text.split("\n")
+        self._at = 0
+        self._step: BuildStep | None = None
+        self._text = ""
+        self._said: deque[str] = deque(maxlen=40)
+
+    def read(self, line: str) -> Iterator[Progress]:
+        """Events of one line. It counts in the translated text, and never backwards: what a RUN
+        prints may look like it."""
+        found = _STEP.fullmatch(line)
+        number = int(found[1]) if found else 0
+        if found is None or not self._at <= number <= len(self._of) or not self._is(found, number):
+            yield from self._other(line)
+            return
+        step = self._of[number - 1]
+        again = number == self._at or (step is not None and step == self._step)
+        self._at, self._step = number, step
+        self._text = step.text if step is not None else self._lines[number - 1]
+        if not again:
+            yield from self._steps.events("step", step, self._text)
+        if found[2] == "*" and not again:
+            yield from self._steps.events("cached", step, self._text)
+
+    def _is(self, found: re.Match[str], number: int) -> bool:
+        return self._lines[number - 1].split(" ", 1)[0].upper() == found[3]
+
+    def _other(self, line: str) -> Iterator[Progress]:
+        self._said.append(line)
+        if not line.startswith(("error: ", "hint: ", "grown in ", "--force: ")):
+            yield from self._steps.events("log", self._step, line)
+
+    def trouble(self, code: int) -> ContainersError:
+        """The error this build ends with."""
+        if code < 0:
+            return EngineDown(
+                f"ch-image was killed during the build (signal {-code}).",
+                "If the machine ran out of memory, give the build less to do at a time.",
+            )
+        errors = [line for line in self._said if line.startswith("error: ")]
+        said = "\n".join(errors or self._said).removeprefix("error: ")
+        if "storage" in said and "lock" in said:
+            return EngineFailed(("ch-image", "build"), code, said)
+        return build_trouble(
+            "charliecloud",
+            said=_EXITED.sub(r"exit status: \1", said),
+            code=code,
+            step=self._step,
+            instruction=self._text,
+            tail=self._steps.tail(self._step),
+        )

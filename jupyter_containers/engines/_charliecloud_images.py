@@ -1,0 +1,230 @@
+"""How images of Charliecloud come to be and go to other engines: trees in our store."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import platform
+import re
+import secrets
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import DiskFull, EngineFailed, ImageNotHere
+from ..models import Image, Progress
+from ..text import one_line, printable
+from . import _docker_archive
+from ._build_trouble import build_trouble
+from ._charliecloud_place import TREE
+from ._charliecloud_site import environment
+from ._docker_archive import NotAnImage
+from ._process import Completed, Stream, run
+from ._store import Store, random_id
+from ._trees import complete
+
+METADATA = "ch/metadata.json"
+IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "jupyter-containers"), ("EMAIL", "jupyter-containers@localhost"))
+}
+"""The build cache of `ch-image` is a git repository."""
+_LONG = 1800.0
+_LAYER = re.compile(r"layer (\d+)/(\d+): ")
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+_LOOK = 0.3
+_FULL = "where images are kept; JUPYTER_CONTAINERS_IMAGES names the directory"
+
+Work = Callable[[_docker_archive.Moved], Any]
+
+
+class _Stopped(Exception):
+    """Nobody waits any more."""
+
+
+async def _aside(work: Work, text: str) -> AsyncGenerator[Progress]:
+    """Work on files in a thread, told as `bytes` events. Closing the iterator ends the work."""
+    stop = threading.Event()
+    at = (0, 0)
+
+    def moved(done: int, total: int) -> None:
+        nonlocal at
+        at = (done, total)
+        if stop.is_set():
+            raise _Stopped
+
+    working = asyncio.ensure_future(asyncio.to_thread(work, moved))
+    try:
+        while not (await asyncio.wait({working}, timeout=_LOOK))[0]:
+            yield Progress(kind="bytes", text=text, done=at[0], total=at[1])
+    finally:
+        stop.set()
+        with contextlib.suppress(BaseException):
+            await asyncio.shield(asyncio.wait({working}))
+    try:
+        working.result()
+    except NotAnImage as error:
+        raise EngineFailed(("charliecloud", "load"), 1, f"no image to be read: {error}") from None
+    except OSError as error:
+        if error.errno in (28, 122):  # ENOSPC, EDQUOT
+            raise DiskFull(_FULL) from None
+        raise EngineFailed(("charliecloud", "files"), 1, str(error)) from error
+
+
+async def load(store: Store, archive: Path, image: Image) -> AsyncIterator[Progress]:
+    """See `Engine.load`."""
+    async with store.adding(image) as new:
+        if new is not None:
+            tree = new / TREE
+
+            def work(moved: _docker_archive.Moved) -> None:
+                config = _docker_archive.unpack(archive, tree, moved)
+                complete(tree)
+                _tell(tree, image, config)
+
+            async with aclosing(_aside(work, "Unpacking the image")) as events:
+                async for event in events:
+                    yield event
+    yield await found_in(store, image.id, image.id)
+
+
+def _tell(tree: Path, image: Image, config: dict[str, Any]) -> None:
+    """What `ch-image` needs to know of an image that others build on."""
+    runs = config.get("config") or {}
+    told = {
+        "arch": image.architecture or "amd64",
+        "arg": {},
+        "cwd": str(runs.get("WorkingDir") or "/"),
+        "env": dict(image.env),
+        "history": [],
+        "labels": {},
+        "shell": [str(word) for word in runs.get("Shell") or ("/bin/sh", "-c")],
+        "volumes": [],
+    }
+    directory = (tree / METADATA).parent
+    if directory.is_symlink() or not directory.is_dir():
+        directory.unlink(missing_ok=True)
+        directory.mkdir()
+    env = "".join(f"{name}={value}\n" for name, value in image.env.items() if "\n" not in value)
+    for place, text in ((tree / METADATA, json.dumps(told)), (directory / "environment", env)):
+        place.unlink(missing_ok=True)
+        place.write_text(text)
+
+
+async def found_in(store: Store, reference: str, text: str) -> Progress:
+    """The event that ends what makes an image."""
+    stored = await asyncio.to_thread(store.find, reference)
+    if stored is None:
+        raise ImageNotHere(reference, "charliecloud")
+    return Progress(kind="image", text=one_line(text), image=stored.image)
+
+
+async def save(store: Store, reference: str, archive: Path) -> AsyncIterator[Progress]:
+    """See `Engine.save`."""
+    stored = await asyncio.to_thread(store.find, reference)
+    if stored is None:
+        raise ImageNotHere(reference, "charliecloud")
+    image = stored.image
+    config = {
+        "architecture": image.architecture or "amd64",
+        "config": {
+            "Env": [f"{name}={value}" for name, value in image.env.items()],
+            "Labels": dict(image.labels),
+            "Entrypoint": list(image.entrypoint) or None,
+        },
+    }
+
+    def work(moved: _docker_archive.Moved) -> None:
+        def told(done: int, _: int) -> None:
+            moved(min(done, image.size) if image.size else done, image.size)
+
+        _docker_archive.pack(stored.directory / TREE, archive, config, told)
+
+    text = f"Reading {one_line(reference)} from charliecloud"
+    async with aclosing(_aside(work, text)) as events:
+        async for event in events:
+            yield event
+
+
+async def chimage(*words: str, check: bool = True) -> Completed:
+    """One short command of `ch-image`. Raises EngineFailed, DiskFull."""
+    argv = ["ch-image", *words]
+    done = await run(argv, env=environment() | IDENTITY, timeout=_LONG)
+    if done.code and check:
+        if "No space left" in done.stderr:
+            raise DiskFull("where ch-image keeps its images (CH_IMAGE_STORAGE)")
+        raise EngineFailed(argv, done.code, done.stderr)
+    return done
+
+
+async def pull(store: Store, reference: str) -> AsyncIterator[Progress]:
+    """See `Engine.pull`. `ch-image` fetches; the tree becomes ours."""
+    name = f"jupyter-containers/pull-{secrets.token_hex(8)}"
+    machine = platform.machine()
+    image = Image(
+        id=random_id(), references=(reference,), architecture=_MACHINES.get(machine, machine)
+    )
+    said: deque[str] = deque(maxlen=40)
+    env = environment() | IDENTITY
+    try:
+        async with Stream(["ch-image", "pull", source(reference), name], env=env) as stream:
+            async for _, line in stream:
+                said.append(line)
+                if found := _LAYER.match(line):
+                    step, steps = int(found[1]), int(found[2])
+                    yield Progress(kind="step", text=one_line(line), step=step, steps=steps)
+                else:
+                    yield Progress(kind="log", text=one_line(printable(line)))
+            code = await stream.wait()
+        if code:
+            raise build_trouble(
+                "charliecloud",
+                said="\n".join(said),
+                code=code,
+                step=None,
+                instruction="",
+                tail="",
+                reference=reference,
+            )
+        async with store.adding(image) as new:
+            assert new is not None
+            store.describe(new, await export(name, new, image))
+    finally:
+        await asyncio.shield(chimage("delete", name, check=False))
+    yield await found_in(store, image.id, reference)
+
+
+def source(reference: str) -> str:
+    """Without the tag beside a digest: `ch-image` reads one of them."""
+    name, at, digest = reference.partition("@")
+    above, slash, last = name.rpartition("/")
+    return f"{above}{slash}{last.partition(':')[0]}@{digest}" if at else reference
+
+
+async def export(name: str, new: Path, image: Image) -> Image:
+    """The tree that `ch-image` calls `name`, in `new`; returns `image` with what it tells of
+    itself, which is untrusted."""
+    argv = ["ch-convert", "-i", "ch-image", "-o", "dir", name, str(new / TREE)]
+    done = await run(argv, env=environment(), timeout=_LONG)
+    if done.code:
+        if "No space left" in done.stderr:
+            raise DiskFull(_FULL)
+        raise EngineFailed(argv, done.code, done.stderr)
+    await asyncio.to_thread(complete, new / TREE)
+    return await asyncio.to_thread(_described, new / TREE, image)
+
+
+def _described(tree: Path, image: Image) -> Image:
+    try:
+        told = json.loads((tree / METADATA).read_bytes())
+        env = {str(name): str(value) for name, value in dict(told["env"]).items()}
+        labels = {one_line(str(k)): printable(str(v)) for k, v in dict(told["labels"]).items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return image
+    return replace(image, env=env, labels={**labels, **image.labels})

@@ -1,0 +1,80 @@
+"""Paths of an image that lies as a directory on this machine, as its own programs would see them:
+a symbolic link in it never leads out of it. Nothing runs in it meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path, PurePosixPath
+
+_MOST_LINKS = 40
+"""As many as the kernel follows (path_resolution(7))."""
+_NEEDED = ("dev", "proc", "sys", "tmp", "var/tmp", "etc", "mnt")
+_FILES = ("etc/hosts", "etc/resolv.conf")
+
+
+def resolve(tree: Path, path: str, *, last: bool = True) -> Path:
+    """Where `path` of the image is; what does not exist is taken as written. With `last=False`
+    its last part is not followed. Raises OSError (ELOOP) for links in a circle."""
+    here: list[str] = []
+    parts = list(reversed(_parts(path)))
+    links = 0
+    while parts:
+        part = parts.pop()
+        if part == "..":
+            del here[-1:]
+            continue
+        place = Path(tree, *here, part)
+        if (parts or last) and place.is_symlink():
+            links += 1
+            if links > _MOST_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            to = str(place.readlink())
+            if to.startswith("/"):
+                here = []
+            parts += reversed(_parts(to))
+        else:
+            here.append(part)
+    return Path(tree, *here)
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def make_point(tree: Path, over: Path, path: str, *, directory: bool) -> PurePosixPath:
+    """Something to mount upon at `path` of the image, made in `over` (which will lie over the
+    tree, or is the tree) where the image has nothing there. Returns where it is, links followed.
+    """
+    place = resolve(tree, path)
+    where = place.relative_to(tree)
+    if not os.path.lexists(place):
+        for parent in reversed(where.parents[:-1]):
+            _directory(over / parent, tree / parent)
+        if directory:
+            _directory(over / where, tree / where)
+        else:
+            (over / where).touch()
+    return PurePosixPath("/") / where
+
+
+def _directory(made: Path, like: Path) -> None:
+    """One of the upper layer hides the mode of the one below it."""
+    if not made.is_dir():
+        made.mkdir()
+        made.chmod(like.stat().st_mode & 0o7777 if like.is_dir() else 0o755)
+
+
+def complete(tree: Path) -> None:
+    """What engines mount something upon, and a container needs: directories, and the files by
+    which names of hosts are looked up. A link at their place would lead the mount elsewhere."""
+    for name in _NEEDED:
+        place = resolve(tree, name, last=False)
+        if place.is_symlink() or not place.exists():
+            place.unlink(missing_ok=True)
+            place.mkdir(parents=True)
+    for name in _FILES:
+        place = resolve(tree, name, last=False)
+        if place.is_symlink() or not place.exists():
+            place.unlink(missing_ok=True)
+            place.touch()

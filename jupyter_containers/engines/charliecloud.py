@@ -1,0 +1,176 @@
+"""Charliecloud (0.31 and newer): `ch-run` runs directories, `ch-image` builds and pulls them.
+
+A container is this process's child, in user, PID, mount and, where asked, network namespaces of
+its own that `unshare` makes; what is mounted in it, `_charliecloud_place.py` says.
+https://hpc.github.io/charliecloud/ch-run.html
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+from ..errors import ContainersError, EngineDown, StartFailed, Unsupported
+from ..models import BuildSpec, ContainerSpec, EngineInfo, Image, Progress
+from ..paths import cache_directory
+from . import _charliecloud_builds, _charliecloud_images, _charliecloud_site, _namespaces
+from ._charliecloud_place import SCRIPT, SHELL, TREE, furnish, many_lines
+from ._contained import Place
+from ._process import Completed, run
+from ._store import Stored, on_network
+from .process_engine import Command, ProcessEngine, last_words
+
+_SAID = re.compile(r"^ch-run\[\d+\]: error: (.*?)(?: \(ch_\w+\.c:\d+.*\))?$", re.MULTILINE)
+_SETUP = re.compile(r"^(?:unshare|mount|hostname|ip|RTNETLINK|\S*ch-start)\b.*: ", re.MULTILINE)
+
+
+class Charliecloud(ProcessEngine):
+    """The `ch-run` of the person who runs this process."""
+
+    name = "charliecloud"
+    program = "ch-run"
+    starters = ("ch-run", "unshare", "mount", "hostname", "ip", SHELL)
+
+    _overlays = True
+    """Whether containers can be written to, as far as is known."""
+
+    async def ask_info(self) -> EngineInfo:
+        """See `Engine.info`."""
+        done = await run(["ch-run", "--version"], timeout=20, env=_charliecloud_site.environment())
+        found = re.search(r"(\d+\.\d+)\S*", done.stdout + done.stderr)
+        if done.code or found is None:
+            raise EngineDown(
+                f"ch-run does not work: {last_words(done.stderr or done.stdout)}",
+                "Run it by hand: ch-run --version",
+            )
+        version = found[0].partition("~")[0]
+        problems = []
+        for problem in (_charliecloud_site.too_old(version), await _namespaces.closed()):
+            if problem is not None:
+                problems.append(problem)
+        usable = not problems
+        features = {"network-none", "root"}
+        if usable:
+            self._overlays = await _charliecloud_site.overlays()
+            if not self._overlays:
+                problems.append(_charliecloud_site.READ_ONLY)
+            if (missing := await _charliecloud_site.no_image_tool()) is not None:
+                problems.append(missing)
+            else:
+                features |= {"build", "pull"}
+            problems += [_namespaces.NO_LIMITS, _charliecloud_site.NO_FILTER]
+        problems.append(_namespaces.SAME_NETWORK)
+        return EngineInfo(
+            name=self.name,
+            version=version,
+            usable=usable,
+            rootless=True,
+            features=frozenset(features),
+            problems=tuple(problems),
+            endpoint=f"charliecloud:{os.getuid()}:{self.store.root}",
+        )
+
+    # -- containers ------------------------------------------------------------------------
+
+    def command(self, spec: ContainerSpec, stored: Stored, place: Place) -> Command:
+        """See `ProcessEngine.command`."""
+        if spec.devices:
+            raise Unsupported(
+                "charliecloud gives containers no GPUs here.",
+                "Use apptainer, Podman or Docker for them.",
+            )
+        outside = ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"]
+        outside += ["--mount-proc", "--ipc"]
+        if spec.network == "none":
+            outside.append("--net")
+        if spec.hostname:
+            outside.append("--uts")
+        lines = many_lines(self._environment(spec, stored))
+        inside = [
+            f"--unset-env=!({'|'.join(lines)})" if lines else "--unset-env=*",
+            "--env-no-expand",
+            "--set-env=env",
+            "--no-passwd",
+            f"--uid={spec.user.uid}",
+            f"--gid={spec.user.gid}",
+            f"--cd={spec.workdir}",
+            *(["--write"] if self._writes and not spec.read_only else []),
+        ]
+        entrypoint = stored.image.entrypoint if spec.entrypoint == "image" else ()
+        shell = (str(place.path / SHELL), "-c", SCRIPT, SHELL, str(place.path))
+        words = (spec.hostname or "", spec.network, "init" if spec.init else "")
+        ch_run = ("ch-run", *inside, "./root", "--", *entrypoint, *spec.argv)
+        env = _charliecloud_site.environment()
+        return Command(
+            argv=("unshare", *outside, *shell, *words, *ch_run),
+            env=env | {"TMPDIR": str(place.path / "tmp")} | lines,
+        )
+
+    def _environment(self, spec: ContainerSpec, stored: Stored) -> Mapping[str, str]:
+        path = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+        return path | dict(stored.image.env) | dict(spec.env)
+
+    @property
+    def _writes(self) -> bool:
+        return self._overlays and not on_network(cache_directory())
+
+    def shell(self, stored: Stored) -> str:
+        """See `ProcessEngine.shell`."""
+        return f"ch-run --unset-env='*' {stored.directory / TREE} -- sh"
+
+    def furnish(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:
+        """See `ProcessEngine.furnish`."""
+        env = self._environment(spec, stored)
+        furnish(spec, stored.directory / TREE, place.path, env, overlay=self._writes)
+
+    def ran_nothing(self, done: Completed) -> int | None:
+        """See `ProcessEngine.ran_nothing`."""
+        if not done.code:
+            return None
+        last = done.stderr[-4000:]
+        if found := _SAID.search(last):
+            return 127 if found[1].startswith("can't execve") else 125
+        return 125 if _SETUP.search(last) else None
+
+    def trouble(self, spec: ContainerSpec, done: Completed) -> ContainersError:
+        """See `ProcessEngine.trouble`."""
+        found = _SAID.search(done.stderr)
+        said = found[1] if found else last_words(done.stderr)
+        gone = [m.source for m in spec.mounts if not Path(m.source).exists()]
+        if gone:
+            return StartFailed(
+                f"A folder to mount does not exist: {', '.join(gone)}.",
+                "Create it, or remove the mount from the notebook's settings.",
+            )
+        if re.search(r"no space left|quota exceeded", done.stderr, re.IGNORECASE):
+            return StartFailed(
+                "The disk is full where charliecloud keeps its containers.",
+                "Free some with: jupyter containers prune --images",
+            )
+        if re.search(r"unshare failed|user namespace", done.stderr):
+            return EngineDown(_namespaces.CLOSED.message, _namespaces.CLOSED.fix)
+        return StartFailed(f"charliecloud could not start the container: {said}")
+
+    # -- images ----------------------------------------------------------------------------
+
+    async def load(self, archive: Path, image: Image) -> AsyncIterator[Progress]:
+        """See `Engine.load`."""
+        async for event in _charliecloud_images.load(self.store, archive, image):
+            yield event
+
+    async def save(self, reference: str, archive: Path) -> AsyncIterator[Progress]:
+        """See `Engine.save`."""
+        async for event in _charliecloud_images.save(self.store, reference, archive):
+            yield event
+
+    async def pull(self, reference: str) -> AsyncIterator[Progress]:
+        """See `Engine.pull`. Log-ins are `ch-image`'s own; it speaks https only."""
+        async for event in _charliecloud_images.pull(self.store, reference):
+            yield event
+
+    async def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
+        """See `Engine.build`."""
+        async for event in _charliecloud_builds.build(self.store, spec):
+            yield event
