@@ -26,15 +26,16 @@ from ._build_steps import Steps
 from ._build_trouble import build_trouble
 from ._buildkit import common_env
 from ._charliecloud_dockerfile import SECRETS, Translated, bases, translate
-from ._charliecloud_images import IDENTITY, chimage
+from ._charliecloud_images import IDENTITY, alone, chimage
 from ._charliecloud_place import TREE
 from ._charliecloud_site import environment
 from ._keeper import keeper
 from ._process import Stream
-from ._store import Store, locked, random_id
+from ._store import Store, random_id
 from ._trees import complete
 
 _STEP = re.compile(r" *(\d+)([*. ]) ([A-Z]+)(?:\.F)? (.*)")
+_OF_ITSELF = ("error: ", "hint: ", "grown in ", "--force: ", "will use --force", "copying image ")
 _EXITED = re.compile(r"RUN command exited with (\d+)")
 
 
@@ -57,7 +58,7 @@ def build_argv(spec: BuildSpec, tag: str, directory: str) -> list[str]:
 async def build(store: Store, spec: BuildSpec) -> AsyncIterator[Progress]:
     """See `Engine.build`."""
     tag = f"jupyter-containers/build-{secrets.token_hex(8)}"
-    async with _alone(store), _workplace(spec) as directory:
+    async with alone(store), _workplace(spec) as directory:
         names = {}
         for base in bases(spec):
             yield Progress(kind="notice", text=f"Getting {one_line(base)} ready")
@@ -81,13 +82,6 @@ async def build(store: Store, spec: BuildSpec) -> AsyncIterator[Progress]:
         finally:
             await asyncio.shield(chimage("delete", tag, check=False))
     yield Progress(kind="image", text=spec.tag, image=image)
-
-
-@asynccontextmanager
-async def _alone(store: Store) -> AsyncIterator[None]:
-    await asyncio.to_thread(store.root.mkdir, mode=0o700, parents=True, exist_ok=True)
-    async with locked(store.root / "build.lock"):
-        yield
 
 
 @asynccontextmanager
@@ -127,7 +121,11 @@ async def _base(store: Store, reference: str, directory: Path) -> str:
 
 async def _keep(store: Store, spec: BuildSpec, told: Translated, tag: str) -> Image:
     """The built tree as an image of the store."""
-    base = await asyncio.to_thread(store.find, told.base) if told.base != "scratch" else None
+    base = (
+        await asyncio.to_thread(store.find, told.stage.base)
+        if told.stage.base != "scratch"
+        else None
+    )
     before = base.image if base is not None else Image(id="")
     image = replace(
         before,
@@ -137,8 +135,8 @@ async def _keep(store: Store, spec: BuildSpec, told: Translated, tag: str) -> Im
         created="",
         size=0,
         user="",
-        labels={**before.labels, **told.labels, **spec.labels},
-        entrypoint=before.entrypoint if told.entrypoint is None else told.entrypoint,
+        labels={**before.labels, **told.stage.labels, **spec.labels},
+        entrypoint=before.entrypoint if told.stage.entrypoint is None else told.stage.entrypoint,
     )
     async with store.adding(image) as new:
         assert new is not None
@@ -192,7 +190,7 @@ class _Reader:
 
     def _other(self, line: str) -> Iterator[Progress]:
         self._said.append(line)
-        if not line.startswith(("error: ", "hint: ", "grown in ", "--force: ")):
+        if not line.startswith(_OF_ITSELF):
             yield from self._steps.events("log", self._step, line)
 
     def trouble(self, code: int) -> ContainersError:

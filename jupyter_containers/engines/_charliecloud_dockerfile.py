@@ -31,22 +31,32 @@ _IGNORED = {
 
 
 @dataclass
+class Stage:
+    """One stage: its lines, and what an image of it has that `ch-image` does not keep."""
+
+    base: str = ""
+    """The image that it begins with, by way of other stages or not."""
+    lines: list[str] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+    entrypoint: tuple[str, ...] | None = None
+
+
+@dataclass
 class Translated:
-    """`steps[n - 1]` is the instruction that line n of `text` is of; labels and entrypoint are
-    those of the last stage."""
+    """`steps[n - 1]` is the instruction that line n of `text` is of."""
 
     text: str = ""
     steps: list[BuildStep | None] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
-    labels: dict[str, str] = field(default_factory=dict)
-    entrypoint: tuple[str, ...] | None = None
-    base: str = ""
-    """What the last stage begins with: a name of the Dockerfile's, or another stage's."""
+    stage: Stage = field(default_factory=Stage)
+    """The last one."""
+    named: dict[str, Stage] = field(default_factory=dict)
 
     def add(self, line: str, step: BuildStep | None) -> None:
         """One more line."""
         self.text += f"{line}\n"
         self.steps.append(step)
+        self.stage.lines.append(line)
 
     def notice(self, text: str) -> None:
         """Said once, however often it is so."""
@@ -84,10 +94,7 @@ def translate(spec: BuildSpec, names: Mapping[str, str]) -> Translated:
     out = Translated()
     for one in _instructions(spec):
         if one.name == "FROM":
-            words = one.rest.split()
-            out.base, out.labels, out.entrypoint = words[0], {}, None
-            words[0] = names.get(words[0], words[0])
-            out.add(" ".join(["FROM", *one.flags, *words]), one.step)
+            _from(one, names, out)
         elif one.name in ("ARG", "ENV"):
             _assign(one, spec.args, out)
         elif one.name == "RUN":
@@ -95,14 +102,36 @@ def translate(spec: BuildSpec, names: Mapping[str, str]) -> Translated:
         elif one.name in ("COPY", "ADD"):
             _copy(one, out)
         elif one.name == "LABEL":
-            out.labels |= {name: _plain(value or "") for name, value in _pairs(one.rest)}
+            out.stage.labels |= {name: _plain(value or "") for name, value in _pairs(one.rest)}
         elif one.name == "ENTRYPOINT":
-            out.entrypoint = _argv(one.rest)
+            out.stage.entrypoint = _argv(one.rest)
         elif one.name in _IGNORED:
             out.notice(f"Charliecloud ignores {one.name}: {_IGNORED[one.name]}.")
         elif one.name != "CMD":
             out.add(" ".join([one.name, *one.flags, one.rest]), one.step)
     return out
+
+
+def _from(one: _Instruction, names: Mapping[str, str], out: Translated) -> None:
+    """Begin a stage. `ch-image` begins none with an earlier one (0.31): that one's lines stand
+    there again, and its cache knows them."""
+    words = one.rest.split()
+    earlier = out.named.get(words[0].lower())
+    out.stage = Stage(words[0])
+    if earlier is not None:
+        out.stage = Stage(earlier.base, [], dict(earlier.labels), earlier.entrypoint)
+        words[0] = _image(earlier.lines[0])
+    else:
+        words[0] = names.get(words[0], words[0])
+    out.add(" ".join(["FROM", *one.flags, *words]), one.step)
+    for line in earlier.lines[1:] if earlier is not None else ():
+        out.add(line, one.step)
+    if len(words) > 2:
+        out.named[words[2].lower()] = out.stage
+
+
+def _image(line: str) -> str:
+    return next(word for word in line.split()[1:] if not word.startswith("--"))
 
 
 def _instructions(spec: BuildSpec) -> Iterator[_Instruction]:

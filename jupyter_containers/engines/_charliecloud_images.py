@@ -11,7 +11,7 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from ._charliecloud_place import TREE
 from ._charliecloud_site import environment
 from ._docker_archive import NotAnImage
 from ._process import Completed, Stream, run
-from ._store import Store, random_id
+from ._store import Store, locked, random_id
 from ._trees import complete
 
 METADATA = "ch/metadata.json"
@@ -152,6 +152,14 @@ async def save(store: Store, reference: str, archive: Path) -> AsyncIterator[Pro
             yield event
 
 
+@asynccontextmanager
+async def alone(store: Store) -> AsyncIterator[None]:
+    """`ch-image` refuses to work where another one does."""
+    await asyncio.to_thread(store.root.mkdir, mode=0o700, parents=True, exist_ok=True)
+    async with locked(store.root / "build.lock"):
+        yield
+
+
 async def chimage(*words: str, check: bool = True) -> Completed:
     """One short command of `ch-image`. Raises EngineFailed, DiskFull."""
     argv = ["ch-image", *words]
@@ -172,31 +180,32 @@ async def pull(store: Store, reference: str) -> AsyncIterator[Progress]:
     )
     said: deque[str] = deque(maxlen=40)
     env = environment() | IDENTITY
-    try:
-        async with Stream(["ch-image", "pull", source(reference), name], env=env) as stream:
-            async for _, line in stream:
-                said.append(line)
-                if found := _LAYER.match(line):
-                    step, steps = int(found[1]), int(found[2])
-                    yield Progress(kind="step", text=one_line(line), step=step, steps=steps)
-                else:
-                    yield Progress(kind="log", text=one_line(printable(line)))
-            code = await stream.wait()
-        if code:
-            raise build_trouble(
-                "charliecloud",
-                said="\n".join(said),
-                code=code,
-                step=None,
-                instruction="",
-                tail="",
-                reference=reference,
-            )
-        async with store.adding(image) as new:
-            assert new is not None
-            store.describe(new, await export(name, new, image))
-    finally:
-        await asyncio.shield(chimage("delete", name, check=False))
+    async with alone(store):
+        try:
+            async with Stream(["ch-image", "pull", source(reference), name], env=env) as stream:
+                async for _, line in stream:
+                    said.append(line)
+                    if found := _LAYER.match(line):
+                        step, steps = int(found[1]), int(found[2])
+                        yield Progress(kind="step", text=one_line(line), step=step, steps=steps)
+                    else:
+                        yield Progress(kind="log", text=one_line(printable(line)))
+                code = await stream.wait()
+            if code:
+                raise build_trouble(
+                    "charliecloud",
+                    said="\n".join(said),
+                    code=code,
+                    step=None,
+                    instruction="",
+                    tail="",
+                    reference=reference,
+                )
+            async with store.adding(image) as new:
+                assert new is not None
+                store.describe(new, await export(name, new, image))
+        finally:
+            await asyncio.shield(chimage("delete", name, check=False))
     yield await found_in(store, image.id, reference)
 
 
