@@ -13,7 +13,10 @@ from jupyter_containers.engines import _instance
 from jupyter_containers.engines.base import Engine, Output
 from jupyter_containers.facts import ImageFacts
 from jupyter_containers.models import ContainerSpec
+from jupyter_containers.paths import cache_directory
 from jupyter_containers.probe import probe
+
+from .harness import DAEMONS
 
 Ask = Callable[..., Awaitable[ImageFacts]]
 
@@ -59,5 +62,8 @@ class Through:
 
 
 def probe_containers(engine: str) -> str:
+    if engine not in DAEMONS:
+        here = cache_directory() / "containers" / engine
+        return "".join(path.name for path in here.glob("jupyter-probe*"))
     argv = [engine, "ps", "--all", "--filter", "name=jupyter-probe", "--format", "{{.Names}}"]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout

@@ -51,7 +51,8 @@ def build_argv(spec: BuildSpec, tag: str, directory: str) -> list[str]:
         *([f"--bind={directory}/secrets:{SECRETS}"] if spec.secrets else []),
         f"--tag={tag}",
         "--file=-",
-        spec.context if spec.context is not None else f"{directory}/empty",
+        # Its cache knows files by the path that it was given, and each build has its own.
+        f"./{Path(spec.context).name}" if spec.context is not None else f"{directory}/empty",
     ]
 
 
@@ -70,7 +71,8 @@ async def build(store: Store, spec: BuildSpec) -> AsyncIterator[Progress]:
         env = {**environment(), **IDENTITY, **common_env(spec)}
         argv = build_argv(spec, tag, str(directory))
         try:
-            async with Stream(argv, input=told.text.encode(), env=env) as stream:
+            above = str(Path(spec.context).parent) if spec.context is not None else None
+            async with Stream(argv, input=told.text.encode(), env=env, cwd=above) as stream:
                 async for _, line in stream:
                     for event in reader.read(line):
                         yield event

@@ -126,12 +126,14 @@ class Charliecloud(ProcessEngine):
         furnish(spec, stored.directory / TREE, place.path, env, overlay=self._writes)
 
     def ran_nothing(self, done: Completed) -> int | None:
-        """See `ProcessEngine.ran_nothing`."""
+        """See `ProcessEngine.ran_nothing`. A program of another machine's is there."""
         if not done.code:
             return None
         last = done.stderr[-4000:]
         if found := _SAID.search(last):
-            return 127 if found[1].startswith("can't execve") else 125
+            if not found[1].startswith("can't execve"):
+                return 125
+            return None if found[1].endswith("Exec format error") else 127
         return 125 if _SETUP.search(last) else None
 
     def trouble(self, spec: ContainerSpec, done: Completed) -> ContainersError:

@@ -42,14 +42,17 @@ async def test_nothing_of_the_server_crosses(notebook, monkeypatch):
         assert await kernel.value("os.path.exists('/var/run/docker.sock')") == "False"
 
 
-async def test_hardened(notebook):
+async def test_hardened(notebook, problems):
+    """Where the engine has no filter it says so; what is left of a bounding set is of no use
+    then: nothing gains a capability from it under NoNewPrivs."""
+    filtered = not any("filter" in problem.message for problem in problems)
     async with running(notebook()) as kernel:
         status = await kernel.value("open('/proc/self/status').read()")
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd"):
+        for kind in ("CapInh", "CapPrm", "CapEff", *(["CapBnd"] if filtered else [])):
             assert int(fields[kind], 16) == 0
         assert fields["NoNewPrivs"] == "1"
-        assert fields["Seccomp"] == "2"
+        assert fields["Seccomp"] == ("2" if filtered else "0")
 
 
 async def test_no_port_on_any_interface(notebook, features):
