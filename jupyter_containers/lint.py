@@ -62,13 +62,16 @@ async def lint(
     *,
     directory: Path | None = None,
     buildx: Sequence[str] | None = None,
+    engine: str = "",
 ) -> tuple[Diagnostic, ...]:
     """All remarks on a Dockerfile, in order of lines; a mistake in it is one of level `error`.
 
     `directory` is where a `.hadolint.yaml` may lie. `buildx` begins a command line whose
     BuildKit is asked as well (`["docker", "buildx"]`); where that fails, one remark says so.
     Give it for a daemon of Docker 27 or newer: for older ones buildx fetches a frontend.
-    Raises EngineMissing or EngineFailed where Hadolint cannot be run.
+    `engine` is the one that is to run the image, where that is known: what only it does
+    otherwise is remarked on too. Raises EngineMissing or EngineFailed where Hadolint cannot be
+    run.
     """
     found: list[Diagnostic] = []
     dockerfile = None
@@ -85,6 +88,7 @@ async def lint(
         known = {(one.line, one.code) for one in checked}
         said = [one for one in said if (one.line, _SAME.get(one.code)) not in known]
         found += checked
+    found += _of_engine(dockerfile, engine) if dockerfile is not None else []
     return tuple(sorted({*found, *said}))
 
 
@@ -95,8 +99,29 @@ async def lint_cell(source: str, directory: Path, policy: Policy) -> list[Diagno
     if cell is None:
         raise BadInput("This cell builds nothing.", "Let it begin with: %%dockerfile")
     buildx = await own_check(cell.options.engine, policy)
-    found = await lint(cell.text, cell.options.build_args, directory=directory, buildx=buildx)
+    args, engine = cell.options.build_args, cell.options.engine
+    found = await lint(cell.text, args, directory=directory, buildx=buildx, engine=engine)
     return [replace(one, line=one.line + cell.first_line - 1) for one in found]
+
+
+def _of_engine(dockerfile: Dockerfile, engine: str) -> list[Diagnostic]:
+    """https://hpc.github.io/charliecloud/ch-image.html#dockerfile-instructions"""
+    if engine != "charliecloud":
+        return []
+    url = "https://hpc.github.io/charliecloud/ch-image.html"
+    found = []
+    for one in dockerfile.instructions:
+        if one.name == "USER":
+            text = "Charliecloud ignores USER: builds and containers run as you."
+            found.append(Diagnostic(one.line, 1, "warning", "CharliecloudUser", text, url))
+        places = {"WORKDIR": one.words[:1], "COPY": one.words[-1:], "ADD": one.words[-1:]}
+        if any(word.startswith("/home/") for word in places.get(one.name, ())):
+            text = (
+                "A container's HOME is an empty directory at your HOME's own path, and sites may "
+                "lay their /home over an image's: applications belong below /opt or /usr/local."
+            )
+            found.append(Diagnostic(one.line, 1, "warning", "CharliecloudHome", text, url))
+    return found
 
 
 async def own_check(engine: str, policy: Policy) -> list[str] | None:

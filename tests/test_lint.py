@@ -97,3 +97,14 @@ def test_buildkits_check() -> None:
     assert not {(5, "DL3025"), (6, "DL4000"), (1, "check")} & set(said)
     assert (3, "SC2086") in said
     assert all(one.url.startswith("https://") for one in found)
+
+
+def test_what_one_engine_does_otherwise() -> None:
+    text = "FROM a:1\nWORKDIR /home/me/app\nCOPY a /opt/a\nUSER me\nCMD [\"a\"]\n"
+
+    def ours(engine: str) -> list[tuple[int, str]]:
+        found = asyncio.run(lint(text, engine=engine))
+        return [(one.line, one.code) for one in found if one.code.startswith("Charliecloud")]
+
+    assert ours("charliecloud") == [(2, "CharliecloudHome"), (4, "CharliecloudUser")]
+    assert ours("podman") == ours("") == []

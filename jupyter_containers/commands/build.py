@@ -177,7 +177,9 @@ async def _check(path: Path, cells: list[DockerfileCell], args: Namespace) -> in
     found: list[tuple[DockerfileCell, Diagnostic]] = []
     for cell in cells:
         build_args = cell.options.build_args
-        remarks = await lint(cell.text, build_args, directory=path.parent, buildx=buildx)
+        remarks = await lint(
+            cell.text, build_args, directory=path.parent, buildx=buildx, engine=args.engine
+        )
         found += [(cell, remark) for remark in remarks]
     if args.json:
         print_json({"remarks": [{"cell": cell.index, **asdict(one)} for cell, one in found]})

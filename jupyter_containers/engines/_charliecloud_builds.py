@@ -7,9 +7,9 @@ elsewhere. It builds one image at a time per storage, so ours wait for each othe
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import re
-import secrets
 import shutil
 import tempfile
 from collections import deque
@@ -35,7 +35,15 @@ from ._store import Store, random_id
 from ._trees import complete
 
 _STEP = re.compile(r" *(\d+)([*. ]) ([A-Z]+)(?:\.F)? (.*)")
-_OF_ITSELF = ("error: ", "hint: ", "grown in ", "--force: ", "will use --force", "copying image ")
+_OF_ITSELF = (
+    "error: ",
+    "hint: ",
+    "grown in ",
+    "--force: ",
+    "warning: --force",
+    "will use --force",
+    "copying image ",
+)
 _EXITED = re.compile(r"RUN command exited with (\d+)")
 
 
@@ -58,7 +66,9 @@ def build_argv(spec: BuildSpec, tag: str, directory: str) -> list[str]:
 
 async def build(store: Store, spec: BuildSpec) -> AsyncIterator[Progress]:
     """See `Engine.build`."""
-    tag = f"jupyter-containers/build-{secrets.token_hex(8)}"
+    # The same for each build of one cell: the cache knows files of other stages by their path.
+    lineage = hashlib.sha256(spec.tag.rpartition(":")[0].encode()).hexdigest()[:16]
+    tag = f"jupyter-containers/build-{lineage}"
     async with alone(store), _workplace(spec) as directory:
         names = {}
         for base in bases(spec):
