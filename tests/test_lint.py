@@ -100,7 +100,7 @@ def test_buildkits_check() -> None:
 
 
 def test_what_one_engine_does_otherwise() -> None:
-    text = "FROM a:1\nWORKDIR /home/me/app\nCOPY a /opt/a\nUSER me\nCMD [\"a\"]\n"
+    text = 'FROM a:1\nWORKDIR /home/me/app\nCOPY a /opt/a\nUSER me\nCMD ["a"]\n'
 
     def ours(engine: str) -> list[tuple[int, str]]:
         found = asyncio.run(lint(text, engine=engine))

@@ -173,7 +173,7 @@ def _joined(text: str) -> Iterator[str]:
 
 
 def _pairs(text: str) -> list[tuple[str, str | None]]:
-    """NAME=value …, or the old NAME value; values as written."""
+    """NAME=value …, or ENV's old NAME value; values as written."""
     first = text.split(None, 1)
     if len(first) == 2 and "=" not in first[0]:
         return [(first[0], '"' + re.sub(r'(?<!\\)"', r"\"", first[1].strip()) + '"')]
@@ -184,11 +184,10 @@ def _assign(one: _Instruction, args: Mapping[str, str], out: Translated) -> None
     """One line for each name: `ch-image` takes one, gives an argument to the first ARG of its name
     only, and reads no `=` in a value without quotes."""
     if one.name == "ARG":
-        for word in one.rest.split() if "=" not in one.rest else [one.rest]:
-            for name, value in _pairs(word):
-                given = args.get(name)
-                quoted = _quoted(given) if given is not None else value and _requoted(value)
-                out.add(f"ARG {name}={quoted}" if quoted else f"ARG {name}", one.step)
+        for found in _PAIR.finditer(one.rest):
+            name, value, given = found[1], found[2], args.get(found[1])
+            quoted = _quoted(given) if given is not None else value and _requoted(value)
+            out.add(f"ARG {name}={quoted}" if quoted else f"ARG {name}", one.step)
         return
     for name, value in _pairs(one.rest):
         out.add(f"ENV {name}={_requoted(value or '')}", one.step)
