@@ -43,6 +43,7 @@ _OF_ITSELF = (
     "warning: --force",
     "will use --force",
     "copying image ",
+    "something went wrong, rolling back",
 )
 _EXITED = re.compile(r"RUN command exited with (\d+)")
 

@@ -16,6 +16,7 @@ from ..models import BuildSpec, BuildStep
 from ..text import one_line
 
 SECRETS = "/run/secrets"
+_BASE = "JUPYTER_CONTAINERS_BASE"
 _FLAGS = re.compile(r"(?:\s*--[a-zA-Z-]+(?:=\S+)?)*")
 _PAIR = re.compile(r"""\s*([^\s=]+)(?:=("(?:[^"\\]|\\.)*"|'[^']*'|(?:\\.|[^\s\\])*))?""")
 _ARCHIVE = re.compile(r"\.(tar|tgz|tbz2|txz|tar\.\w+)$|^\w+://|^git@", re.IGNORECASE)
@@ -114,7 +115,8 @@ def translate(spec: BuildSpec, names: Mapping[str, str]) -> Translated:
 
 def _from(one: _Instruction, names: Mapping[str, str], out: Translated) -> None:
     """Begin a stage. `ch-image` begins none with an earlier one (0.31): that one's lines stand
-    there again, and its cache knows them."""
+    there again, and its cache knows them. That cache takes all imported images for the same
+    (`import_id` in its build_cache.py), so an argument tells them apart."""
     words = one.rest.split()
     earlier = out.named.get(words[0].lower())
     out.stage = Stage(words[0])
@@ -124,7 +126,7 @@ def _from(one: _Instruction, names: Mapping[str, str], out: Translated) -> None:
     else:
         words[0] = names.get(words[0], words[0])
     out.add(" ".join(["FROM", *one.flags, *words]), one.step)
-    for line in earlier.lines[1:] if earlier is not None else ():
+    for line in earlier.lines[1:] if earlier is not None else [f'ARG {_BASE}="{words[0]}"']:
         out.add(line, one.step)
     if len(words) > 2:
         out.named[words[2].lower()] = out.stage

@@ -134,6 +134,7 @@ CMD ["c"]
     given = BuildSpec(dockerfile=text, tag="t", args={"X": 'it="s"'})
     told = translate(given, {"a:1": "base"})
     first = [
+        'ARG JUPYTER_CONTAINERS_BASE="base"',
         r'ARG X="it=\"s\""',
         'ARG Y="2"',
         'RUN echo     "a b" &&     echo c',
@@ -257,6 +258,18 @@ async def test_a_build_and_the_same_again(charliecloud: Charliecloud, images, tm
     again = await build(charliecloud, replace(given, tag=f"{given.tag}-again"))
     assert ("cached", 5, 5) in told(again)
     assert "hush" not in lines(again)
+
+
+async def test_images_that_begin_with_others_are_told_apart(charliecloud, images) -> None:
+    made = []
+    for name in ("one", "two"):
+        given = named(f"FROM {images['busybox']}\nRUN touch /{name}\n")
+        await build(charliecloud, given)
+        last = await build(charliecloud, named(f"FROM {given.tag}\nRUN ls / > /made\n"))
+        made.append(last[-1].text)
+    texts = [charliecloud.store.find(one).directory / "tree/made" for one in made]
+    assert ["one" in text.read_text().split() for text in texts] == [True, False]
+    assert ["two" in text.read_text().split() for text in texts] == [False, True]
 
 
 async def test_a_failing_step_is_named(charliecloud: Charliecloud, images) -> None:
