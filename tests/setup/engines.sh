@@ -168,6 +168,7 @@ engines_json() { python3 "$here/engines_json.py" "$cache" "$run" "$images" "$@";
 up_as_root() {
   packages podman runc fuse-overlayfs slirp4netns uidmap catatonit iptables iproute2 procps \
     mmdebstrap busybox-static libdevmapper1.02.1 libseccomp2 python3 \
+    charliecloud python3-lark python3-requests git \
     chromium fonts-dejavu-core fonts-liberation
   fetch
   "$here/base_images.sh" "$cache"
@@ -201,7 +202,7 @@ up_as_root() {
   as_root_podman push -q --tls-verify=false --creds tester:s3cret "$images/busybox" \
     "$address/test/busybox"
   engines_json "$run/engines-root.json" root podman docker docker20
-  engines_json "$run/engines-user.json" user podman docker docker20 apptainer
+  engines_json "$run/engines-user.json" user podman docker docker20 apptainer charliecloud
   install -d -m 700 -o "$tester" "$run/images-user"
 }
 
@@ -220,7 +221,10 @@ up_as_user() {
   else
     warn "Docker is not tested: no daemon answers here (as root, make test starts its own)"
   fi
-  if command -v apptainer >/dev/null; then names+=(apptainer); fi
+  local one
+  for one in apptainer:apptainer charliecloud:ch-run; do
+    if command -v "${one#*:}" >/dev/null; then names+=("${one%:*}"); fi
+  done
   engines_json "$run/engines-user.json" user "${names[@]}"
 }
 

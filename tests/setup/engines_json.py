@@ -26,6 +26,14 @@ known["apptainer"] = {
     "path": f"{cache}/apptainer/usr/bin",
     "env": podman_env | {"JUPYTER_CONTAINERS_IMAGES": f"{run}/images-{conf}"},
 }
+known["charliecloud"] = {
+    "engine": "charliecloud",
+    "env": podman_env
+    | {
+        "JUPYTER_CONTAINERS_IMAGES": f"{run}/images-{conf}",
+        "CH_IMAGE_STORAGE": f"{run}/images-{conf}/ch-image",
+    },
+}
 for name, version in (("docker", 28), ("docker20", 20)):
     known[name] = {
         "engine": "docker",

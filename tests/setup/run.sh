@@ -204,6 +204,7 @@ docker_stream() { user_tests "docker" docker d -m engine --ignore=tests/ui; }
 
 process_stream() {
   process_tests apptainer
+  process_tests charliecloud
 }
 
 other_stream() {
