@@ -194,7 +194,7 @@ async def pull(store: Store, reference: str) -> AsyncIterator[Progress]:
             if code:
                 raise build_trouble(
                     "charliecloud",
-                    said="\n".join(said),
+                    said="\n".join(line for line in said if not line.startswith("hint: ")),
                     code=code,
                     step=None,
                     instruction="",
