@@ -221,10 +221,8 @@ up_as_user() {
   else
     warn "Docker is not tested: no daemon answers here (as root, make test starts its own)"
   fi
-  local one
-  for one in apptainer:apptainer charliecloud:ch-run; do
-    if command -v "${one#*:}" >/dev/null; then names+=("${one%:*}"); fi
-  done
+  if command -v apptainer >/dev/null; then names+=(apptainer); fi
+  if command -v ch-run >/dev/null; then names+=(charliecloud); fi
   engines_json "$run/engines-user.json" user "${names[@]}"
 }
 
