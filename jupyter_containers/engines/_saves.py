@@ -16,6 +16,8 @@ from ._process import Stream
 from ._pulls import lines_and_size
 from ._trouble import daemon_trouble
 
+_LOADED = re.compile(r"Loaded image(?: ID)?: (sha256:[0-9a-f]{64})$")
+
 
 async def save(
     program: str, reference: str, archive: Path, find_image: FindImage
@@ -43,20 +45,24 @@ async def save(
 async def load(
     program: str, archive: Path, image: Image, find_image: FindImage
 ) -> AsyncIterator[Progress]:
-    """See `Engine.load`. The archive holds the image's id and all its configuration; names are
-    given after."""
+    """See `Engine.load`. The archive holds the image's configuration, and so its id, which is
+    another than `image`'s where that engine makes up its ids; names are given after."""
     said: deque[str] = deque(maxlen=20)
-    commands = [[program, "load", "--input", str(archive)]]
-    commands += [[program, "tag", image.id, name] for name in image.references]
-    for argv in commands:
+    commands = [("load", "--input", str(archive))]
+    commands += [("tag", "", name) for name in image.references]
+    loaded = image.id
+    for verb, what, which in commands:
+        argv = [program, verb, what or loaded, which]
         yield Progress(kind="log", text=f"{program} {argv[1]} {one_line(argv[-1])}")
         async with Stream(argv) as stream:
             async for _, line in stream:
                 said.append(line)
+                if verb == "load" and (told := _LOADED.search(line)):
+                    loaded = told[1]
             code = await stream.wait()
         if code:
             raise _trouble(program, argv[1], code, "\n".join(said))
-    found = await find_image(image.references[0] if image.references else image.id)
+    found = await find_image(image.references[0] if image.references else loaded)
     if found is None:
         raise ImageNotHere(image.id, program)
     yield Progress(kind="image", text=one_line(image.id), image=found)
