@@ -10,6 +10,7 @@
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 . "$here/lib.sh"
+. "$here/registry.sh"
 verb=$1 state=$2
 cache=$state/cache run=$state/run
 tester=jupyter-containers-test
@@ -67,7 +68,7 @@ add_tester() {
 
 podman_files() { # OWNER-NAME
   local directory=$run/podman
-  mkdir -p "$directory/root" "$directory/user"
+  mkdir -p "$directory/root" "$directory/user" "$directory/process"
   podman_conf "$directory/containers.conf"
   printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' \
     "$directory/root/storage" "$directory/root/run" >"$directory/root.conf"
@@ -75,9 +76,12 @@ podman_files() { # OWNER-NAME
   printf '[storage]\ndriver = "overlay"\nrootless_storage_path = "%s"\nrunroot = "%s"\n' \
     "$directory/user/storage" "/run/user/$(id -u "$1")/jupyter-containers-test" \
     >"$directory/user.conf"
+  # One of its own for engines that run what podman built: their tests go on beside podman's.
+  sed "s|$directory/user/|$directory/process/|; s|jupyter-containers-test\"|p/containers\"|" \
+    "$directory/user.conf" >"$directory/process.conf"
   printf 'unqualified-search-registries = ["docker.io"]\n%s\nlocation = "%s"\ninsecure = true\n' \
     '[[registry]]' "$(cat "$run/registry/address" 2>/dev/null)" >"$directory/registries.conf"
-  root && chown "$tester:" "$directory/user" || true
+  root && chown "$tester:" "$directory/user" "$directory/process" || true
 }
 
 # buildx keeps its state in the client's configuration: one each for root and the ordinary user.
@@ -129,26 +133,6 @@ wait_for() { # SECONDS WHAT LOG COMMAND...
   die "$what did not come up within $seconds s: see above"
 }
 
-registry_up() { # NAME [HTPASSWD-LINE]
-  local directory=$run/$1 port
-  mkdir -p "$directory/data"
-  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])')
-  {
-    printf 'version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: %s\n' "$directory/data"
-    printf 'http:\n  addr: %s\n' "127.0.0.1:$port"
-    [ -z "${2:-}" ] || printf 'auth:\n  htpasswd:\n    realm: tests\n    path: %s\n' \
-      "$directory/htpasswd"
-  } >"$directory/config.yml"
-  [ -z "${2:-}" ] || echo "$2" >"$directory/htpasswd"
-  setsid "$cache/registry/usr/bin/docker-registry" serve "$directory/config.yml" \
-    >"$directory/log" 2>&1 </dev/null &
-  echo $! >"$directory/pid"
-  echo "127.0.0.1:$port" >"$directory/address"
-  wait_for 20 "The registry" "$directory/log" \
-    python3 -c "import socket; socket.create_connection(('127.0.0.1', $port))"
-}
-
 import_images() { # COMMAND...: an engine's command line
   import_image bullseye 'CMD ["python3"]' python:3.9 "$@"
   import_image bookworm 'CMD ["python3"]' python:3.11 "$@"
@@ -193,6 +177,9 @@ up_as_root() {
   import_images docker_of 28
   import_images as_root_podman
   cd / && import_images as_tester podman
+  install -d -m 700 -o "$tester" "/run/user/$(id -u "$tester")/p"
+  import_images as_tester CONTAINERS_STORAGE_CONF="$run/podman/process.conf" \
+    XDG_RUNTIME_DIR="/run/user/$(id -u "$tester")/p" podman
   local address
   address=$(cat "$run/registry/address")
   docker_of 28 tag "$images/busybox" "$address/test/busybox"
@@ -212,6 +199,7 @@ up_as_user() {
   "$here/base_images.sh" "$cache"
   mkdir -p "$run"
   podman_files "$tester"
+  cp "$run/podman/user.conf" "$run/podman/process.conf"
   import_images env CONTAINERS_CONF="$run/podman/containers.conf" \
     CONTAINERS_STORAGE_CONF="$run/podman/user.conf" podman
   local names=(podman)

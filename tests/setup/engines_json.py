@@ -21,18 +21,16 @@ known: dict[str, dict[str, object]] = {
     "own-docker": {"engine": "docker", "env": {}},
 }
 # These run what another engine built; their images are in a directory of ours.
+process_env = podman_env | {
+    "CONTAINERS_STORAGE_CONF": f"{run}/podman/process.conf",
+    "JUPYTER_CONTAINERS_IMAGES": f"{run}/images-{conf}",
+    "CH_IMAGE_STORAGE": f"{run}/images-{conf}/ch-image",
+}
+known["charliecloud"] = {"engine": "charliecloud", "env": process_env}
 known["apptainer"] = {
     "engine": "apptainer",
     "path": f"{cache}/apptainer/usr/bin",
-    "env": podman_env | {"JUPYTER_CONTAINERS_IMAGES": f"{run}/images-{conf}"},
-}
-known["charliecloud"] = {
-    "engine": "charliecloud",
-    "env": podman_env
-    | {
-        "JUPYTER_CONTAINERS_IMAGES": f"{run}/images-{conf}",
-        "CH_IMAGE_STORAGE": f"{run}/images-{conf}/ch-image",
-    },
+    "env": process_env,
 }
 for name, version in (("docker", 28), ("docker20", 20)):
     known[name] = {
