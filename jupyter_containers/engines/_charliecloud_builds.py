@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import ContainersError, EngineDown, EngineFailed, ImageNotHere
+from ..errors import ContainersError, EngineDown, ImageNotHere
 from ..models import BuildSpec, BuildStep, Image, Progress
 from ..text import one_line
 from . import _charliecloud_images, _keeper_contained
@@ -26,7 +26,7 @@ from ._build_steps import Steps
 from ._build_trouble import build_trouble
 from ._buildkit import common_env
 from ._charliecloud_dockerfile import SECRETS, Translated, bases, translate
-from ._charliecloud_images import IDENTITY, alone, chimage
+from ._charliecloud_images import IDENTITY, alone, busy, chimage
 from ._charliecloud_place import TREE
 from ._charliecloud_site import environment
 from ._keeper import keeper
@@ -215,8 +215,8 @@ class _Reader:
             )
         errors = [line for line in self._said if line.startswith("error: ")]
         said = "\n".join(errors or self._said).removeprefix("error: ")
-        if "storage" in said and "lock" in said:
-            return EngineFailed(("ch-image", "build"), code, said)
+        if (other := busy(said)) is not None:
+            return other
         return build_trouble(
             "charliecloud",
             said=_EXITED.sub(r"exit status: \1", said),

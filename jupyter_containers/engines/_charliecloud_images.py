@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import DiskFull, EngineFailed, ImageNotHere
+from ..errors import DiskFull, EngineDown, EngineFailed, ImageNotHere
 from ..models import Image, Progress
 from ..text import one_line, printable
 from . import _docker_archive
@@ -160,11 +160,23 @@ async def alone(store: Store) -> AsyncIterator[None]:
         yield
 
 
+def busy(said: str) -> EngineDown | None:
+    """Where a person's own `ch-image` is at work."""
+    if "already in use" not in said:
+        return None
+    return EngineDown(
+        "Another ch-image is at work, and it lets none beside it.",
+        "Wait for its end and try again; or give Jupyter a storage of its own: CH_IMAGE_STORAGE.",
+    )
+
+
 async def chimage(*words: str, check: bool = True) -> Completed:
     """One short command of `ch-image`. Raises EngineFailed, DiskFull."""
     argv = ["ch-image", *words]
     done = await run(argv, env=environment() | IDENTITY, timeout=_LONG)
     if done.code and check:
+        if (other := busy(done.stderr)) is not None:
+            raise other
         if "No space left" in done.stderr:
             raise DiskFull("where ch-image keeps its images (CH_IMAGE_STORAGE)")
         raise EngineFailed(argv, done.code, done.stderr)

@@ -10,6 +10,7 @@ from shutil import which
 from tempfile import TemporaryDirectory
 
 from ..models import Problem
+from ..paths import cache_directory
 from ._inspect import at_least
 from ._process import Environment, run
 from .process_engine import last_words
@@ -67,8 +68,6 @@ async def overlays() -> bool:
 
 
 def _parent() -> Path:
-    from ..paths import cache_directory
-
     directory = cache_directory()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory
