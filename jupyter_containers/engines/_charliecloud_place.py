@@ -135,11 +135,12 @@ def _escaped(path: object) -> str:
 
 
 def env_text(env: Mapping[str, str]) -> str:
-    """For `--set-env=FILE`, which takes one pair of single quotes away, and ends at a line's end:
-    values of several lines go another way (`many_lines`)."""
-    return "".join(f"{name}='{value}'\n" for name, value in env.items() if "\n" not in value)
+    """For `--set-env=FILE`, which takes one pair of single quotes away."""
+    apart = not_in_text(env)
+    return "".join(f"{name}='{value}'\n" for name, value in env.items() if name not in apart)
 
 
-def many_lines(env: Mapping[str, str]) -> dict[str, str]:
-    """What `env_text` cannot say."""
-    return {name: value for name, value in env.items() if "\n" in value}
+def not_in_text(env: Mapping[str, str]) -> dict[str, str]:
+    """What `env_text` cannot say: a value ends with its line, and a `$` at its beginning or after
+    a colon means another variable (ch-run(1))."""
+    return {name: value for name, value in env.items() if re.search(r"\n|(?:^|:)\$", value)}

@@ -16,7 +16,7 @@ from ..errors import ContainersError, EngineDown, StartFailed, Unsupported
 from ..models import BuildSpec, ContainerSpec, EngineInfo, Image, Progress
 from ..paths import cache_directory
 from . import _charliecloud_builds, _charliecloud_images, _charliecloud_site, _namespaces
-from ._charliecloud_place import SCRIPT, SHELL, TREE, furnish, many_lines
+from ._charliecloud_place import SCRIPT, SHELL, TREE, furnish, not_in_text
 from ._contained import Place
 from ._process import Completed, run
 from ._store import Stored, on_network
@@ -24,6 +24,7 @@ from .process_engine import Command, ProcessEngine, last_words
 
 _SAID = re.compile(r"^ch-run\[\d+\]: error: (.*?)(?: \(ch_\w+\.c:\d+.*\))?$", re.MULTILINE)
 _SETUP = re.compile(r"^(?:unshare|mount|hostname|ip|RTNETLINK|\S*ch-start)\b.*: ", re.MULTILINE)
+_LINES = "JUPYTER_CONTAINERS_LINES_"
 
 
 class Charliecloud(ProcessEngine):
@@ -87,10 +88,9 @@ class Charliecloud(ProcessEngine):
             outside.append("--net")
         if spec.hostname:
             outside.append("--uts")
-        lines = many_lines(self._environment(spec, stored))
+        lines = not_in_text(self._environment(spec, stored))
         inside = [
-            f"--unset-env=!({'|'.join(lines)})" if lines else "--unset-env=*",
-            "--env-no-expand",
+            *_lines_options(lines),
             "--set-env=env",
             "--no-passwd",
             f"--uid={spec.user.uid}",
@@ -105,7 +105,7 @@ class Charliecloud(ProcessEngine):
         env = _charliecloud_site.environment()
         return Command(
             argv=("unshare", *outside, *shell, *words, *ch_run),
-            env=env | {"TMPDIR": str(place.path / "tmp")} | lines,
+            env=env | {"TMPDIR": str(place.path / "tmp")} | _renamed(lines),
         )
 
     def _environment(self, spec: ContainerSpec, stored: Stored) -> Mapping[str, str]:
@@ -176,3 +176,16 @@ class Charliecloud(ProcessEngine):
         """See `Engine.build`."""
         async for event in _charliecloud_builds.build(self.store, spec):
             yield event
+
+
+def _renamed(lines: Mapping[str, str]) -> dict[str, str]:
+    """Under names that mean nothing to this machine's programs: an image's own might."""
+    return {f"{_LINES}{number}": value for number, value in enumerate(lines.values())}
+
+
+def _lines_options(lines: Mapping[str, str]) -> list[str]:
+    """`ch-run` sets a variable to what another one holds where that is all its value says."""
+    if not lines:
+        return ["--unset-env=*"]
+    named = [f"--set-env={name}=${_LINES}{number}" for number, name in enumerate(lines)]
+    return [f"--unset-env=!({_LINES}*)", *named, f"--unset-env={_LINES}*"]
