@@ -30,7 +30,7 @@ def cards(ui: LabPage) -> Locator:
 
 
 def test_an_image_is_pinned_used_and_unpinned(ui: LabPage, work: Path, named: str) -> None:
-    name = f"picked-{ui.theme}"
+    title, name = f"Picked {ui.theme}", f"picked-{ui.theme}"
     ui.open(write(work / "plain.ipynb", "1 + 1", spec="python3"))
     panel = ui.show_panel("images")
     panel.get_by_label("Filter images").fill(named)
@@ -38,13 +38,13 @@ def test_an_image_is_pinned_used_and_unpinned(ui: LabPage, work: Path, named: st
     row.click()
     expect(panel.get_by_role("heading", name="Kernels")).to_be_visible()
     panel.get_by_role("button", name="Pin as kernel…").click()
-    ui.page.locator(".jp-Dialog input").fill(name)
+    ui.page.locator(".jp-Dialog input").fill(title)
     ui.answer("Pin")
     expect(panel.get_by_text(f"Pinned as the kernel {name}.")).to_be_visible()
     ui.audit(PANEL)
 
-    card = cards(ui).filter(has_text=named)
-    expect(card).to_have_count(1)
+    card = cards(ui).filter(has_text=title)
+    expect(card).to_have_text(title)
     ui.shot("2-launcher")
     card.click()
     ui.kernel_is(name)
@@ -59,4 +59,4 @@ def test_an_image_is_pinned_used_and_unpinned(ui: LabPage, work: Path, named: st
     until(lambda: not (ui.lab.data / "kernels" / name).exists(), "its kernel spec is gone")
     kernels = cards(ui)
     expect(kernels.first).to_be_visible()
-    expect(kernels.filter(has_text=named)).to_have_count(0)
+    expect(kernels.filter(has_text=title)).to_have_count(0)
