@@ -51,9 +51,12 @@ class LabPage:
         # Leaving the page while something runs.
         page.on("dialog", lambda dialog: dialog.accept())
 
-    def open(self, path: Path) -> None:
-        """Load JupyterLab anew, with this notebook alone."""
-        self._load(lambda: self.page.goto(self.lab.address(path)))
+    def open(self, path: Path, port: int = 0) -> None:
+        """Load JupyterLab anew, with this notebook alone; through a proxy at another port."""
+        address = self.lab.address(path)
+        if port:
+            address = address.replace(f":{self.lab.port}/", f":{port}/", 1)
+        self._load(lambda: self.page.goto(address))
 
     def reload(self) -> None:
         self._load(self.page.reload)

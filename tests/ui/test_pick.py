@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, expect
 
 from .browser import PANEL, LabPage
 from .cells import write
-from .lab import until
+from .lab import Lab, until
 
 
 @pytest.fixture
@@ -19,6 +19,12 @@ def named(engine_program: str, image: str, theme: str) -> Iterator[str]:
     subprocess.run([engine_program, "tag", image, name], check=True)
     yield name
     subprocess.run([engine_program, "rmi", name], check=True, stdout=subprocess.DEVNULL)
+
+
+def others(lab: Lab, engine: str) -> list[str]:
+    """Other engines that work here."""
+    known = lab.ask("GET", "jupyter-containers/engines")["engines"]
+    return [one["name"] for one in known if one["usable"] and one["name"] != engine]
 
 
 def cards(ui: LabPage) -> Locator:
@@ -60,3 +66,26 @@ def test_an_image_is_pinned_used_and_unpinned(ui: LabPage, work: Path, named: st
     kernels = cards(ui)
     expect(kernels.first).to_be_visible()
     expect(kernels.filter(has_text=title)).to_have_count(0)
+
+
+def test_an_image_is_used_on_another_engine(
+    ui: LabPage, work: Path, engine: str, named: str
+) -> None:
+    if not (found := others(ui.lab, engine)):
+        pytest.skip("no second engine works here")
+    ui.open(write(work / "plain.ipynb", "1 + 1", spec="python3"))
+    panel = ui.show_panel("images")
+    panel.get_by_label("Filter images").fill(named)
+    rows = panel.locator(f".jp-Containers-rowButton[title='{named}']")
+    rows.click()
+    panel.get_by_role("button", name=f"Use on {found[0]}").click()
+    expect(rows).to_have_count(2)
+    ui.shot("2-converted")
+    expect(panel.get_by_role("button", name=f"Use on {found[0]}")).to_have_count(0)
+    card = ui.show_panel("builds").locator(".jp-Containers-card").first
+    expect(card).to_contain_text(f"{named}: {engine} → {found[0]}")
+    expect(card).to_contain_text("done")
+    ui.audit(PANEL)
+    ui.shot("2-converted-builds")
+    where = f"jupyter-containers/images?engine={found[0]}&reference={named}"
+    ui.lab.ask("DELETE", where)
