@@ -246,4 +246,4 @@ def _cannot(directory: Path, error: OSError) -> BadInput:
 
 def _short(image: str) -> str:
     """Its last part: a Launcher's card has room for two short words."""
-    return image.rsplit("/", 1)[-1].split("@")[0]
+    return image.rsplit("/", 1)[-1].split("@", maxsplit=1)[0]

@@ -48,8 +48,9 @@ def test_labels_logs_and_layers_stay_text(
 def test_a_log_of_200_megabytes_holds_nobody_up(plain_ui: LabPage, work: Path, image: str) -> None:
     ui, line = plain_ui, f"{mark()} {'x' * 988}"
     much = f"RUN yes '{line}' | head -n {MEGABYTES * 1000}; echo the end"
-    ui.open(write(work / "long.ipynb", dockerfile(image, much, options="--no-switch"), "1 + 1"))
-    ui.answer("No Kernel")
+    cell = dockerfile(image, much, options="--no-switch")
+    ui.open(write(work / "long.ipynb", cell, "1 + 1", spec="python3"))
+    ui.kernel_is("python3")
     ui.run_all()
     ui.build("running")
     ui.page.evaluate("""() => { window.longest = 0; let last = performance.now();
@@ -92,7 +93,9 @@ def test_a_notebook_that_may_not_be_written(plain_ui: LabPage, work: Path, image
     ui.open(path)
     ui.kernel_is("python3")
     ui.run_all()
-    expect(ui.cell(0).locator(".jp-OutputArea")).to_contain_text("may not be written")
+    said = ui.cell(0).locator(".jp-OutputArea")
+    expect(said).to_contain_text("You may not write this notebook")
+    expect(said).to_contain_text("Save a copy")
     expect(ui.prompt(0)).to_have_text("[ ]:")
     expect(ui.cell(1).locator(".jp-OutputArea-output")).to_have_count(0)
     assert ui.kernel == "python3"

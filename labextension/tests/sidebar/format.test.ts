@@ -109,6 +109,7 @@ it.each([
   ['/bin/sh -c apt-get update', 'RUN apt-get update'],
   ['RUN /bin/sh -c pip install x # buildkit', 'RUN pip install x'],
   ['COPY a b # buildkit', 'COPY a b'],
+  ["|2 A=/run/s B='a b' /bin/sh -c echo a", 'RUN echo a'],
   ['', '']
 ])('%j was made by %j', (made, said) => expect(instruction(made)).toBe(said));
 
