@@ -120,5 +120,5 @@ def test_a_notebook_that_is_renamed(when: str, plain_ui: LabPage, work: Path, im
     expect(ui.result(1)).to_have_text(f"'{word}'")
     assert ui.kernel == "container"
     ui.run_all()
-    expect(ui.build("done").get_by_role("status")).to_contain_text("is up to date")
+    expect(ui.build("done").get_by_role("status")).to_contain_text("/new:")
     expect(ui.result(1)).to_have_text(f"'{word}'")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from .browser import PANEL, LabPage
-from .cells import write
+from .cells import mark, write
 from .lab import Lab, until
 
 
@@ -17,6 +17,17 @@ def named(engine_program: str, image: str, theme: str) -> Iterator[str]:
     """A name of the image that is one test's own."""
     name = f"localhost/picked-{theme}:1"
     subprocess.run([engine_program, "tag", image, name], check=True)
+    yield name
+    subprocess.run([engine_program, "rmi", name], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def built(engine_program: str, image: str) -> Iterator[str]:
+    """An image with one name, which no other engine has."""
+    name = f"localhost/given-{mark()}:1"
+    text = f"FROM {image}\nENV A={mark()}\n".encode()
+    argv = [engine_program, "build", "-q", "-t", name, "-"]
+    subprocess.run(argv, input=text, check=True, stdout=subprocess.DEVNULL)
     yield name
     subprocess.run([engine_program, "rmi", name], check=True, stdout=subprocess.DEVNULL)
 
@@ -69,23 +80,23 @@ def test_an_image_is_pinned_used_and_unpinned(ui: LabPage, work: Path, named: st
 
 
 def test_an_image_is_used_on_another_engine(
-    ui: LabPage, work: Path, engine: str, named: str
+    ui: LabPage, work: Path, engine: str, built: str
 ) -> None:
     if not (found := others(ui.lab, engine)):
         pytest.skip("no second engine works here")
     ui.open(write(work / "plain.ipynb", "1 + 1", spec="python3"))
     panel = ui.show_panel("images")
-    panel.get_by_label("Filter images").fill(named)
-    rows = panel.locator(f".jp-Containers-rowButton[title='{named}']")
+    panel.get_by_label("Filter images").fill(built)
+    rows = panel.locator(f".jp-Containers-rowButton[title='{built}']")
     rows.click()
     panel.get_by_role("button", name=f"Use on {found[0]}").click()
     expect(rows).to_have_count(2)
     ui.shot("2-converted")
     expect(panel.get_by_role("button", name=f"Use on {found[0]}")).to_have_count(0)
     card = ui.show_panel("builds").locator(".jp-Containers-card").first
-    expect(card).to_contain_text(f"{named}: {engine} → {found[0]}")
+    expect(card).to_contain_text(f"{built}: {engine} → {found[0]}")
     expect(card).to_contain_text("done")
     ui.audit(PANEL)
     ui.shot("2-converted-builds")
-    where = f"jupyter-containers/images?engine={found[0]}&reference={named}"
+    where = f"jupyter-containers/images?engine={found[0]}&reference={built}"
     ui.lab.ask("DELETE", where)

@@ -133,6 +133,13 @@ export function ImageDetail(props: IDetailProps): React.JSX.Element {
             args={args}
           />
         )}
+        <CommandButton
+          commands={commands}
+          id={CommandIDs.removeImage}
+          args={args}
+        />
+      </div>
+      <div className="jp-Containers-buttons">
         {others.map(to => (
           <CommandButton
             key={to}
@@ -141,11 +148,6 @@ export function ImageDetail(props: IDetailProps): React.JSX.Element {
             args={{ ...args, to }}
           />
         ))}
-        <CommandButton
-          commands={commands}
-          id={CommandIDs.removeImage}
-          args={args}
-        />
       </div>
       {image.pinned && (
         <p className="jp-Containers-quiet">
