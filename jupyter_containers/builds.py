@@ -1,4 +1,4 @@
-"""Running builds and pulls: start, follow from the first event, cancel, reuse by fingerprint.
+"""Builds, pulls and conversions: start, follow from the first event, cancel, reuse by fingerprint.
 
 A job belongs to its `Builds` (one per server or command), not to who asked for it: readers
 come and go. `Builds` is used in one event loop.
@@ -21,7 +21,7 @@ from .buildspec import notices, spec_of
 from .cache import workplace
 from .changes import Change, tell
 from .context import stage, unstage
-from .conversions import builder_for, convert
+from .conversions import Conversion, Converted, builder_for, convert
 from .engines.guarded import Guarded
 from .errors import (
     BuildError,
@@ -51,6 +51,7 @@ class Build(Job):
     """One running or ended build."""
 
     kind = "build"
+    called, again = "build", "Run the cell again to build it."
 
     def __init__(self, request: BuildRequest, owner: Builds, then: Then | None = None) -> None:
         self.request = request
@@ -191,7 +192,7 @@ async def _staged(plan: Plan, into: Path) -> AsyncIterator[Path | None]:
 
 
 class Builds:
-    """All builds and pulls of one server or command."""
+    """All builds, pulls and conversions of one server or command."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
@@ -211,10 +212,21 @@ class Builds:
         """Begin a pull, or join the one that runs for the same image. Raises BadReference and
         PolicyRefused."""
         which = (engine.name, parse_image(reference))
-        for job in self._jobs.values():
-            if isinstance(job, Pull) and job.which == which and job.ended is None:
-                return job
-        return self._keep(Pull(engine, reference, then))
+        return self._runs(Pull, which) or self._keep(Pull(engine, reference, then))
+
+    def convert(
+        self, source: Guarded, reference: str, target: Guarded, then: Converted | None = None
+    ) -> Conversion:
+        """Begin to make an image of one engine another's, or join what does so. Raises BadInput
+        and BadReference."""
+        which = (source.name, parse_image(reference), target.name)
+        return self._runs(Conversion, which) or self._keep(
+            Conversion(source, reference, target, then)
+        )
+
+    def _runs(self, kind: type[_Job], which: tuple[str, ...]) -> _Job | None:
+        running = (job for job in self._jobs.values() if job.ended is None and job.which == which)
+        return next((job for job in running if isinstance(job, kind)), None)
 
     def _keep(self, job: _Job) -> _Job:
         self._jobs[job.id] = job
@@ -228,7 +240,7 @@ class Builds:
         return job
 
     def get(self, id: str) -> Job | None:
-        """A build or pull by its id, while it is remembered."""
+        """One of them by its id, while it is remembered."""
         return self._jobs.get(id)
 
     def all(self) -> list[Job]:

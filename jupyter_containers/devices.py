@@ -18,6 +18,8 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
+import yaml
+
 from .cuda import Driver, read_driver, too_old
 from .engines import _cdi, _process
 from .engines.guarded import Guarded
@@ -26,10 +28,10 @@ from .measures import Device
 from .text import one_line
 
 _CDI = (Path("/etc/cdi"), Path("/var/run/cdi"))
-_MOST_BYTES = 4 << 20
+_MOST_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}")
 _KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,126}/[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-_YAML = re.compile(r"^(?P<indent>\s*)(?:- )?(?P<key>kind|devices|name):\s*(?P<value>.*)$")
+_SUFFIXES = (".json", ".yaml", ".yml")
 _QUERY = "index,memory.total,memory.used,utilization.gpu"
 _SMI_SECONDS = 10.0
 _DRIVER_SECONDS = 60.0
@@ -130,76 +132,68 @@ def read_smi(text: str) -> list[Device]:
 
 
 def _specified(directories: list[Path]) -> tuple[list[Device], str]:
-    where = " and ".join(str(directory) for directory in directories)
-    files = sorted(
-        path
-        for directory in directories
-        if directory.is_dir()
-        for path in directory.iterdir()
-        if path.suffix in (".json", ".yaml", ".yml")
-    )
-    found = [device for path in files for device in _read_spec(path)]
-    names = sorted({device.name for device in found})
-    if not files:
-        return [], f"CDI: no specification in {where}."
-    return found, f"CDI: {len(names)} devices in {', '.join(str(path) for path in files)}."
+    files, unread = _spec_files(directories)
+    found: list[Device] = []
+    for path in files:
+        try:
+            found += _read_spec(path)
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            unread.append(_unread(path, error))
+    if files:
+        names = {device.name for device in found}
+        said = f"CDI: {len(names)} devices in {', '.join(str(path) for path in files)}."
+    else:
+        where = " and ".join(str(directory) for directory in directories)
+        said = f"CDI: no specification in {where}."
+    return found, " ".join([said, *unread])
+
+
+def _spec_files(directories: list[Path]) -> tuple[list[Path], list[str]]:
+    """The specifications there are, and which directories cannot be read."""
+    files, unread = [], []
+    for directory in directories:
+        try:
+            files += [one for one in directory.iterdir() if one.suffix in _SUFFIXES]
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            unread.append(_unread(directory, error))
+    return sorted(files), unread
+
+
+def _unread(path: Path, error: Exception) -> str:
+    why = (error.strerror or str(error)) if isinstance(error, OSError) else "it is damaged"
+    return f"{path} could not be read: {one_line(why, 200)}."
 
 
 def _read_spec(path: Path) -> list[Device]:
-    """The devices of one CDI specification; none where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            text = file.read(_MOST_BYTES).decode()
-        kind, names = _read_json(text) if path.suffix == ".json" else _read_yaml(text)
-    except (OSError, ValueError, RecursionError):
+    """The devices of one CDI specification. Raises OSError, and what a damaged file makes its
+    parser raise."""
+    with path.open("rb") as file:
+        text = file.read(_MOST_BYTES).decode()
+    said: Any = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    if not isinstance(said, dict):
+        raise ValueError("no specification")
+    kind, listed = str(said.get("kind", "")), said.get("devices")
+    if not _KIND.fullmatch(kind) or not isinstance(listed, list):
         return []
-    if not _KIND.fullmatch(kind):
-        return []
+    names = [str(one.get("name", "")) for one in listed if isinstance(one, dict)]
     good = [name for name in names if _NAME.fullmatch(name)]
     return [Device(name=f"{kind}={name}", kind=kind) for name in good]
 
 
-def _read_json(text: str) -> tuple[str, list[str]]:
-    said: Any = json.loads(text)
-    devices = said.get("devices") if isinstance(said, dict) else None
-    listed = devices if isinstance(devices, list) else []
-    names = [str(one.get("name", "")) for one in listed if isinstance(one, dict)]
-    return (str(said.get("kind", "")) if isinstance(said, dict) else ""), names
-
-
-def _read_yaml(text: str) -> tuple[str, list[str]]:
-    """`kind` and the names below `devices`, as nvidia-ctk and others write them. No YAML parser:
-    what is not written in that plain way names no device."""
-    kind, names, depth = "", [], -1
-    for line in text.splitlines():
-        if depth >= 0 and re.match(r"[A-Za-z]", line):
-            depth = -1
-        found = _YAML.match(line)
-        if found is None:
-            continue
-        value = found["value"].strip().strip("'\"")
-        column = len(found["indent"])
-        if found["key"] == "kind" and column == 0:
-            kind = value
-        elif found["key"] == "devices" and column == 0:
-            depth = 1000
-        elif found["key"] == "name" and 0 <= (at := _column(line)) <= depth:
-            depth = at
-            names.append(value)
-    return kind, names
-
-
-def _column(line: str) -> int:
-    """Where the key stands: a list's dash counts as indent."""
-    return len(line) - len(line.lstrip(" -"))
-
-
 def _files(dev: Path) -> str:
     """AMD and Intel GPUs by their device files. Without a CDI name they cannot be asked for."""
-    nodes = sorted((dev / "dri").glob("renderD*")) if (dev / "dri").is_dir() else []
+    try:
+        nodes = sorted(path for path in (dev / "dri").iterdir() if path.match("renderD*"))
+        kfd = (dev / "kfd").exists()
+    except (FileNotFoundError, NotADirectoryError):
+        nodes, kfd = [], False
+    except OSError as error:
+        return f"ROCm and Intel: {_unread(dev / 'dri', error)}"
     if not nodes:
         return f"ROCm and Intel: no GPU in {dev}/dri."
     names = ", ".join(node.name for node in nodes)
-    if (dev / "kfd").exists():
+    if kfd:
         return f"ROCm: {names} in {dev}/dri; its CDI names come from: sudo amd-ctk cdi generate"
     return f"Intel or other: {names} in {dev}/dri; CDI names come from the maker's toolkit."

@@ -233,10 +233,9 @@ class BaseUnknown(BuildError):
 
 
 class BuildCancelled(BuildError):
-    """Somebody stopped the build (or pull); every process of it is gone."""
+    """Somebody stopped the build (or pull, or conversion); every process of it is gone."""
 
-    def __init__(self, what: str = "build") -> None:
-        again = "Run the cell again to build it." if what == "build" else "Pull the image again."
+    def __init__(self, what: str = "build", again: str = "Run the cell again to build it.") -> None:
         super().__init__(f"The {what} was cancelled.", again)
 
 

@@ -1,4 +1,4 @@
-"""Work that takes long and belongs to nobody who asked for it: a build or a pull.
+"""Work that takes long and belongs to nobody who asked for it: a build, a pull, a conversion.
 
 Readers come and go; they see its events from the first on. How it ended stands in `state`,
 `outcome` and `error`. Used in one event loop.
@@ -41,7 +41,12 @@ class Outcome:
 class Job(ABC):
     """One running or ended job. Making one starts it."""
 
-    kind: ClassVar[Literal["build", "pull"]]
+    kind: ClassVar[Literal["build", "pull", "convert"]]
+    called: ClassVar[str]
+    again: ClassVar[str]
+    """What people call it, and how they have it done once more."""
+    which: tuple[str, ...] = ()
+    """Equal ones of a kind do the same; empty where that is not so simple."""
     index: int = 0
     cell_id: str = ""
     """Which cell of the notebook it builds."""
@@ -116,15 +121,15 @@ class Job(ABC):
             await self.work()
             self.state = "done"
         except asyncio.CancelledError:
-            self.state, self.error = "cancelled", BuildCancelled(self.kind)
+            self.state, self.error = "cancelled", BuildCancelled(self.called, self.again)
         except ContainersError as error:
             self.state, self.error = "failed", error
         except Exception as error:  # noqa: BLE001 - the task must end with an error to show
-            self.state, self.error = "failed", BuildError(f"The {self.kind} failed: {error!r}")
+            self.state, self.error = "failed", BuildError(f"The {self.called} failed: {error!r}")
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():  # before it had begun
-            self.state, self.error = "cancelled", BuildCancelled(self.kind)
+            self.state, self.error = "cancelled", BuildCancelled(self.called, self.again)
         self.ended = time.time()
         self.log.close()
         self._tell()

@@ -245,4 +245,5 @@ def _cannot(directory: Path, error: OSError) -> BadInput:
 
 
 def _short(image: str) -> str:
-    return image.removeprefix("docker.io/").removeprefix("library/")
+    """Its last part: a Launcher's card has room for two short words."""
+    return image.rsplit("/", 1)[-1].split("@", maxsplit=1)[0]

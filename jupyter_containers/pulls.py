@@ -18,16 +18,13 @@ class Pull(Job):
     """One running or ended pull. Made by `Builds.pull`; raises BadReference, PolicyRefused."""
 
     kind = "pull"
+    called, again = "pull", "Pull the image again."
 
     def __init__(self, engine: Guarded, reference: str, then: Fetched | None = None) -> None:
         self.reference = engine.policy.check_pull(reference)
+        self.which = (engine.name, self.reference)
         self._then = then
         super().__init__(engine, f"Pull {reference}")
-
-    @property
-    def which(self) -> tuple[str, str]:
-        """Engine and image: equal ones are one pull."""
-        return (self.engine.name, self.reference)
 
     async def work(self) -> None:
         """See `Job.work`. Raises ImageNotHere, NetworkFailed, DiskFull, and EngineError."""

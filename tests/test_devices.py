@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -108,3 +109,46 @@ async def test_amd_and_intel_are_seen_by_their_files(programs, look, tmp_path):
     assert "Intel or other: renderD128" in (await look()).looked[2]
     (tmp_path / "dev" / "kfd").touch()
     assert "amd-ctk cdi generate" in (await look()).looked[2]
+
+
+@pytest.fixture
+def ordinary():
+    """Root reads everything: these tests are an ordinary user's."""
+    if os.getuid() == 0:
+        pytest.skip("root may read every file")
+
+
+async def test_a_directory_that_cannot_be_read_is_told(programs, look, tmp_path, ordinary):
+    (tmp_path / "cdi").chmod(0)
+    (tmp_path / "dev" / "dri").mkdir(mode=0)
+    here = await look()
+    assert here.devices == ()
+    assert f"{tmp_path}/cdi could not be read: Permission denied." in here.looked[1]
+    assert f"{tmp_path}/dev/dri could not be read: Permission denied." in here.looked[2]
+
+
+async def test_what_cannot_be_searched_is_told(programs, tmp_path, ordinary):
+    outer = tmp_path / "outer"
+    outer.mkdir(mode=0)
+    here = await find_devices([outer / "cdi"], outer)
+    assert f"{outer}/cdi could not be read: Permission denied." in here.looked[1]
+    assert f"{outer}/dri could not be read: Permission denied." in here.looked[2]
+
+
+async def test_a_file_that_cannot_be_read_hides_no_other(programs, look, tmp_path, ordinary):
+    (tmp_path / "cdi" / "nvidia.yaml").write_text(SPEC)
+    (tmp_path / "cdi" / "secret.yaml").touch(mode=0)
+    here = await look()
+    assert [one.name for one in here.devices] == ["nvidia.com/gpu=0", "nvidia.com/gpu=all"]
+    assert f"{tmp_path}/cdi/secret.yaml could not be read: Permission denied." in here.looked[1]
+
+
+async def test_yaml_however_it_is_written(programs, look, tmp_path):
+    flow = "{kind: vendor.com/net, devices: [{name: one}, &it {name: 2}, *it, [], {nick: x}]}"
+    (tmp_path / "cdi" / "flow.yaml").write_text(flow)
+    (tmp_path / "cdi" / "tag.yaml").write_text("kind: !!python/object/apply:os.abort []")
+    (tmp_path / "cdi" / "list.yml").write_text("- kind: vendor.com/net")
+    here = await look()
+    assert [one.name for one in here.devices] == ["vendor.com/net=2", "vendor.com/net=one"]
+    for name in ("tag.yaml", "list.yml"):
+        assert f"{tmp_path}/cdi/{name} could not be read: it is damaged." in here.looked[1]

@@ -69,7 +69,7 @@ def test_a_kernel_of_another_language() -> None:
     pin("rocker/r-ver", "r", FULL, language="R", interrupt_mode="message")
     spec = KernelSpecManager().get_kernel_spec("r")
     assert (spec.language, spec.interrupt_mode) == ("R", "message")
-    assert spec.display_name == "rocker/r-ver:latest (container)"
+    assert spec.display_name == "r-ver:latest (container)"
 
 
 def test_pinning_again_replaces(kernels: Path) -> None:

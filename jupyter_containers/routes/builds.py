@@ -1,4 +1,4 @@
-"""Builds and pulls, and their events as lines of JSON."""
+"""Builds, pulls and conversions, and their events as lines of JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Jobs(Handler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """All that are remembered, newest first; pulls too."""
+        """All that are remembered, newest first; pulls and conversions too."""
         jobs = reversed(self.server.builds.all())
         self.answer({"builds": [shapes.job(job, self.server.root) for job in jobs]})
 
@@ -64,6 +64,22 @@ class Pulls(Handler):
         reference = parse_image(body.text("reference", most=1000))
         engine = await choose_engine(body.text("engine", "", 200), await self.server.policy())
         job = self.server.builds.pull(engine, reference, fit_after)
+        self.answer(shapes.job(job, self.server.root), 201)
+
+
+class Conversions(Handler):
+    """`conversions`"""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Make an image of one engine another's, and fit a kernel into it there."""
+        body = self.body("engine", "reference", "to")
+        reference = parse_image(body.text("reference", most=1000))
+        policy = await self.server.policy()
+        source = await choose_engine(body.text("engine", most=200), policy)
+        target = await choose_engine(body.text("to", most=200), policy)
+        job = self.server.builds.convert(source, reference, target, fit_after)
         self.answer(shapes.job(job, self.server.root), 201)
 
 
@@ -143,5 +159,6 @@ HANDLERS: list[tuple[str, type[Handler]]] = [
     ("builds", Jobs),
     ("builds/([^/]+)", OneJob),
     ("builds/([^/]+)/events", Events),
+    ("conversions", Conversions),
     ("pulls", Pulls),
 ]

@@ -59,7 +59,7 @@ class Server:
         """A build or pull. Raises Unknown for one that is not remembered."""
         if (job := self.builds.get(id)) is None:
             raise Unknown(
-                f"There is no build or pull {id[:40]!r}.",
+                f"This server knows no build, pull or conversion {id[:40]!r}.",
                 "The server was restarted, or many others ended since. Run the cell again.",
             )
         return job

@@ -56,6 +56,12 @@ export class Api {
     return this.requests.json('POST', 'pulls', {}, { engine, reference });
   }
 
+  /** Make an image of one engine another's. */
+  convert(engine: string, reference: string, to: string): Promise<IJob> {
+    const body = { engine, reference, to };
+    return this.requests.json('POST', 'conversions', {}, body);
+  }
+
   build(request: IBuildRequest): Promise<IJob> {
     return this.requests.json('POST', 'builds', {}, request);
   }

@@ -74,8 +74,9 @@ function image(truth: INotebook): IBanner | null {
   };
 }
 
+/** Of an image that is not here, one thing at a time: what gets it comes first. */
 function approval(truth: INotebook, edited: boolean): IBanner | null {
-  return truth.missing.length > 0 && !edited
+  return truth.missing.length > 0 && !edited && truth.image_here !== false
     ? {
         key: 'approval',
         kind: 'warning',

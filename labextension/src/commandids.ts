@@ -21,6 +21,8 @@ export const CommandIDs = {
    * notebook. `here`: its progress is seen where it is asked for.
    */
   pull: 'jupyter-containers:pull',
+  /** Args `{engine, reference, to}`. */
+  convertImage: 'jupyter-containers:convert-image',
   useImage: 'jupyter-containers:use-image',
   pinImage: 'jupyter-containers:pin-image',
   unpin: 'jupyter-containers:unpin',

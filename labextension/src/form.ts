@@ -1,7 +1,7 @@
 /** The settings form: what stands in its inputs, and the settings that this means. Pure. */
 
-import { bytes, plain, shortImage } from './format';
-import type { IField, IKernel, Settings } from './tokens';
+import { plain, shortImage } from './format';
+import type { IField } from './tokens';
 
 /** A mount as it is typed. */
 export interface IMountInput {
@@ -243,47 +243,4 @@ export function inWords(field: IField, value: unknown): string {
       return plain(`${one[0]}=${one[1]}`);
     })
     .join('; ');
-}
-
-/** What really applies of a field in the running container; null where that is not known. */
-export function applied(field: IField, kernel: IKernel | null): string | null {
-  if (kernel === null || (!kernel.applied && !kernel.running)) {
-    return null;
-  }
-  return measured(field.key, kernel) ?? started(field, kernel.running);
-}
-
-/** What was read back from inside. */
-function measured(key: string, kernel: IKernel): string | null {
-  const { applied } = kernel;
-  switch (key) {
-    case 'image':
-      return shortImage(kernel.image);
-    case 'engine':
-      return plain(kernel.engine);
-    case 'memory':
-      return applied && (applied.memory ? bytes(applied.memory) : 'no limit');
-    case 'cpus':
-      return applied && (applied.cpus ? String(applied.cpus) : 'no limit');
-    case 'pids':
-      return applied && (applied.pids ? String(applied.pids) : 'no limit');
-    case 'user':
-      return (
-        applied && `uid ${String(applied.uid)}, gid ${String(applied.gid)}`
-      );
-    case 'network':
-      return applied && networks(applied.network);
-    default:
-      return null;
-  }
-}
-
-function networks(names: readonly string[]): string {
-  const outside = names.filter(name => name !== 'lo');
-  return outside.length ? plain(`private (${outside.join(', ')})`) : 'none';
-}
-
-/** What the container was started with. */
-function started(field: IField, running: Settings | null): string | null {
-  return running && (inWords(field, running[field.key]) || 'none');
 }

@@ -87,6 +87,7 @@ export function tinyImage(reference: string): string {
 /** What made a layer, as its Dockerfile had it, where the engine wrapped it in a shell. */
 export function instruction(made: string): string {
   return plain(made)
+    .replace(/^\|\d+ .*? (?=\/bin\/sh -c )/s, '')
     .replace(/^\/bin\/sh -c #\(nop\)\s+/, '')
     .replace(/^(RUN )?\/bin\/sh -c /, 'RUN ')
     .replace(/ # buildkit$/, '')

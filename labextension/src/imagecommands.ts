@@ -1,9 +1,10 @@
-/** The commands of images: pull, use, pin, remove; and of folders that are mounted. */
+/** The commands of images: pull, convert, use, pin, remove; and of folders that are mounted. */
 
 import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
 import {
   addIcon,
   closeIcon,
+  copyIcon,
   deleteIcon,
   downloadIcon,
   searchIcon
@@ -16,7 +17,7 @@ import { plain, shortImage } from './format';
 import { containerIcon } from './icon';
 import type { ContainersModel } from './model';
 import type { IImageKey } from './models/images';
-import { suggestedName } from './models/images';
+import { suggestedTitle } from './models/images';
 
 type Args = ReadonlyPartialJSONObject;
 
@@ -32,6 +33,7 @@ function keyOf(args: Args): IImageKey {
 export function addImageCommands(context: ICommandContext): void {
   addPull(context);
   addUse(context);
+  addConvert(context);
   addPin(context);
   addRemove(context);
 }
@@ -128,6 +130,23 @@ function addUse(context: ICommandContext): void {
   });
 }
 
+function addConvert({ commands, model }: ICommandContext): void {
+  commands.addCommand(CommandIDs.convertImage, {
+    label: args => `Use on ${plain(text(args.to))}`,
+    caption: args =>
+      `Copy it from ${plain(text(args.engine))}, so that ${plain(text(args.to))} can run it too`,
+    icon: copyIcon,
+    isEnabled: args => !model.imagesActing.doing && text(args.to) !== '',
+    execute: async args => {
+      const image = keyOf(args);
+      const said = `Converting ${shortImage(image.reference)}…`;
+      await model.imagesActing.run(said, () =>
+        model.jobs.convert(image, text(args.to))
+      );
+    }
+  });
+}
+
 /** The form's table, which the draft needs before anything can be set in it. */
 export async function fields(model: ContainersModel): Promise<void> {
   if (!model.fields.data) {
@@ -145,15 +164,14 @@ function addPin(context: ICommandContext): void {
       const image = keyOf(args);
       const said = await InputDialog.getText({
         title: 'Pin as kernel',
-        label: `Name of the kernel for ${shortImage(image.reference)}: letters, digits, “-”, “_” and “.”`,
-        text: suggestedName(image.reference),
-        okLabel: 'Pin',
-        pattern: '[A-Za-z0-9._\\-]+'
+        label: `What ${shortImage(image.reference)} is called in the Launcher and in the list of kernels`,
+        text: suggestedTitle(image.reference),
+        okLabel: 'Pin'
       });
-      const name = (said.value ?? '').trim();
-      if (said.button.accept && name) {
+      const title = (said.value ?? '').trim();
+      if (said.button.accept && title) {
         await model.imagesActing.run('Pinning…', () =>
-          model.images.pin(image, name)
+          model.images.pin(image, title)
         );
       }
     }

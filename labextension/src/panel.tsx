@@ -59,7 +59,7 @@ function Header(props: ISectionProps): React.JSX.Element {
         <Note
           kind="error"
           title="The Jupyter server does not answer."
-          hint="What runs there goes on. This is asked again until it answers."
+          hint="If only the connection is cut, all goes on there. If the server has ended, its builds and its containers end too, within seconds. This is asked again until it answers."
         >
           <CommandButton commands={commands} id={CommandIDs.retry} />
         </Note>

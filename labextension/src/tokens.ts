@@ -97,10 +97,10 @@ export interface IJobResult {
   readonly missing: readonly string[];
 }
 
-/** A build or pull on the server. Times are seconds since 1970. */
+/** A build, pull or conversion on the server. Times are seconds since 1970. */
 export interface IJob {
   readonly id: string;
-  readonly kind: 'build' | 'pull';
+  readonly kind: 'build' | 'pull' | 'convert';
   readonly state: JobState;
   readonly title: string;
   readonly engine: string;

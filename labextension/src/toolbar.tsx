@@ -11,7 +11,7 @@ import { containerIcon } from './icon';
 import type { ContainersModel } from './model';
 import type { NotebookState } from './models/notebookstate';
 import { useModels } from './sidebar/parts';
-import { imageOf, stateOf, waitsForYes } from './sidebar/notebook';
+import { imageOf, isAway, stateOf, waitsForYes } from './sidebar/notebook';
 
 /** The item's short text, its long one, and how it is coloured. */
 export function itemOf(state: NotebookState): {
@@ -21,19 +21,20 @@ export function itemOf(state: NotebookState): {
 } {
   const truth = state.truth.data;
   const kernel = truth?.kernel ?? null;
-  const waits = waitsForYes(truth);
+  const away = isAway(truth);
+  const waits = away || waitsForYes(truth);
   const image = imageOf(state);
   if (!state.concerned || !image) {
     return { text: '', long: 'No container for this notebook', state: 'none' };
   }
-  const word = waits
-    ? 'not approved'
-    : truth?.image_here === false && kernel?.state !== 'running'
-      ? 'not here'
+  const word = away
+    ? 'not here'
+    : waits
+      ? 'not approved'
       : (kernel?.state ?? 'not running');
   return {
     text: `${tinyImage(image)} · ${word}`,
-    long: `${shortImage(image)}: ${stateOf(kernel, waits)}`,
+    long: `${shortImage(image)}: ${stateOf(truth)}`,
     state: waits ? 'waiting' : (kernel?.state ?? 'none')
   };
 }

@@ -29,6 +29,7 @@ ROUTES = [
     ("GET", "containers/x"),
     ("GET", "containers/x/logs"),
     ("DELETE", "containers/x"),
+    ("POST", "conversions"),
     ("GET", "devices"),
     ("GET", "settings"),
     ("POST", "settings"),

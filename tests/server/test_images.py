@@ -6,6 +6,8 @@ import json
 import secrets
 import subprocess
 
+import pytest
+
 from jupyter_containers.devices import find_devices
 from tests import cdi
 
@@ -16,6 +18,19 @@ async def test_engines(engine, api):
     by = {one["name"]: one for one in said["engines"]}
     assert by[engine]["usable"]
     assert said["default"] in by
+
+
+@pytest.mark.parametrize("policy", [{"engines": ["no-such"]}])
+async def test_an_engine_that_the_policy_forbids(engine, image, api):
+    _, said = await api("GET", "engines")
+    by = {one["name"]: one for one in said["engines"]}
+    assert not by[engine]["usable"]
+    assert "(Policy.engines)" in by[engine]["problems"][0]["message"]
+    assert said["default"] is None
+    for named, refusal in ((engine, (403, "PolicyRefused")), (None, (503, "EngineMissing"))):
+        status, said = await api("POST", "pulls", {"engine": named, "reference": image})
+        assert (status, said["type"]) == refusal, said
+    assert (await api("GET", "images"))[1] == {"images": [], "problems": []}
 
 
 async def test_images_and_their_pins(engine, image, api):

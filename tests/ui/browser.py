@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, expect
 
@@ -52,10 +51,11 @@ class LabPage:
         # Leaving the page while something runs.
         page.on("dialog", lambda dialog: dialog.accept())
 
-    def open(self, path: Path) -> None:
-        """Load JupyterLab anew, with this notebook alone."""
-        name = quote(str(path.relative_to(self.lab.root)))
-        address = f"{self.lab.url}/lab/tree/{name}?token={self.lab.token}&reset"
+    def open(self, path: Path, port: int = 0) -> None:
+        """Load JupyterLab anew, with this notebook alone; through a proxy at another port."""
+        address = self.lab.address(path)
+        if port:
+            address = address.replace(f":{self.lab.port}/", f":{port}/", 1)
         self._load(lambda: self.page.goto(address))
 
     def reload(self) -> None:
@@ -88,6 +88,10 @@ class LabPage:
 
     def run_all(self) -> None:
         self.command("notebook:run-all-cells")
+
+    def run_cell(self, index: int) -> None:
+        self.page.evaluate(f"at => {{ {_CURRENT}.content.activeCellIndex = at; }}", index)
+        self.command("notebook:run-cell")
 
     def set_source(self, index: int, source: str) -> None:
         script = f"([at, source]) => {_CURRENT}.content.widgets[at].model.sharedModel"

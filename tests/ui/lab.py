@@ -46,6 +46,8 @@ class Lab:
     """`python -m jupyterlab`. `root` is where its notebooks are; a server that was stopped or
     killed comes back at the same address."""
 
+    program, app = "jupyterlab", "LabApp"
+
     def __init__(self, home: Path) -> None:
         self.home = home
         self.root = home / "notebooks"
@@ -59,6 +61,11 @@ class Lab:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def address(self, notebook: Path) -> str:
+        """Of a page with this notebook alone."""
+        name = quote(str(notebook.relative_to(self.root)))
+        return f"{self.url}/lab/tree/{name}?token={self.token}&reset"
 
     @property
     def pid(self) -> int:
@@ -154,13 +161,13 @@ class Lab:
 
     def _argv(self) -> list[str]:
         return [
-            *(sys.executable, "-m", "jupyterlab", "--no-browser"),
+            *(sys.executable, "-m", self.program, "--no-browser"),
             *(["--allow-root"] if os.getuid() == 0 else []),
             f"--ServerApp.root_dir={self.root}",
             "--ServerApp.ip=127.0.0.1",
             f"--ServerApp.port={self.port}",
             "--ServerApp.port_retries=0",
-            "--LabApp.expose_app_in_browser=True",
+            f"--{self.app}.expose_app_in_browser=True",
         ]
 
     def _env(self) -> dict[str, str]:
@@ -179,6 +186,16 @@ class Lab:
         path = self.home / "settings" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
+
+
+class Notebook7(Lab):
+    """`python -m notebook`."""
+
+    program, app = "notebook", "JupyterNotebookApp"
+
+    def address(self, notebook: Path) -> str:
+        name = quote(str(notebook.relative_to(self.root)))
+        return f"{self.url}/notebooks/{name}?token={self.token}"
 
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

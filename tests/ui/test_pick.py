@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from .browser import PANEL, LabPage
-from .cells import write
-from .lab import until
+from .cells import mark, write
+from .lab import Lab, until
 
 
 @pytest.fixture
@@ -21,6 +21,23 @@ def named(engine_program: str, image: str, theme: str) -> Iterator[str]:
     subprocess.run([engine_program, "rmi", name], check=True, stdout=subprocess.DEVNULL)
 
 
+@pytest.fixture
+def built(engine_program: str, image: str) -> Iterator[str]:
+    """An image with one name, which no other engine has."""
+    name = f"localhost/given-{mark()}:1"
+    text = f"FROM {image}\nENV A={mark()}\n".encode()
+    argv = [engine_program, "build", "-q", "-t", name, "-"]
+    subprocess.run(argv, input=text, check=True, stdout=subprocess.DEVNULL)
+    yield name
+    subprocess.run([engine_program, "rmi", name], check=True, stdout=subprocess.DEVNULL)
+
+
+def others(lab: Lab, engine: str) -> list[str]:
+    """Other engines that work here."""
+    known = lab.ask("GET", "jupyter-containers/engines")["engines"]
+    return [one["name"] for one in known if one["usable"] and one["name"] != engine]
+
+
 def cards(ui: LabPage) -> Locator:
     """The kernels in a new Launcher."""
     ui.command("launcher:create")
@@ -30,7 +47,7 @@ def cards(ui: LabPage) -> Locator:
 
 
 def test_an_image_is_pinned_used_and_unpinned(ui: LabPage, work: Path, named: str) -> None:
-    name = f"picked-{ui.theme}"
+    title, name = f"Picked {ui.theme}", f"picked-{ui.theme}"
     ui.open(write(work / "plain.ipynb", "1 + 1", spec="python3"))
     panel = ui.show_panel("images")
     panel.get_by_label("Filter images").fill(named)
@@ -38,13 +55,13 @@ def test_an_image_is_pinned_used_and_unpinned(ui: LabPage, work: Path, named: st
     row.click()
     expect(panel.get_by_role("heading", name="Kernels")).to_be_visible()
     panel.get_by_role("button", name="Pin as kernel…").click()
-    ui.page.locator(".jp-Dialog input").fill(name)
+    ui.page.locator(".jp-Dialog input").fill(title)
     ui.answer("Pin")
     expect(panel.get_by_text(f"Pinned as the kernel {name}.")).to_be_visible()
     ui.audit(PANEL)
 
-    card = cards(ui).filter(has_text=named)
-    expect(card).to_have_count(1)
+    card = cards(ui).filter(has_text=title)
+    expect(card).to_have_text(title)
     ui.shot("2-launcher")
     card.click()
     ui.kernel_is(name)
@@ -59,4 +76,27 @@ def test_an_image_is_pinned_used_and_unpinned(ui: LabPage, work: Path, named: st
     until(lambda: not (ui.lab.data / "kernels" / name).exists(), "its kernel spec is gone")
     kernels = cards(ui)
     expect(kernels.first).to_be_visible()
-    expect(kernels.filter(has_text=named)).to_have_count(0)
+    expect(kernels.filter(has_text=title)).to_have_count(0)
+
+
+def test_an_image_is_used_on_another_engine(
+    ui: LabPage, work: Path, engine: str, built: str
+) -> None:
+    if not (found := others(ui.lab, engine)):
+        pytest.skip("no second engine works here")
+    ui.open(write(work / "plain.ipynb", "1 + 1", spec="python3"))
+    panel = ui.show_panel("images")
+    panel.get_by_label("Filter images").fill(built)
+    rows = panel.locator(f".jp-Containers-rowButton[title='{built}']")
+    rows.click()
+    panel.get_by_role("button", name=f"Use on {found[0]}").click()
+    expect(rows).to_have_count(2)
+    ui.shot("2-converted")
+    expect(panel.get_by_role("button", name=f"Use on {found[0]}")).to_have_count(0)
+    card = ui.show_panel("builds").locator(".jp-Containers-card").first
+    expect(card).to_contain_text(f"{built}: {engine} → {found[0]}")
+    expect(card).to_contain_text("done")
+    ui.audit(PANEL)
+    ui.shot("2-converted-builds")
+    where = f"jupyter-containers/images?engine={found[0]}&reference={built}"
+    ui.lab.ask("DELETE", where)

@@ -1,4 +1,4 @@
-"""Scene 5: a page that is left and opened again in mid-build loses nothing."""
+"""Scene 5: a page that is left and opened again in mid-build loses no build."""
 
 from pathlib import Path
 
@@ -33,3 +33,51 @@ def test_a_build_goes_on_while_the_page_is_loaded_anew(ui: LabPage, work: Path, 
     ui.kernel_is("container")
     ui.run_all()
     expect(ui.result(1)).to_have_text(f"'{word}'")
+
+
+def test_a_cell_that_is_run_after_a_reload_waits_for_the_build(
+    plain_ui: LabPage, work: Path, image: str
+) -> None:
+    ui, word, brake = plain_ui, mark(), Brake()
+    cell = dockerfile(image, f"RUN echo {word} > /made", brake.line)
+    read = "open('/made').read().strip()"
+    ui.open(write(work / "held.ipynb", cell, read, "1 + 1", spec="python3"))
+    ui.kernel_is("python3")
+    ui.run_all()
+    brake.wait()
+
+    ui.reload()
+    ui.build("running")
+    ui.kernel_is("python3")
+    ui.run_cell(1)
+    expect(ui.prompt(1)).to_have_text("[*]:")
+    expect(ui.prompt(2)).to_have_text("[ ]:")
+    ui.shot("5-held")
+    brake.release()
+    expect(ui.result(1)).to_have_text(f"'{word}'")
+    assert ui.kernel == "container"
+    expect(ui.page.get_by_role("button", name="Move the kernel")).to_have_count(0)
+    expect(ui.prompt(2)).to_have_text("[ ]:")
+
+
+def test_a_cell_that_waits_after_a_reload_is_given_up_with_the_build(
+    plain_ui: LabPage, work: Path, image: str
+) -> None:
+    ui, brake = plain_ui, Brake()
+    cell = dockerfile(image, f"ENV WORD={mark()}", brake.line)
+    ui.open(write(work / "given-up.ipynb", cell, "'ran'", spec="python3"))
+    ui.kernel_is("python3")
+    ui.run_all()
+    brake.wait()
+
+    ui.reload()
+    ui.build("running")
+    ui.kernel_is("python3")
+    ui.run_cell(1)
+    expect(ui.prompt(1)).to_have_text("[*]:")
+    ui.build("running").get_by_role("button", name="Cancel").click()
+    ui.build("cancelled")
+    expect(ui.prompt(1)).to_have_text("[ ]:")
+    assert ui.kernel == "python3"
+    ui.run_cell(1)
+    expect(ui.result(1)).to_have_text("'ran'")

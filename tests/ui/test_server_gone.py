@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, expect
 
 from ..harness import containers
 from .browser import PANEL, LabPage
-from .cells import write
+from .cells import Brake, dockerfile, mark, write
 from .lab import Lab, until
 
 
@@ -43,6 +43,33 @@ def test_a_killed_server_is_shown_and_its_return_is_noticed(
     ui.kernel_is("container")
     ui.run_all()
     expect(ui.result(0)).to_have_text("2")
+
+
+def test_a_server_killed_in_the_middle_of_a_build(
+    own_lab: Lab, open_page: Callable[..., LabPage], engine: str, image: str
+) -> None:
+    ui, word, brake = open_page(own_lab), mark(), Brake()
+    ui.tolerated += ["ERR_CONNECTION_", "ERR_EMPTY_RESPONSE", "Failed to fetch"]
+    ui.tolerated += ["ERR_INCOMPLETE_CHUNKED", "network error", r"404 \(Not Found\)"]
+    cell = dockerfile(image, f"RUN echo {word} > /made", brake.line)
+    read = "open('/made').read().strip()"
+    ui.open(write(own_lab.root / "n.ipynb", cell, read, spec="python3"))
+    ui.kernel_is("python3")
+    dialog = ui.page.locator(".jp-Dialog").first
+    ui.page.add_locator_handler(dialog, _last_button)
+    ui.run_all()
+    brake.wait()
+    own_lab.kill()
+    until(lambda: not brake.processes, "the instruction's processes are gone")
+
+    own_lab.start()
+    expect(ui.cell(0).locator(".jp-OutputArea")).to_contain_text("The server was restarted")
+    expect(ui.prompt(0)).to_have_text("[ ]:")
+    expect(ui.prompt(1)).to_have_text("[ ]:")
+    ui.shot("6-gone-in-build")
+    ui.run_all()
+    brake.release()
+    expect(ui.result(1)).to_have_text(f"'{word}'")
 
 
 def _last_button(dialog: Locator) -> None:

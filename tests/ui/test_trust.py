@@ -67,6 +67,9 @@ def test_an_image_that_is_not_here_is_built(
     )
     for name in ("Build", "Pull", "Choose Another Image"):
         expect(gone.get_by_role("button", name=name)).to_be_enabled()
+    ui.state("its image is not here")
+    expect(panel.get_by_role("button", name="Build", exact=True)).to_have_count(1)
+    expect(panel.get_by_role("button", name="Approve")).to_have_count(0)
     assert containers(engine) == []
     ui.audit(PANEL, TOOLBAR)
     ui.shot("4-not-here")

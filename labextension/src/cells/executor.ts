@@ -42,9 +42,11 @@ export class CellExecutor implements INotebookCellExecutor {
     this.parts = parts;
   }
 
-  /** Whether a cell of the panel waits, or is built. */
-  isHeld(panel: NotebookPanel, cell: string): boolean {
-    return this.queueOf(panel).isHeld(cell);
+  /** The order in which a panel's cells run. */
+  queueOf(panel: NotebookPanel): RunQueue {
+    const queue = this.queues.get(panel) ?? new RunQueue();
+    this.queues.set(panel, queue);
+    return queue;
   }
 
   /** Builds that begin while `run` runs in a panel are asked for with these options. */
@@ -83,12 +85,6 @@ export class CellExecutor implements INotebookCellExecutor {
       hold(cell);
     });
     return waits ? atRest(cell, ran) : ran;
-  }
-
-  private queueOf(panel: NotebookPanel): RunQueue {
-    const queue = this.queues.get(panel) ?? new RunQueue();
-    this.queues.set(panel, queue);
-    return queue;
   }
 }
 

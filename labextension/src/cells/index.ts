@@ -97,7 +97,7 @@ const builder: JupyterFrontEndPlugin<void> = {
       builds,
       builder: cellBuilder,
       ran,
-      isHeld: runner.isHeld.bind(runner)
+      queueOf: runner.queueOf.bind(runner)
     };
     tracker.widgetAdded.connect((_, panel) => {
       resumeBuilds(parts, panel).catch((error: unknown) => {

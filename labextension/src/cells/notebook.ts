@@ -8,6 +8,7 @@ import { liveKernel } from '../livekernel';
 import { GENERIC_KERNEL, METADATA, type Settings } from '../tokens';
 import type { ICodeCell } from './decide';
 import type { IBuildNotebook } from './settle';
+import { Stop } from './stop';
 
 /** Milliseconds to wait for what JupyterLab writes, or a kernel answers, by itself. */
 const PATIENCE = 2000;
@@ -80,6 +81,13 @@ async function countCells(kernel: Kernel.IKernelConnection): Promise<boolean> {
   return (reply?.content.execution_count ?? 1) > 0;
 }
 
+const READ_ONLY = {
+  type: 'NotebookReadOnly',
+  message:
+    'You may not write this notebook, so it cannot keep what it runs in.',
+  hint: 'Save a copy of it (File, Save Notebook As…) and run that.'
+};
+
 /** One open notebook. */
 export class PanelNotebook implements IBuildNotebook {
   constructor(
@@ -126,6 +134,9 @@ export class PanelNotebook implements IBuildNotebook {
     await context.ready;
     // A model that others edit too is never dirty, whatever the file says.
     if (context.model.dirty || context.model.collaborative) {
+      if (context.contentsModel?.writable === false) {
+        throw new Stop(READ_ONLY);
+      }
       await context.save();
     }
   }

@@ -13,11 +13,16 @@ export class RunQueue {
   /** Resolves when the last build has ended: whether what waits may go on. */
   private barrier: Promise<boolean> | null = null;
   private readonly running = new Set<Promise<boolean>>();
-  private readonly names = new Set<string>();
+  private readonly names: string[] = [];
 
   /** Whether a cell of that name waits or is being built. */
   isHeld(name: string): boolean {
-    return this.names.has(name);
+    return this.names.includes(name);
+  }
+
+  /** How many cells wait or are being built. */
+  get held(): number {
+    return this.names.length;
   }
 
   /** Whether there is a build, or one to come. */
@@ -53,14 +58,25 @@ export class RunQueue {
       const well = ended.every(one => one.status === 'fulfilled' && one.value);
       return well && (await run());
     });
-    const barrier = built.catch(() => false);
+    this.bar(built.catch(() => false));
+    return built;
+  }
+
+  /** A build that is under way already: what comes later waits for it, and for those before. */
+  resume(name: string, run: Run): Promise<boolean> {
+    const built = this.named(name, run);
+    const both = Promise.all([this.barrier ?? true, built.catch(() => false)]);
+    this.bar(both.then(ended => ended.every(well => well)));
+    return built;
+  }
+
+  private bar(barrier: Promise<boolean>): void {
     this.barrier = barrier;
     void barrier.then(() => {
       if (this.barrier === barrier) {
         this.barrier = null;
       }
     });
-    return built;
   }
 
   private tracked(run: Promise<boolean>): Promise<boolean> {
@@ -71,11 +87,11 @@ export class RunQueue {
   }
 
   private async named(name: string, run: Run): Promise<boolean> {
-    this.names.add(name);
+    this.names.push(name);
     try {
       return await run();
     } finally {
-      this.names.delete(name);
+      this.names.splice(this.names.indexOf(name), 1);
     }
   }
 }

@@ -8,11 +8,13 @@ import type { Api } from '../api';
 import { shortImage } from '../format';
 import { isDockerfileCell } from '../highlight';
 import type { IJob } from '../tokens';
-import { sourceOf, type CellBuilder } from './builder';
+import { sourceOf, type CellBuilder, type IDone } from './builder';
+import { beginsWholeRun } from './decide';
 import { hasEnded, type LiveBuilds } from './live';
 import { PanelNotebook, type RanKernels } from './notebook';
 import { CellOutput } from './output';
-import { stopOf, type Stop } from './stop';
+import type { RunQueue } from './queue';
+import { stopOf } from './stop';
 
 /** What it needs. */
 export interface IResumeParts {
@@ -20,8 +22,8 @@ export interface IResumeParts {
   readonly builds: LiveBuilds;
   readonly builder: CellBuilder;
   readonly ran: RanKernels;
-  /** Whether a cell is being run in this page: then whoever runs it does the rest. */
-  readonly isHeld: (panel: NotebookPanel, cell: string) => boolean;
+  /** The order in which a panel's cells run. */
+  readonly queueOf: (panel: NotebookPanel) => RunQueue;
 }
 
 /** Called for every notebook that is opened. */
@@ -63,6 +65,10 @@ function isUnfinished(job: IJob, model: ICodeCellModel): boolean {
   return !hasEnded(job) || (saved?.job === job.id && believed);
 }
 
+/**
+ * Cells that are run while it goes on wait for it and run in its image, as if the page had never
+ * been left; where none waits, the person is asked.
+ */
 async function resume(
   parts: IResumeParts,
   panel: NotebookPanel,
@@ -72,19 +78,34 @@ async function resume(
   // Settings may have been applied since it was sent: those are not known here.
   const notebook = new PanelNotebook(panel, parts.ran);
   const sent = sourceOf(notebook, model.id);
-  let done: IJob;
-  try {
-    done = await parts.builder.resume(model, parts.builds.follow(job));
-  } catch {
-    return; // The cell says why.
-  }
-  if (panel.isDisposed || parts.isHeld(panel, model.id)) {
+  const { builder, builds } = parts;
+  const queue = parts.queueOf(panel);
+  const run = async () => {
+    const ended = await builder.resume(model, builds.follow(job));
+    const done = { job: ended, sent };
+    if (queue.held > 1) {
+      const isHeld = queue.isHeld.bind(queue);
+      const whole = beginsWholeRun(notebook.cells, model.id, isHeld);
+      await told(builder.settle({ model, notebook }, done, !whole));
+    } else if (!panel.isDisposed) {
+      told(offer(builder, notebook, model, done)).catch(() => undefined);
+    }
+    return true;
+  };
+  // What went wrong, the cell or a notification says.
+  await queue.resume(model.id, run).catch(() => undefined);
+}
+
+async function offer(
+  builder: CellBuilder,
+  notebook: PanelNotebook,
+  model: ICodeCellModel,
+  done: IDone
+): Promise<void> {
+  if (!(await builder.wouldMove(notebook, done.job))) {
     return;
   }
-  if (!(await parts.builder.wouldMove(notebook, done))) {
-    return;
-  }
-  const image = shortImage(done.result?.reference ?? '');
+  const image = shortImage(done.job.result?.reference ?? '');
   Notification.success(`${image} is built. Run this notebook in it?`, {
     autoClose: false,
     actions: [
@@ -92,20 +113,24 @@ async function resume(
         label: 'Move the kernel',
         displayType: 'accent',
         callback: () => {
-          parts.builder
-            .settle({ model, notebook }, { job: done, sent }, true)
-            .catch((error: unknown) => {
-              tell(stopOf(error));
-            });
+          const settled = builder.settle({ model, notebook }, done, true);
+          told(settled).catch(() => undefined);
         }
       }
     ]
   });
 }
 
-function tell(stop: Stop): void {
-  if (!stop.quiet) {
-    const { message, hint } = stop.said;
-    Notification.error(`${message} ${hint}`.trim(), { autoClose: false });
+/** What goes wrong after the build stands in a notification: the cell is at rest. */
+async function told(doing: Promise<void>): Promise<void> {
+  try {
+    await doing;
+  } catch (error) {
+    const { quiet, said } = stopOf(error);
+    if (!quiet) {
+      const text = `${said.message} ${said.hint}`.trim();
+      Notification.error(text, { autoClose: false });
+    }
+    throw error;
   }
 }

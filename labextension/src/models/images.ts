@@ -136,14 +136,14 @@ export class Images extends Source<IAnswer> {
     this.invalidate();
   }
 
-  /** Make a kernel of an image. Throws RequestError. */
-  async pin(image: IImageKey, name: string, display?: string): Promise<void> {
+  /** Make a kernel of an image, that people find by `title`. Throws RequestError. */
+  async pin(image: IImageKey, title: string): Promise<void> {
     const settings = {
       version: 1,
       image: image.reference,
       engine: image.engine
     };
-    await this.api.pin(name, settings, display);
+    await this.api.pin(specName(title), settings, title);
     this.invalidate();
   }
 
@@ -160,14 +160,18 @@ export class Images extends Source<IAnswer> {
   private _rows = ROWS;
 }
 
-/** A kernel spec's name for an image: `ghcr.io/org/Lab:1.4` is `lab-1.4`. */
-export function suggestedName(reference: string): string {
+/** What people may call an image in the Launcher: `ghcr.io/org/Lab:1.4` is `Lab 1.4`. */
+export function suggestedTitle(reference: string): string {
   const last = reference.replace(/@.*$/, '').split('/').pop() ?? '';
+  return last.replace(/:latest$/, '').replace(':', ' ') || 'Container';
+}
+
+/** A kernel spec's name for what people call it: `My lab 1.4` is `my-lab-1.4`. */
+export function specName(title: string): string {
   return (
-    last
+    title
       .toLowerCase()
       .replace(/[^a-z0-9._-]+/g, '-')
-      .replace(/-?latest$/, '')
       .replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, '') || 'container'
   );
 }

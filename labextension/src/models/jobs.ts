@@ -1,9 +1,10 @@
-/** Builds and pulls: the list, and the events of those that run or that somebody looks into. */
+/** Builds, pulls and conversions: the list, and the events of those that run or that somebody looks into. */
 
 import { VDomModel } from '@jupyterlab/ui-components';
 
 import type { Api } from '../api';
 import type { IJob, IProblem, IProgress } from '../tokens';
+import type { IImageKey } from './images';
 import { problemOf, Source } from './source';
 import type { Server } from './server';
 
@@ -151,6 +152,12 @@ function lineOf(event: IProgress): string | null {
   }
 }
 
+/** A job, and how often the same was asked for and found done. */
+export interface ITold {
+  readonly job: IJob;
+  readonly times: number;
+}
+
 /** All jobs of this server. */
 export class Jobs extends Source<readonly IJob[]> {
   constructor(
@@ -164,6 +171,24 @@ export class Jobs extends Source<readonly IJob[]> {
   /** Newest first. */
   get jobs(): readonly IJob[] {
     return this.data ?? [];
+  }
+
+  /** The same as one list for people: what was only found to be up to date stands once. */
+  get told(): readonly ITold[] {
+    const found = new Map<string, ITold>();
+    for (const job of this.jobs) {
+      const again = job.kind === 'build' && job.result?.reused;
+      const { path, cell_id: cell, result } = job;
+      const key = again
+        ? `${path ?? ''} ${cell} ${result?.name ?? ''}`
+        : job.id;
+      const newest = found.get(key);
+      found.set(
+        key,
+        newest ? { ...newest, times: newest.times + 1 } : { job, times: 1 }
+      );
+    }
+    return [...found.values()];
   }
 
   /** Those that have not ended. */
@@ -196,19 +221,28 @@ export class Jobs extends Source<readonly IJob[]> {
 
   /** Fetch an image. Throws RequestError. */
   async pull(engine: string, reference: string): Promise<IJob> {
-    const job = await this.api.pull(engine, reference);
-    this._pulled = job.id;
-    this.put([job, ...this.jobs.filter(one => one.id !== job.id)]);
-    return job;
+    return this.begun(await this.api.pull(engine, reference));
   }
 
-  /** Pulls that run, and the one that was asked for last here where it failed. */
-  get pulls(): readonly IJob[] {
+  /** Make an image of one engine another's. Throws RequestError. */
+  async convert(image: IImageKey, to: string): Promise<IJob> {
+    const { engine, reference } = image;
+    return this.begun(await this.api.convert(engine, reference, to));
+  }
+
+  /** Pulls and conversions that run, and the one that was asked for last here if it failed. */
+  get fetching(): readonly IJob[] {
     return this.jobs.filter(
       job =>
-        job.kind === 'pull' &&
-        (isRunning(job) || (job.id === this._pulled && job.state === 'failed'))
+        job.kind !== 'build' &&
+        (isRunning(job) || (job.id === this._asked && job.state === 'failed'))
     );
+  }
+
+  private begun(job: IJob): IJob {
+    this._asked = job.id;
+    this.put([job, ...this.jobs.filter(one => one.id !== job.id)]);
+    return job;
   }
 
   private replace(job: IJob): void {
@@ -250,7 +284,7 @@ export class Jobs extends Source<readonly IJob[]> {
   }
 
   private readonly _open = new Set<string>();
-  private _pulled = '';
+  private _asked = '';
   private readonly _views = new Map<string, JobView>();
 }
 

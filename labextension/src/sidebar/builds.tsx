@@ -1,4 +1,4 @@
-/** "Builds": what is built and pulled now, and what was lately. */
+/** "Builds": what is built, pulled and converted now, and what was lately. */
 
 import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
@@ -27,6 +27,13 @@ const STATES: Record<IJob['state'], string> = {
   done: 'done',
   failed: 'failed',
   cancelled: 'cancelled'
+};
+
+/** What a job does with its engine. */
+const KINDS: Record<IJob['kind'], string> = {
+  build: 'build with',
+  pull: 'pull with',
+  convert: 'conversion for'
 };
 
 /** How far a running job is: its instruction, and its layers. */
@@ -105,18 +112,23 @@ function Log(props: { readonly view: JobView; readonly title: string }) {
 function Job(props: {
   readonly commands: CommandRegistry;
   readonly job: IJob;
+  /** How often the same was found to be up to date. */
+  readonly times: number;
   readonly model: ContainersModel;
 }): React.JSX.Element {
-  const { commands, job, model } = props;
+  const { commands, job, model, times } = props;
   const { jobs } = model;
   const running = isRunning(job);
   useSeconds(running);
   const title = plain(job.title);
   const view = jobs.view(job.id);
   const end = job.ended ?? Date.now() / 1000;
+  const took = job.result?.reused
+    ? `up to date${times > 1 ? ` (${String(times)} times)` : ''}`
+    : `took ${duration(end - job.started)}`;
   const when = running
     ? duration(end - job.started)
-    : `took ${duration(end - job.started)}, ${ago(job.started)}`;
+    : `${took}, ${ago(job.started)}`;
   const file = plain(basename(job.path ?? ''));
   const where = file && !title.includes(file) ? `, ${file}` : '';
   return (
@@ -128,10 +140,10 @@ function Job(props: {
         </span>
       </div>
       <p className="jp-Containers-quiet">
-        {`${job.kind} with ${plain(job.engine)}${where}, ${when}`}
+        {`${KINDS[job.kind]} ${plain(job.engine)}${where}, ${when}`}
       </p>
       {running && <JobProgress view={view} />}
-      {job.error && (
+      {job.error && job.state !== 'cancelled' && (
         <Note kind="error" title={job.error.message} hint={job.error.hint} />
       )}
       {running && (
@@ -172,12 +184,18 @@ export function Builds(props: ISectionProps): React.JSX.Element {
       {!jobs.data && jobs.busy && <Waiting text="Asking for builds…" />}
       {jobs.data?.length === 0 && (
         <p className="jp-Containers-quiet">
-          Nothing was built or pulled since the server started.
+          Nothing was built, pulled or converted since the server started.
         </p>
       )}
       <ul className="jp-Containers-cards">
-        {jobs.jobs.map(job => (
-          <Job key={job.id} commands={commands} job={job} model={model} />
+        {jobs.told.map(({ job, times }) => (
+          <Job
+            key={job.id}
+            commands={commands}
+            job={job}
+            times={times}
+            model={model}
+          />
         ))}
       </ul>
     </>

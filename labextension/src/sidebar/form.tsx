@@ -3,9 +3,9 @@
 import { classes } from '@jupyterlab/ui-components';
 import React from 'react';
 
+import { applied } from '../applied';
 import { CommandIDs } from '../commandids';
 import {
-  applied,
   approval,
   inWords,
   isFirst,
@@ -41,12 +41,16 @@ const APPROVALS = {
 function Truth(
   props: IFieldProps & { readonly id: string }
 ): React.JSX.Element {
-  const { field, id, state } = props;
+  const { field, id, model, state } = props;
   const value = isRecord(field)
     ? state.draft.settings[field.key]
     : toValue(field, state.draft.input(field));
   const yes = approval(field.key, value !== undefined, state.missingKeys);
-  const applies = applied(field, state.truth.data?.kernel ?? null);
+  const applies = applied(
+    field,
+    state.truth.data?.kernel ?? null,
+    model.engines.data?.engines
+  );
   return (
     <div className="jp-Containers-truth" id={id}>
       <span className="jp-Containers-approval" data-approval={yes ?? 'none'}>

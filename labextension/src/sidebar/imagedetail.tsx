@@ -94,6 +94,16 @@ function Facts(props: { readonly about: IImageDetail }): React.JSX.Element {
   );
 }
 
+/** The engines that work here and have no image of that name yet. */
+function withoutImage(model: ContainersModel, image: IImage): string[] {
+  const have = (model.images.data?.images ?? [])
+    .filter(one => one.reference === image.reference)
+    .map(one => one.engine);
+  return (model.engines.data?.engines ?? [])
+    .filter(one => one.usable && !have.includes(one.name))
+    .map(one => one.name);
+}
+
 /** An open image of the list. */
 export function ImageDetail(props: IDetailProps): React.JSX.Element {
   const { commands, image, model } = props;
@@ -101,6 +111,7 @@ export function ImageDetail(props: IDetailProps): React.JSX.Element {
   const detail = model.images.detail(image);
   const { data } = detail;
   const args = { engine: image.engine, reference: image.reference };
+  const others = withoutImage(model, image);
   return (
     <>
       <div className="jp-Containers-buttons">
@@ -127,6 +138,16 @@ export function ImageDetail(props: IDetailProps): React.JSX.Element {
           id={CommandIDs.removeImage}
           args={args}
         />
+      </div>
+      <div className="jp-Containers-buttons">
+        {others.map(to => (
+          <CommandButton
+            key={to}
+            commands={commands}
+            id={CommandIDs.convertImage}
+            args={{ ...args, to }}
+          />
+        ))}
       </div>
       {image.pinned && (
         <p className="jp-Containers-quiet">

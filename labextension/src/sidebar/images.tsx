@@ -43,7 +43,7 @@ function Pull(props: ISectionProps): React.JSX.Element {
     <form className="jp-Containers-pull" onSubmit={submit}>
       <InputGroup
         aria-label="Image to pull"
-        placeholder="Image to pull, name:tag"
+        placeholder="Pull name:tag"
         value={reference}
         spellCheck={false}
         onChange={event => setReference(event.target.value)}
@@ -75,13 +75,13 @@ function Pull(props: ISectionProps): React.JSX.Element {
   );
 }
 
-/** The pulls that are under way, where they were asked for. */
-function Pulls(props: ISectionProps): React.JSX.Element {
+/** What is fetched and converted now, where it was asked for. */
+function Fetching(props: ISectionProps): React.JSX.Element {
   const { commands, model } = props;
   useModels(model.jobs);
   return (
     <>
-      {model.jobs.pulls.map(job =>
+      {model.jobs.fetching.map(job =>
         job.error ? (
           <Note
             key={job.id}
@@ -205,7 +205,7 @@ export function Images(props: ISectionProps): React.JSX.Element {
       />
       {imagesActing.doing && <Waiting text={imagesActing.doing} />}
       <Pull {...props} />
-      <Pulls {...props} />
+      <Fetching {...props} />
       <Problem problem={images.error} />
       {images.problems.map(problem => (
         <Note

@@ -2,13 +2,13 @@
 
 import React from 'react';
 
-import { bannersOf } from '../banners';
+import { bannersOf, type IBanner } from '../banners';
 import { CommandIDs } from '../commandids';
 import { plain, shortImage } from '../format';
 import * as deeds from '../models/deeds';
 import type { NotebookState } from '../models/notebookstate';
 import { askApproval } from '../questions';
-import type { IKernel, INotebook } from '../tokens';
+import type { INotebook } from '../tokens';
 import { Figures } from './figures';
 import { Form } from './form';
 import { CommandButton, Note, Problem, useModels, Waiting } from './parts';
@@ -19,8 +19,12 @@ interface INotebookProps extends ISectionProps {
 }
 
 /** A kernel's state in words: `starting, pulling layers`. */
-export function stateOf(kernel: IKernel | null, waits: boolean): string {
-  if (waits) {
+export function stateOf(truth: INotebook | null): string {
+  const kernel = truth?.kernel ?? null;
+  if (isAway(truth)) {
+    return 'its image is not here';
+  }
+  if (waitsForYes(truth)) {
     return 'waits for your approval';
   }
   if (!kernel) {
@@ -30,6 +34,11 @@ export function stateOf(kernel: IKernel | null, waits: boolean): string {
   return phase && phase !== kernel.state
     ? `${kernel.state}, ${phase}`
     : kernel.state;
+}
+
+/** Whether nothing can start because its image is not here; what runs meanwhile runs on. */
+export function isAway(truth: INotebook | null): boolean {
+  return truth?.image_here === false && truth.kernel?.state !== 'running';
 }
 
 /** Whether nothing can start before somebody says yes; what runs meanwhile runs on. */
@@ -50,7 +59,7 @@ function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
   const { state } = props;
   const truth = state.truth.data;
   const kernel = truth?.kernel ?? null;
-  const waits = waitsForYes(truth);
+  const waits = isAway(truth) || waitsForYes(truth);
   const image = imageOf(state);
   const engine = [kernel?.engine, truth?.engine].find(Boolean);
   return (
@@ -70,24 +79,19 @@ function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
           className="jp-Containers-state"
           data-state={waits ? 'waiting' : (kernel?.state ?? 'none')}
         >
-          {stateOf(kernel, waits)}
+          {stateOf(truth)}
         </span>
       </dd>
     </dl>
   );
 }
 
-function Banners(props: INotebookProps): React.JSX.Element {
-  const { commands, model, state } = props;
+function Banners(
+  props: INotebookProps & { readonly banners: readonly IBanner[] }
+): React.JSX.Element {
+  const { banners, commands, model, state } = props;
   const approve = (shown: readonly string[]) =>
     deeds.approve(model.api, state, { shown, ask: askApproval });
-  const banners = bannersOf({
-    truth: state.truth.data,
-    settings: state.settings,
-    edited: state.draft.changed,
-    inContainer: state.inContainer,
-    pinned: state.pinned
-  });
   const first = banners.find(banner => banner.actions);
   return (
     <>
@@ -114,15 +118,18 @@ function Banners(props: INotebookProps): React.JSX.Element {
   );
 }
 
-function Buttons(props: INotebookProps): React.JSX.Element {
-  const { commands } = props;
+/** What may be done at any time; what a banner offers stands there alone. */
+function Buttons(
+  props: INotebookProps & { readonly offered: readonly string[] }
+): React.JSX.Element {
+  const { commands, offered } = props;
+  const builds = [CommandIDs.rebuild, CommandIDs.updateBases];
   const ids = [
     CommandIDs.restart,
-    CommandIDs.rebuild,
-    CommandIDs.updateBases,
+    ...(offered.includes(CommandIDs.rebuild) ? [] : builds),
     CommandIDs.logs,
     CommandIDs.stop
-  ];
+  ].filter(id => !offered.includes(id));
   return (
     <div
       className="jp-Containers-buttons"
@@ -139,6 +146,14 @@ function Buttons(props: INotebookProps): React.JSX.Element {
 function Known(props: INotebookProps): React.JSX.Element {
   const { state } = props;
   const { acting, truth } = state;
+  const banners = bannersOf({
+    truth: truth.data,
+    settings: state.settings,
+    edited: state.draft.changed,
+    inContainer: state.inContainer,
+    pinned: state.pinned
+  });
+  const offered = banners.flatMap(banner => banner.actions ?? []);
   return (
     <>
       <p className="jp-Containers-path">{plain(state.path ?? '')}</p>
@@ -150,11 +165,11 @@ function Known(props: INotebookProps): React.JSX.Element {
       )}
       <Problem problem={acting.problem} onDismiss={() => acting.dismiss()} />
       {acting.doing && <Waiting text={acting.doing} />}
-      <Banners {...props} />
+      <Banners {...props} banners={banners} />
       {truth.data?.kernel?.container && (
         <Figures live={props.model.live} kernel={truth.data.kernel} />
       )}
-      <Buttons {...props} />
+      <Buttons {...props} offered={offered} />
       <Form {...props} />
     </>
   );

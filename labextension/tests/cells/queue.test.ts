@@ -17,6 +17,10 @@ class Bench {
     return this.queue.build(name, this.run(name));
   }
 
+  resume(name: string): Promise<boolean> {
+    return this.queue.resume(name, this.run(name));
+  }
+
   async end(name: string, ran: boolean | Error = true): Promise<void> {
     this.ends.get(name)?.(ran);
     await settle();
@@ -116,6 +120,31 @@ describe('a build', () => {
     expect(bench.began).toEqual(['d1', 'a', 'd2']);
     await bench.end('d2');
     expect(bench.began).toEqual(['d1', 'a', 'd2', 'b']);
+  });
+
+  it('that goes on from an earlier page holds what comes later, and begins at once', async () => {
+    const bench = new Bench();
+    void bench.plain('a');
+    void bench.resume('d1');
+    void bench.resume('d2');
+    void bench.plain('b');
+    expect(bench.began).toEqual(['a', 'd1', 'd2']);
+    expect(bench.held).toEqual(['b']);
+    expect(bench.queue.held).toBe(3);
+    await bench.end('d2');
+    expect(bench.began).not.toContain('b');
+    await bench.end('d1');
+    expect(bench.began).toContain('b');
+  });
+
+  it('that goes on and fails gives up what waits', async () => {
+    const bench = new Bench();
+    const build = bench.resume('d');
+    const held = bench.plain('a');
+    await bench.end('d', new Error('no'));
+    await expect(build).rejects.toThrow('no');
+    expect(await held).toBe(false);
+    expect(bench.queue.isBuilding).toBe(false);
   });
 
   it('is not begun if the one before it failed', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
+import { applied } from '../../src/applied';
 import {
-  applied,
   approval,
   doubled,
   inWords,
@@ -10,7 +10,7 @@ import {
   toValue,
   unableReason
 } from '../../src/form';
-import type { IKernel } from '../../src/tokens';
+import type { IEngine, IKernel } from '../../src/tokens';
 import { FIELDS } from './fake';
 
 const by = (key: string) => FIELDS.find(field => field.key === key)!;
@@ -154,6 +154,17 @@ describe('what applies', () => {
     ['read_only', 'no']
   ])('%s is read back from inside: %s', (key, said) => {
     expect(applied(by(key), kernel)).toBe(said);
+  });
+
+  it.each([
+    [['network-private'], ['lo', 'eth0'], 'private (eth0)'],
+    [[], ['lo', 'eth0'], 'this machine’s network'],
+    [[], ['lo'], 'none']
+  ])('of the network, where an engine has %j: %j is %s', (has, names, said) => {
+    const engine = { name: 'podman', features: has } as unknown as IEngine;
+    const inside = { ...kernel.applied!, network: names };
+    const connected = { ...kernel, applied: inside };
+    expect(applied(by('network'), connected, [engine])).toBe(said);
   });
 
   it('is not known while nothing runs', () => {

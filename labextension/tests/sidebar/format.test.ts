@@ -11,7 +11,7 @@ import {
   shortImage,
   tinyImage
 } from '../../src/format';
-import { suggestedName } from '../../src/models/images';
+import { specName, suggestedTitle } from '../../src/models/images';
 import { mountOf } from '../../src/mountfolder';
 
 it.each([
@@ -77,13 +77,19 @@ it('keeps shares within a hundred', () => {
 });
 
 it.each([
-  ['ghcr.io/org/Lab:1.4', 'lab-1.4'],
-  ['docker.io/library/python:latest', 'python'],
-  [`a@sha256:${'b'.repeat(64)}`, 'a'],
-  ['', 'container']
-])('suggests a kernel name for %s: %s', (reference, name) =>
-  expect(suggestedName(reference)).toBe(name)
-);
+  ['ghcr.io/org/Lab:1.4', 'Lab 1.4', 'lab-1.4'],
+  ['docker.io/library/python:latest', 'python', 'python'],
+  [`a@sha256:${'b'.repeat(64)}`, 'a', 'a'],
+  ['', 'Container', 'container']
+])('suggests a name for the kernel of %s: %s', (reference, title, name) => {
+  expect(suggestedTitle(reference)).toBe(title);
+  expect(specName(title)).toBe(name);
+});
+
+it('makes a name of a kernel spec of whatever people call it', () => {
+  expect(specName(' My “lab”, 1.4! ')).toBe('my-lab-1.4');
+  expect(specName('Анализ')).toBe('container');
+});
 
 it.each([
   ['n.ipynb', 'data', 'data', '/mnt/data'],
@@ -103,6 +109,7 @@ it.each([
   ['/bin/sh -c apt-get update', 'RUN apt-get update'],
   ['RUN /bin/sh -c pip install x # buildkit', 'RUN pip install x'],
   ['COPY a b # buildkit', 'COPY a b'],
+  ["|2 A=/run/s B='a b' /bin/sh -c echo a", 'RUN echo a'],
   ['', '']
 ])('%j was made by %j', (made, said) => expect(instruction(made)).toBe(said));
 

@@ -97,12 +97,60 @@ describe('jobs', () => {
       .on('POST pulls', job('new'));
     await jobs.refresh();
     await jobs.pull('podman', 'a:1');
-    expect(jobs.pulls.map(one => one.id)).toEqual(['new']);
+    expect(jobs.fetching.map(one => one.id)).toEqual(['new']);
     fake.on('GET builds', {
       builds: [failed, job('old', { state: 'failed' })]
     });
     await jobs.refresh();
-    expect(jobs.pulls).toEqual([failed]);
+    expect(jobs.fetching).toEqual([failed]);
+    jobs.dispose();
+  });
+
+  it('that convert an image are asked for, and shown beside the images too', async () => {
+    const jobs = new Jobs(api, server);
+    fake.on('POST conversions', job('c', { kind: 'convert' }));
+    await jobs.convert({ engine: 'podman', reference: 'a:1' }, 'apptainer');
+    expect(fake.asked.at(-1)?.body).toEqual({
+      engine: 'podman',
+      reference: 'a:1',
+      to: 'apptainer'
+    });
+    expect(jobs.fetching.map(one => one.id)).toEqual(['c']);
+    jobs.dispose();
+  });
+
+  it('that found a cell up to date are told once, and counted', async () => {
+    const jobs = new Jobs(api, server);
+    const run = (id: string, reused: boolean, name = 'made:1') =>
+      job(id, {
+        kind: 'build',
+        state: 'done',
+        path: 'n.ipynb',
+        cell_id: 'c',
+        result: {
+          reference: 'made',
+          name,
+          image_id: 'sha256:a',
+          reused,
+          settings: null,
+          missing: []
+        }
+      });
+    const builds = [
+      run('5', true),
+      run('4', true),
+      run('3', false),
+      run('2', true, 'made:0'),
+      job('1', { state: 'cancelled' })
+    ];
+    fake.on('GET builds', { builds });
+    await jobs.refresh();
+    expect(jobs.told.map(one => [one.job.id, one.times])).toEqual([
+      ['5', 2],
+      ['3', 1],
+      ['2', 1],
+      ['1', 1]
+    ]);
     jobs.dispose();
   });
 

@@ -227,6 +227,7 @@ describe('what has to be known', () => {
     [['approval'], { truth: notebook({ missing: ['the image a:1'] }) }],
     [[], { truth: notebook({ missing: ['x'] }), edited: true }],
     [['image'], { truth: notebook({ image_here: false }) }],
+    [['image'], { truth: notebook({ image_here: false, missing: ['x'] }) }],
     [['build'], { truth: notebook({ build_same: false }) }],
     [['warning'], { truth: notebook({ warning: 'The driver is old.' }) }],
     [['outside'], { inContainer: false }],
