@@ -39,6 +39,10 @@ ENGINES: dict[str, tuple[str, str]] = {
         "jupyter_containers.engines.charliecloud:Charliecloud",
         "sudo apt install charliecloud",
     ),
+    "enroot": (
+        "jupyter_containers.engines.enroot:Enroot",
+        "https://github.com/NVIDIA/enroot/blob/master/doc/installation.md",
+    ),
 }
 
 

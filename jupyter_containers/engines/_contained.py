@@ -231,10 +231,21 @@ def _first(pid: int, starters: frozenset[str]) -> int | None:
         except OSError:  # it may end meanwhile
             continue
         own = next(line for line in status.splitlines() if line.startswith("NSpid:"))
-        if name not in starters and len(own.split()) > 2:
+        if name not in starters and len(own.split()) > 2 and _has_own_root(one):
             return one
         pending += [int(child) for text in texts for child in text.split()]
     return None
+
+
+def _has_own_root(pid: int) -> bool:
+    """Hooks of an engine run before its container has one."""
+    try:
+        theirs, ours = os.stat(f"/proc/{pid}/root/"), os.stat("/")  # noqa: PTH116
+    except PermissionError:  # not ours to ask, so not a hook
+        return True
+    except OSError:  # it may end meanwhile
+        return False
+    return (theirs.st_dev, theirs.st_ino) != (ours.st_dev, ours.st_ino)
 
 
 def wait_for_inner(contained: Contained, name: str, seconds: float) -> Iterator[float]:

@@ -1,0 +1,94 @@
+"""What an enroot container gets from us besides its image: two scripts in its own directory.
+
+enroot reads the first (`--conf`) in the new mount namespace, before it mounts anything: it lays
+an overlay over the image, so that all that enroot, its hooks and the container write goes to the
+container's directory, and names the mounts. The second (`--rc`) is what runs in the container,
+in place of the image's own /etc/rc: it sets the environment, which enroot would cut at the ends
+of lines, and becomes the program.
+https://github.com/NVIDIA/enroot/blob/master/doc/cmd/start.md
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from ..models import ContainerSpec, Image, Mount
+
+TREE = "tree"
+"""The image, within its directory of the store, where that is on a disk."""
+FILE = "image.sqsh"
+"""The image as one file, on network file systems."""
+CONF = "conf"
+RC = "rc"
+OUTSIDE = """if [ -n "$1" ]; then hostname "$1"; fi
+if [ "$2" = none ]; then ip link set lo up; fi
+shift 2
+exec "$@"
+"""
+"""Arguments: a host name or nothing, the network, and then the command."""
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SHM = 64 << 20
+
+
+def conf_text(spec: ContainerSpec, place: Path, *, upper: str, devices: Mapping[str, str]) -> str:
+    """The script for `--conf`. `upper` is where the overlay's directories `upper` and `work`
+    are; empty: enroot lays one itself. Pure."""
+    lines = []
+    if upper:
+        options = f"upperdir={upper}/upper,workdir={upper}/work,userxattr"
+        what = f"overlay ${{ENROOT_ROOTFS}} overlay lowerdir=${{ENROOT_ROOTFS}},{options}"
+        lines.append(f'enroot-mount - <<< "{what}"')
+    heredoc = "cat << 'END'"
+    lines += ["mounts() {", heredoc, *_mounts(spec, place), "END", "}"]
+    if devices:
+        told = [f"{name}={value}" for name, value in devices.items()]
+        lines += ["environ() {", heredoc, *told, "END", "}"]
+    return "\n".join([*lines, ""])
+
+
+def _mounts(spec: ContainerSpec, place: Path) -> list[str]:
+    """Lines of fstab(5), the outer before the inner."""
+    size = spec.shm or _SHM
+    shm = f"tmpfs /dev/shm tmpfs x-create=dir,rw,nosuid,nodev,mode=1777,size={size}"
+    asked = [
+        Mount(str(place / "tmp"), "/tmp", True),
+        Mount(str(place / "var-tmp"), "/var/tmp", True),
+        *spec.own,
+        *spec.mounts,
+    ]
+    asked.sort(key=lambda one: len(PurePosixPath(one.target).parts))
+    return [shm, *(_bind(mount) for mount in asked)]
+
+
+def _bind(mount: Mount) -> str:
+    """Read-only mounts show nothing of what is mounted below their source: that would be
+    writable."""
+    kind = "dir" if Path(mount.source).is_dir() else "file"
+    how = "rbind,rw" if mount.writable else "bind,ro"
+    options = f"x-create={kind},{how},nosuid,nodev,private"
+    return f"{_escaped(mount.source)} {_escaped(mount.target)} none {options}"
+
+
+def _escaped(path: str) -> str:
+    """See fstab(5)."""
+    return re.sub(r"[\s\\]", lambda found: f"\\{ord(found[0]):03o}", path)
+
+
+def rc_text(spec: ContainerSpec, image: Image) -> str:
+    """The script for `--rc`, which the image's `sh` runs. Pure."""
+    env = {"PATH": _PATH, **image.env, **spec.env}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in env.items() if _name(name)]
+    entrypoint = image.entrypoint if spec.entrypoint == "image" else ()
+    program = " ".join([*(shlex.quote(word) for word in entrypoint), '"$@"'])
+    # Where no guest of ours reaps, the shell does, and passes the code on.
+    last = [program, "exit $?"] if spec.init else [f"exec {program}"]
+    lines += [f"cd {shlex.quote(spec.workdir)} || exit 125", "unset OLDPWD", *last]
+    return "\n".join([*lines, ""])
+
+
+def _name(name: str) -> bool:
+    return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
