@@ -23,13 +23,23 @@ FILE = "image.sqsh"
 """The image as one file, on network file systems."""
 CONF = "conf"
 RC = "rc"
+SYS = "sys"
 OUTSIDE = """if [ -n "$1" ]; then hostname "$1"; fi
-if [ "$2" = none ]; then ip link set lo up; fi
+if [ -n "$2" ]; then ip link set lo up && mount -t sysfs sysfs "$2"; fi
 shift 2
 exec "$@"
 """
-"""Arguments: a host name or nothing, the network, and then the command."""
+"""Arguments: a host name or nothing; where a /sys that shows a network of its own is made, or
+nothing; and then the command."""
 
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = {
+    "ptmx": "pts/ptmx",
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+}
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHM = 64 << 20
 
@@ -52,8 +62,6 @@ def conf_text(spec: ContainerSpec, place: Path, *, upper: str, devices: Mapping[
 
 def _mounts(spec: ContainerSpec, place: Path) -> list[str]:
     """Lines of fstab(5), the outer before the inner."""
-    size = spec.shm or _SHM
-    shm = f"tmpfs /dev/shm tmpfs x-create=dir,rw,nosuid,nodev,mode=1777,size={size}"
     asked = [
         Mount(str(place / "tmp"), "/tmp", True),
         Mount(str(place / "var-tmp"), "/var/tmp", True),
@@ -61,7 +69,39 @@ def _mounts(spec: ContainerSpec, place: Path) -> list[str]:
         *spec.mounts,
     ]
     asked.sort(key=lambda one: len(PurePosixPath(one.target).parts))
-    return [shm, *(_bind(mount) for mount in asked)]
+    sys = f"{_escaped(str(place / SYS))} /sys none rbind,ro,nosuid,nodev,noexec,private"
+    return [
+        *([sys] if spec.network == "none" else []),
+        *_devices(spec, place),
+        *(_bind(mount) for mount in asked),
+    ]
+
+
+def make_devices(place: Path) -> None:
+    """What `_devices` names in a container's directory."""
+    for name in ("dev", "dev/pts", "dev/shm"):
+        (place / name).mkdir()
+    for name in _DEVICES:
+        (place / "dev" / name).touch()
+    for name, target in _LINKS.items():
+        (place / "dev" / name).symlink_to(target)
+
+
+def _devices(spec: ContainerSpec, place: Path) -> list[str]:
+    """A /dev with what every container has. That of this machine, which enroot mounts, stays
+    where GPUs are asked for: the hook put them into it. (enroot's own way,
+    ENROOT_RESTRICT_DEV, fails where a machine has no /dev/mqueue or no /dev/log.)"""
+    size = spec.shm or _SHM
+    shm = f"tmpfs /dev/shm tmpfs x-create=dir,rw,nosuid,nodev,mode=1777,size={size}"
+    if spec.devices:
+        return [shm]
+    pts = "rw,nosuid,noexec,newinstance,ptmxmode=0666,mode=0620"
+    return [
+        f"{_escaped(str(place / 'dev'))} /dev none bind,rw,nosuid,private",
+        *(f"/dev/{name} /dev/{name} none bind,rw,nosuid,noexec,private" for name in _DEVICES),
+        f"devpts /dev/pts devpts {pts}",
+        shm,
+    ]
 
 
 def _bind(mount: Mount) -> str:

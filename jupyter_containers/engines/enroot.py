@@ -22,7 +22,7 @@ from ..paths import cache_directory
 from ..text import one_line
 from . import _cdi, _charliecloud_site, _enroot_images, _enroot_place, _enroot_site, _namespaces
 from ._contained import Place
-from ._enroot_place import CONF, FILE, RC, TREE
+from ._enroot_place import CONF, FILE, RC, SYS, TREE
 from ._process import Completed, run
 from ._store import Stored, on_network
 from .process_engine import Command, ProcessEngine, last_words
@@ -99,15 +99,16 @@ class Enroot(ProcessEngine):
             "ENROOT_DATA_PATH": str(stored.directory),
             "ENROOT_LOGIN_SHELL": "no",
             "ENROOT_MOUNT_HOME": "no",
-            "ENROOT_RESTRICT_DEV": "yes",
+            "ENROOT_RESTRICT_DEV": "no",
             "ENROOT_NATIVE_OVERLAYFS": "yes",
             "ENROOT_ROOTFS_WRITABLE": "no",
             "ENROOT_REMAP_ROOT": "no",
         }
+        sys = str(place.path / SYS) if spec.network == "none" else ""
         return Command(
             argv=(
                 *outside,
-                *("sh", "-c", _enroot_place.OUTSIDE, "sh", spec.hostname or "", spec.network),
+                *("sh", "-c", _enroot_place.OUTSIDE, "sh", spec.hostname or "", sys),
                 *("enroot", "start", *options, "--", str(file) if _is_file(stored) else TREE),
                 *spec.argv,
             ),
@@ -122,8 +123,9 @@ class Enroot(ProcessEngine):
 
     def furnish(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:
         """See `ProcessEngine.furnish`."""
-        for name in ("tmp", "var-tmp", "upper", "work", "temp", "runtime"):
+        for name in ("tmp", "var-tmp", "upper", "work", "temp", "runtime", SYS):
             (place.path / name).mkdir()
+        _enroot_place.make_devices(place.path)
         upper = str(place.path)
         if on_network(cache_directory()):
             upper = "${ENROOT_RUNTIME_PATH}/overlay"  # enroot's, in memory
