@@ -231,14 +231,17 @@ def _first(pid: int, starters: frozenset[str]) -> int | None:
         except OSError:  # it may end meanwhile
             continue
         own = next(line for line in status.splitlines() if line.startswith("NSpid:"))
-        if name not in starters and len(own.split()) > 2 and _has_own_root(one):
-            return one
+        if name not in starters and len(own.split()) > 2:
+            if _has_own_root(one):
+                return one
+            if own.split()[-1] == "1":  # on its way into the container, and below it are hooks
+                continue
         pending += [int(child) for text in texts for child in text.split()]
     return None
 
 
 def _has_own_root(pid: int) -> bool:
-    """Hooks of an engine run before its container has one."""
+    """Those of an engine that are not in its container yet have this process's."""
     try:
         theirs, ours = os.stat(f"/proc/{pid}/root/"), os.stat("/")  # noqa: PTH116
     except PermissionError:  # not ours to ask, so not a hook

@@ -20,6 +20,13 @@ _TOOLS = {
     "curl": "curl",
     "zstd": "zstd",
 }
+_PRIVILEGED = ("enroot-aufs2ovlfs", "enroot-mksquashovlfs")
+NO_CAPABILITIES = Problem(
+    "enroot cannot pull images: its programs that unpack layers have no capabilities.",
+    "Ask the administrator to install the package enroot+caps: "
+    "https://github.com/NVIDIA/enroot/blob/master/doc/installation.md. Until then, pull with "
+    "Podman or Docker and run: jupyter containers convert REF --to enroot",
+)
 OUTSIDE = (
     *("unshare", "--user", "--map-current-user", "--keep-caps", "--mount", "--pid", "--fork"),
     *("--kill-child", "--mount-proc", "--ipc"),
@@ -53,14 +60,24 @@ def too_old(version: str) -> Problem | None:
 
 
 def no_pulls() -> Problem | None:
-    """Which programs that `enroot import` calls are missing."""
+    """Why `enroot import` does not work: a program is missing, or the right to write what says
+    that a layer deletes files."""
     if not (missing := [name for name in _TOOLS if which(name) is None]):
-        return None
+        return None if os.getuid() == 0 or all(map(_privileged, _PRIVILEGED)) else NO_CAPABILITIES
     packages = " ".join(dict.fromkeys(_TOOLS[name] for name in missing))
     return Problem(
         f"enroot cannot pull images: {', '.join(missing)} is missing.",
         f"sudo apt install {packages}, or your system's packages of these names",
     )
+
+
+def _privileged(name: str) -> bool:
+    """See capabilities(7), "File capabilities"."""
+    path = which(name)
+    try:
+        return path is not None and bool(os.getxattr(path, "security.capability"))
+    except OSError:
+        return False
 
 
 async def no_namespaces() -> Problem | None:

@@ -36,7 +36,7 @@ class Enroot(ProcessEngine):
 
     name = "enroot"
     program = "enroot"
-    starters = ("unshare", "enroot-start", "enroot", "enroot-nsenter", "enroot-switchro")
+    starters = ("unshare", "enroot-nsenter", "enroot-switchro")
 
     async def ask_info(self) -> EngineInfo:
         """See `Engine.info`."""
