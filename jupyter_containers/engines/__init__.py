@@ -31,6 +31,10 @@ ENGINES: dict[str, tuple[str, str]] = {
         "jupyter_containers.engines.docker:Docker",
         "https://docs.docker.com/engine/install/",
     ),
+    "podman-hpc": (
+        "jupyter_containers.engines.podman_hpc:PodmanHpc",
+        "https://github.com/NERSC/podman-hpc",
+    ),
     "apptainer": (
         "jupyter_containers.engines.apptainer:Apptainer",
         "https://apptainer.org/docs/admin/latest/installation.html",

@@ -234,8 +234,7 @@ def _first(pid: int, starters: frozenset[str]) -> int | None:
         if name not in starters and len(own.split()) > 2:
             if _has_own_root(one):
                 return one
-            if own.split()[-1] == "1":  # on its way into the container, and below it are hooks
-                continue
+            continue  # on its way into the container, or a helper; below it are hooks
         pending += [int(child) for text in texts for child in text.split()]
     return None
 

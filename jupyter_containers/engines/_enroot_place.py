@@ -14,6 +14,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from shutil import which
 
 from ..models import ContainerSpec, Image, Mount
 
@@ -24,13 +25,19 @@ FILE = "image.sqsh"
 CONF = "conf"
 RC = "rc"
 SYS = "sys"
+SHELL = "enroot-start"
+"""Our shell's own name: so no container's shell is taken for it (`_contained._first`)."""
 OUTSIDE = """if [ -n "$1" ]; then hostname "$1"; fi
 if [ -n "$2" ]; then ip link set lo up && mount -t sysfs sysfs "$2"; fi
-shift 2
-exec "$@"
+init=$3
+shift 3
+if [ -z "$init" ]; then exec "$@"; fi
+"$@" || exit $?
+exit 0
 """
 """Arguments: a host name or nothing; where a /sys that shows a network of its own is made, or
-nothing; and then the command."""
+nothing; a word where the container needs an init: the shell stays and reaps then; and the
+command."""
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {
@@ -77,8 +84,11 @@ def _mounts(spec: ContainerSpec, place: Path) -> list[str]:
     ]
 
 
-def make_devices(place: Path) -> None:
-    """What `_devices` names in a container's directory."""
+def furnish(place: Path) -> None:
+    """What the scripts and the command name in a container's directory. Raises OSError."""
+    for name in ("tmp", "var-tmp", "upper", "work", "temp", "runtime", SYS):
+        (place / name).mkdir()
+    (place / SHELL).symlink_to(which("sh") or "/bin/sh")
     for name in ("dev", "dev/pts", "dev/shm"):
         (place / name).mkdir()
     for name in _DEVICES:
@@ -124,9 +134,7 @@ def rc_text(spec: ContainerSpec, image: Image) -> str:
     lines = [f"export {name}={shlex.quote(value)}" for name, value in env.items() if _name(name)]
     entrypoint = image.entrypoint if spec.entrypoint == "image" else ()
     program = " ".join([*(shlex.quote(word) for word in entrypoint), '"$@"'])
-    # Where no guest of ours reaps, the shell does, and passes the code on.
-    last = [program, "exit $?"] if spec.init else [f"exec {program}"]
-    lines += [f"cd {shlex.quote(spec.workdir)} || exit 125", "unset OLDPWD", *last]
+    lines += [f"cd {shlex.quote(spec.workdir)} || exit 125", "unset OLDPWD", f"exec {program}"]
     return "\n".join([*lines, ""])
 
 

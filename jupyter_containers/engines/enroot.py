@@ -22,7 +22,7 @@ from ..paths import cache_directory
 from ..text import one_line
 from . import _cdi, _charliecloud_site, _enroot_images, _enroot_place, _enroot_site, _namespaces
 from ._contained import Place
-from ._enroot_place import CONF, FILE, RC, SYS, TREE
+from ._enroot_place import CONF, FILE, RC, SHELL, SYS, TREE
 from ._process import Completed, run
 from ._store import Stored, on_network
 from .process_engine import Command, ProcessEngine, last_words
@@ -36,7 +36,7 @@ class Enroot(ProcessEngine):
 
     name = "enroot"
     program = "enroot"
-    starters = ("unshare", "enroot-nsenter", "enroot-switchro")
+    starters = ("unshare", SHELL, "enroot-nsenter", "enroot-switchro")
 
     async def ask_info(self) -> EngineInfo:
         """See `Engine.info`."""
@@ -108,7 +108,8 @@ class Enroot(ProcessEngine):
         return Command(
             argv=(
                 *outside,
-                *("sh", "-c", _enroot_place.OUTSIDE, "sh", spec.hostname or "", sys),
+                *(str(place.path / SHELL), "-c", _enroot_place.OUTSIDE, SHELL),
+                *(spec.hostname or "", sys, "init" if spec.init else ""),
                 *("enroot", "start", *options, "--", str(file) if _is_file(stored) else TREE),
                 *spec.argv,
             ),
@@ -123,9 +124,7 @@ class Enroot(ProcessEngine):
 
     def furnish(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:
         """See `ProcessEngine.furnish`."""
-        for name in ("tmp", "var-tmp", "upper", "work", "temp", "runtime", SYS):
-            (place.path / name).mkdir()
-        _enroot_place.make_devices(place.path)
+        _enroot_place.furnish(place.path)
         upper = str(place.path)
         if on_network(cache_directory()):
             upper = "${ENROOT_RUNTIME_PATH}/overlay"  # enroot's, in memory
