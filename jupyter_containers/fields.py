@@ -175,7 +175,7 @@ FIELDS: dict[str, Field] = {
         read=values.size_of_at_least(64 << 10),
         write=format_size,
         option="--shm",
-        unable=("apptainer", "enroot", "shifter"),
+        unable=("apptainer", "shifter"),
         doc="Size of /dev/shm, which data loaders share memory through.",
     ),
     "network": _choice(
@@ -222,7 +222,7 @@ FIELDS: dict[str, Field] = {
         kind="word",
         read=values.hostname,
         option="--hostname",
-        unable=("apptainer", "enroot", "shifter"),
+        unable=("apptainer", "shifter"),
         doc="The container's host name.",
     ),
     "read_only": Field(

@@ -150,7 +150,7 @@ async def eventually(condition: Any, seconds: float = 15, every: float = 0.1) ->
         await asyncio.sleep(every)
 
 
-DAEMONS = ("docker", "podman")
+DAEMONS = ("docker", "podman", "podman-hpc")
 """Engines that know themselves what runs on them; of the others a container is a process."""
 
 

@@ -31,6 +31,10 @@ ENGINES: dict[str, tuple[str, str]] = {
         "jupyter_containers.engines.docker:Docker",
         "https://docs.docker.com/engine/install/",
     ),
+    "podman-hpc": (
+        "jupyter_containers.engines.podman_hpc:PodmanHpc",
+        "https://github.com/NERSC/podman-hpc",
+    ),
     "apptainer": (
         "jupyter_containers.engines.apptainer:Apptainer",
         "https://apptainer.org/docs/admin/latest/installation.html",
@@ -38,6 +42,10 @@ ENGINES: dict[str, tuple[str, str]] = {
     "charliecloud": (
         "jupyter_containers.engines.charliecloud:Charliecloud",
         "sudo apt install charliecloud",
+    ),
+    "enroot": (
+        "jupyter_containers.engines.enroot:Enroot",
+        "https://github.com/NVIDIA/enroot/blob/master/doc/installation.md",
     ),
 }
 

@@ -35,7 +35,8 @@ _PARSE = re.compile(r"dockerfile parse error (?:on )?line (\d+): (.*)", re.IGNOR
 _UNKNOWN = re.compile(
     r"manifest unknown|name unknown|: not found|repository does not exist|pull access denied|"
     r"requested access to the resource is denied|unauthorized|did not resolve to an alias|"
-    r"no stage or image found|image not known|short-name resolution|403 \(?forbidden",
+    r"no stage or image found|image not known|short-name resolution|403 \(?forbidden|"
+    r"returned error code: 40[134] ",
     re.IGNORECASE,
 )
 _EXIT = re.compile(r"exit (?:code|status):? (\d+)")
@@ -82,7 +83,7 @@ _NETWORK: tuple[tuple[re.Pattern[str], str, str], ...] = (
         re.compile(
             r"i/o timeout|TLS handshake timeout|network is unreachable|no route to host|"
             r"connection timed out|failed to establish a new connection|"
-            r"context deadline exceeded|dial tcp",
+            r"context deadline exceeded|dial tcp|curl: \(7\) failed to connect",
             re.IGNORECASE,
         ),
         "a server was not reached",

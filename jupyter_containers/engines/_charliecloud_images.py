@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import platform
 import re
 import secrets
-import threading
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +18,11 @@ from ..errors import DiskFull, EngineDown, EngineFailed, ImageNotHere
 from ..models import Image, Progress
 from ..text import one_line, printable
 from . import _docker_archive
+from ._aside import FULL, aside
 from ._build_trouble import build_trouble
 from ._charliecloud_place import TREE
 from ._charliecloud_site import environment
-from ._docker_archive import NotAnImage
+from ._docker_archive import Moved
 from ._process import Completed, Stream, run
 from ._store import Store, locked, random_id
 from ._trees import complete
@@ -38,43 +37,6 @@ IDENTITY = {
 _LONG = 1800.0
 _LAYER = re.compile(r"layer (\d+)/(\d+): ")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-_LOOK = 0.3
-_FULL = "where images are kept; JUPYTER_CONTAINERS_IMAGES names the directory"
-
-Work = Callable[[_docker_archive.Moved], Any]
-
-
-class _Stopped(Exception):
-    """Nobody waits any more."""
-
-
-async def _aside(work: Work, text: str) -> AsyncGenerator[Progress]:
-    """Work on files in a thread, told as `bytes` events. Closing the iterator ends the work."""
-    stop = threading.Event()
-    at = (0, 0)
-
-    def moved(done: int, total: int) -> None:
-        nonlocal at
-        at = (done, total)
-        if stop.is_set():
-            raise _Stopped
-
-    working = asyncio.ensure_future(asyncio.to_thread(work, moved))
-    try:
-        while not (await asyncio.wait({working}, timeout=_LOOK))[0]:
-            yield Progress(kind="bytes", text=text, done=at[0], total=at[1])
-    finally:
-        stop.set()
-        with contextlib.suppress(BaseException):
-            await asyncio.shield(asyncio.wait({working}))
-    try:
-        working.result()
-    except NotAnImage as error:
-        raise EngineFailed(("charliecloud", "load"), 1, f"no image to be read: {error}") from None
-    except OSError as error:
-        if error.errno in (28, 122):  # ENOSPC, EDQUOT
-            raise DiskFull(_FULL) from None
-        raise EngineFailed(("charliecloud", "files"), 1, str(error)) from error
 
 
 async def load(store: Store, archive: Path, image: Image) -> AsyncIterator[Progress]:
@@ -83,12 +45,12 @@ async def load(store: Store, archive: Path, image: Image) -> AsyncIterator[Progr
         if new is not None:
             tree = new / TREE
 
-            def work(moved: _docker_archive.Moved) -> None:
+            def work(moved: Moved) -> None:
                 config = _docker_archive.unpack(archive, tree, moved)
                 complete(tree)
                 _tell(tree, image, config)
 
-            async with aclosing(_aside(work, "Unpacking the image")) as events:
+            async with aclosing(aside("charliecloud", work, "Unpacking the image")) as events:
                 async for event in events:
                     yield event
     yield await found_in(store, image.id, image.id)
@@ -140,14 +102,14 @@ async def save(store: Store, reference: str, archive: Path) -> AsyncIterator[Pro
         },
     }
 
-    def work(moved: _docker_archive.Moved) -> None:
+    def work(moved: Moved) -> None:
         def told(done: int, _: int) -> None:
             moved(min(done, image.size) if image.size else done, image.size)
 
         _docker_archive.pack(stored.directory / TREE, archive, config, told)
 
     text = f"Reading {one_line(reference)} from charliecloud"
-    async with aclosing(_aside(work, text)) as events:
+    async with aclosing(aside("charliecloud", work, text)) as events:
         async for event in events:
             yield event
 
@@ -235,7 +197,7 @@ async def export(name: str, new: Path, image: Image) -> Image:
     done = await run(argv, env=environment(), timeout=_LONG)
     if done.code:
         if "No space left" in done.stderr:
-            raise DiskFull(_FULL)
+            raise DiskFull(FULL)
         raise EngineFailed(argv, done.code, done.stderr)
     await asyncio.to_thread(complete, new / TREE)
     return await asyncio.to_thread(_described, new / TREE, image)

@@ -232,9 +232,22 @@ def _first(pid: int, starters: frozenset[str]) -> int | None:
             continue
         own = next(line for line in status.splitlines() if line.startswith("NSpid:"))
         if name not in starters and len(own.split()) > 2:
-            return one
+            if _has_own_root(one):
+                return one
+            continue  # on its way into the container, or a helper; below it are hooks
         pending += [int(child) for text in texts for child in text.split()]
     return None
+
+
+def _has_own_root(pid: int) -> bool:
+    """Those of an engine that are not in its container yet have this process's."""
+    try:
+        theirs, ours = os.stat(f"/proc/{pid}/root/"), os.stat("/")  # noqa: PTH116
+    except PermissionError:  # not ours to ask, so not a hook
+        return True
+    except OSError:  # it may end meanwhile
+        return False
+    return (theirs.st_dev, theirs.st_ino) != (ours.st_dev, ours.st_ino)
 
 
 def wait_for_inner(contained: Contained, name: str, seconds: float) -> Iterator[float]:

@@ -189,9 +189,12 @@ up_as_root() {
   as_root_podman push -q --tls-verify=false --creds tester:s3cret "$images/busybox" \
     "$address/test/busybox"
   engines_json "$run/engines-root.json" root podman docker docker20
-  engines_json "$run/engines-user.json" user podman docker docker20 apptainer charliecloud
+  engines_json "$run/engines-user.json" user podman docker docker20 apptainer charliecloud $(own_enroot)
   install -d -m 700 -o "$tester" "$run/images-user"
 }
+
+# No registry has it: it is tested where the person has installed it, else with recordings.
+own_enroot() { if command -v enroot >/dev/null; then echo enroot; fi; }
 
 up_as_user() {
   packages podman uidmap slirp4netns mmdebstrap busybox-static python3
@@ -211,6 +214,7 @@ up_as_user() {
   fi
   if command -v apptainer >/dev/null; then names+=(apptainer); fi
   if command -v ch-run >/dev/null; then names+=(charliecloud); fi
+  names+=($(own_enroot))
   engines_json "$run/engines-user.json" user "${names[@]}"
 }
 

@@ -32,6 +32,7 @@ known["apptainer"] = {
     "path": f"{cache}/apptainer/usr/bin",
     "env": process_env,
 }
+known["enroot"] = {"engine": "enroot", "env": known["apptainer"]["env"]}
 for name, version in (("docker", 28), ("docker20", 20)):
     known[name] = {
         "engine": "docker",

@@ -213,6 +213,7 @@ docker_stream() {
   user_tests "docker" docker d -m engine --ignore=tests/ui
   process_tests apptainer
   process_tests charliecloud
+  if command -v enroot >/dev/null; then process_tests enroot; fi
 }
 
 other_stream() {
