@@ -16,23 +16,18 @@ from typing import TypeVar
 
 from .bases import remember_bases
 from .buildchecks import alone, check_disk, check_heredocs, check_tag
-from .buildplan import LABEL, NAMESPACE, BuildRequest, Built, Plan, find
+from .buildplan import BuildRequest, Built, Plan, find
 from .buildspec import notices, spec_of
 from .cache import workplace
 from .changes import Change, tell
 from .context import stage, unstage
 from .conversions import Conversion, Converted, builder_for, convert
 from .engines.guarded import Guarded
-from .errors import (
-    BuildError,
-    ContainersError,
-    EngineError,
-    ImageError,
-)
+from .errors import BuildError, ContainersError
 from .jobs import Job, Outcome
-from .kernelspecs import pinned_specs
 from .models import Image, Progress, parse_image
 from .pulls import Fetched, Pull
+from .superseded import remove_superseded
 
 __all__ = ["Build", "BuildRequest", "Builds", "Built"]
 
@@ -280,23 +275,3 @@ class Builds:
         task = asyncio.create_task(remove_superseded(plan, engine))
         self._tidying.add(task)
         task.add_done_callback(self._tidying.discard)
-
-
-async def remove_superseded(plan: Plan, engine: Guarded) -> None:
-    """Remove an engine's older images of a cell that nothing uses: no container, no kernel spec.
-    An image keeps names that we did not give it."""
-    specs = await asyncio.to_thread(pinned_specs)
-    pinned = {spec.settings.image for spec in specs if spec.settings is not None}
-    with contextlib.suppress(EngineError):
-        images = [
-            image
-            for image in await engine.images()
-            if image.labels.get(LABEL, "").split(" ")[1:2] == [plan.lineage]
-            and plan.name not in image.references
-        ]
-        images.sort(key=lambda image: image.created, reverse=True)
-        for image in images[engine.policy.keep_images :]:
-            for name in image.references:
-                if name.startswith(f"{NAMESPACE}/") and name not in pinned:
-                    with contextlib.suppress(EngineError, ImageError):
-                        await engine.remove_image(name)
