@@ -71,6 +71,7 @@ async def build(store: Store, spec: BuildSpec) -> AsyncIterator[Progress]:
     lineage = hashlib.sha256(spec.tag.rpartition(":")[0].encode()).hexdigest()[:16]
     tag = f"jupyter-containers/build-{lineage}"
     async with alone(store), _workplace(spec) as directory:
+        await chimage("delete", tag, check=False)  # one that was killed may have left half of it
         names = {}
         for base in bases(spec):
             yield Progress(kind="notice", text=f"Getting {one_line(base)} ready")
@@ -213,6 +214,7 @@ class _Reader:
                 f"ch-image was killed during the build (signal {-code}).",
                 "If the machine ran out of memory, give the build less to do at a time.",
             )
+        tail = self._steps.tail(self._step)
         errors = [line for line in self._said if line.startswith("error: ")]
         said = "\n".join(errors or self._said).removeprefix("error: ")
         if (other := busy(said)) is not None:
@@ -223,5 +225,5 @@ class _Reader:
             code=code,
             step=self._step,
             instruction=self._text,
-            tail=self._steps.tail(self._step),
+            tail=tail if _EXITED.search(said) else "\n".join([*tail.splitlines(), said]).strip(),
         )
