@@ -35,10 +35,10 @@ def running(ui: LabPage, work: Path, engine: str, image: str) -> LabPage:
     return ui
 
 
-def limits(ui: LabPage, engine: str) -> bool:
-    """Whether the engine enforces limits here, by its own word."""
+def can(ui: LabPage, engine: str, feature: str) -> bool:
+    """Whether the engine can do something here, by its own word."""
     known = ui.lab.ask("GET", "jupyter-containers/engines")["engines"]
-    return any(one["name"] == engine and "limits" in one["features"] for one in known)
+    return any(one["name"] == engine and feature in one["features"] for one in known)
 
 
 def test_a_mount_and_a_limit_are_added_and_apply(running: LabPage, work: Path, engine: str) -> None:
@@ -59,8 +59,10 @@ def test_a_mount_and_a_limit_are_added_and_apply(running: LabPage, work: Path, e
 
     apply.click()
     expect(applies(panel, "mounts")).to_contain_text("data at /data, read and write")
-    memory = "512 MiB" if limits(ui, engine) else "no limit"
+    memory = "512 MiB" if can(ui, engine, "limits") else "no limit"
     expect(applies(panel, "memory")).to_contain_text(memory)
+    network = "private" if can(ui, engine, "network-private") else "this machine’s network"
+    expect(applies(panel, "network")).to_contain_text(network)
     ui.state("running")
     ui.kernel_is("container")
     ui.run_all()
