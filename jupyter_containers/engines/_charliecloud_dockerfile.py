@@ -189,7 +189,7 @@ def _assign(one: _Instruction, args: Mapping[str, str], out: Translated) -> None
         for found in _PAIR.finditer(one.rest):
             name, value, given = found[1], found[2], args.get(found[1])
             quoted = _quoted(given) if given is not None else value and _requoted(value)
-            out.add(f"ARG {name}={quoted}" if quoted else f"ARG {name}", one.step)
+            out.add(f"ARG {name}={_bare(quoted)}" if quoted else f"ARG {name}", one.step)
         return
     for name, value in _pairs(one.rest):
         out.add(f"ENV {name}={_requoted(value or '')}", one.step)
@@ -206,6 +206,13 @@ def _requoted(value: str) -> str:
     if value.startswith("'"):
         return _quoted(value[1:-1])
     return '"' + re.sub(r'(?<!\\)"', r"\"", re.sub(r"\\([ '])", r"\1", value)) + '"'
+
+
+def _bare(quoted: str) -> str:
+    """Without its quotes where nothing needs them: `ch-image` 0.31 takes those of one word for a
+    part of an argument, and not those of a variable."""
+    word = quoted[1:-1]
+    return word if re.fullmatch(r"""[^\s"'=\\]+""", word) else quoted
 
 
 def _plain(value: str) -> str:

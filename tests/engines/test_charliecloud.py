@@ -137,7 +137,7 @@ CMD ["c"]
     first = [
         'ARG JUPYTER_CONTAINERS_BASE="base"',
         r'ARG X="it=\"s\""',
-        'ARG Y="2"',
+        "ARG Y=2",
         'RUN echo     "a b" &&     echo c',
         'ENV A="1"',
         r'ENV B="x \"y\""',

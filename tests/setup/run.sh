@@ -206,7 +206,7 @@ checks() {
 # Engines that run what another built get their images first, by our own command.
 process_tests() { # ENGINE
   check "images for $1" as_tester p python tests/setup/convert_images.py "$1"
-  user_tests "$1" "$1" p -m engine "tests/engines/test_$1.py" $process_core
+  user_tests "$1" "$1" p -m engine "tests/engines/test_$1"*.py $process_core
 }
 
 docker_stream() {
