@@ -133,7 +133,7 @@ async def test_who_looks_at_a_notebook_is_warned(smi, tmp_path, monkeypatch):
     async def choose(name, policy):
         return engine
 
-    monkeypatch.setattr(notebookstate, "choose_engine", choose)
+    monkeypatch.setattr(notebookstate, "preferred_engine", choose)
     notebook = write_notebook(
         tmp_path / "n.ipynb", {"image": "a/b", "devices": ["nvidia.com/gpu=0"]}
     )
