@@ -41,7 +41,7 @@ async def builder_for(engine: Guarded) -> Guarded:
         except ContainersError as error:
             wrong.append(f"{name}: {error.message}")
             continue
-        if info.usable:
+        if info.usable and "build" in info.features:
             return candidate
         wrong += [f"{name}: {problem.message}" for problem in info.problems]
     because = "".join(f"\n  - {line}" for line in wrong)

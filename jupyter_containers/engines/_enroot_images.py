@@ -31,7 +31,7 @@ from ._store import Store, on_network, random_id
 from ._trees import complete, resolve
 
 SQUASH = "-comp zstd -Xcompression-level 1 -b 256K -exit-on-error"
-"""The fastest to read and write; the default, lzo, takes twice as long."""
+"""Faster to write than the default."""
 _LONG = 3600.0
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _SAID = re.compile(r"(?:\x1b\[[0-9;]*m)*\[(?:INFO|WARN)\](?:\x1b\[[0-9;]*m)*\s*(.*)")

@@ -25,7 +25,7 @@ NO_CAPABILITIES = Problem(
     "enroot cannot pull images: its programs that unpack layers have no capabilities.",
     "Ask the administrator to install the package enroot+caps: "
     "https://github.com/NVIDIA/enroot/blob/master/doc/installation.md. Until then, pull with "
-    "Podman or Docker and run: jupyter containers convert REF --to enroot",
+    "Podman or Docker and run: jupyter containers convert REF --from podman --to enroot",
 )
 OUTSIDE = (
     *("unshare", "--user", "--map-current-user", "--keep-caps", "--mount", "--pid", "--fork"),

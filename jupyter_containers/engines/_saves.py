@@ -72,5 +72,5 @@ def _trouble(program: str, verb: str, code: int, said: str) -> ContainersError:
     if code < 0:
         return EngineDown(f"{program} was killed (signal {-code}).")
     if re.search(r"no space left|quota exceeded", said, re.IGNORECASE):
-        return DiskFull("The disk became full while an image was copied to another engine.")
+        return DiskFull("where an image is copied to another engine")
     return daemon_trouble(program, printable(said), verb)

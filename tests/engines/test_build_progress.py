@@ -25,8 +25,8 @@ FROM {base} AS unused
 RUN exit 9
 FROM {base}
 WORKDIR /work
-COPY --from=first /first /work/first
-RUN cat /work/first
+COPY --from=first /first /srv/first
+RUN cat /srv/first
 """
 
 

@@ -90,7 +90,7 @@ def test_the_table_of_mounts(tmp_path: Path) -> None:
     (tree / "work").symlink_to("/usr/work")
     wanted = spec(
         mounts=(
-            Mount(str(data / "private"), "/work/private"),
+            Mount(str(data / "private"), "/srv/private"),
             Mount(str(data), "/work", True),
             Mount(str(data / "file"), "/etc/one"),
             Mount(str(data), "/tmp/in"),
@@ -106,7 +106,7 @@ def test_the_table_of_mounts(tmp_path: Path) -> None:
     assert "T/place/var-tmp T/place/root/var/tmp none rbind 0 0" in table
     assert any(one.startswith("T/my\\040data T/place/tmp/in none bind,ro") for one in table)
     private = [one for one in table if "private" in one]
-    assert private[0].startswith("T/my\\040data/private T/place/root/work/private none bind,ro")
+    assert private[0].startswith("T/my\\040data/private T/place/root/srv/private none bind,ro")
     assert ("tmpfs T/place/dev/shm tmpfs mode=1777,nosuid,nodev,size=1048576 0 0") in table
     assert table[-2:] == ["T/place/dev /dev none rbind 0 0", ""]
     assert (place / "upper/etc/one").is_file()

@@ -149,6 +149,7 @@ selected() {
     code=0
     warn "once more what failed: see above"
     "$@" --last-failed --last-failed-no-failures none || code=$?
+    [ "$code" != 5 ] || code=1 # it was no test that failed
   fi
   [ "$code" = 0 ] || { [ "$code" = 5 ] && [ -n "${PYTEST_ADDOPTS:-}" ]; }
 }
