@@ -50,25 +50,14 @@ def end(directory: str) -> None:
 def delete(directory: str) -> None:
     """Delete a tree of ours, directories without any permission too: overlayfs makes such
     (https://docs.kernel.org/filesystems/overlayfs.html#upper-and-lower), and so may a container."""
-    shutil.rmtree(directory, onerror=_open_up)
-
-
-def _open_up(function, path, _error) -> None:  # type: ignore[no-untyped-def]
-    try:
-        os.chmod(os.path.dirname(path), 0o700)
-        os.chmod(path, 0o700, follow_symlinks=False) if os.path.isdir(path) else None
-    except (OSError, NotImplementedError):
-        pass
-    try:
-        if os.path.isdir(path) and not os.path.islink(path):
-            if function is not os.rmdir:
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                os.rmdir(path)
-        else:
-            os.unlink(path)
-    except OSError:
-        pass
+    shutil.rmtree(directory, ignore_errors=True)
+    if os.path.lexists(directory):
+        os.chmod(directory, 0o700)
+        for parent, names, _ in os.walk(directory):
+            for name in names:
+                if not os.path.islink(os.path.join(parent, name)):
+                    os.chmod(os.path.join(parent, name), 0o700)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _boot() -> str:

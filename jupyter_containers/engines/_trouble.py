@@ -89,6 +89,22 @@ def container_trouble(name: str, spec: ContainerSpec, done: Completed) -> Contai
     return StartFailed(f"{name} could not start the container: {one_line(said, 600)}")
 
 
+def trouble_of_ours(name: str, spec: ContainerSpec, done: Completed) -> StartFailed | None:
+    """Why a container did not start, where that has nothing to do with the engine."""
+    gone = [mount.source for mount in spec.mounts if not Path(mount.source).exists()]
+    if gone:
+        return StartFailed(
+            f"A folder to mount does not exist: {', '.join(gone)}.",
+            "Create it, or remove the mount from the notebook's settings.",
+        )
+    if re.search(r"no space left|quota exceeded", done.stderr, re.IGNORECASE):
+        return StartFailed(
+            f"The disk is full where {name} keeps its containers.",
+            "Free some with: jupyter containers prune --images",
+        )
+    return None
+
+
 def _person() -> str:
     try:
         return getpass.getuser()

@@ -180,21 +180,10 @@ class Apptainer(ProcessEngine):
             return 127
         return 125 if done.code else None
 
-    def trouble(self, spec: ContainerSpec, done: Completed) -> ContainersError:
+    def trouble(self, done: Completed) -> ContainersError:
         """See `ProcessEngine.trouble`."""
         said = last_words(done.stderr)
         lowered = done.stderr.lower()
-        gone = [m.source for m in spec.mounts if not Path(m.source).exists()]
-        if gone:
-            return StartFailed(
-                f"A folder to mount does not exist: {', '.join(gone)}.",
-                "Create it, or remove the mount from the notebook's settings.",
-            )
-        if re.search(r"no space left|quota exceeded", lowered):
-            return StartFailed(
-                f"The disk is full where {self.name} keeps its containers.",
-                "Free some with: jupyter containers prune --images",
-            )
         if "seccomp" in lowered and self._filters:
             self._filters = False
             return StartFailed(

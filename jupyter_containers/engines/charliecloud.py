@@ -136,21 +136,10 @@ class Charliecloud(ProcessEngine):
             return None if found[1].endswith("Exec format error") else 127
         return 125 if _SETUP.search(last) else None
 
-    def trouble(self, spec: ContainerSpec, done: Completed) -> ContainersError:
+    def trouble(self, done: Completed) -> ContainersError:
         """See `ProcessEngine.trouble`."""
         found = _SAID.search(done.stderr)
         said = found[1] if found else last_words(done.stderr)
-        gone = [m.source for m in spec.mounts if not Path(m.source).exists()]
-        if gone:
-            return StartFailed(
-                f"A folder to mount does not exist: {', '.join(gone)}.",
-                "Create it, or remove the mount from the notebook's settings.",
-            )
-        if re.search(r"no space left|quota exceeded", done.stderr, re.IGNORECASE):
-            return StartFailed(
-                "The disk is full where charliecloud keeps its containers.",
-                "Free some with: jupyter containers prune --images",
-            )
         if re.search(r"unshare failed|user namespace", done.stderr):
             return EngineDown(_namespaces.CLOSED.message, _namespaces.CLOSED.fix)
         return StartFailed(f"charliecloud could not start the container: {said}")

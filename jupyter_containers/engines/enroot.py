@@ -145,21 +145,10 @@ class Enroot(ProcessEngine):
             return done.code
         return 125 if done.code and _ITS_OWN.search(said) else None
 
-    def trouble(self, spec: ContainerSpec, done: Completed) -> ContainersError:
+    def trouble(self, done: Completed) -> ContainersError:
         """See `ProcessEngine.trouble`."""
         said = last_words(done.stderr)
         lowered = done.stderr.lower()
-        gone = [m.source for m in spec.mounts if not Path(m.source).exists()]
-        if gone:
-            return StartFailed(
-                f"A folder to mount does not exist: {', '.join(gone)}.",
-                "Create it, or remove the mount from the notebook's settings.",
-            )
-        if re.search(r"no space left|quota exceeded", lowered):
-            return StartFailed(
-                "The disk is full where enroot keeps its containers.",
-                "Free some with: jupyter containers prune --images",
-            )
         if "failed to execute: /bin/sh" in lowered:
             return StartFailed(
                 "enroot needs a shell in the image, and this one has no /bin/sh.",

@@ -42,6 +42,7 @@ from . import _usage
 from ._contained import Contained, Place, Polled, wait_for_inner
 from ._process import Completed, Environment, run
 from ._store import Store, Stored
+from ._trouble import trouble_of_ours
 
 _INFO_SECONDS = 60.0
 _UP_SECONDS = 20.0
@@ -89,8 +90,8 @@ class ProcessEngine(ABC):
         """Make what `command` names in a container's own directory."""
 
     @abstractmethod
-    def trouble(self, spec: ContainerSpec, done: Completed) -> ContainersError:
-        """Why a container did not start; the engine's words are in `done.stderr`."""
+    def trouble(self, done: Completed) -> ContainersError:
+        """Why a container did not start, by the engine's words in `done.stderr`."""
 
     @abstractmethod
     def ran_nothing(self, done: Completed) -> int | None:
@@ -210,7 +211,7 @@ class ProcessEngine(ABC):
                 said = self._contained.tail(spec.name, 40)
                 done = Completed(command.argv, code, "", said)
                 if self.ran_nothing(done) is not None:
-                    raise self.trouble(spec, done)
+                    raise trouble_of_ours(self.name, spec, done) or self.trouble(done)
         except BaseException:
             await asyncio.to_thread(self._contained.remove, spec.name)
             raise
