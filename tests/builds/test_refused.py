@@ -27,7 +27,8 @@ async def test_what_the_policy_refuses_starts_nothing(
     with commands() as ran:
         for text in cases:
             assert isinstance(await site.fail(text), errors.PolicyRefused), text
-    assert ran == []
+    # What the engine is gets asked again after a minute, whatever anybody wants of it.
+    assert [line for line in ran if line.split()[1] not in ("info", "version")] == []
 
 
 async def test_keys_are_not_copied_even_by_name(
