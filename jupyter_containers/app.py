@@ -32,7 +32,6 @@ class ContainersApp(ExtensionApp):
     name = "jupyter_containers"
     extension_url = "/jupyter-containers/"
     load_other_extensions = True
-    open_browser = False
 
     reap = Bool(
         True,
