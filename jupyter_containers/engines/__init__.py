@@ -91,7 +91,7 @@ def open_engine(name: str, policy: Policy) -> Guarded:
     the policy forbids the engine."""
     policy.check_engine(name)
     engine = _instance(name)
-    program = getattr(engine, "program", name)
+    program = engine.program
     if which(program) is None:
         raise EngineMissing(
             f"{name} is not installed (no `{program}` on PATH).",

@@ -21,7 +21,8 @@ def mount_option(source: str, target: str, writable: bool) -> str:
 
 
 def limits(spec: ContainerSpec) -> list[str]:
-    """What a container may use at most. Without swap: a kernel that swaps is as good as dead."""
+    """What a container may use at most, in words that apptainer knows too. Without swap: a kernel
+    that swaps is as good as dead."""
     argv = []
     if spec.cpus is not None:
         argv.append(f"--cpus={spec.cpus:g}")
@@ -29,6 +30,4 @@ def limits(spec: ContainerSpec) -> list[str]:
         argv += [f"--memory={spec.memory}", f"--memory-swap={spec.memory}"]
     if spec.pids is not None:
         argv.append(f"--pids-limit={spec.pids}")
-    if spec.shm is not None:
-        argv.append(f"--shm-size={spec.shm}")
     return argv

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from shutil import which
 
 from ..models import ContainerSpec, Mount
+from ._bare_dev import DEVICES, PTS, SHM, make_dev
 from ._trees import make_point
 
 TREE = "tree"
@@ -35,15 +36,6 @@ exit 0
 """Arguments: the directory, a host name or nothing, the network, a word where the container needs
 an init: the shell stays and reaps then."""
 
-_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-_LINKS = {
-    "ptmx": "pts/ptmx",
-    "fd": "/proc/self/fd",
-    "stdin": "/proc/self/fd/0",
-    "stdout": "/proc/self/fd/1",
-    "stderr": "/proc/self/fd/2",
-}
-_SHM = 64 << 20
 _LOCKED = {
     os.ST_NOSUID: "nosuid",
     os.ST_NODEV: "nodev",
@@ -57,14 +49,11 @@ def furnish(
     spec: ContainerSpec, tree: Path, place: Path, env: Mapping[str, str], *, overlay: bool
 ) -> None:
     """Fill a container's directory. Raises OSError."""
-    for name in ("root", "tmp", "var-tmp", "dev/pts", "dev/shm", "upper", "work"):
+    for name in ("root", "tmp", "var-tmp", "upper", "work"):
         (place / name).mkdir(parents=True)
     (place / "image").symlink_to(tree)
     (place / SHELL).symlink_to(which("sh") or "/bin/sh")
-    for name in _DEVICES:
-        (place / "dev" / name).touch()
-    for name, target in _LINKS.items():
-        (place / "dev" / name).symlink_to(target)
+    make_dev(place / "dev")
     (place / "env").write_text(env_text(env))
     mounts = [
         Mount(str(place / "var-tmp"), "/var/tmp", True),
@@ -112,10 +101,9 @@ def table(
         )
         options = "rbind" if mount.writable else ",".join(["bind", "ro", *_locked(mount.source)])
         lines.append((mount.source, where, "none", options))
-    lines += [(f"/dev/{name}", place / "dev" / name, "none", "bind") for name in _DEVICES]
-    pts = "newinstance,ptmxmode=0666,mode=0620,nosuid,noexec"
-    lines.append(("devpts", place / "dev/pts", "devpts", pts))
-    size = spec.shm or _SHM
+    lines += [(f"/dev/{name}", place / "dev" / name, "none", "bind") for name in DEVICES]
+    lines.append(("devpts", place / "dev/pts", "devpts", PTS))
+    size = spec.shm or SHM
     lines.append(("tmpfs", place / "dev/shm", "tmpfs", f"mode=1777,nosuid,nodev,size={size}"))
     lines.append((place / "dev", "/dev", "none", "rbind"))
     return "".join(

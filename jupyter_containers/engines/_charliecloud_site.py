@@ -5,28 +5,14 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from pathlib import Path
 from shutil import which
-from tempfile import TemporaryDirectory
 
 from ..models import Problem
-from ..paths import cache_directory
 from ._inspect import at_least
 from ._process import Environment, run
-from .process_engine import last_words
+from ._trouble import last_words
 
 _OLDEST = (0, 31)
-
-NO_FILTER = Problem(
-    "Containers run without a filter of system calls (seccomp): what they may do is up to the "
-    "kernel's own checks.",
-    "Use Podman, Docker or apptainer for code that you trust less.",
-)
-READ_ONLY = Problem(
-    "Containers cannot be written to here, but for mounts and /tmp: this kernel gives ordinary "
-    "users no overlays.",
-    "Put what programs install into the Dockerfile. Linux 5.11 and newer give them.",
-)
 
 
 def environment() -> dict[str, str | None]:
@@ -53,24 +39,6 @@ def too_old(version: str) -> Problem | None:
         f"This Charliecloud ({version}) is too old: {needed} or newer is needed.",
         "https://hpc.github.io/charliecloud/install.html",
     )
-
-
-async def overlays() -> bool:
-    """Whether an ordinary user can mount one, on the file system where containers are."""
-    with TemporaryDirectory(dir=_parent()) as place:
-        for name in ("lower", "upper", "work", "root"):
-            Path(place, name).mkdir()
-        options = "lowerdir=lower,upperdir=upper,workdir=work,userxattr"
-        mount = ["mount", "-t", "overlay", "-o", options, "overlay", f"{place}/root"]
-        argv = ["unshare", "--user", "--map-root-user", "--mount", *mount]
-        done = await run(argv, timeout=20, cwd=place, env=environment())
-        return done.code == 0
-
-
-def _parent() -> Path:
-    directory = cache_directory()
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return directory
 
 
 async def no_image_tool() -> Problem | None:

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from shutil import which
 
 from ..models import ContainerSpec, Image, Mount
+from ._bare_dev import DEVICES, PTS, SHM, make_dev
 
 TREE = "tree"
 """The image, within its directory of the store, where that is on a disk."""
@@ -39,16 +40,7 @@ exit 0
 nothing; a word where the container needs an init: the shell stays and reaps then; and the
 command."""
 
-_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-_LINKS = {
-    "ptmx": "pts/ptmx",
-    "fd": "/proc/self/fd",
-    "stdin": "/proc/self/fd/0",
-    "stdout": "/proc/self/fd/1",
-    "stderr": "/proc/self/fd/2",
-}
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_SHM = 64 << 20
 
 
 def conf_text(spec: ContainerSpec, place: Path, *, upper: str, devices: Mapping[str, str]) -> str:
@@ -89,27 +81,21 @@ def furnish(place: Path) -> None:
     for name in ("tmp", "var-tmp", "upper", "work", "temp", "runtime", SYS):
         (place / name).mkdir()
     (place / SHELL).symlink_to(which("sh") or "/bin/sh")
-    for name in ("dev", "dev/pts", "dev/shm"):
-        (place / name).mkdir()
-    for name in _DEVICES:
-        (place / "dev" / name).touch()
-    for name, target in _LINKS.items():
-        (place / "dev" / name).symlink_to(target)
+    make_dev(place / "dev")
 
 
 def _devices(spec: ContainerSpec, place: Path) -> list[str]:
     """A /dev with what every container has. That of this machine, which enroot mounts, stays
     where GPUs are asked for: the hook put them into it. (enroot's own way,
     ENROOT_RESTRICT_DEV, fails where a machine has no /dev/mqueue or no /dev/log.)"""
-    size = spec.shm or _SHM
+    size = spec.shm or SHM
     shm = f"tmpfs /dev/shm tmpfs x-create=dir,rw,nosuid,nodev,mode=1777,size={size}"
     if spec.devices:
         return [shm]
-    pts = "rw,nosuid,noexec,newinstance,ptmxmode=0666,mode=0620"
     return [
         f"{_escaped(str(place / 'dev'))} /dev none bind,rw,nosuid,private",
-        *(f"/dev/{name} /dev/{name} none bind,rw,nosuid,noexec,private" for name in _DEVICES),
-        f"devpts /dev/pts devpts {pts}",
+        *(f"/dev/{name} /dev/{name} none bind,rw,nosuid,noexec,private" for name in DEVICES),
+        f"devpts /dev/pts devpts rw,{PTS}",
         shm,
     ]
 

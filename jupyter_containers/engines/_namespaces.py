@@ -1,13 +1,15 @@
-"""What this machine lets an ordinary user do: namespaces, and limits by delegated cgroups."""
+"""What this machine lets an ordinary user do: namespaces, overlays, limits by delegated cgroups."""
 
 from __future__ import annotations
 
 import os
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..errors import EngineError
 from ..models import Problem
+from ..paths import cache_directory
 from ._process import run
 
 CLOSED = Problem(
@@ -18,6 +20,16 @@ CLOSED = Problem(
 NO_LIMITS = Problem(
     "Limits on memory and CPUs are not enforced here (they need cgroup v2 with delegation).",
     "Ask the administrator: https://rootlesscontaine.rs/getting-started/common/cgroup2/",
+)
+NO_FILTER = Problem(
+    "Containers run without a filter of system calls (seccomp): what they may do is up to the "
+    "kernel's own checks.",
+    "Use Podman, Docker or apptainer for code that you trust less.",
+)
+READ_ONLY = Problem(
+    "Containers cannot be written to here, but for mounts and /tmp: this kernel gives ordinary "
+    "users no overlays.",
+    "Put what programs install into the Dockerfile. Linux 5.11 and newer give them.",
 )
 SAME_NETWORK = Problem(
     "Containers share this machine's network, unless a notebook asks for none.",
@@ -33,6 +45,19 @@ async def closed() -> Problem | None:
     except EngineError:  # no util-linux: the engine itself will tell
         return None
     return CLOSED if done.code else None
+
+
+async def overlays() -> bool:
+    """Whether an ordinary user can mount one, on the file system where containers are."""
+    directory = cache_directory()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=directory) as place:
+        for name in ("lower", "upper", "work", "root"):
+            Path(place, name).mkdir()
+        options = "lowerdir=lower,upperdir=upper,workdir=work,userxattr"
+        mount = ["mount", "-t", "overlay", "-o", options, "overlay", f"{place}/root"]
+        argv = ["unshare", "--user", "--map-root-user", "--mount", *mount]
+        return (await run(argv, timeout=20, cwd=place)).code == 0
 
 
 @cache

@@ -110,3 +110,9 @@ def _person() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid())
+
+
+def last_words(said: str) -> str:
+    """The engine's complaint in one line: its last that is no mere information."""
+    lines = [line for line in said.splitlines() if line.strip() and "INFO" not in line[:12]]
+    return one_line(" ".join(lines[-3:]), 500)

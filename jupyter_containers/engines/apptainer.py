@@ -26,10 +26,12 @@ from ..models import ContainerSpec, EngineInfo, Image, Progress
 from ..paths import cache_directory
 from ..text import one_line
 from . import _apptainer_images, _apptainer_site, _cdi, _namespaces
+from ._arguments import limits
 from ._contained import Place
 from ._process import Completed, run
 from ._store import Stored, on_network
-from .process_engine import Command, ProcessEngine, last_words
+from ._trouble import last_words
+from .process_engine import Command, ProcessEngine
 
 _KEPT = ("CACHEDIR", "TMPDIR", "CONFIGDIR")
 """Of a person's APPTAINER_* variables, all else would change what a container gets: binds,
@@ -60,7 +62,7 @@ class Apptainer(ProcessEngine):
     """Whether the installation can filter system calls, as far as is known."""
 
     @property
-    def program(self) -> str:  # type: ignore[override]
+    def program(self) -> str:
         """The one that is there; Apptainer installs both names."""
         return "singularity" if which("apptainer") is None and which("singularity") else "apptainer"
 
@@ -87,15 +89,7 @@ class Apptainer(ProcessEngine):
         elif usable:
             problems.append(_namespaces.NO_LIMITS)
         problems.append(_namespaces.SAME_NETWORK)
-        return EngineInfo(
-            name=self.name,
-            version=version,
-            usable=usable,
-            rootless=True,
-            features=frozenset(features),
-            problems=tuple(problems),
-            endpoint=f"apptainer:{os.getuid()}:{self.store.root}",
-        )
+        return self.described(version, features, problems, usable=usable)
 
     # -- containers ------------------------------------------------------------------------
 
@@ -128,23 +122,10 @@ class Apptainer(ProcessEngine):
             overlay = place.path / "overlay"
             options.append(f"--overlay={overlay}" if overlay.exists() else "--writable-tmpfs")
         devices, visible = _devices(spec.devices)
-        options += devices + self._limits(spec)
+        options += devices + (limits(spec) if _namespaces.delegated() else [])
         verb = "run" if spec.entrypoint == "image" else "exec"
         argv = (self.program, "--silent", verb, *options, _payload(stored), *spec.argv)
         return Command(argv=argv, env=self._environment({**visible, **spec.env}))
-
-    def _limits(self, spec: ContainerSpec) -> list[str]:
-        """Unprivileged, only with cgroups of version 2 that are delegated."""
-        if not _namespaces.delegated():
-            return []
-        found = []
-        if spec.cpus is not None:
-            found.append(f"--cpus={spec.cpus:g}")
-        if spec.memory is not None:
-            found += [f"--memory={spec.memory}", f"--memory-swap={spec.memory}"]
-        if spec.pids is not None:
-            found.append(f"--pids-limit={spec.pids}")
-        return found
 
     def _environment(self, inside: Mapping[str, str]) -> dict[str, str | None]:
         prefix = self.program.upper()

@@ -61,6 +61,11 @@ class Engine(Protocol):
 
     name: str
 
+    @property
+    def program(self) -> str:
+        """Its command: without it on PATH the engine is not installed."""
+        ...
+
     async def info(self) -> EngineInfo:
         """Version, features and problems with their fix. Raises nothing: `usable` says it."""
         ...

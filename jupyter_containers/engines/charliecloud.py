@@ -7,7 +7,6 @@ https://hpc.github.io/charliecloud/ch-run.html
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -20,7 +19,8 @@ from ._charliecloud_place import SCRIPT, SHELL, TREE, furnish, not_in_text
 from ._contained import Place
 from ._process import Completed, run
 from ._store import Stored, on_network
-from .process_engine import Command, ProcessEngine, last_words
+from ._trouble import last_words
+from .process_engine import Command, ProcessEngine
 
 _SAID = re.compile(r"^ch-run\[\d+\]: error: (.*?)(?: \(ch_\w+\.c:\d+.*\))?$", re.MULTILINE)
 _SETUP = re.compile(r"^(?:unshare|mount|hostname|ip|RTNETLINK|\S*ch-start)\b.*: ", re.MULTILINE)
@@ -54,24 +54,16 @@ class Charliecloud(ProcessEngine):
         usable = not problems
         features = {"network-none", "root"}
         if usable:
-            self._overlays = await _charliecloud_site.overlays()
+            self._overlays = await _namespaces.overlays()
             if not self._overlays:
-                problems.append(_charliecloud_site.READ_ONLY)
+                problems.append(_namespaces.READ_ONLY)
             if (missing := await _charliecloud_site.no_image_tool()) is not None:
                 problems.append(missing)
             else:
                 features |= {"build", "pull"}
-            problems += [_namespaces.NO_LIMITS, _charliecloud_site.NO_FILTER]
+            problems += [_namespaces.NO_LIMITS, _namespaces.NO_FILTER]
         problems.append(_namespaces.SAME_NETWORK)
-        return EngineInfo(
-            name=self.name,
-            version=version,
-            usable=usable,
-            rootless=True,
-            features=frozenset(features),
-            problems=tuple(problems),
-            endpoint=f"charliecloud:{os.getuid()}:{self.store.root}",
-        )
+        return self.described(version, features, problems, usable=usable)
 
     # -- containers ------------------------------------------------------------------------
 

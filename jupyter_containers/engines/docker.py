@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 import signal as signals
 import tempfile
-import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import EngineDown, EngineError, EngineFailed
+from ..errors import EngineDown, EngineFailed
 from ..measures import Layer, Stats
 from ..models import (
     BuildSpec,
@@ -23,7 +22,6 @@ from ..models import (
     Ended,
     EngineInfo,
     Image,
-    Problem,
     Progress,
     User,
 )
@@ -31,11 +29,9 @@ from ..text import printable
 from . import _buildkit, _docker_info, _inspect, _listing, _measures, _pulls, _removal, _saves
 from ._arguments import PACKAGE_MANAGER_CAPABILITIES, env_file, limits, mount_option
 from ._attached import Waiting
+from ._known import KnownInfo
 from ._process import Completed, run
 from ._trouble import container_trouble, daemon_trouble
-
-_INFO_SECONDS = 60.0
-"""How long `info` is remembered: a launch must not pay for it, a fixed daemon must show."""
 
 
 class Docker:
@@ -45,22 +41,14 @@ class Docker:
     program = "docker"
 
     def __init__(self) -> None:
-        self._info: EngineInfo | None = None
-        self._info_until = 0.0
+        self._info = KnownInfo(self.name, self._ask_info)
         self._listed = _listing.Listing()
 
     # -- what it says of itself ------------------------------------------------------------
 
     async def info(self) -> EngineInfo:
         """See `Engine.info`; remembered for a minute where the engine was usable."""
-        if self._info is None or time.monotonic() > self._info_until:
-            try:
-                self._info = await self._ask_info()
-            except EngineError as error:
-                problem = Problem(error.message, error.hint)
-                return EngineInfo(name=self.name, problems=(problem,))
-            self._info_until = time.monotonic() + _INFO_SECONDS
-        return self._info
+        return await self._info.get()
 
     async def _ask_info(self) -> EngineInfo:
         done = await self._run(["info", "--format", "{{json .}}"], timeout=20)
@@ -161,7 +149,8 @@ class Docker:
         return [f"--user={user.uid}:{user.gid}", *(f"--cap-add={c}" for c in caps)]
 
     def _limits_argv(self, spec: ContainerSpec) -> list[str]:
-        return limits(spec)
+        shm = [] if spec.shm is None else [f"--shm-size={spec.shm}"]
+        return limits(spec) + shm
 
     def _network_argv(self, spec: ContainerSpec) -> list[str]:
         if spec.network == "none":

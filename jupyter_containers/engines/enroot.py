@@ -10,7 +10,6 @@ https://github.com/NVIDIA/enroot/blob/master/doc/usage.md
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -20,12 +19,13 @@ from ..errors import ContainersError, EngineDown, ImageNotHere, StartFailed, Uns
 from ..models import ContainerSpec, EngineInfo, Image, Progress
 from ..paths import cache_directory
 from ..text import one_line
-from . import _cdi, _charliecloud_site, _enroot_images, _enroot_place, _enroot_site, _namespaces
+from . import _cdi, _enroot_images, _enroot_place, _enroot_site, _namespaces
 from ._contained import Place
 from ._enroot_place import CONF, FILE, RC, SHELL, SYS, TREE
 from ._process import Completed, run
 from ._store import Stored, on_network
-from .process_engine import Command, ProcessEngine, last_words
+from ._trouble import last_words
+from .process_engine import Command, ProcessEngine
 
 _ITS_OWN = re.compile(r"^(?:\[ERROR\]|enroot-[a-z]+: |unshare: )", re.MULTILINE)
 _NO_PROGRAM = re.compile(r"exec: .*(?:not found|denied|no such file|cannot exec|error)", re.I)
@@ -51,8 +51,8 @@ class Enroot(ProcessEngine):
             _enroot_site.too_old(version),
             await _namespaces.closed() or await _enroot_site.no_namespaces(),
         ]
-        if not await _charliecloud_site.overlays():
-            wrong.append(_charliecloud_site.READ_ONLY)
+        if not await _namespaces.overlays():
+            wrong.append(_namespaces.READ_ONLY)
         problems = [problem for problem in wrong if problem is not None]
         usable = not problems
         features = {"network-none", "root"}
@@ -62,16 +62,8 @@ class Enroot(ProcessEngine):
             features.add("pull")
         if await _enroot_site.gpus():
             features.add(_cdi.FEATURE)
-        problems += [_namespaces.NO_LIMITS, _charliecloud_site.NO_FILTER, _namespaces.SAME_NETWORK]
-        return EngineInfo(
-            name=self.name,
-            version=version,
-            usable=usable,
-            rootless=True,
-            features=frozenset(features),
-            problems=tuple(problems),
-            endpoint=f"enroot:{os.getuid()}:{self.store.root}",
-        )
+        problems += [_namespaces.NO_LIMITS, _namespaces.NO_FILTER, _namespaces.SAME_NETWORK]
+        return self.described(version, features, problems, usable=usable)
 
     # -- containers ------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ class Guarded:
         self._answers = _ANSWERS.setdefault(engine, Answers(engine))
         self.policy = policy
         self.name = engine.name
+        self.program = engine.program
 
     async def start(self, spec: ContainerSpec) -> Container:
         """Checked by `Policy.check_run`, which may also lower limits."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal as signals
-import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ from typing import Literal
 
 from ..errors import (
     ContainersError,
-    EngineError,
     EngineFailed,
     ImageNotHere,
     StartFailed,
@@ -37,14 +35,14 @@ from ..models import (
     Progress,
     User,
 )
-from ..text import one_line, printable
+from ..text import printable
 from . import _usage
 from ._contained import Contained, Place, Polled, wait_for_inner
+from ._known import KnownInfo
 from ._process import Completed, Environment, run
 from ._store import Store, Stored
 from ._trouble import trouble_of_ours
 
-_INFO_SECONDS = 60.0
 _UP_SECONDS = 20.0
 """How long an engine may take to start what it was told to; after that the guest is waited for."""
 
@@ -61,17 +59,24 @@ class ProcessEngine(ABC):
     """See `base.Engine`."""
 
     name: str
-    program: str
     starters: tuple[str, ...]
     """Names of the engine's own processes (comm, 15 characters at most)."""
 
     def __init__(self) -> None:
         self.store = Store(self.name)
         self._contained = Contained(self.name, self.starters)
-        self._info: EngineInfo | None = None
-        self._info_until = 0.0
+        self._info = KnownInfo(self.name, self.ask_info)
 
     # -- what a subclass says ----------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def program(self) -> str:
+        """See `Engine.program`."""
+
+    @abstractmethod
+    def shell(self, stored: Stored) -> str:
+        """What a person types for a shell in an image."""
 
     @abstractmethod
     async def ask_info(self) -> EngineInfo:
@@ -80,10 +85,6 @@ class ProcessEngine(ABC):
     @abstractmethod
     def command(self, spec: ContainerSpec, stored: Stored, place: Place) -> Command:
         """The command for a spec. Pure: compared as text in tests, placed by Slurm."""
-
-    @abstractmethod
-    def shell(self, stored: Stored) -> str:
-        """What a person types for a shell in an image."""
 
     @abstractmethod
     def furnish(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:
@@ -108,17 +109,23 @@ class ProcessEngine(ABC):
 
     # -- what it says of itself ----------------------------------------------------------------
 
+    def described(
+        self, version: str, features: Collection[str], problems: Sequence[Problem], *, usable: bool
+    ) -> EngineInfo:
+        """What `ask_info` found. Whoever has this store has these containers and images."""
+        return EngineInfo(
+            name=self.name,
+            version=version,
+            usable=usable,
+            rootless=True,
+            features=frozenset(features),
+            problems=tuple(problems),
+            endpoint=f"{self.name}:{os.getuid()}:{self.store.root}",
+        )
+
     async def info(self) -> EngineInfo:
         """See `Engine.info`; remembered for a minute where the engine was usable."""
-        if self._info is None or time.monotonic() > self._info_until:
-            try:
-                info = await self.ask_info()
-            except EngineError as error:
-                return EngineInfo(name=self.name, problems=(Problem(error.message, error.hint),))
-            if not info.usable:
-                return info
-            self._info, self._info_until = info, time.monotonic() + _INFO_SECONDS
-        return self._info
+        return await self._info.get()
 
     async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
         """Nobody's ids but the person's are to be had inside; one of them may look like root."""
@@ -152,8 +159,8 @@ class ProcessEngine(ABC):
 
     async def all_here(self, references: Sequence[str]) -> list[Image] | None:
         """See `Engine.all_here`."""
-        found = [await self.image(reference) for reference in references]
-        return [one for one in found if one is not None] if None not in found else None
+        found = [one for name in references if (one := await self.image(name)) is not None]
+        return found if len(found) == len(references) else None
 
     async def remove_image(self, reference: str) -> None:
         """See `Engine.remove_image`."""
@@ -215,9 +222,8 @@ class ProcessEngine(ABC):
         except BaseException:
             await asyncio.to_thread(self._contained.remove, spec.name)
             raise
-        return Container(
-            id=spec.name, name=spec.name, image=spec.image, running=True, labels=spec.labels
-        )
+        name = spec.name
+        return Container(id=name, name=name, image=spec.image, running=True, labels=spec.labels)
 
     async def _prepare(self, spec: ContainerSpec) -> tuple[Stored, Place]:
         stored = await asyncio.to_thread(self.store.find, spec.image)
@@ -291,9 +297,3 @@ class ProcessEngine(ABC):
         """See `Engine.stats`."""
         pid = self._contained.inner(id)
         return await _usage.of(pid) if pid is not None else None
-
-
-def last_words(said: str) -> str:
-    """The engine's complaint in one line: its last that is no mere information."""
-    lines = [line for line in said.splitlines() if line.strip() and "INFO" not in line[:12]]
-    return one_line(" ".join(lines[-3:]), 500)

@@ -21,6 +21,7 @@ class Slow:
     """Counts its questions, and answers when it is let."""
 
     name = "slow"
+    program = "slow"
 
     def __init__(self, image: Image | None = ONE) -> None:
         self.asked: list[str] = []
