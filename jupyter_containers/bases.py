@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from .cache import place, recall, remember
@@ -218,10 +219,11 @@ class Resolver:
     async def _pull(self, reference: str) -> Image:
         self._notice(f"Pulling {reference}")
         image = None
-        async for event in self._engine.pull(reference):
-            image = event.image or image
-            if event.kind != "image":
-                self._say(event)
+        async with aclosing(self._engine.pull(reference)) as events:
+            async for event in events:
+                image = event.image or image
+                if event.kind != "image":
+                    self._say(event)
         if image is None:
             raise BaseUnknown(reference, None, "the pull brought nothing")
         return image

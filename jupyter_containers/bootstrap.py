@@ -13,7 +13,8 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 from .engines._process import Stream, run
@@ -61,14 +62,15 @@ async def bootstrap(engine: Guarded, say: Say, *, hub: bool = True) -> str:
 
 async def _from_hub(engine: Guarded, say: Say) -> str:
     say(f"Pulling {HUB}")
-    async for event in _within(engine.pull(HUB), _HUB_PATIENCE):
-        if event.kind == "notice":
-            say(event.text)
+    async with aclosing(engine.pull(HUB)) as events:
+        async for event in _within(events, _HUB_PATIENCE):
+            if event.kind == "notice":
+                say(event.text)
     version = HUB.rpartition(":")[2].partition("-")[0]
     return await _name(engine, HUB, version)
 
 
-async def _within(events: AsyncIterator[Progress], seconds: float) -> AsyncIterator[Progress]:
+async def _within(events: AsyncGenerator[Progress], seconds: float) -> AsyncGenerator[Progress]:
     """The same events; raises NetworkFailed when none comes for so long."""
     while True:
         try:

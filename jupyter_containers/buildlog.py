@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from .models import Progress
 
@@ -77,7 +77,7 @@ class BuildLog:
             await self._changed.wait()
         return number < len(self._events)
 
-    async def follow(self, first: int = 0) -> AsyncIterator[Progress]:
+    async def follow(self, first: int = 0) -> AsyncGenerator[Progress]:
         """The events from the number `first` on, then each as it comes, until the end."""
         number = max(first, 0)
         while await self.more(number):

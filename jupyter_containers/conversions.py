@@ -7,9 +7,8 @@ other (`Store.adding`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, cast
 
 from .cache import workplace
 from .changes import Change, tell
@@ -18,9 +17,6 @@ from .engines.guarded import Guarded
 from .errors import BadInput, ContainersError, ImageNotHere, Unsupported
 from .jobs import Job, Outcome
 from .models import Image, Progress, parse_image
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
 
 Converted = Callable[["Conversion", Image], Awaitable[None]]
 """What follows a conversion before it counts as done."""
@@ -53,7 +49,7 @@ async def builder_for(engine: Guarded) -> Guarded:
     )
 
 
-async def convert(source: Guarded, image: Image, target: Guarded) -> AsyncIterator[Progress]:
+async def convert(source: Guarded, image: Image, target: Guarded) -> AsyncGenerator[Progress]:
     """Make an image of `source`'s one of `target`'s; the last event carries it.
 
     Nothing is copied where it is there under all its names. Raises Unsupported, DiskFull,
@@ -68,17 +64,12 @@ async def convert(source: Guarded, image: Image, target: Guarded) -> AsyncIterat
         if there is None:
             text = f"Copying the image from {source.name} to {target.name}"
             yield Progress(kind="notice", text=text)
-            async for event in _all(source.save(image.id, archive)):
+            async with aclosing(source.save(image.id, archive)) as events:
+                async for event in events:
+                    yield event
+        async with aclosing(target.load(archive, image)) as events:
+            async for event in events:
                 yield event
-        async for event in _all(target.load(archive, image)):
-            yield event
-
-
-async def _all(events: AsyncIterator[Progress]) -> AsyncIterator[Progress]:
-    """All events; leaving early ends what the engine does."""
-    async with aclosing(cast("AsyncGenerator[Progress]", events)) as source:
-        async for event in source:
-            yield event
 
 
 class Conversion(Job):

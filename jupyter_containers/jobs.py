@@ -10,7 +10,8 @@ import asyncio
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -70,7 +71,7 @@ class Job(ABC):
     async def work(self) -> None:
         """Do it. Sets `state` to running when its turn has come, and `outcome`."""
 
-    def events(self, first: int = 0) -> AsyncIterator[Progress]:
+    def events(self, first: int = 0) -> AsyncGenerator[Progress]:
         """From the event number `first` on, then as they come, until the job has ended. Leaving
         it does nothing to the job."""
         return self.log.follow(first)
@@ -80,20 +81,17 @@ class Job(ABC):
         self.log.add(event)
 
     async def add_until_image(
-        self, events: AsyncIterator[Progress], *, last: bool = True
+        self, events: AsyncGenerator[Progress], *, last: bool = True
     ) -> Image | None:
         """Put an engine's events into the log, up to the one that carries the image; None where
         there was none. That one is left out where it is not the `last`: for readers it means
         that all is done. Leaving it early ends what the engine does."""
-        try:
+        async with aclosing(events):
             async for event in events:
                 if last or event.image is None:
                     self.add(event)
                 if event.image is not None:
                     return event.image
-        finally:
-            if isinstance(events, AsyncGenerator):
-                await events.aclose()
         return None
 
     def say(self, text: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import io
 import subprocess
 import tarfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
@@ -103,7 +103,7 @@ async def test_without_a_hub_the_packages_are_taken(
 
 
 async def test_a_hub_that_says_nothing_is_left() -> None:
-    async def silent() -> AsyncIterator[Progress]:
+    async def silent() -> AsyncGenerator[Progress]:
         yield Progress(kind="notice", text="first")
         await asyncio.sleep(60)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from contextlib import aclosing
 
 from ..conversions import convert as convert_image
 from ..engines import choose_engine
@@ -34,9 +35,10 @@ async def convert(args: Namespace) -> int:
     there = None
     async with Screen().open() as screen:
         screen.step(f"{reference}: {source.name} → {target.name}")
-        async for event in convert_image(source, image, target):
-            screen.event(event)
-            there = event.image or there
+        async with aclosing(convert_image(source, image, target)) as events:
+            async for event in events:
+                screen.event(event)
+                there = event.image or there
         assert there is not None
         if trouble := await fit_image(target, there, "", screen.step):
             screen.line(f"{reference} can be no kernel yet: {trouble.message}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from contextlib import aclosing
 
 from .. import shapes
 from ..fitting import fit_image
@@ -57,9 +58,10 @@ async def pull(args: Namespace) -> int:
     image = None
     async with Screen().open() as screen:
         screen.step(f"Pulling {reference} ({engine.name})")
-        async for event in engine.pull(reference):
-            screen.event(event)
-            image = event.image or image
+        async with aclosing(engine.pull(reference)) as events:
+            async for event in events:
+                screen.event(event)
+                image = event.image or image
         if image is not None and (trouble := await fit_image(engine, image, "", screen.step)):
             screen.line(f"{reference} can be no kernel yet: {trouble.message}")
             screen.line(trouble.hint)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from weakref import proxy
@@ -122,16 +122,15 @@ class Answers:
         self._one.forget()
         self._all.forget()
 
-    async def voided_by(self, events: AsyncIterator[Progress]) -> AsyncGenerator[Progress]:
+    async def voided_by(self, events: AsyncGenerator[Progress]) -> AsyncGenerator[Progress]:
         """The events of a pull or build, which changes images when it ends, however it ends."""
         try:
-            async for event in events:
-                if event.image is not None:
-                    self.void()
-                yield event
+            async with aclosing(events):
+                async for event in events:
+                    if event.image is not None:
+                        self.void()
+                    yield event
         finally:
-            if isinstance(events, AsyncGenerator):
-                await events.aclose()
             self.void()
 
 

@@ -7,7 +7,7 @@ import json
 import platform
 import re
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,7 @@ def with_new_id(image: Image) -> Image:
 
 async def make(
     program: str, new: Path, source: str, *, directory: bool, reference: str
-) -> AsyncIterator[Progress]:
+) -> AsyncGenerator[Progress]:
     """Make the image in `new` from what `apptainer build` reads. Raises what fetching raises,
     DiskFull, EngineDown."""
     scratch = new / "scratch"

@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import ContainersError, EngineDown, ImageNotHere
@@ -63,7 +63,7 @@ async def build(
     env: Mapping[str, str] | None,
     spec: BuildSpec,
     find_image: FindImage,
-) -> AsyncIterator[Progress]:
+) -> AsyncGenerator[Progress]:
     """See `Engine.build`. Called by `Podman.build`; `command` is the program and its options."""
     directory = make_directory()
     sweep = [sys.executable, "-I", "-S", _keeper_builds.__file__, directory, *command]

@@ -9,7 +9,7 @@ closed session asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
 from ..errors import ImageNotHere
 from ..models import BuildSpec, Image, Progress
@@ -82,7 +82,7 @@ async def build(
     env: Mapping[str, str] | None,
     spec: BuildSpec,
     find_image: FindImage,
-) -> AsyncIterator[Progress]:
+) -> AsyncGenerator[Progress]:
     """See `Engine.build`. Called by `Docker.build`; `command` is the program and its options."""
     known = tuple(command)
     modes = [False] if known in _without_rawjson else [True, False]

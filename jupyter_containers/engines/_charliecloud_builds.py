@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +65,7 @@ def build_argv(spec: BuildSpec, tag: str, directory: str) -> list[str]:
     ]
 
 
-async def build(store: Store, spec: BuildSpec) -> AsyncIterator[Progress]:
+async def build(store: Store, spec: BuildSpec) -> AsyncGenerator[Progress]:
     """See `Engine.build`."""
     # The same for each build of one cell: the cache knows files of other stages by their path.
     lineage = hashlib.sha256(spec.tag.rpartition(":")[0].encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ import platform
 import re
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,7 @@ _LAYER = re.compile(r"layer (\d+)/(\d+): ")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-async def load(store: Store, archive: Path, image: Image) -> AsyncIterator[Progress]:
+async def load(store: Store, archive: Path, image: Image) -> AsyncGenerator[Progress]:
     """See `Engine.load`."""
     async with store.adding(image) as new:
         if new is not None:
@@ -87,7 +87,7 @@ async def found_in(store: Store, reference: str, text: str) -> Progress:
     return Progress(kind="image", text=one_line(text), image=stored.image)
 
 
-async def save(store: Store, reference: str, archive: Path) -> AsyncIterator[Progress]:
+async def save(store: Store, reference: str, archive: Path) -> AsyncGenerator[Progress]:
     """See `Engine.save`."""
     stored = await asyncio.to_thread(store.find, reference)
     if stored is None:
@@ -145,7 +145,7 @@ async def chimage(*words: str, check: bool = True) -> Completed:
     return done
 
 
-async def pull(store: Store, reference: str) -> AsyncIterator[Progress]:
+async def pull(store: Store, reference: str) -> AsyncGenerator[Progress]:
     """See `Engine.pull`. `ch-image` fetches; the tree becomes ours."""
     name = f"jupyter-containers/pull-{secrets.token_hex(8)}"
     machine = platform.machine()

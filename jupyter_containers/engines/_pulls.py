@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 
@@ -36,7 +36,7 @@ async def pull(
     env: Mapping[str, str] | None,
     reference: str,
     find_image: FindImage,
-) -> AsyncIterator[Progress]:
+) -> AsyncGenerator[Progress]:
     """See `Engine.pull`. Called by Docker and Podman; `command` is the program and its options.
 
     `step` events count the layers that are here (docker) or begun (podman).

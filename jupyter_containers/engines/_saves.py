@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -21,7 +21,7 @@ _LOADED = re.compile(r"Loaded image(?: ID)?: (sha256:[0-9a-f]{64})$")
 
 async def save(
     program: str, reference: str, archive: Path, find_image: FindImage
-) -> AsyncIterator[Progress]:
+) -> AsyncGenerator[Progress]:
     """See `Engine.save`."""
     image = await find_image(reference)
     if image is None:
@@ -44,7 +44,7 @@ async def save(
 
 async def load(
     program: str, archive: Path, image: Image, find_image: FindImage
-) -> AsyncIterator[Progress]:
+) -> AsyncGenerator[Progress]:
     """See `Engine.load`. The archive holds the image's configuration, and so its id, which is
     another than `image`'s where that engine makes up its ids; names are given after."""
     said: deque[str] = deque(maxlen=20)

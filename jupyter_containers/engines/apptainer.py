@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from shutil import which
@@ -181,19 +182,17 @@ class Apptainer(ProcessEngine):
 
     # -- images ----------------------------------------------------------------------------
 
-    async def pull(self, reference: str) -> AsyncIterator[Progress]:
+    def pull(self, reference: str) -> AsyncGenerator[Progress]:
         """See `Engine.pull`. Log-ins are the engine's own (`apptainer registry login`) and
         Docker's."""
         image = replace(_apptainer_images.NEW, references=(reference,))
-        async for event in self._make(image, f"docker://{_source(reference)}", reference):
-            yield event
+        return self._make(image, f"docker://{_source(reference)}", reference)
 
-    async def load(self, archive: Path, image: Image) -> AsyncIterator[Progress]:
+    def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
         """See `Engine.load`."""
-        async for event in self._make(image, f"docker-archive:{archive}", ""):
-            yield event
+        return self._make(image, f"docker-archive:{archive}", "")
 
-    async def _make(self, image: Image, source: str, reference: str) -> AsyncIterator[Progress]:
+    async def _make(self, image: Image, source: str, reference: str) -> AsyncGenerator[Progress]:
         """An image of ours from what the engine reads. A pulled one gets a new id: the engine
         tells no digest."""
         if reference:
@@ -201,10 +200,12 @@ class Apptainer(ProcessEngine):
         directory = not on_network(self.store.root)
         async with self.store.adding(image) as new:
             if new is not None:
-                async for event in _apptainer_images.make(
+                made = _apptainer_images.make(
                     self.program, new, source, directory=directory, reference=reference
-                ):
-                    yield event
+                )
+                async with aclosing(made) as events:
+                    async for event in events:
+                        yield event
                 if reference:
                     image = await _apptainer_images.described(self.program, new, image)
                     self.store.describe(new, image)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -83,21 +83,21 @@ class Engine(Protocol):
         """All of these in full, asked at once, or None where one of them is not here."""
         ...
 
-    def pull(self, reference: str) -> AsyncIterator[Progress]:
+    def pull(self, reference: str) -> AsyncGenerator[Progress]:
         """Fetch an image; the last event carries it. Closing the iterator cancels the pull."""
         ...
 
-    def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
+    def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """Build an image; the last event carries it. Closing the iterator ends every process
         of the build. Raises BuildFailed, NetworkFailed, DiskFull."""
         ...
 
-    def save(self, reference: str, archive: Path) -> AsyncIterator[Progress]:
+    def save(self, reference: str, archive: Path) -> AsyncGenerator[Progress]:
         """Write an image to a file that `load` reads, in Docker's format; `bytes` events tell
         how much. Closing the iterator ends it. Raises Unsupported, ImageNotHere, DiskFull."""
         ...
 
-    def load(self, archive: Path, image: Image) -> AsyncIterator[Progress]:
+    def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
         """Read what another engine saved; it gets the names, id and labels of `image` where
         this engine keeps none of its own. The last event carries it. Raises DiskFull."""
         ...

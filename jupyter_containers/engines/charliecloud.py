@@ -8,7 +8,7 @@ https://hpc.github.io/charliecloud/ch-run.html
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 from ..errors import ContainersError, EngineDown, StartFailed, Unsupported
@@ -138,25 +138,21 @@ class Charliecloud(ProcessEngine):
 
     # -- images ----------------------------------------------------------------------------
 
-    async def load(self, archive: Path, image: Image) -> AsyncIterator[Progress]:
+    def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
         """See `Engine.load`."""
-        async for event in _charliecloud_images.load(self.store, archive, image):
-            yield event
+        return _charliecloud_images.load(self.store, archive, image)
 
-    async def save(self, reference: str, archive: Path) -> AsyncIterator[Progress]:
+    def save(self, reference: str, archive: Path) -> AsyncGenerator[Progress]:
         """See `Engine.save`."""
-        async for event in _charliecloud_images.save(self.store, reference, archive):
-            yield event
+        return _charliecloud_images.save(self.store, reference, archive)
 
-    async def pull(self, reference: str) -> AsyncIterator[Progress]:
+    def pull(self, reference: str) -> AsyncGenerator[Progress]:
         """See `Engine.pull`. Log-ins are `ch-image`'s own; it speaks https only."""
-        async for event in _charliecloud_images.pull(self.store, reference):
-            yield event
+        return _charliecloud_images.pull(self.store, reference)
 
-    async def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
+    def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """See `Engine.build`."""
-        async for event in _charliecloud_builds.build(self.store, spec):
-            yield event
+        return _charliecloud_builds.build(self.store, spec)
 
 
 def _renamed(lines: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import signal as signals
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,19 +87,19 @@ class Docker:
     async def _whole(self, said: dict[str, Any]) -> Image:
         return _inspect.image(said)
 
-    def pull(self, reference: str) -> AsyncIterator[Progress]:
+    def pull(self, reference: str) -> AsyncGenerator[Progress]:
         """See `Engine.pull`."""
         return _pulls.pull((self.program,), None, reference, self.image)
 
-    def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
+    def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """See `Engine.build`."""
         return _buildkit.build((self.program,), None, spec, self.image)
 
-    def save(self, reference: str, archive: Path) -> AsyncIterator[Progress]:
+    def save(self, reference: str, archive: Path) -> AsyncGenerator[Progress]:
         """See `Engine.save`."""
         return _saves.save(self.program, reference, archive, self.image)
 
-    def load(self, archive: Path, image: Image) -> AsyncIterator[Progress]:
+    def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
         """See `Engine.load`."""
         return _saves.load(self.program, archive, image, self.image)
 

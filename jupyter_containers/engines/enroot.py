@@ -11,7 +11,7 @@ https://github.com/NVIDIA/enroot/blob/master/doc/usage.md
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -152,7 +152,7 @@ class Enroot(ProcessEngine):
 
     # -- images ----------------------------------------------------------------------------
 
-    async def pull(self, reference: str) -> AsyncIterator[Progress]:
+    async def pull(self, reference: str) -> AsyncGenerator[Progress]:
         """See `Engine.pull`. Log-ins are enroot's own (~/.config/enroot/.credentials)."""
         env = _enroot_site.import_environment()
         async with aclosing(_enroot_images.pull(self.store, reference, env)) as events:
@@ -160,7 +160,7 @@ class Enroot(ProcessEngine):
                 yield event
         yield await self._made(reference)
 
-    async def load(self, archive: Path, image: Image) -> AsyncIterator[Progress]:
+    async def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
         """See `Engine.load`. enroot itself reads no archives."""
         env = _enroot_site.import_environment()
         async with aclosing(_enroot_images.load(self.store, archive, image, env)) as events:

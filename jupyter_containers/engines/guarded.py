@@ -4,7 +4,7 @@ so nobody else contains an `if allowed`."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
@@ -50,7 +50,7 @@ class Guarded:
         """Checked like `start`: a probe gets no more than a kernel."""
         return await self._engine.run(await asyncio.to_thread(self.policy.check_run, spec), timeout)
 
-    def pull(self, reference: str) -> AsyncIterator[Progress]:
+    def pull(self, reference: str) -> AsyncGenerator[Progress]:
         """Checked by `Policy.check_pull`."""
         self.policy.check_pull(reference)
         return self._answers.voided_by(self._engine.pull(reference))
@@ -59,11 +59,11 @@ class Guarded:
         """The same for who must not wait: a pull ends before it begins, with BaseUnknown."""
         return _OnlyHere(self._engine, self.policy)
 
-    def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
+    def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """`builds` checks what a Dockerfile demands before it renders the text given here."""
         return self._answers.voided_by(self._engine.build(spec))
 
-    def load(self, archive: Path, image: Image) -> AsyncIterator[Progress]:
+    def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
         """Of the names that the policy allows: it was run or pulled under them elsewhere."""
         for name in image.references:
             self.policy.check_image(name)
@@ -95,7 +95,7 @@ class Guarded:
         """What `image` said last, without asking again: by now the name may mean another."""
         return self._answers.last(reference)
 
-    def save(self, reference: str, archive: Path) -> AsyncIterator[Progress]:
+    def save(self, reference: str, archive: Path) -> AsyncGenerator[Progress]:
         """See `Engine.save`."""
         return self._engine.save(reference, archive)
 
@@ -164,5 +164,5 @@ class Guarded:
 
 
 class _OnlyHere(Guarded):
-    def pull(self, reference: str) -> AsyncIterator[Progress]:
+    def pull(self, reference: str) -> AsyncGenerator[Progress]:
         raise BaseUnknown(reference, None, "it was not asked")

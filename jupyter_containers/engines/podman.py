@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -95,7 +95,7 @@ class Podman(Docker):
         # Unlike Docker, podman would set its own default of 2048 where none is asked.
         return super()._limits_argv(spec) + (["--pids-limit=0"] if spec.pids is None else [])
 
-    def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
+    def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """See `Engine.build`."""
         return _buildah.build((self.program,), None, spec, self.image)
 

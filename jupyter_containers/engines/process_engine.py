@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal as signals
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,11 +100,11 @@ class ProcessEngine(ABC):
         None where the code is the program's own."""
 
     @abstractmethod
-    def load(self, archive: Path, image: Image) -> AsyncIterator[Progress]:
+    def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
         """See `Engine.load`."""
 
     @abstractmethod
-    def pull(self, reference: str) -> AsyncIterator[Progress]:
+    def pull(self, reference: str) -> AsyncGenerator[Progress]:
         """See `Engine.pull`."""
 
     # -- what it says of itself ----------------------------------------------------------------
@@ -179,13 +179,13 @@ class ProcessEngine(ABC):
             raise ImageNotHere(reference, self.name)
         return []
 
-    def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:  # noqa: ARG002
+    def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:  # noqa: ARG002
         """See `Engine.build`; `builds` lets another engine build, and converts."""
         raise Unsupported(
             f"{self.name} cannot build from a Dockerfile.", "Podman, Docker or ch-image can."
         )
 
-    def save(self, reference: str, archive: Path) -> AsyncIterator[Progress]:  # noqa: ARG002
+    def save(self, reference: str, archive: Path) -> AsyncGenerator[Progress]:  # noqa: ARG002
         """See `Engine.save`."""
         raise Unsupported(
             f"{self.name} cannot write an image that other engines read.",

@@ -10,7 +10,6 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
-from typing import cast
 
 from jupyter_containers.engines.base import Engine
 from jupyter_containers.models import BuildSpec, BuildStep, Progress
@@ -95,9 +94,9 @@ def sleeping(base: str) -> tuple[str, str]:
     return f"FROM {base}\nRUN true {word}\nRUN echo asleep; sleep {word}\n", word
 
 
-async def asleep(program: Engine, spec: BuildSpec) -> AsyncGenerator[Progress, None]:
+async def asleep(program: Engine, spec: BuildSpec) -> AsyncGenerator[Progress]:
     """The events of a build that has come to its sleep."""
-    events = cast("AsyncGenerator[Progress, None]", program.build(spec))
+    events = program.build(spec)
     async for event in events:
         if event.kind == "log" and event.text == "asleep":
             return events

@@ -8,17 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from jupyter_containers import errors
 from jupyter_containers.engines import _keeper_builds
 from jupyter_containers.engines.base import Engine
-from jupyter_containers.models import Progress
 from tests.engines.building import (
     asleep,
     begun,
@@ -67,10 +64,7 @@ async def test_cancelled_between_instructions(
     (tmp_path / "large").write_bytes(os.urandom(1 << 20) * 200)
     spec = spec_of(f"FROM {images['busybox']}\nCOPY large /large\n", tag)
     with nothing_left(engine):
-        events = cast(
-            "AsyncGenerator[Progress, None]",
-            program.build(replace(spec, context=str(tmp_path), no_cache=True)),
-        )
+        events = program.build(replace(spec, context=str(tmp_path), no_cache=True))
         async for event in events:
             if event.kind in ("step", "bytes"):
                 break

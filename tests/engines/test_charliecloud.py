@@ -283,7 +283,7 @@ async def test_a_closed_build_leaves_no_process(charliecloud: Charliecloud, imag
         if event.text == "now":
             break
     await begun(word)
-    await events.aclose()  # type: ignore[attr-defined]
+    await events.aclose()
     assert await gone(word)
 
 

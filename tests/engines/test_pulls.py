@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import uuid
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
 
 import pytest
 
 from jupyter_containers import errors
 from jupyter_containers.engines.base import Engine
-from jupyter_containers.models import Progress
 from tests.engines.building import (
     build,
     nothing_left,
@@ -49,7 +47,7 @@ async def test_a_cancelled_pull_leaves_nothing(
     program: Engine, published: str, engine: str
 ) -> None:
     with nothing_left(engine):
-        events = cast("AsyncGenerator[Progress, None]", program.pull(published))
+        events = program.pull(published)
         async for _ in events:
             break
         await events.aclose()

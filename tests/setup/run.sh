@@ -213,8 +213,7 @@ process_tests() { # ENGINE TESTS...
 docker_stream() {
   user_tests "docker" docker d -m engine --ignore=tests/ui
   process_tests apptainer $process_core
-  # tests/test_run.py did not end here within its time, for a reason not yet found.
-  process_tests charliecloud tests/kernels
+  process_tests charliecloud $process_core
   if command -v enroot >/dev/null; then process_tests enroot $process_core; fi
 }
 
