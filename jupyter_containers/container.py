@@ -22,11 +22,10 @@ from .guestclient import Applied, GuestClient
 from .launch import GUEST_PORT, Prepared, Room
 from .models import Container
 from .readiness import Say
-from .rooms import identity, remove_room, sockets
+from .rooms import bound, identity, remove_room, unbind
 from .settings import format_size
 
 _HELLO_SECONDS = 60.0
-_BIND_SECONDS = 30.0
 
 
 class KernelContainer:
@@ -123,18 +122,8 @@ class KernelContainer:
         return None
 
     async def _bound(self) -> None:
-        """Wait until the kernel has made its sockets, or is over.
-
-        A client that connects earlier tries each again after 100 ms (ZMQ_RECONNECT_IVL), so it
-        may be answered on one while it does not listen on another yet, and lose output:
-        `jupyter console` then waits for ever.
-        """
-        paths = sockets(self.room) if self.prepared.sockets else []
-        deadline = time.monotonic() + _BIND_SECONDS
-        while self.poll() is None and time.monotonic() < deadline:
-            if all(os.path.lexists(path) for path in paths):
-                return
-            await asyncio.sleep(0.005)
+        if self.prepared.sockets:
+            await bound(self.room, lambda: self.poll() is not None)
 
     def poll(self) -> int | None:
         """None while the kernel runs; else how it ended, as Popen says."""
@@ -178,9 +167,7 @@ class KernelContainer:
         """Start the kernel again in this container."""
         assert self._client is not None
         self.started = time.monotonic()
-        for path in sockets(self.room):
-            with contextlib.suppress(OSError):  # the container may have put anything there
-                path.unlink()
+        unbind(self.room)
         self._client.start(note)
         await self._bound()
 

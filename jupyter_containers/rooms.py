@@ -9,12 +9,15 @@ CACHE/homes/…    mounted read-write as HOME; on disk, since HOME may get large
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import secrets
 import shutil
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from .engines._keeper import keeper
@@ -22,6 +25,8 @@ from .errors import StartFailed
 from .launch import GUEST_PORT, Prepared, Room, person
 from .models import Mount, User
 from .paths import boot_id, cache_directory, owner, runtime_directory
+
+_BIND_SECONDS = 30.0
 
 
 def room_at(root: Path) -> Room:
@@ -68,6 +73,27 @@ def make_room(again: Room | None = None) -> Room:
 def sockets(room: Room) -> list[Path]:
     """The five that a kernel makes for its clients, where they do not speak TCP."""
     return [room.run / f"k-{number}" for number in range(1, 6)]
+
+
+def unbind(room: Room) -> None:
+    """Delete the sockets of a kernel that is over, so that `bound` waits for the next one's."""
+    for path in sockets(room):
+        with contextlib.suppress(OSError):  # a container may have put anything there
+            path.unlink()
+
+
+async def bound(room: Room, over: Callable[[], bool]) -> None:
+    """Wait until a kernel has made its sockets, or is over.
+
+    A client that connects earlier tries each again after 100 ms (ZMQ_RECONNECT_IVL), so it may be
+    answered on one while it does not listen on another yet, and lose output: `jupyter console`
+    then waits for ever.
+    """
+    deadline = time.monotonic() + _BIND_SECONDS
+    while not over() and time.monotonic() < deadline:
+        if all(os.path.lexists(path) for path in sockets(room)):
+            return
+        await asyncio.sleep(0.005)
 
 
 def remove_room(room: Room) -> None:

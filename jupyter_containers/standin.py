@@ -13,6 +13,7 @@ from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
 from .engines._keeper import keeper
 from .errors import ContainersError
 from .launch import Room
+from .rooms import bound, unbind
 
 
 async def stand_in(
@@ -33,6 +34,9 @@ async def stand_in(
         "JUPYTER_CONTAINERS_TROUBLE": trouble.message,
         "JUPYTER_CONTAINERS_HINT": trouble.hint,
     }
+    unbind(room)
     argv = [sys.executable, "-m", "jupyter_containers.fallback", "-f", manager.connection_file]
     await fallback.launch_kernel(argv, env=environment, cwd=str(room.root))
+    if manager.transport == "ipc" and (process := fallback.process) is not None:
+        await bound(room, lambda: process.poll() is not None)
     return fallback
