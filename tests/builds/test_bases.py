@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +13,7 @@ from jupyter_containers.buildplan import earlier_images
 from jupyter_containers.cells import cell_of
 from tests.builds.site import Site, events
 from tests.engines.building import lines
+from tests.moving import Moving
 
 
 async def test_from_an_earlier_cell(site: Site, images: dict[str, str], word: str) -> None:
@@ -32,32 +32,11 @@ async def test_from_an_earlier_cell(site: Site, images: dict[str, str], word: st
     site.run("rmi", "-f", "docker.io/library/jc-earlier:latest")
 
 
-class Moving:
-    """A tag in a registry that moves on."""
-
-    def __init__(self, site: Site, registry: str, busybox: str) -> None:
-        self.site, self.busybox = site, busybox
-        self.reference = f"{registry}/test/moving:{uuid.uuid4().hex[:8]}"
-
-    def move(self, content: str) -> None:
-        text = f"FROM {self.busybox}\nRUN echo {content} > /content\n"
-        subprocess.run(
-            [self.site.program, "build", "-t", self.reference, "-"],
-            input=text.encode(),
-            env={**os.environ, "DOCKER_BUILDKIT": "1"},
-            capture_output=True,
-            check=True,
-        )
-        self.site.run("push", self.reference)
-        self.site.run("rmi", "-f", self.reference)
-
-
 @pytest.fixture
 def moving(site: Site, registry: str, images: dict[str, str]) -> Iterator[Moving]:
-    moving = Moving(site, registry, images["busybox"])
+    moving = Moving(site.program, registry, images["busybox"])
     yield moving
-    argv = [site.program, "rmi", "-f", moving.reference]
-    subprocess.run(argv, capture_output=True, check=False)
+    moving.forget()
 
 
 async def test_a_rebuild_pins_its_base_until_it_is_updated(

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
+from tests.moving import Moving
+
 from .browser import PANEL, LabPage
-from .cells import mark, write
+from .cells import dockerfile, mark, write
 from .lab import Lab, until
 
 
@@ -77,6 +79,28 @@ def test_an_image_is_pinned_used_and_unpinned(ui: LabPage, work: Path, named: st
     kernels = cards(ui)
     expect(kernels.first).to_be_visible()
     expect(kernels.filter(has_text=title)).to_have_count(0)
+
+
+def test_a_newer_base_is_built_on_when_it_is_asked_for(
+    plain_ui: LabPage, work: Path, image: str, engine_program: str, registry: str
+) -> None:
+    ui, base = plain_ui, Moving(engine_program, registry, image)
+    try:
+        base.move("old")
+        cell = dockerfile(base.reference, f"RUN echo {mark()}")
+        ui.open(write(work / "bases.ipynb", cell, "open('/content').read()", spec="python3"))
+        ui.kernel_is("python3")
+        ui.run_all()
+        expect(ui.result(1)).to_have_text("'old\\n'")
+        base.move("new")
+        ui.run_all()
+        expect(ui.build("done").get_by_role("status")).to_contain_text("is up to date")
+        expect(ui.result(1)).to_have_text("'old\\n'")
+        ui.show_panel().get_by_role("button", name="Update bases").click()
+        expect(ui.result(1)).to_have_text("'new\\n'")
+        ui.shot("3-bases-updated")
+    finally:
+        base.forget()
 
 
 def test_an_image_is_used_on_another_engine(
