@@ -90,8 +90,9 @@ function approval(truth: INotebook, edited: boolean): IBanner | null {
 
 function trouble(truth: INotebook): IBanner | null {
   const said = truth.kernel?.trouble;
-  // What is not approved, or refused, says so above, with what helps.
-  const known = said?.message === truth.error?.message;
+  // What is not approved, refused or not here says so above, with what helps.
+  const known =
+    said?.message === truth.error?.message || truth.image_here === false;
   return said && !known && truth.missing.length === 0
     ? {
         key: 'trouble',

@@ -260,6 +260,13 @@ describe('what has to be known', () => {
     expect(sentence('n.ipynb: no.')).toBe('n.ipynb: no.');
   });
 
+  it('says once that the image is not here', () => {
+    const trouble = { message: 'The image a:1 is not here.', hint: '' };
+    const failed = kernel({ state: 'failed', trouble });
+    const truth = notebook({ image_here: false, kernel: failed });
+    expect(keys({ truth })).toEqual(['image']);
+  });
+
   it('does not call a kernel in trouble that only waits for a yes', () => {
     const trouble = { message: 'Not approved.', hint: '' };
     const failed = kernel({ state: 'failed', trouble });
