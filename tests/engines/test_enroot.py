@@ -24,7 +24,7 @@ from jupyter_containers.errors import (
     Unsupported,
 )
 from jupyter_containers.models import ContainerSpec, Image, Mount, Progress, User
-from tests.recordings import programs
+from tests.recordings import ENROOT, programs
 from tests.recordings.small_image import archive, registry
 
 ID = "sha256:" + "5" * 64
@@ -70,7 +70,7 @@ def here(
     with registry() as address:
         words = {str(tmp_path): "$TMP", prefix: "$PREFIX", address: "$REGISTRY"}
         monkeypatch.setenv("ENROOT_ALLOW_HTTP", "yes")
-        with programs(("enroot", "unshare"), recording, tmp_path, words) as real:
+        with programs(("enroot", "unshare"), recording, tmp_path, words, ENROOT) as real:
             yield Here(Enroot(), tmp_path, real, address)
 
 

@@ -17,6 +17,7 @@ from shutil import which
 from typing import Any
 
 APPLETS = ("sh", "cat", "echo", "id", "mkdir", "mv", "rm", "sleep", "touch", "true", "env")
+_UNKNOWN = b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}'
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "amd64")
 
 
@@ -79,6 +80,7 @@ def registry() -> Iterator[str]:
     layers = [entry("application/vnd.docker.image.rootfs.diff.tar.gzip", packed)]
     document = {"schemaVersion": 2, "mediaType": kinds, "config": described, "layers": layers}
     known = {
+        "/v2/": ("application/json", b"{}"),
         "/v2/test/small/manifests/1": (kinds, json.dumps(document).encode()),
         f"/v2/test/small/blobs/{described['digest']}": ("application/octet-stream", told),
         f"/v2/test/small/blobs/{layers[0]['digest']}": ("application/octet-stream", packed),
@@ -86,7 +88,7 @@ def registry() -> Iterator[str]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            kind, body = known.get(self.path, ("text/plain", b"not here"))
+            kind, body = known.get(self.path, ("application/json", _UNKNOWN))
             self.send_response(200 if self.path in known else 404)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))

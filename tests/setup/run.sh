@@ -208,7 +208,7 @@ checks() {
 # Engines that run what another built get their images first, by our own command.
 process_tests() { # ENGINE TESTS...
   check "images for $1" as_tester p python tests/setup/convert_images.py "$1"
-  user_tests "$1" "$1" p -m engine "tests/engines/test_$1"*.py "${@:2}"
+  user_tests "$1" "$1" p -m engine "tests/engines/test_${1//-/_}"*.py "${@:2}"
 }
 
 # What takes as long as podman's own tests, in this order, on a machine of two cores.
@@ -218,11 +218,14 @@ docker_stream() {
 }
 
 other_stream() {
+  local own
   checks
   user_tests "what needs no engine" podman o -m "not engine"
   process_tests apptainer $process_core
   process_tests charliecloud $process_core
-  if command -v enroot >/dev/null; then process_tests enroot $process_core; fi
+  for own in enroot podman-hpc; do
+    if command -v "$own" >/dev/null; then process_tests "$own" $process_core; fi
+  done
 }
 
 podman_stream() {
