@@ -25,7 +25,7 @@ engines() { "$here/engines.sh" "$1" "$state" 9>&- "${@:2}"; }
 core="tests/kernels tests/builds tests/test_run.py tests/test_notebooks.py"
 process_core="tests/kernels tests/test_run.py tests/test_notebooks.py tests/test_engine_choice.py
   tests/test_widgets.py tests/test_languages.py tests/test_debugger.py tests/test_bad_input.py
-  tests/test_clients.py tests/server/test_conversions.py"
+  tests/test_clients.py tests/test_bootstrap.py tests/server/test_conversions.py"
 
 failed=()
 check() { # NAME COMMAND...
