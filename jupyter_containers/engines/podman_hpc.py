@@ -158,10 +158,9 @@ class PodmanHpc(Podman):
 def _too_old(spec: ContainerSpec) -> StartFailed:
     """https://github.com/containers/fuse-overlayfs/blob/main/NEWS (1.11)"""
     return StartFailed(
-        f"This host's fuse-overlayfs cannot run the migrated image {spec.reference or spec.image} "
-        "as you: it is older than 1.11.",
-        'Ask the administrator to update it; or be root inside (the setting "user": "root", with '
-        f"files on mounts yours all the same); or first: podman-hpc pull {spec.reference}",
+        f"The image {spec.reference or spec.image} was migrated on another host, and this one's "
+        "fuse-overlayfs, which is older than 1.11, cannot run it.",
+        "Ask the administrator to update fuse-overlayfs; until then, build or pull the image here.",
     )
 
 
