@@ -218,14 +218,12 @@ docker_stream() {
 }
 
 other_stream() {
-  local own
   checks
   user_tests "what needs no engine" podman o -m "not engine"
   process_tests apptainer $process_core
   process_tests charliecloud $process_core
-  for own in enroot podman-hpc; do
-    if command -v "$own" >/dev/null; then process_tests "$own" $process_core; fi
-  done
+  if command -v enroot >/dev/null; then process_tests enroot $process_core; fi
+  if command -v podman-hpc >/dev/null; then process_tests podman-hpc $process_core; fi
 }
 
 podman_stream() {
