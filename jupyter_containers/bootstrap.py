@@ -1,13 +1,14 @@
 """A base image for the first Dockerfile: from the hub, or where none is reachable from packages.
 
 Sites without a way to a hub (air-gapped, behind a strict proxy) still have their distribution's
-package mirror: `mmdebstrap` makes a root file system from it, and the engine imports that.
+package mirror: `mmdebstrap` makes a root file system from it, and the engine loads that.
 Called by `jupyter containers bootstrap`; base images of the tests are made here too.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import re
 import shutil
@@ -15,13 +16,16 @@ import tarfile
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
+from .engines._docker_archive import wrap
 from .engines._process import Stream, run
 from .engines.guarded import Guarded
-from .errors import ContainersError, DiskFull, EngineFailed, ImageError, NetworkFailed, Unsupported
-from .models import Progress
+from .errors import ContainersError, DiskFull, EngineFailed, ImageError, NetworkFailed
+from .models import Image, Progress
 from .text import one_line
+from .variables import platform_args
 
 BASE = "localhost/jupyter-containers/python"
 """What `FROM` names in our notebooks: with its Python's version as the tag, and as `latest`."""
@@ -32,6 +36,12 @@ _HUB_PATIENCE = 20.0
 
 _PACKAGES = ("ca-certificates", "python-is-python3", "python3", "python3-pip", "python3-venv")
 _MIRROR = "http://deb.debian.org/debian"
+_CONFIG = {
+    "architecture": platform_args()["TARGETARCH"],
+    "config": {"Env": ["LANG=C.UTF-8"], "Cmd": ["python3"]},
+}
+_TAGGING = ("docker", "podman", "podman-hpc")
+"""Engines with a command that names an image; the others keep their images here."""
 _SUITE = "trixie"
 """The Debian release for hosts that are neither Debian nor Ubuntu."""
 
@@ -42,13 +52,8 @@ async def bootstrap(engine: Guarded, say: Say, *, hub: bool = True) -> str:
     """Get `BASE` onto the engine and return its reference; at once where it is there already.
 
     `say` gets a line for each thing that takes time. `hub=False` goes to the packages directly.
-    Raises Unsupported where the engine imports nothing, ImageError where neither way works.
+    Raises ImageError where neither way works.
     """
-    if engine.name not in ("docker", "podman"):
-        raise Unsupported(
-            f"{engine.name} cannot import an image.",
-            "Bootstrap with podman or docker, and convert the image.",
-        )
     if await engine.image(BASE) is not None:
         say(f"{BASE} is here already.")
         return f"{BASE}:latest"
@@ -62,12 +67,20 @@ async def bootstrap(engine: Guarded, say: Say, *, hub: bool = True) -> str:
 
 async def _from_hub(engine: Guarded, say: Say) -> str:
     say(f"Pulling {HUB}")
+    image = None
     async with aclosing(engine.pull(HUB)) as events:
         async for event in _within(events, _HUB_PATIENCE):
+            image = event.image
             if event.kind == "notice":
                 say(event.text)
-    version = HUB.rpartition(":")[2].partition("-")[0]
-    return await _name(engine, HUB, version)
+    assert image is not None
+    named = replace(image, references=_names(HUB.rpartition(":")[2].partition("-")[0]))
+    if engine.name in _TAGGING:
+        for name in named.references:
+            await _checked([engine.program, "tag", HUB, name])
+    else:
+        await _load(engine, Path(os.devnull), named)  # it is there already, and gets the names
+    return named.references[0]
 
 
 async def _within(events: AsyncGenerator[Progress], seconds: float) -> AsyncGenerator[Progress]:
@@ -84,25 +97,24 @@ async def _within(events: AsyncGenerator[Progress], seconds: float) -> AsyncGene
 
 async def _from_packages(engine: Guarded, say: Say) -> str:
     with tempfile.TemporaryDirectory(prefix="jupyter-containers-") as directory:
-        tar = Path(directory) / "root.tar"
+        tar, archive = Path(directory) / "root.tar", Path(directory) / "image.tar"
         await root_filesystem(host_suite(), tar, say)
         version = await asyncio.to_thread(python_version, tar)
         say(f"Importing it into {engine.name}")
-        await import_root(engine.name, tar, f"{BASE}:{version}")
-    return await _name(engine, f"{BASE}:{version}", version)
+        id = await asyncio.to_thread(wrap, tar, archive, _CONFIG)
+        image = Image(id=id, references=_names(version), env={"LANG": "C.UTF-8"})
+        await _load(engine, archive, image)
+    return image.references[0]
 
 
-async def import_root(program: str, tar: Path, reference: str) -> None:
-    """Make an image of a root file system. Raises EngineFailed."""
-    changes = [f"--change={line}" for line in ("ENV LANG=C.UTF-8", 'CMD ["python3"]')]
-    await _checked([program, "import", *changes, str(tar), reference])
+def _names(version: str) -> tuple[str, str]:
+    return f"{BASE}:{version}", f"{BASE}:latest"
 
 
-async def _name(engine: Guarded, source: str, version: str) -> str:
-    for tag in (version, "latest"):
-        if source != f"{BASE}:{tag}":
-            await _checked([engine.name, "tag", source, f"{BASE}:{tag}"])
-    return f"{BASE}:{version}"
+async def _load(engine: Guarded, archive: Path, image: Image) -> None:
+    async with aclosing(engine.load(archive, image)) as events:
+        async for _ in events:
+            pass
 
 
 async def _checked(argv: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """The guest as a plain process: protocol, signals, ends, grace. In containers: tests/kernels."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -24,7 +25,7 @@ def guest(tmp_path):
     """Start a guest on the host with a kernel's argv; ends with the test."""
     started = []
 
-    def start(argv, **changes):
+    def start(argv, within=(), **changes):
         settings = {
             "argv": argv,
             "cwd": str(tmp_path),
@@ -37,7 +38,7 @@ def guest(tmp_path):
         } | changes
         (tmp_path / "start.json").write_text(json.dumps(settings))
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(GUEST_DIR / "main.py"), str(tmp_path)]
+            [*within, sys.executable, "-I", "-S", str(GUEST_DIR / "main.py"), str(tmp_path)]
         )
         client = GuestClient(str(tmp_path / "guest"), TOKEN)
         started.append((process, client))
@@ -87,6 +88,18 @@ async def test_signals_reach_the_whole_group(guest, tmp_path):
     assert client.ended == -signal.SIGTERM
     await asyncio.sleep(0.05)
     assert not _alive(child)
+
+
+async def test_what_the_engine_started_before_it_stays(guest):
+    namespaces = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+    engine = ("--mount-proc", "sh", "-c", 'sleep 4244 & exec "$@"', "sh")
+    _, client = guest(["sh", "-c", "sleep 4245 & exit 3"], within=(*namespaces, *engine))
+    await client.connect(5)
+    until(client, lambda: client.ended is not None)
+    (first,) = _sleeping("4245")
+    client.start("")
+    until(client, lambda: client.ended is not None and first not in _sleeping("4245"))
+    assert len(_sleeping("4244")) == len(_sleeping("4245")) == 1
 
 
 async def test_ends_when_the_owner_is_gone(guest, tmp_path):
@@ -174,6 +187,15 @@ def test_a_link_in_place_of_the_socket_leads_nowhere(tmp_path):
     with pytest.raises(TimeoutError):
         engine.accept()
     engine.close()
+
+
+def _sleeping(seconds):
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes() == f"sleep\0{seconds}\0".encode():
+                found.append(path.parent.name)
+    return found
 
 
 def _alive(pid):

@@ -162,8 +162,9 @@ def _network(text: str) -> tuple[str, str] | None:
 
 
 def _last(said: str) -> str:
-    """The engine's last complaint, without its own marks."""
-    lines = [line for line in said.splitlines() if line.strip() and not line.startswith("---")]
+    """The engine's last complaint, without its own marks. (podman-hpc closes with the second.)"""
+    marks = ("---", "Pull failed.")
+    lines = [line for line in said.splitlines() if line.strip() and not line.startswith(marks)]
     text = one_line(lines[-1] if lines else "no message", 600)
     return re.sub(r"^(ERROR|Error): (failed to build: )?(failed to solve: )?", "", text)
 

@@ -40,7 +40,9 @@ _ENDS_ITSELF = 5.0
 """Seconds that podman gets to clean up after the RUN of a cancelled build was killed."""
 
 
-def build_argv(command: Sequence[str], spec: BuildSpec, directory: str) -> list[str]:
+def build_argv(
+    command: Sequence[str], spec: BuildSpec, directory: str, options: Sequence[str] = ()
+) -> list[str]:
     """The command for a build whose Dockerfile comes on standard input, pure.
 
     `--format=docker`, because an OCI image drops SHELL, HEALTHCHECK and ONBUILD with a warning.
@@ -48,6 +50,7 @@ def build_argv(command: Sequence[str], spec: BuildSpec, directory: str) -> list[
     return [
         *command,
         "build",
+        *options,
         "--layers",
         "--format=docker",
         *common_argv(spec),
@@ -63,15 +66,17 @@ async def build(
     env: Mapping[str, str] | None,
     spec: BuildSpec,
     find_image: FindImage,
+    options: Sequence[str] = (),
 ) -> AsyncGenerator[Progress]:
-    """See `Engine.build`. Called by `Podman.build`; `command` is the program and its options."""
+    """See `Engine.build`. Called by `Podman.build`; `command` is the program and its options,
+    `options` are further ones that it takes after `build` only."""
     directory = make_directory()
     sweep = [sys.executable, "-I", "-S", _keeper_builds.__file__, directory, *command]
     keeper.add(f"build-{directory}", [sweep], [])
     reader = _Reader(spec)
     clean = False
     try:
-        argv = build_argv(command, spec, directory)
+        argv = build_argv(command, spec, directory, options)
         environment = {**(env or {}), **common_env(spec), "TMPDIR": directory}
         async with Stream(argv, input=spec.dockerfile.encode(), env=environment) as stream:
             try:

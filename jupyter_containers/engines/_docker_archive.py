@@ -187,36 +187,50 @@ def pack(tree: Path, archive: Path, config: Mapping[str, Any], moved: Moved) -> 
 
     def rootly(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
         nonlocal done
-        member.uid = member.gid = 0
-        member.uname = member.gname = ""
         done += member.size
         moved(done, 0)
         # Of the engine, and none of it belongs into an image.
-        return None if member.name == "ch" or member.isdev() else member
+        return None if member.name == "ch" or member.isdev() else _nobodys(member)
 
     try:
         with tarfile.open(layer, "w:", format=tarfile.PAX_FORMAT) as file:
             for child in sorted(tree.iterdir()):
                 file.add(child, child.name, filter=rootly)
-        digest = _digest(layer)
-        image = {
-            "created": "1970-01-01T00:00:00Z",
-            "os": "linux",
-            **config,
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-            "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "jupyter-containers"}],
-        }
-        text = json.dumps(image).encode()
-        name = f"{hashlib.sha256(text).hexdigest()}.json"
-        manifest = [{"Config": name, "RepoTags": None, "Layers": [f"{digest}/layer.tar"]}]
-        with tarfile.open(archive, "w:", format=tarfile.PAX_FORMAT) as outer:
-            outer.add(layer, f"{digest}/layer.tar", filter=rootly)
-            for title, content in ((name, text), ("manifest.json", json.dumps(manifest).encode())):
-                member = tarfile.TarInfo(title)
-                member.size = len(content)
-                outer.addfile(member, io.BytesIO(content))
+        wrap(layer, archive, config)
     finally:
         layer.unlink(missing_ok=True)
+
+
+def wrap(layer: Path, archive: Path, config: Mapping[str, Any]) -> str:
+    """Write an image of one layer, a tar; returns its id. Blocks. Raises OSError."""
+    digest = _digest(layer)
+    image = {
+        "created": "1970-01-01T00:00:00Z",
+        "os": "linux",
+        **config,
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "jupyter-containers"}],
+    }
+    text = json.dumps(image).encode()
+    id = hashlib.sha256(text).hexdigest()
+    manifest = [{"Config": f"{id}.json", "RepoTags": None, "Layers": [f"{digest}/layer.tar"]}]
+    with tarfile.open(archive, "w:", format=tarfile.PAX_FORMAT) as outer:
+        outer.add(layer, f"{digest}/layer.tar", filter=_nobodys)
+        for title, content in (
+            (f"{id}.json", text),
+            ("manifest.json", json.dumps(manifest).encode()),
+        ):
+            member = tarfile.TarInfo(title)
+            member.size = len(content)
+            outer.addfile(member, io.BytesIO(content))
+    return f"sha256:{id}"
+
+
+def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """As root's, whoever wrote it."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
 
 
 def _digest(path: Path) -> str:

@@ -17,7 +17,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import ContainersError, DiskFull, EngineDown, EngineFailed
+from ..errors import BaseUnknown, ContainersError, DiskFull, EngineDown, EngineFailed
 from ..models import Image, Progress
 from ..text import one_line, printable
 from . import _docker_archive, _keeper_contained
@@ -32,9 +32,16 @@ from ._trees import complete, resolve
 
 SQUASH = "-comp zstd -Xcompression-level 1 -b 256K -exit-on-error"
 """Faster to write than the default."""
+_HOSTS = {
+    "docker.io": ("registry-1.docker.io", "auth.docker.io"),
+    "nvcr.io": ("nvcr.io", "authn.nvidia.com"),
+}
+"""Registries, and the hosts that give tokens for them."""
 _LONG = 3600.0
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _SAID = re.compile(r"(?:\x1b\[[0-9;]*m)*\[(?:INFO|WARN)\](?:\x1b\[[0-9;]*m)*\s*(.*)")
+_REFUSED = re.compile(r"error code: 401|(?:user: <anonymous>|credentials from file: .*)\s*\Z")
+"""Where a registry wants a password, or another one, enroot ends without a word."""
 _LABEL = re.compile(r"^# ([\w./-]+) (.*)$", re.MULTILINE)
 _PROVENANCE = "enroot-provenance:"
 _LINKS = (
@@ -135,6 +142,15 @@ def _trouble(code: int, said: str, reference: str) -> ContainersError:
         return EngineDown(f"enroot was killed during the pull (signal {-code}).")
     if re.search(r"no space left|quota exceeded", said, re.IGNORECASE):
         return DiskFull(FULL)
+    if _REFUSED.search(said):
+        refused = BaseUnknown(reference, None, "it wants a log-in, or has none of that name")
+        host = reference.partition("/")[0]
+        lines = [
+            f"machine {one.partition(':')[0]} login USER password PASSWORD"
+            for one in _HOSTS.get(host, (host,))
+        ]
+        refused.hint = "\n".join(["Log in, in ~/.config/enroot/.credentials:", *lines])
+        return refused
     return build_trouble(
         "enroot", said=said, code=code, step=None, instruction="", tail="", reference=reference
     )

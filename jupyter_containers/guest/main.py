@@ -34,7 +34,7 @@ class Guest:
     def __init__(self, run_dir):
         self.start = json.loads(read(os.path.join(run_dir, "start.json")))
         os.unlink(os.path.join(run_dir, "start.json"))
-        self.kernel = self.ooms = 0
+        self.kernel, self.ooms, self.helpers = 0, 0, processes()
         self.last = self.owner = None
         self.buffer = b""
         self.deadline = time.monotonic() + self.start["patience"]
@@ -211,18 +211,26 @@ class Guest:
                 self.tell({"event": "ended", "code": code, "oom": oom})
 
     def kill_all(self):
-        """Kill everything else here. Only as pid 1: elsewhere that would be the host's."""
-        if os.getpid() == 1:
-            try:
-                os.kill(-1, signal.SIGKILL)
-            except OSError:
-                pass
+        """Kill everything else here but what the engine itself started before us, as enroot does
+        to serve an image that is a file. Only as pid 1: elsewhere that would be the host's."""
+        for _ in range(3 if os.getpid() == 1 else 0):  # what is killed may just have forked
+            for pid in processes() - self.helpers if self.helpers != {1} else (-1,):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    pass
 
     def finish(self):
         """End the kernel, then the container."""
         self.pass_on(signal.SIGKILL)
         self.kill_all()
         os._exit(0)
+
+
+def processes():
+    """All that are here, where /proc is this container's own."""
+    own = read("/proc/self/stat").split(" ")[0] == str(os.getpid())
+    return {int(name) for name in os.listdir("/proc") if name.isdigit()} if own else {1}
 
 
 def become_kernel(argv, cwd, environment):

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.engines._enroot_images import make_harmless, source
-from jupyter_containers.engines._enroot_place import conf_text, rc_text
 from jupyter_containers.engines.enroot import Enroot
 from jupyter_containers.errors import (
     BaseUnknown,
@@ -24,7 +22,7 @@ from jupyter_containers.errors import (
     Unsupported,
 )
 from jupyter_containers.models import ContainerSpec, Image, Mount, Progress, User
-from tests.recordings import programs
+from tests.recordings import ENROOT, programs
 from tests.recordings.small_image import archive, registry
 
 ID = "sha256:" + "5" * 64
@@ -44,6 +42,12 @@ class Here:
     def spec(self, *argv: str, **more: object) -> ContainerSpec:
         plain = ContainerSpec(name="one", image=ID, argv=argv, user=ME)
         return replace(plain, **more)  # type: ignore[arg-type]
+
+    def log_in(self, *lines: str) -> None:
+        """Put lines into the file of log-ins."""
+        directory = self.place / "home/.config/enroot"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / ".credentials").write_text("\n".join([*lines, ""]))
 
     async def load(self) -> Image:
         image = Image(id=ID, references=("localhost/test/small:1",), env={"FROM_IMAGE": "yes"})
@@ -66,11 +70,11 @@ def here(
     monkeypatch.setenv("JUPYTER_CONTAINERS_IMAGES", str(tmp_path / "images"))
     program = shutil.which("enroot")
     prefix = str(Path(program).parents[1]) if program else "/opt/enroot"
-    recording = RECORDINGS / f"{request.node.name.removeprefix('test_')}.json"
-    with registry() as address:
+    recording = RECORDINGS / f"{request.function.__name__.removeprefix('test_')}.json"
+    with registry(getattr(request, "param", "")) as address:
         words = {str(tmp_path): "$TMP", prefix: "$PREFIX", address: "$REGISTRY"}
         monkeypatch.setenv("ENROOT_ALLOW_HTTP", "yes")
-        with programs(("enroot", "unshare"), recording, tmp_path, words) as real:
+        with programs(("enroot", "unshare"), recording, tmp_path, words, ENROOT) as real:
             yield Here(Enroot(), tmp_path, real, address)
 
 
@@ -107,6 +111,35 @@ async def test_a_pull_of_an_unknown_image(here: Here) -> None:
     with pytest.raises(BaseUnknown) as caught:
         await pulled(here, f"{here.registry}/test/nothing:1")
     assert "test/nothing:1" in caught.value.message
+
+
+@pytest.mark.parametrize("here", ["tester:s3cret"], indirect=True)
+async def test_a_pull_with_a_password(here: Here) -> None:
+    reference = f"{here.registry}/test/small:1"
+    with pytest.raises(BaseUnknown, match="wants a log-in") as refused:
+        await pulled(here, reference)
+    line = refused.value.hint.splitlines()[-1]
+    assert line == "machine 127.0.0.1 login USER password PASSWORD"
+    line = line.replace("USER", "tester")
+    here.log_in(line.replace("PASSWORD", "wrong"))
+    with pytest.raises(BaseUnknown, match="wants a log-in"):
+        await pulled(here, reference)
+    here.log_in(line.replace("PASSWORD", "s3cret"))
+    assert (await pulled(here, reference))[-1].image is not None
+
+
+@pytest.mark.parametrize("here", ["$oauthtoken:s3cret"], indirect=True)
+async def test_a_pull_with_a_token_of_another_host(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = f"{here.registry}/test/small:1"
+    monkeypatch.setenv("NGC_API_KEY", "s3cret")
+    mine = "machine {} login $oauthtoken password $NGC_API_KEY"
+    here.log_in(mine.format("127.0.0.1"))
+    with pytest.raises(BaseUnknown, match="wants a log-in"):
+        await pulled(here, reference)
+    here.log_in(mine.format("127.0.0.1"), mine.format("localhost"))
+    assert (await pulled(here, reference))[-1].image is not None
 
 
 async def test_a_pull_without_a_network(here: Here) -> None:
@@ -201,63 +234,6 @@ def sleeping() -> bool:
         except OSError:
             continue
     return False
-
-
-@pytest.mark.parametrize(
-    ("reference", "said"),
-    [
-        ("docker.io/library/python:3.12", "docker://library/python:3.12"),
-        ("nvcr.io/nvidia/pytorch:24.01-py3", "docker://nvcr.io#nvidia/pytorch:24.01-py3"),
-        ("127.0.0.1:5000/a/b", "docker://127.0.0.1:5000#a/b:latest"),
-        ("ghcr.io/a/b:1@sha256:" + "0" * 64, "docker://ghcr.io#a/b:sha256:" + "0" * 64),
-    ],
-)
-def test_what_an_image_is_called(reference: str, said: str) -> None:
-    assert source(reference) == said
-
-
-def test_what_stands_in_the_scripts(tmp_path: Path) -> None:
-    spec = ContainerSpec(
-        name="one",
-        image=ID,
-        argv=("python",),
-        user=ME,
-        workdir="/it's here",
-        env={"A": "b c", "not a name": "x"},
-        mounts=(Mount("/etc", "/with space", False), Mount("/tmp", "/w", True)),
-        entrypoint="image",
-    )
-    conf = conf_text(spec, tmp_path, upper="/up", devices={"NVIDIA_VISIBLE_DEVICES": "0"})
-    lines = conf.splitlines()
-    assert "/etc /with\\040space none x-create=dir,bind,ro,nosuid,nodev,private" in lines
-    assert "/tmp /w none x-create=dir,rbind,rw,nosuid,nodev,private" in lines
-    assert "NVIDIA_VISIBLE_DEVICES=0" in lines
-    assert "upperdir=/up/upper" in conf
-    rc = rc_text(spec, Image(id=ID, env={"I": "$x"}, entrypoint=("/entry", "a b")))
-    assert rc.splitlines()[1:] == [
-        "export I='$x'",
-        "export A='b c'",
-        "cd '/it'\"'\"'s here' || exit 125",
-        "unset OLDPWD",
-        "exec /entry 'a b' \"$@\"",
-    ]
-
-
-def test_an_image_leads_enroot_nowhere(tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "key").write_text("secret")
-    tree = tmp_path / "tree"
-    (tree / "etc").mkdir(parents=True)
-    (tree / "etc/fstab").symlink_to(outside / "key")
-    (tree / "etc/environment").write_text("TOKEN=${JPY_API_TOKEN}\n")
-    (tree / "etc/passwd").symlink_to(outside / "key")
-    (tree / "etc/skel").symlink_to(outside)
-    (tree / ".lock").symlink_to(outside / "key")
-    make_harmless(tree)
-    assert (outside / "key").read_text() == "secret"
-    assert [one for one in tree.rglob("*") if one.is_symlink()] == []
-    assert (tree / "etc/environment").read_text() == ""
 
 
 async def test_devices_of_others(here: Here) -> None:

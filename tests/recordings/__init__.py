@@ -1,9 +1,9 @@
 """What programs said that few machines have, kept so that their engines are tested everywhere.
 
-A recording is a list of calls of one test: arguments, the ENROOT_* variables, the scripts that it
-was given, and what it printed, made and ended with. `record.py` wraps the real program and writes
-it (`JC_RECORD=1 pytest tests/engines/test_enroot.py`, with the program on PATH); `replay.py`
-stands in for the program, and refuses every call that was not recorded.
+A recording is a list of calls of one test: arguments, the program's own variables, the scripts and
+the input that it was given, and what it printed, made and ended with. `record.py` wraps the real
+program and writes it (`JC_RECORD=1 pytest tests/engines/test_enroot.py`, with the program on PATH);
+`replay.py` stands in for the program, and refuses every call that was not recorded.
 """
 
 from __future__ import annotations
@@ -20,12 +20,27 @@ from shutil import which
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-_RANDOM = (
-    (re.compile(r"\b[0-9a-f]{64}\b"), "ID"),
-    (re.compile(r"/new-\w+"), "/new-X"),
-    (re.compile(r"/enroot\.\w{10}"), "/enroot.X"),
-    (re.compile(r"/tmp[a-z0-9_]{8}\b"), "/tmp.X"),
-)
+_RANDOM = {
+    r"/new-\w+": "/new-X",
+    r"/enroot\.\w{10}": "/enroot.X",
+    r"/tmp[a-z0-9_]{8}\b": "/tmp.X",
+    r"(/jupyter-containers-\w+-)\w{8}": r"\1X",
+}
+_INPUT = ("--env-file=/dev/stdin", "--file=-")
+"""Arguments of programs that read their standard input."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is particular to a program: its variables, and what differs from run to run."""
+
+    variables: str
+    random: Mapping[str, str] = field(default_factory=dict)
+
+
+ENROOT = Kind(r"ENROOT_\w+", {r"\b[0-9a-f]{64}\b": "ID"})
+PODMAN_HPC = Kind(r"PODMANHPC_(GRAPH_ROOT|RUN_ROOT|CONFIG_FILE)|SQUASH_DIR")
+"""It makes the ids itself: those that it is asked about are those that it said."""
 
 
 @dataclass
@@ -35,6 +50,7 @@ class Call:
     argv: list[str]
     env: dict[str, str]
     scripts: dict[str, str]
+    input: str = ""
     code: int | None = None
     stdout: str = ""
     stderr: str = ""
@@ -50,13 +66,14 @@ class Setup:
     program: str
     words: dict[str, str]
     """Path or address → the word it has in recordings."""
+    kind: Kind
 
     def normal(self, text: str) -> str:
         """What is the same on every machine and at every time."""
         for mine, word in sorted(self.words.items(), key=lambda pair: -len(pair[0])):
             text = text.replace(mine, word)
-        for pattern, word in _RANDOM:
-            text = pattern.sub(word, text)
+        for pattern, word in (_RANDOM | dict(self.kind.random)).items():
+            text = re.sub(pattern, word, text)
         return text
 
     def mine(self, text: str) -> str:
@@ -73,12 +90,20 @@ class Setup:
             option, _, path = word.partition("=")
             if option in ("--conf", "--rc"):
                 scripts[option] = self.normal(Path(path).read_text())
-        env = {k: self.normal(v) for k, v in sorted(os.environ.items()) if k.startswith("ENROOT_")}
-        return Call([self.normal(word) for word in argv], env, scripts)
+        env = {
+            name: self.normal(value)
+            for name, value in sorted(os.environ.items())
+            if re.fullmatch(self.kind.variables, name)
+        }
+        input = self.normal(sys.stdin.read()) if set(_INPUT) & set(argv) else ""
+        return Call([self.normal(word) for word in argv], env, scripts, input)
 
     def makes(self) -> Path | None:
         """What this process's call is told to make."""
         argv = sys.argv[1:]
+        for option, _, path in (word.partition("=") for word in argv):
+            if option == "--iidfile":
+                return Path(path)
         if "--output" in argv:
             return Path(argv[argv.index("--output") + 1])
         if argv[:1] == ["create"]:
@@ -99,7 +124,7 @@ def write(path: Path, calls: Sequence[Call]) -> None:
 
 @contextmanager
 def programs(
-    names: Sequence[str], recording: Path, place: Path, words: Mapping[str, str]
+    names: Sequence[str], recording: Path, place: Path, words: Mapping[str, str], kind: Kind
 ) -> Iterator[bool]:
     """`names` on PATH, the first of them the one in question: the real ones where that is
     installed, else such as replay. Yields whether they are real."""
@@ -111,7 +136,8 @@ def programs(
         bin.mkdir()
         calls.mkdir()
         for name in names:
-            wrap(bin / name, "record" if recording_now else "replay", name, words, recording)
+            setup = Setup(str(recording), which(name) or "", dict(words), kind)
+            wrap(bin / name, "record" if recording_now else "replay", setup)
         os.environ["PATH"] = f"{bin}{os.pathsep}{before}"
     try:
         yield real
@@ -122,12 +148,11 @@ def programs(
         os.environ["PATH"] = before
 
 
-def wrap(path: Path, module: str, name: str, words: Mapping[str, str], recording: Path) -> None:
+def wrap(path: Path, module: str, setup: Setup) -> None:
     """An executable that calls `main` of a module here."""
-    setup = Setup(str(recording), which(name) or "", dict(words))
     path.write_text(
         f"#!{sys.executable} -I\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-        f"from tests.recordings import Setup\nfrom tests.recordings.{module} import main\n"
+        f"from tests.recordings import Kind, Setup\nfrom tests.recordings.{module} import main\n"
         f"main({setup!r})\n"
     )
     path.chmod(0o755)

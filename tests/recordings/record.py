@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -23,12 +24,15 @@ def main(setup: Setup) -> None:
     file.write_text(json.dumps(asdict(call)))  # of one that is killed, this is all that is known
     others = [path for path in os.environ["PATH"].split(os.pathsep) if path != str(bin)]
     env = {**os.environ, "PATH": os.pathsep.join(others)}
-    done = subprocess.run([setup.program, *sys.argv[1:]], env=env, capture_output=True)
+    given = setup.mine(call.input).encode() or None
+    done = subprocess.run([setup.program, *sys.argv[1:]], env=env, input=given, capture_output=True)
     sys.stdout.buffer.write(done.stdout)
     sys.stderr.buffer.write(done.stderr)
     call.code = done.returncode
-    call.stdout = setup.normal(done.stdout.decode(errors="replace"))
-    call.stderr = setup.normal(done.stderr.decode(errors="replace"))
+    call.stdout, call.stderr = (
+        setup.normal(said.decode(errors="replace").replace(f'"{platform.node()}"', '"host"'))
+        for said in (done.stdout, done.stderr)
+    )
     if (path := setup.makes()) is not None and path.exists():
         call.made = made(path)
     file.write_text(json.dumps(asdict(call)))
@@ -46,6 +50,6 @@ def made(path: Path) -> dict[str, dict[str, Any]]:
             found[name] = {"directory": True}
         elif one.is_file():
             size = one.stat().st_size
-            small = size <= _MOST and path.is_dir()
+            small = size <= _MOST
             found[name] = {"size": size, "text": one.read_text(errors="replace") if small else ""}
     return found

@@ -26,7 +26,9 @@ def main(setup: Setup) -> None:
 
 def alike(call: Call, asked: Call) -> bool:
     """Whether one was asked as the other."""
-    return (call.argv, call.env, call.scripts) == (asked.argv, asked.env, asked.scripts)
+    return all(
+        getattr(call, name) == getattr(asked, name) for name in ("argv", "env", "scripts", "input")
+    )
 
 
 def take(mark: Path) -> bool:

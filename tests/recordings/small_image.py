@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import http.server
@@ -17,6 +18,7 @@ from shutil import which
 from typing import Any
 
 APPLETS = ("sh", "cat", "echo", "id", "mkdir", "mv", "rm", "sleep", "touch", "true", "env")
+_UNKNOWN = b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}'
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "amd64")
 
 
@@ -65,29 +67,32 @@ def archive(path: Path) -> Path:
 
 
 @contextmanager
-def registry() -> Iterator[str]:
-    """HOST:PORT that serves the image as `test/small:1`, without TLS."""
-    plain = layer()
-    packed, told = gzip.compress(plain, mtime=0), config(plain)
-    kinds = "application/vnd.docker.distribution.manifest.v2+json"
-
-    def entry(kind: str, blob: bytes) -> dict[str, Any]:
-        digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
-        return {"mediaType": kind, "size": len(blob), "digest": digest}
-
-    described = entry("application/vnd.docker.container.image.v1+json", told)
-    layers = [entry("application/vnd.docker.image.rootfs.diff.tar.gzip", packed)]
-    document = {"schemaVersion": 2, "mediaType": kinds, "config": described, "layers": layers}
-    known = {
-        "/v2/test/small/manifests/1": (kinds, json.dumps(document).encode()),
-        f"/v2/test/small/blobs/{described['digest']}": ("application/octet-stream", told),
-        f"/v2/test/small/blobs/{layers[0]['digest']}": ("application/octet-stream", packed),
-    }
+def registry(login: str = "") -> Iterator[str]:
+    """HOST:PORT that serves the image as `test/small:1`, without TLS. With a `login`, such as
+    `tester:s3cret`, to nobody else; one of `$oauthtoken` is asked for a token of another host, as
+    NVIDIA's does: by the name `localhost`."""
+    known = _documents()
+    basic = f"Basic {base64.b64encode(login.encode()).decode()}"
+    tokens = login.startswith("$oauthtoken:")
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            kind, body = known.get(self.path, ("text/plain", b"not here"))
-            self.send_response(200 if self.path in known else 404)
+            sent = self.headers.get("Authorization")
+            host = f"localhost:{self.server.server_port}"  # type: ignore[attr-defined]
+            if tokens and self.path.startswith("/token"):
+                own = sent == basic and self.headers["Host"] == host
+                self.answer(200 if own else 401, "application/json", b'{"token": "t0ken"}')
+            elif login and sent != ("Bearer t0ken" if tokens else basic):
+                bearer = f'Bearer realm="http://{host}/token",service="tests"'
+                self.answer(401, "text/plain", b"", bearer if tokens else 'Basic realm="tests"')
+            else:
+                kind, body = known.get(self.path, ("application/json", _UNKNOWN))
+                self.answer(200 if self.path in known else 404, kind, body)
+
+        def answer(self, code: int, kind: str, body: bytes, way: str = "") -> None:
+            self.send_response(code)
+            if way:
+                self.send_header("WWW-Authenticate", way)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -106,3 +111,24 @@ def registry() -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def _documents() -> dict[str, tuple[str, bytes]]:
+    """What a registry says, by path: its kind and itself."""
+    plain = layer()
+    packed, told = gzip.compress(plain, mtime=0), config(plain)
+    kinds = "application/vnd.docker.distribution.manifest.v2+json"
+
+    def entry(kind: str, blob: bytes) -> dict[str, Any]:
+        digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
+        return {"mediaType": kind, "size": len(blob), "digest": digest}
+
+    described = entry("application/vnd.docker.container.image.v1+json", told)
+    layers = [entry("application/vnd.docker.image.rootfs.diff.tar.gzip", packed)]
+    document = {"schemaVersion": 2, "mediaType": kinds, "config": described, "layers": layers}
+    return {
+        "/v2/": ("application/json", b"{}"),
+        "/v2/test/small/manifests/1": (kinds, json.dumps(document).encode()),
+        f"/v2/test/small/blobs/{described['digest']}": ("application/octet-stream", told),
+        f"/v2/test/small/blobs/{layers[0]['digest']}": ("application/octet-stream", packed),
+    }

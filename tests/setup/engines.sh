@@ -189,12 +189,17 @@ up_as_root() {
   as_root_podman push -q --tls-verify=false --creds tester:s3cret "$images/busybox" \
     "$address/test/busybox"
   engines_json "$run/engines-root.json" root podman docker docker20
-  engines_json "$run/engines-user.json" user podman docker docker20 apptainer charliecloud $(own_enroot)
+  engines_json "$run/engines-user.json" user podman docker docker20 apptainer charliecloud $(installed_here)
   install -d -m 700 -o "$tester" "$run/images-user"
 }
 
-# No registry has it: it is tested where the person has installed it, else with recordings.
-own_enroot() { if command -v enroot >/dev/null; then echo enroot; fi; }
+# No registry has them: each is tested where the person has installed it, else with recordings.
+installed_here() {
+  local name
+  for name in enroot podman-hpc; do
+    if command -v "$name" >/dev/null; then echo "$name"; fi
+  done
+}
 
 up_as_user() {
   packages podman uidmap slirp4netns mmdebstrap busybox-static python3
@@ -214,7 +219,7 @@ up_as_user() {
   fi
   if command -v apptainer >/dev/null; then names+=(apptainer); fi
   if command -v ch-run >/dev/null; then names+=(charliecloud); fi
-  names+=($(own_enroot))
+  names+=($(installed_here))
   engines_json "$run/engines-user.json" user "${names[@]}"
 }
 
@@ -265,7 +270,7 @@ down_as_root() {
   if [ -n "$uid" ]; then
     awk -v d="/run/user/$uid/" 'index($2, d) == 1 {print $2}' /proc/mounts | sort -r |
       xargs -r -n 1 umount -l 2>/dev/null || true
-    rm -rf "/run/user/$uid"
+    rm -rf "/run/user/$uid" "/tmp/${uid}_hpc"
     userdel -r "$tester" 2>/dev/null || true
     # The next one has another id, and pytest refuses a directory of somebody else's.
     rm -rf "/tmp/pytest-of-$tester"

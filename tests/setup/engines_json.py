@@ -33,6 +33,10 @@ known["apptainer"] = {
     "env": process_env,
 }
 known["enroot"] = {"engine": "enroot", "env": known["apptainer"]["env"]}
+known["podman-hpc"] = {
+    "engine": "podman-hpc",
+    "env": process_env | {"SQUASH_DIR": f"{run}/images-{conf}/squash"},
+}
 for name, version in (("docker", 28), ("docker20", 20)):
     known[name] = {
         "engine": "docker",

@@ -26,7 +26,7 @@ engines() { "$here/engines.sh" "$1" "$state" 9>&- "${@:2}"; }
 core="tests/kernels tests/builds tests/test_run.py tests/test_notebooks.py"
 process_core="tests/kernels tests/test_run.py tests/test_notebooks.py tests/test_engine_choice.py
   tests/test_widgets.py tests/test_languages.py tests/test_debugger.py tests/test_bad_input.py
-  tests/test_clients.py tests/server/test_conversions.py"
+  tests/test_clients.py tests/test_bootstrap.py tests/server/test_conversions.py"
 
 failed=()
 check() { # NAME COMMAND...
@@ -140,7 +140,7 @@ checks() {
 # Engines that run what another built get their images first, by our own command.
 process_tests() { # ENGINE TESTS...
   check "images for $1" as_tester p python tests/setup/convert_images.py "$1"
-  user_tests "$1" "$1" p -m engine "tests/engines/test_$1"*.py "${@:2}"
+  user_tests "$1" "$1" p -m engine "tests/engines/test_${1//-/_}"*.py "${@:2}"
 }
 
 # What takes as long as podman's own tests, in this order, on a machine of two cores.
@@ -155,6 +155,7 @@ other_stream() {
   process_tests apptainer $process_core
   process_tests charliecloud $process_core
   if command -v enroot >/dev/null; then process_tests enroot $process_core; fi
+  if command -v podman-hpc >/dev/null; then process_tests podman-hpc $process_core; fi
 }
 
 podman_stream() {
