@@ -105,6 +105,6 @@ async def check_disk(request: BuildRequest) -> None:
             free = (await asyncio.to_thread(shutil.disk_usage, place)).free
             if path.is_absolute() and free < floor:
                 raise DiskFull(
-                    f"{format_size(free)} are left at {place}, and a build starts with no less "
+                    f"{format_size(free >> 20 << 20)} are left at {place}, and a build starts with no less "
                     f"than {format_size(floor)}: Policy.min_free_disk"
                 )

@@ -14,6 +14,7 @@ from typing import cast
 
 from jupyter_containers.conversions import convert
 from jupyter_containers.engines import choose_engine
+from jupyter_containers.engines._charliecloud_images import IDENTITY
 from jupyter_containers.engines.process_engine import ProcessEngine
 from jupyter_containers.models import ContainerSpec, Image, Mount
 from jupyter_containers.policy import load_policy
@@ -99,7 +100,7 @@ async def conversion(name: str, image: str, folder: Path, runs: int, aim: float)
             begun = time.perf_counter()
             archive, tree = f"{images}/image.tar", f"{images}/tree"
             await _run(["podman", "save", "--quiet", "--output", archive, found.id])
-            await _run([word.format(archive=archive, tree=tree) for word in by_hand])
+            await _run([one.format(archive=archive, tree=tree) for one in by_hand], **IDENTITY)
             return time.perf_counter() - begun
 
     before = os.environ.get("JUPYTER_CONTAINERS_IMAGES", "")
