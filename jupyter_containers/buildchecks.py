@@ -104,7 +104,8 @@ async def check_disk(request: BuildRequest) -> None:
             place = next(one for one in (path, *path.parents) if one.exists())
             free = (await asyncio.to_thread(shutil.disk_usage, place)).free
             if path.is_absolute() and free < floor:
+                left = format_size(free >> 20 << 20)
                 raise DiskFull(
-                    f"{format_size(free >> 20 << 20)} are left at {place}, and a build starts with no less "
-                    f"than {format_size(floor)}: Policy.min_free_disk"
+                    f"{left} are left at {place}, and a build starts with no less than "
+                    f"{format_size(floor)}: Policy.min_free_disk"
                 )

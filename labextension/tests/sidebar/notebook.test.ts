@@ -260,19 +260,14 @@ describe('what has to be known', () => {
     expect(sentence('n.ipynb: no.')).toBe('n.ipynb: no.');
   });
 
-  it('says once that the image is not here', () => {
-    const trouble = { message: 'The image a:1 is not here.', hint: '' };
-    const failed = kernel({ state: 'failed', trouble });
-    const truth = notebook({ image_here: false, kernel: failed });
-    expect(keys({ truth })).toEqual(['image']);
-  });
-
-  it('does not call a kernel in trouble that only waits for a yes', () => {
+  it('does not call a kernel in trouble that waits for a yes or an image', () => {
     const trouble = { message: 'Not approved.', hint: '' };
     const failed = kernel({ state: 'failed', trouble });
     expect(keys({ truth: notebook({ kernel: failed }) })).toEqual(['trouble']);
     const waiting = notebook({ kernel: failed, missing: ['x'] });
     expect(keys({ truth: waiting })).toEqual(['approval']);
+    const absent = notebook({ kernel: failed, image_here: false });
+    expect(keys({ truth: absent })).toEqual(['image']);
   });
 });
 
