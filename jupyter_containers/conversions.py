@@ -29,6 +29,7 @@ async def builder_for(engine: Guarded) -> Guarded:
     works here and that the policy allows. Raises Unsupported, which says why there is none."""
     if "build" in (await engine.info()).features:
         return engine
+    engine.check_load()
     wrong = []
     for name in engine.policy.engine_order(BUILDERS):
         try:

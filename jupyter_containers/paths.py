@@ -1,6 +1,7 @@
 """Where we keep things on the host, whose they are, and how to read what a container wrote.
 
-    RUNTIME          $XDG_RUNTIME_DIR/jc or /tmp/jc-UID, 0700: private directories of containers
+    RUNTIME          $XDG_RUNTIME_DIR/jc or, without one or where Shifter is, /tmp/jc-UID, 0700:
+                     private directories of containers
       ROOM/          one container's; ROOM/owner names the process it belongs to
       owners/ID      locked for as long as that process lives
       empty          stands over what a container must not see
@@ -27,6 +28,7 @@ import uuid
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from shutil import which
 
 from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
 
@@ -48,9 +50,17 @@ def runtime_directory() -> Path:
     Raises StartFailed where something else stands in its place: in /tmp anybody may have put it.
     """
     given = os.environ.get("XDG_RUNTIME_DIR", "")
-    base = Path(given) / "jc" if _is_ours(given) else Path(f"/tmp/jc-{os.getuid()}")
+    shared = _is_shifter_here(os.environ.get("PATH", os.defpath))
+    base = Path(given) / "jc" if _is_ours(given) and not shared else Path(f"/tmp/jc-{os.getuid()}")
     make_private(base)
     return base
+
+
+@cache
+def _is_shifter_here(path: str) -> bool:
+    """Its containers see this machine's /tmp, and mount nothing of /run
+    (https://github.com/NERSC/shifter/blob/main/doc/command/shifter.rst)."""
+    return which("shifter", path=path) is not None
 
 
 def _is_ours(runtime: str) -> bool:

@@ -45,6 +45,11 @@ class PolicyTraits(Configurable):
     registries = List(
         Unicode(), ["*"], help="Registries that images may come from: globs, such as *.example.org."
     ).tag(config=True)
+    push_registry = Unicode(
+        "",
+        help="Where images are pushed for an engine that takes them from a registry only "
+        "(Shifter), such as registry.example.org/team: its gateway has to read it.",
+    ).tag(config=True)
     mounts = Dict(
         value_trait=Enum(["rw", "ro", "no"]),
         key_trait=Unicode(),
@@ -131,6 +136,15 @@ class PolicyTraits(Configurable):
         for path in given:
             if not (path == "~" or path.startswith(("/", "~/"))):
                 raise TraitError(f"Policy.mounts: {path!r} is no absolute path.")
+        return given
+
+    @validate("push_registry")
+    def _registry(self, proposal: Any) -> str:
+        given: str = proposal["value"]
+        if given and not re.fullmatch(
+            r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)*", given
+        ):
+            raise TraitError(f"Policy.push_registry: {given!r} is no registry and path of it.")
         return given
 
     @validate("mount_names", "build_secrets")

@@ -26,12 +26,13 @@ from .facts import FoundKernel, ImageFacts, Interpreter, Launch, Transport, choo
 from .facts_text import document, parse_facts
 from .models import ContainerSpec, Image, Mount, User
 from .paths import boot_id, read_untrusted
+from .structures import INSIDE
 from .text import one_line
 
 __all__ = ["FoundKernel", "ImageFacts", "Interpreter", "Launch", "choose", "probe", "recalled"]
 
 _GUEST = Path(__file__).parent / "guest"
-_TARGET = "/run/jupyter-containers"
+_TARGET = f"{INSIDE}/probe"
 _SECONDS = 45.0
 _PYTHONS = ("python3", "/usr/bin/python3", "/usr/local/bin/python3", "python")
 """Tried one by one in images without a shell."""

@@ -59,4 +59,4 @@ def test_run_says_that_the_typed_engine_is_missing(engine, image, absent, folder
 async def test_what_is_told(engine):
     chosen = await choose_engine(engine, load_policy(None))
     assert instead_of("", chosen) == instead_of("auto", chosen) == instead_of(engine, chosen) == ""
-    assert "is not on this machine" in instead_of("shifter", chosen)
+    assert "is not on this machine" in instead_of("another", chosen)

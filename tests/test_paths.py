@@ -32,10 +32,20 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     short = Path(f"/tmp/jct{os.getpid()}-{len(tmp_path.name)}")
     short.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(short))
+    monkeypatch.setattr(paths, "_is_shifter_here", lambda _: False)
     try:
         yield paths.runtime_directory()
     finally:
         subprocess.run(["rm", "-r", str(short)], check=True)
+
+
+def test_where_shifter_is_its_containers_see_it(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir(mode=0o700)
+    (tmp_path / "shifter").touch(mode=0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+        patch.setenv("PATH", str(tmp_path))
+        assert paths.runtime_directory() == Path(f"/tmp/jc-{os.getuid()}")
 
 
 def somebody_elses(path: Path) -> Path:

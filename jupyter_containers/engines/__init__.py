@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ContainersError, EngineMissing, Unsupported
 from ..models import EngineInfo, Problem
-from .base import Engine
+from .base import Engine, FromRegistry
 from .guarded import Guarded
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ ENGINES: dict[str, tuple[str, str]] = {
     "enroot": (
         "jupyter_containers.engines.enroot:Enroot",
         "https://github.com/NVIDIA/enroot/blob/master/doc/installation.md",
+    ),
+    "shifter": (
+        "jupyter_containers.engines.shifter:Shifter",
+        "https://github.com/NERSC/shifter/blob/main/README.md",
     ),
 }
 
@@ -97,6 +101,8 @@ def open_engine(name: str, policy: Policy) -> Guarded:
             f"{name} is not installed (no `{program}` on PATH).",
             f"Install it: {ENGINES[name][1]}" if name in ENGINES else "",
         )
+    if isinstance(engine, FromRegistry):
+        engine.registry = policy.push_registry
     return Guarded(engine, policy)
 
 

@@ -125,6 +125,9 @@ class Contained:
         """The container's first process, as this machine's /proc knows it; None before it is
         there and after its end."""
         pid = self._pid(name)
+        place = str(self.place(name).path)
+        if pid and (Path(place) / _keeper_contained.SHOWN).is_dir():
+            return pid if _keeper_contained.belongs(pid, place) else None
         return _first(pid, self._starters) if pid else None
 
     def _pid(self, name: str) -> int:
@@ -149,6 +152,12 @@ class Contained:
         except OSError:
             return ""
         return "\n".join(text.splitlines()[-lines:])
+
+    def head(self, name: str) -> str:
+        """The first lines of what it printed."""
+        with suppress(OSError), self.place(name).output.open("rb") as file:
+            return file.read(4096).decode(errors="replace")
+        return ""
 
     def all(self) -> Iterator[Container]:
         """Those of this host, running or not; of another host nobody here can tell."""

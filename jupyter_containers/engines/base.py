@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from ..measures import Layer, Stats
 from ..models import (
@@ -49,6 +49,18 @@ class Watch(Protocol):
 
     def close(self) -> None:
         """Watch no more; what was watched goes on."""
+        ...
+
+
+@runtime_checkable
+class FromRegistry(Protocol):
+    """What an engine has besides that takes images from a registry only: where to push what
+    others built for it. `open_engine` sets it, from `Policy.push_registry`."""
+
+    registry: str
+
+    def check_load(self) -> None:
+        """Raises Unsupported where `Engine.load` cannot push: called before an image is built."""
         ...
 
 

@@ -22,7 +22,7 @@ from ..models import (
     User,
 )
 from ._answers import Answers
-from .base import Engine, Output, Watch
+from .base import Engine, FromRegistry, Output, Watch
 
 if TYPE_CHECKING:
     from ..policy import Policy
@@ -62,6 +62,11 @@ class Guarded:
     def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """`builds` checks what a Dockerfile demands before it renders the text given here."""
         return self._answers.voided_by(self._engine.build(spec))
+
+    def check_load(self) -> None:
+        """Raises Unsupported where this engine cannot be given what others built."""
+        if isinstance(self._engine, FromRegistry):
+            self._engine.check_load()
 
     def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
         """Of the names that the policy allows: it was run or pulled under them elsewhere."""

@@ -213,8 +213,7 @@ class ProcessEngine(ABC):
             self._contained.start(spec, place, list(command.argv), command.env)
             for pause in wait_for_inner(self._contained, spec.name, _UP_SECONDS):
                 await asyncio.sleep(pause)
-            code = self._contained.poll(spec.name)
-            if code is not None:
+            if (code := self._contained.poll(spec.name)) is not None:
                 said = self._contained.tail(spec.name, 40)
                 done = Completed(command.argv, code, "", said)
                 if self.ran_nothing(done) is not None:
@@ -232,8 +231,10 @@ class ProcessEngine(ABC):
         try:
             place = await asyncio.to_thread(self._contained.make, spec)
             await asyncio.to_thread(self.furnish, spec, stored, place)
-        except OSError as error:
+        except (OSError, ContainersError) as error:
             await asyncio.to_thread(self._contained.remove, spec.name)
+            if isinstance(error, ContainersError):
+                raise
             raise StartFailed(
                 f"The container's directory cannot be made: {error}.",
                 "Free some disk space, or set XDG_CACHE_HOME to a directory that is yours.",

@@ -33,7 +33,8 @@ def main():
     app.parent_handle = 1
     # HOME is as new, and ends as soon, as this container. Making IPython's database on a disk
     # takes 30 to 50 ms, most of it waiting for that disk.
-    if os.access(MEMORY, os.W_OK):
+    # Not in Shifter's, which share that memory with all of the machine.
+    if os.access(MEMORY, os.W_OK) and "SHIFTER_IMAGE" not in os.environ:
         app.config.HistoryManager.hist_file = MEMORY + "/jupyter-containers-history.sqlite"
     # As `python -m ipykernel_launcher` does; the working directory is first on the path again
     # once IPython has started.

@@ -35,6 +35,8 @@ class Guest:
         self.start = json.loads(read(os.path.join(run_dir, "start.json")))
         os.unlink(os.path.join(run_dir, "start.json"))
         self.kernel, self.ooms, self.helpers = 0, 0, processes()
+        # Shifter gives no process ids of their own: what shares these mounts is the container's.
+        self.mounts = os.readlink("/proc/self/ns/mnt") if "SHIFTER_IMAGE" in os.environ else ""
         self.last = self.owner = None
         self.buffer = b""
         self.deadline = time.monotonic() + self.start["patience"]
@@ -54,9 +56,7 @@ class Guest:
     def listen(self, run_dir):
         """The socket an owner connects to."""
         if self.start.get("port"):
-            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("", self.start["port"]))
+            listener = socket.create_server(("", self.start["port"]))
         else:
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             listener.bind(os.path.join(run_dir, "guest"))
@@ -212,11 +212,12 @@ class Guest:
 
     def kill_all(self):
         """Kill everything else here but what the engine itself started before us, as enroot does
-        to serve an image that is a file. Only as pid 1: elsewhere that would be the host's."""
-        for _ in range(3 if os.getpid() == 1 else 0):  # what is killed may just have forked
+        to serve an image that is a file. But for pid 1 most of it is the host's."""
+        for _ in range(3 if os.getpid() == 1 or self.mounts else 0):  # the killed may just fork
             for pid in processes() - self.helpers if self.helpers != {1} else (-1,):
                 try:
-                    os.kill(pid, signal.SIGKILL)
+                    if os.getpid() == 1 or os.readlink("/proc/%d/ns/mnt" % pid) == self.mounts:
+                        os.kill(pid, signal.SIGKILL)
                 except OSError:
                     pass
 

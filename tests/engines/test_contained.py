@@ -92,8 +92,38 @@ async def test_removing_ends_what_left_the_group(contained: Contained) -> None:
     assert sleeping() == []
 
 
-def sleeping() -> list[str]:
-    listed = subprocess.run(["pgrep", "-f", "^sleep 4243"], capture_output=True, text=True)
+async def test_without_a_pid_namespace_a_mount_tells_whose_a_process_is(
+    contained: Contained, tmp_path: Path
+) -> None:
+    """As in Shifter's containers: nothing but their mounts is their own."""
+    spec = ContainerSpec(name="a", image="i", argv=(), user=USER)
+    place, root = contained.make(spec), tmp_path / "root"
+    (place.path / _keeper_contained.SHOWN).mkdir()
+    (root / "opt/jupyter-containers").mkdir(parents=True)
+    script = (
+        "for d in /usr /bin /lib /lib64 /proc /dev; do mkdir $2$d; mount --rbind $d $2$d; done; "
+        "mount --bind $1/inside $2/opt/jupyter-containers; "
+        "PATH=$PATH:/usr/sbin exec chroot $2 sh -c 'setsid sleep 4246 & exec sleep 4246'"
+    )
+    new = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", script, "sh")
+    child = contained.start(spec, place, [*new, str(place.path), str(root)], {})
+    with subprocess.Popen(["sleep", "4246"], start_new_session=True) as other:
+        try:
+            while len(sleeping("4246")) < 3:
+                assert contained.poll("a") is None, contained.tail("a", 9)
+                await asyncio.sleep(0.01)
+            assert contained.inner("a") == child.pid
+            os.kill(child.pid, signal.SIGKILL)  # the first one's end is not the others'
+            await ended(contained, "a")
+            subprocess.run(contained.remove_argv("a"), check=True)
+            assert sleeping("4246") == [str(other.pid)]
+        finally:
+            other.kill()
+    contained.remove("a")
+
+
+def sleeping(seconds: str = "4243") -> list[str]:
+    listed = subprocess.run(["pgrep", "-f", f"^sleep {seconds}"], capture_output=True, text=True)
     return listed.stdout.split()
 
 

@@ -240,3 +240,4 @@ async def test_devices_of_others(here: Here) -> None:
     await here.load()
     with pytest.raises(Unsupported, match="NVIDIA"):
         await here.engine.run(here.spec("/bin/true", devices=("amd.com/gpu=0",)), 60)
+    assert not list((here.place / "cache").glob("*/containers/enroot/*"))

@@ -24,6 +24,12 @@ def notebook(engine, image, folder):
     return write
 
 
+@pytest.fixture
+def shown(problems):
+    """Whether containers see this machine's homes and /tmp, as the engine says itself."""
+    return any("what this site shows" in problem.message for problem in problems)
+
+
 def pytest_runtest_logreport(report):
     """One line a promise and engine, for `python -m tests.kernels`."""
     file = os.environ.get("JC_CONTRACT_FILE")

@@ -4,6 +4,8 @@ import os
 import stat
 from pathlib import Path
 
+import pytest
+
 from tests.harness import running, write_notebook
 
 
@@ -20,11 +22,12 @@ async def test_runs_in_the_image_beside_its_files(notebook, folder):
         assert (made.st_uid, made.st_gid) == (os.getuid(), os.getgid())
 
 
-async def test_who_one_is_inside(notebook):
+async def test_who_one_is_inside(notebook, shown):
     async with running(notebook()) as kernel:
         await kernel.run("import os, pwd, pathlib")
         assert await kernel.value("pwd.getpwuid(os.getuid()).pw_dir") == str(Path.home())
-        assert await kernel.value("pathlib.Path.home()") == str(Path.home())
+        home = await kernel.value("pathlib.Path.home()")
+        assert (home == str(Path.home())) is not shown  # where that is shown, HOME is elsewhere
         done = await kernel.run("p = pathlib.Path.home() / 'x' / 'y'; p.mkdir(parents=True)")
         assert done["status"] == "ok", done["error"]
 
@@ -78,8 +81,12 @@ async def test_no_port_on_any_interface(notebook, features):
     assert not new
 
 
-async def test_network_none(notebook):
+async def test_network_none(notebook, features):
     async with running(notebook(network="none")) as kernel:
+        if "network-none" not in features:
+            done = await kernel.run("1")
+            assert "cannot be taken away" in done["error"]
+            return
         seen = await kernel.value("__import__('socket').if_nameindex()")
         assert seen == "[(1, 'lo')]"
         assert kernel.container._client.applied.network == ("lo",)
@@ -113,7 +120,11 @@ async def test_a_read_only_mount_is_read_only(notebook, folder):
         assert "Read-only" in done["error"]
 
 
-async def test_a_notebook_in_home_does_not_show_its_neighbours(engine, image, folder, monkeypatch):
+async def test_a_notebook_in_home_does_not_show_its_neighbours(
+    engine, image, folder, monkeypatch, shown
+):
+    if shown:
+        pytest.skip("this engine's containers see what the site shows, as it says itself")
     home = folder / "home"
     (home / ".ssh").mkdir(parents=True)
     (home / ".ssh" / "id").write_text("key")

@@ -20,6 +20,7 @@ from shutil import which
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+INSIDE = "/opt/jupyter-containers"
 _RANDOM = {
     r"/new-\w+": "/new-X",
     r"/enroot\.\w{10}": "/enroot.X",
@@ -41,6 +42,14 @@ class Kind:
 ENROOT = Kind(r"ENROOT_\w+", {r"\b[0-9a-f]{64}\b": "ID"})
 PODMAN_HPC = Kind(r"PODMANHPC_(GRAPH_ROOT|RUN_ROOT|CONFIG_FILE)|SQUASH_DIR")
 """It makes the ids itself: those that it is asked about are those that it said."""
+SHIFTER = Kind(
+    r"(SLURM_SPANK_)?SHIFTER.*",
+    {
+        r"\b[0-9a-f]{64}\b": "ID",
+        r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\b": "TIME",
+        r'"last_pull":[\d.]+': '"last_pull":0',
+    },
+)
 
 
 @dataclass
@@ -90,6 +99,10 @@ class Setup:
             option, _, path = word.partition("=")
             if option in ("--conf", "--rc"):
                 scripts[option] = self.normal(Path(path).read_text())
+            if option == "--volume" and f":{INSIDE}:" in path:
+                directory = Path(path.partition(":")[0])
+                there = (directory / name for name in ("env", "start"))
+                scripts |= {one.name: self.normal(one.read_text()) for one in there if one.exists()}
         env = {
             name: self.normal(value)
             for name, value in sorted(os.environ.items())
@@ -124,10 +137,16 @@ def write(path: Path, calls: Sequence[Call]) -> None:
 
 @contextmanager
 def programs(
-    names: Sequence[str], recording: Path, place: Path, words: Mapping[str, str], kind: Kind
+    names: Sequence[str],
+    recording: Path,
+    place: Path,
+    words: Mapping[str, str],
+    kind: Kind,
+    text: str = "",
 ) -> Iterator[bool]:
     """`names` on PATH, the first of them the one in question: the real ones where that is
-    installed, else such as replay. Yields whether they are real."""
+    installed, else such as replay. Yields whether they are real. `text` is to be found in what
+    stands in for a program, as in itself."""
     real = which(names[0]) is not None
     recording_now = real and os.environ.get("JC_RECORD") == "1"
     before = os.environ["PATH"]
@@ -137,7 +156,7 @@ def programs(
         calls.mkdir()
         for name in names:
             setup = Setup(str(recording), which(name) or "", dict(words), kind)
-            wrap(bin / name, "record" if recording_now else "replay", setup)
+            wrap(bin / name, "record" if recording_now else "replay", setup, text)
         os.environ["PATH"] = f"{bin}{os.pathsep}{before}"
     try:
         yield real
@@ -148,11 +167,11 @@ def programs(
         os.environ["PATH"] = before
 
 
-def wrap(path: Path, module: str, setup: Setup) -> None:
+def wrap(path: Path, module: str, setup: Setup, text: str = "") -> None:
     """An executable that calls `main` of a module here."""
     path.write_text(
         f"#!{sys.executable} -I\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
         f"from tests.recordings import Kind, Setup\nfrom tests.recordings.{module} import main\n"
-        f"main({setup!r})\n"
+        f"main({setup!r})\n# {text}\n"
     )
     path.chmod(0o755)

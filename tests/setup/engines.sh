@@ -194,9 +194,10 @@ up_as_root() {
 }
 
 # No registry has them: each is tested where the person has installed it, else with recordings.
+# Shifter's images come over a registry: Policy.push_registry in /etc/jupyter names it.
 installed_here() {
   local name
-  for name in enroot podman-hpc; do
+  for name in enroot podman-hpc shifter; do
     if command -v "$name" >/dev/null; then echo "$name"; fi
   done
 }

@@ -33,6 +33,7 @@ known["apptainer"] = {
     "env": process_env,
 }
 known["enroot"] = {"engine": "enroot", "env": known["apptainer"]["env"]}
+known["shifter"] = {"engine": "shifter", "env": known["apptainer"]["env"]}
 known["podman-hpc"] = {
     "engine": "podman-hpc",
     "env": process_env | {"SQUASH_DIR": f"{run}/images-{conf}/squash"},
