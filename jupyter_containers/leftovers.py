@@ -101,7 +101,7 @@ def superseded(images: Iterable[Image]) -> list[Image]:
 def _directories() -> Iterator[Leftover]:
     for root in orphans():
         room = room_at(root)
-        size = size_of(room.root) + size_of(room.home)
+        size = sum(size_of(Path(directory)) for directory in room.directories)
         yield Leftover("directory", str(root), size, partial(_in_thread, remove_room, room))
     for home in lost_homes():
         yield Leftover("directory", str(home), size_of(home), partial(_in_thread, _delete, home))

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -23,18 +22,16 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
 
-from .connections import free_ports, use_sockets, use_tcp
+from .connections import connect, use_network
 from .container import KernelContainer
+from .deaths import raise_final
 from .errors import ContainersError, KernelDied
 from .kernelstate import KernelState, forget, report, state_of
-from .launch import TCP_PORTS, Prepared, Room, ask_image, prepare
+from .launch import Prepared, Room, ask_image, prepare
 from .models import Image
 from .request import Request, find_notebook, find_request
 from .rooms import furnish, host_path, make_room, remove_room
 from .standin import stand_in
-
-_EARLY = 10.0
-"""Seconds: a kernel that exits by itself this soon would do so again."""
 
 
 class ContainerProvisioner(KernelProvisionerBase):
@@ -81,8 +78,9 @@ class ContainerProvisioner(KernelProvisionerBase):
 
     def _say(self, phase: str) -> None:
         """What the start is doing now, in a few words; empty: it is over."""
-        self._phase = phase
-        report(self)
+        if phase != self._phase:
+            self._phase = phase
+            report(self)
 
     # -- Popen's verbs ---------------------------------------------------------------------
 
@@ -159,8 +157,8 @@ class ContainerProvisioner(KernelProvisionerBase):
             self.log.error("Kernel %s: %s", self.kernel_id, died)
             self._note = str(died)
         try:
-            if died is not None and self._died_early(died):
-                raise died
+            if died is not None and self.container is not None:
+                raise_final(died, self.container.started)
             self._notebook = await asyncio.to_thread(find_notebook, self, environment)
             request = await find_request(self, self._notebook, kwargs.get("cwd"))
             self._prepared = await self._prepare(request)
@@ -197,15 +195,21 @@ class ContainerProvisioner(KernelProvisionerBase):
             image,
             request.directory,
             request.engine,
-            self._open_room(),
+            self._open_room(shared=request.engine.places),
             request.labels,
             self._say,
         )
 
-    def _open_room(self) -> Room:
-        """One room per kernel: the sockets keep their place over restarts."""
+    def _open_room(self, *, shared: bool) -> Room:
+        """One room per kernel: the sockets keep their place over restarts. Another one where it
+        has to be `shared` with other machines, or no longer."""
+        before = self._room
+        if before is not None and (before.shared is not None) != shared:
+            if self.container is None:
+                remove_room(before)
+            before = self._room = None
         if self._room is None or not self._room.root.exists():
-            self._room = make_room(self._room)
+            self._room = make_room(before, shared=shared)
         return self._room
 
     async def _death(self) -> KernelDied | None:
@@ -216,12 +220,6 @@ class ContainerProvisioner(KernelProvisionerBase):
             return None
         return await container.why()
 
-    def _died_early(self, died: KernelDied) -> bool:
-        """Whether a restart would only repeat it: an exit by itself, right after the start."""
-        assert self.container is not None
-        age = time.monotonic() - self.container.started
-        return died.exited and age < _EARLY
-
     @property
     def _manager(self) -> KernelManager:
         manager = self.parent
@@ -230,13 +228,12 @@ class ContainerProvisioner(KernelProvisionerBase):
 
     def _connect(self) -> None:
         """Write both connection files for the transport that this start uses."""
-        manager = self._manager
-        if self._prepared is None or self._prepared.sockets:
-            self._inside = use_sockets(manager, self._open_room(), self._session)
-        else:
-            self._ports = self._ports or free_ports(len(TCP_PORTS))
-            self._inside = use_tcp(manager, self._ports, self._session)
-        self.connection_info = manager.get_connection_info()
+        prepared = self._prepared
+        room = self._open_room(shared=prepared is not None and prepared.engine.places)
+        self._inside, self._ports = connect(
+            self._manager, prepared, room, self._session, self._ports
+        )
+        self.connection_info = self._manager.get_connection_info()
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start what `pre_launch` prepared, or the fallback kernel. `cmd` is for the logs."""
@@ -245,10 +242,10 @@ class ContainerProvisioner(KernelProvisionerBase):
                 await self._launch_container(self._prepared)
             except ContainersError as trouble:
                 self.log.error("Kernel %s: %s", self.kernel_id, trouble)
-                self.trouble = trouble
+                self.trouble, self._prepared = trouble, None
                 self._connect()
         if self.trouble is not None:
-            room = self._open_room()
+            room = self._open_room(shared=False)
             self.fallback = await stand_in(
                 self, self._manager, room, self.trouble, kwargs.get("env")
             )
@@ -282,12 +279,16 @@ class ContainerProvisioner(KernelProvisionerBase):
         if self.container is not None:
             await self.container.restart_kernel(self._note)
             return
-        room = self._open_room()
+        room = self._open_room(shared=prepared.engine.places)
+        prepared = await prepared.sealed()
         furnish(room, prepared, self._inside, self._grace, self._note)
         container = KernelContainer(prepared.publishing(self._ports), room)
         self._say("Starting the container")
         await container.start(self._say)
         self.container = container
+        if (placement := container.placement) is not None:
+            use_network(self._manager, placement.address, container.channels, self._session)
+            self.connection_info = self._manager.get_connection_info()
 
     # -- paths -----------------------------------------------------------------------------
 

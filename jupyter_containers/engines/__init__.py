@@ -49,10 +49,16 @@ ENGINES: dict[str, tuple[str, str]] = {
     ),
 }
 
+PLACED = ("apptainer", "charliecloud", "enroot")
+"""What Slurm can place, as `slurm+apptainer`."""
+_SLURM = "slurm+"
+
 
 def names() -> list[str]:
-    """All engine names: ours in the order `auto` tries them, then those of other packages."""
-    return [*ENGINES, *(name for name in _others() if name not in ENGINES)]
+    """All engine names: ours in the order `auto` tries them, then those of other packages. Those
+    of Slurm only where it is."""
+    placed = [f"{_SLURM}{one}" for one in PLACED if which("sbatch") is not None]
+    return [*ENGINES, *placed, *(name for name in _others() if name not in ENGINES)]
 
 
 @cache
@@ -62,6 +68,9 @@ def _others() -> tuple[str, ...]:
 
 
 def _load(name: str) -> Any:
+    if name.startswith(_SLURM) and name.removeprefix(_SLURM) in PLACED:
+        slurm = import_module("jupyter_containers.engines.slurm")
+        return lambda: slurm.Slurm(_load(name.removeprefix(_SLURM))())
     if name in ENGINES:
         module, _, attribute = ENGINES[name][0].partition(":")
         return getattr(import_module(module), attribute)
