@@ -26,7 +26,7 @@ from .connections import connect, use_network
 from .container import KernelContainer
 from .deaths import raise_final
 from .errors import ContainersError, KernelDied
-from .kernelstate import KernelState, forget, report, state_of
+from .kernelstate import KernelState, forget, report, report_before, state_of
 from .launch import Prepared, Room, ask_image, prepare
 from .models import Image
 from .request import Request, find_notebook, find_request
@@ -289,6 +289,8 @@ class ContainerProvisioner(KernelProvisionerBase):
         if (placement := container.placement) is not None:
             use_network(self._manager, placement.address, container.channels, self._session)
             self.connection_info = self._manager.get_connection_info()
+            if placement.ends is not None:
+                report_before(self, placement.ends)
 
     # -- paths -----------------------------------------------------------------------------
 

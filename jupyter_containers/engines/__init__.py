@@ -81,7 +81,8 @@ def _load(name: str) -> Any:
     )
 
 
-_WHERE = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST")
+_DOCKER = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
+_WHERE = ("PATH", "HOME", "SLURM_CONF", "CONTAINER_HOST", *_DOCKER)
 """What decides which engine a program of that name talks to."""
 
 _instances: dict[tuple[str, ...], Engine] = {}

@@ -108,9 +108,10 @@ class Queue:
 
 def silent(said: str) -> EngineDown:
     """That Slurm's controller does not answer."""
-    last = one_line(re.sub(r"^\S+: error: ", "", said.strip().splitlines()[-1] if said else ""))
+    last = one_line(said.strip().splitlines()[-1] if said.strip() else "no message")
+    last = re.sub(r"^(?:\S+: error: |\S+ error: )+", "", last)
     return EngineDown(
-        f"Slurm does not answer: {last or 'no message'}.",
+        f"Slurm does not answer: {last}.",
         "Running jobs go on meanwhile. See whether `sinfo` answers; if it does not, tell the "
         "cluster's administrators.",
     )

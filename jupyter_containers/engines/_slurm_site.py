@@ -8,9 +8,11 @@ from dataclasses import replace
 from shutil import which
 
 from ..errors import EngineDown
-from ..models import EngineInfo, Problem
+from ..models import ContainerSpec, EngineInfo, Mount, Problem
+from ..paths import empty_directory, empty_file
 from ..text import one_line
 from . import _cdi
+from ._contained import Place
 from ._process import run
 from ._slurm_queue import silent
 from .process_engine import ProcessEngine
@@ -53,3 +55,18 @@ async def address(node: str) -> str:
         found = re.search(r"\bNodeAddr=(\S+)", done.stdout)
         _addresses[node] = found[1] if found else node
     return _addresses[node]
+
+
+def on_nodes(spec: ContainerSpec, place: Place) -> ContainerSpec:
+    """With nothing mounted that only this machine has: our empty stand-ins lie in its private
+    directory."""
+    stand_ins = {str(empty_directory()): "empty", str(empty_file()): "empty-file"}
+    (place.path / "empty").mkdir(mode=0o500)
+    (place.path / "empty-file").touch(mode=0o400)
+    own = tuple(
+        Mount(str(place.path / stand_ins[mount.source]), mount.target)
+        if mount.source in stand_ins
+        else mount
+        for mount in spec.own
+    )
+    return replace(spec, own=own)

@@ -16,8 +16,14 @@ from ._slurm_queue import silent
 
 NEVER = frozenset(
     {
-        *("PartitionTimeLimit", "PartitionNodeLimit", "BadConstraints", "InvalidAccount"),
-        *("InvalidQOS", "AccountNotAllowed", "QOSNotAllowed", "AssocMaxWallDurationPerJobLimit"),
+        *("PartitionTimeLimit", "PartitionNodeLimit", "PartitionConfig", "BadConstraints"),
+        *(
+            "InvalidAccount",
+            "InvalidQOS",
+            "AccountNotAllowed",
+            "QOSNotAllowed",
+            "AssocMaxWallDurationPerJobLimit",
+        ),
         *("QOSMaxWallDurationPerJobLimit", "QOSMaxMemoryPerJob", "QOSMaxGRESPerJob"),
         *("QOSMaxCpuPerJobLimit", "AssocMaxCpuPerJobLimit", "AssocMaxMemPerJob"),
         *("AssocMaxGRESPerJob", "DependencyNeverSatisfied"),
@@ -41,7 +47,7 @@ def refused(said: str, spec: ContainerSpec) -> ContainersError:
         )
     if re.search(
         r"node configuration is not available|more processors requested|"
-        r"memory specification|invalid generic resource|node count specification",
+        r"memory specification|invalid generic resource|node count specification|invalid feature",
         lowered,
     ):
         return StartFailed(

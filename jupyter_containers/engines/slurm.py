@@ -22,8 +22,7 @@ from functools import partial
 from shutil import which
 
 from ..errors import EngineDown, EngineError, StartFailed, Unsupported
-from ..models import Container, ContainerSpec, Ended, EngineInfo, Mount
-from ..paths import empty_directory, empty_file
+from ..models import Container, ContainerSpec, Ended, EngineInfo
 from ..placement import Placement
 from ..slurmoptions import gpus_of
 from ..text import one_line, printable
@@ -76,7 +75,9 @@ class Slurm(Placed):
             )
         stored, place = await self.inner.prepare(spec)
         try:
-            await self._run_job(await asyncio.to_thread(_on_nodes, spec, place), stored, place)
+            await self._run_job(
+                await asyncio.to_thread(_slurm_site.on_nodes, spec, place), stored, place
+            )
         except BaseException:
             await asyncio.shield(self.remove(spec.name))
             raise
@@ -97,6 +98,7 @@ class Slurm(Placed):
         )
         job = done.stdout.strip().partition(";")[0]
         if done.code or not job.isdigit():
+            await asyncio.to_thread(self.inner.contained.remove, spec.name)
             raise _slurm_trouble.refused(done.stderr or done.stdout, spec)
         self._placements[spec.name] = Placement(job=job, state="PENDING")
         record = {
@@ -228,6 +230,9 @@ class Slurm(Placed):
     async def remove(self, id: str) -> None:
         """See `Engine.remove`. By the job's name, so that one whose submission was cancelled goes
         too. Waits until no such job is left; while Slurm does not answer, raises EngineDown."""
+        known = any(job.name == id and job.alive for job in _queue.known.values())
+        if not known and not self.inner.contained.place(id).path.exists():
+            return
         deadline = time.monotonic() + _REMOVAL_SECONDS
         while True:
             done = await run(["scancel", f"--name={id}", f"--user={os.getuid()}"])
@@ -281,18 +286,3 @@ def _node_of(place: Place) -> str:
     with suppress(OSError):
         return one_line((place.path / _slurm_job.BEGAN).read_text())
     return ""
-
-
-def _on_nodes(spec: ContainerSpec, place: Place) -> ContainerSpec:
-    """With nothing mounted that only this machine has: our empty stand-ins lie in its private
-    directory."""
-    stand_ins = {str(empty_directory()): "empty", str(empty_file()): "empty-file"}
-    (place.path / "empty").mkdir(mode=0o500)
-    (place.path / "empty-file").touch(mode=0o400)
-    own = tuple(
-        Mount(str(place.path / stand_ins[mount.source]), mount.target)
-        if mount.source in stand_ins
-        else mount
-        for mount in spec.own
-    )
-    return replace(spec, own=own)
