@@ -100,8 +100,13 @@ def report(kernel: Reports) -> None:
 def report_before(kernel: Reports, ends: float) -> None:
     """Tell it again shortly before its time is over, if it is still there then: people are warned
     by what its state says then. Called in the event loop of who owns it."""
+
+    def again() -> None:
+        if kernel in _all:
+            report(kernel)
+
     delay = max(0.0, ends - WARNING - time.time()) + 0.5
-    asyncio.get_running_loop().call_later(delay, lambda: kernel in _all and report(kernel))
+    asyncio.get_running_loop().call_later(delay, again)
 
 
 def forget(kernel: Reports) -> None:

@@ -105,9 +105,16 @@ def open_engine(name: str, policy: Policy) -> Guarded:
     if which(program) is None:
         raise EngineMissing(
             f"{name} is not installed (no `{program}` on PATH).",
-            f"Install it: {ENGINES[name][1]}" if name in ENGINES else "",
+            _how_to_get(name, program),
         )
     return Guarded(engine, policy)
+
+
+def _how_to_get(name: str, program: str) -> str:
+    if program == "sbatch":
+        return "Run Jupyter on a login node of a cluster that has Slurm."
+    known = ENGINES.get(name.removeprefix(_SLURM))
+    return f"Install it: {known[1]}" if known else ""
 
 
 async def choose_engine(name: str, policy: Policy) -> Guarded:
