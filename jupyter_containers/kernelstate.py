@@ -97,7 +97,7 @@ def report(kernel: Reports) -> None:
     tell(Change(what="container", id=now.id, notebook=now.notebook, state=state))
 
 
-def report_before(kernel: Reports, ends: float) -> None:
+def report_before(kernel: Reports, ends: float | None) -> None:
     """Tell it again shortly before its time is over, if it is still there then: people are warned
     by what its state says then. Called in the event loop of who owns it."""
 
@@ -105,6 +105,8 @@ def report_before(kernel: Reports, ends: float) -> None:
         if kernel in _all:
             report(kernel)
 
+    if ends is None:
+        return
     delay = max(0.0, ends - WARNING - time.time()) + 0.5
     asyncio.get_running_loop().call_later(delay, again)
 

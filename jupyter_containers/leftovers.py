@@ -63,6 +63,8 @@ async def leftovers(engines: Iterable[Guarded], *, images: bool) -> list[Leftove
     found += await asyncio.to_thread(lambda: [*_directories(), *_caches(in_use=bool(mine))])
     if images:
         for engine in engines:
+            if engine.places:  # its images are another engine's, which is asked itself
+                continue
             found += [
                 Leftover("image", name, image.size, partial(engine.remove_image, name))
                 for image in superseded(await engine.images())

@@ -243,6 +243,7 @@ class ContainerProvisioner(KernelProvisionerBase):
             except ContainersError as trouble:
                 self.log.error("Kernel %s: %s", self.kernel_id, trouble)
                 self.trouble, self._prepared = trouble, None
+                await self._remove()
                 self._connect()
         if self.trouble is not None:
             room = self._open_room(shared=False)
@@ -278,19 +279,18 @@ class ContainerProvisioner(KernelProvisionerBase):
     async def _start(self, prepared: Prepared) -> None:
         if self.container is not None:
             await self.container.restart_kernel(self._note)
-            return
-        room = self._open_room(shared=prepared.engine.places)
-        prepared = await prepared.sealed()
-        furnish(room, prepared, self._inside, self._grace, self._note)
-        container = KernelContainer(prepared.publishing(self._ports), room)
-        self._say("Starting the container")
-        await container.start(self._say)
-        self.container = container
-        if (placement := container.placement) is not None:
-            use_network(self._manager, placement.address, container.channels, self._session)
+        else:
+            room = self._open_room(shared=prepared.engine.places)
+            prepared = await prepared.sealed()
+            furnish(room, prepared, self._inside, self._grace, self._note)
+            container = KernelContainer(prepared.publishing(self._ports), room)
+            self._say("Starting the container")
+            await container.start(self._say)
+            self.container = container
+        if (placement := self.container.placement) is not None:
+            use_network(self._manager, placement.address, self.container.channels, self._session)
             self.connection_info = self._manager.get_connection_info()
-            if placement.ends is not None:
-                report_before(self, placement.ends)
+            report_before(self, placement.ends)
 
     # -- paths -----------------------------------------------------------------------------
 

@@ -174,12 +174,6 @@ def _records(program: str) -> list[dict[str, Any]]:
     return [one for one in records if ("job" in one) is bool(plus)]
 
 
-def jobs() -> list[str]:
-    """This person's jobs that wait or run, by name."""
-    argv = ["squeue", "--noheader", f"--user={os.getuid()}", "-o", "%j"]
-    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
-
-
 def remove_by_hand(program: str, name: str) -> None:
     """What somebody else does who wants to be rid of a container."""
     if program.startswith("slurm+"):

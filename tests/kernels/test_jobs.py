@@ -11,7 +11,6 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,12 +20,21 @@ import zmq
 
 from jupyter_containers import shapes
 from jupyter_containers.certificates import certificate_of
-from jupyter_containers.changes import listen, unlisten
+from jupyter_containers.changes import Change, listen, unlisten
 from jupyter_containers.guestclient import GuestClient
 from jupyter_containers.leftovers import reap
 from jupyter_containers.policy import load_policy
 from tests.command import jc
-from tests.harness import Kernel, approve, eventually, jobs, running, write_notebook
+from tests.harness import Kernel, approve, eventually, running, write_notebook
+from tests.slurm import (
+    another_certificate,
+    client_of,
+    first_process,
+    full,
+    ours,
+    phase_of,
+    starting,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -35,59 +43,10 @@ def slurm(features):
         pytest.skip("this engine's containers run on this machine")
 
 
-@contextlib.contextmanager
-def full(cpus=8):
-    """All nodes busy; yields what makes them free."""
-    argv = ["sbatch", "--parsable", f"--cpus-per-task={cpus}", "--mem=100M", "--output=/dev/null"]
-    made = [
-        subprocess.run([*argv, "--wrap=sleep 600"], capture_output=True, text=True, check=True)
-        for _ in range(3)
-    ]
-    ids = [one.stdout.strip() for one in made]
-
-    def free():
-        subprocess.run(["scancel", *ids], check=True)
-
-    while len(_states(ids, "RUNNING")) < 3:
-        time.sleep(0.1)
-    try:
-        yield free
-    finally:
-        free()
-        while _states(ids):
-            time.sleep(0.1)
-
-
-def _states(ids, state=""):
-    argv = ["squeue", "--noheader", "-o", "%i", *([f"--states={state}"] if state else [])]
-    found = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
-    return [one for one in ids if one in found]
-
-
-@contextlib.asynccontextmanager
-async def starting(path):
-    """A kernel whose start waits in the queue, as a task."""
-    approve(path)
-    kernel = Kernel(path)
-    task = asyncio.ensure_future(kernel.start())
-    try:
-        yield kernel, task
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-        await kernel.shutdown(now=True)
-
-
-async def _phase(kernel, word):
-    while kernel.provisioner is None or word not in kernel.provisioner.state.phase:
-        await asyncio.sleep(0.05)
-    return kernel.provisioner.state.phase
-
-
 async def test_waits_in_the_queue_and_says_why(notebook):
     with full() as free:
         async with asyncio.timeout(60), starting(notebook()) as (kernel, task):
-            phase = await _phase(kernel, "Resources")
+            phase = await phase_of(kernel, "Resources")
             assert "waits in the queue (Resources: what it asks for is not free yet)" in phase
             assert kernel.provisioner.state.state == "starting"
             free()
@@ -100,25 +59,25 @@ async def test_waits_in_the_queue_and_says_why(notebook):
 async def test_is_cancelled_in_the_queue(notebook):
     with full():
         async with asyncio.timeout(60), starting(notebook()) as (kernel, task):
-            await _phase(kernel, "Resources")
-            name = next(name for name in jobs() if name.startswith("jupyter-"))
+            await phase_of(kernel, "Resources")
+            name = ours()[0]
             assert name in jc("ps").stdout
             jc("stop", name)
             await task  # the fallback kernel
             shown = await kernel.run("1")
             assert "was cancelled while it waited in the queue" in shown["error"]
-            assert not [name for name in jobs() if name.startswith("jupyter-")]
+            assert not ours()
 
 
 async def test_a_killed_server_leaves_no_job_in_the_queue(notebook, left_behind):
     path = notebook()
     approve(path)
     with full():
-        client = _client(path)
-        await eventually(lambda: [one for one in jobs() if one.startswith("jupyter-")])
+        client = client_of(path)
+        await eventually(ours)
         client.kill()
         client.wait()
-        await eventually(lambda: not [one for one in jobs() if one.startswith("jupyter-")])
+        await eventually(lambda: not ours())
         await eventually(lambda: left_behind() == [])
 
 
@@ -127,27 +86,18 @@ async def test_the_next_server_cancels_what_nobody_else_could(notebook):
     path = notebook()
     approve(path)
     with full():
-        client = _client(path)
-        await eventually(lambda: [one for one in jobs() if one.startswith("jupyter-")])
+        client = client_of(path)
+        await eventually(ours)
         everybody = [client, *psutil.Process(client.pid).children(recursive=True)]
         for one in everybody:
             with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
                 one.kill()
         client.wait()
         await asyncio.sleep(1)
-        left = [one for one in jobs() if one.startswith("jupyter-")]
+        left = ours()
         assert left
         assert set(left) <= set(await reap(load_policy(None)))
-        assert not [one for one in jobs() if one.startswith("jupyter-")]
-
-
-def _client(path):
-    script = (
-        "import asyncio\nfrom pathlib import Path\nfrom tests.harness import Kernel\n"
-        f"asyncio.run(Kernel(Path({str(path)!r})).start())\n"
-    )
-    root = str(Path(__file__).parents[2])
-    return subprocess.Popen([sys.executable, "-c", script], cwd=root)
+        assert not ours()
 
 
 @pytest.mark.parametrize(
@@ -166,7 +116,7 @@ async def test_too_much_is_refused_in_a_sentence(notebook, asked, said):
         shown = await kernel.run("1")
         assert said in shown["error"]
         assert "sinfo" in shown["error"]
-    assert not [one for one in jobs() if one.startswith("jupyter-")]
+    assert not ours()
 
 
 async def test_gets_what_it_asks_for(notebook):
@@ -185,7 +135,7 @@ async def test_gets_what_it_asks_for(notebook):
 
 
 async def test_the_end_of_its_time_is_told_before_and_after(notebook):
-    told = []
+    told: list[Change] = []
     listen(told.append)
     try:
         async with running(notebook(slurm={"partition": "short", "time": 1})) as kernel:
@@ -199,7 +149,7 @@ async def test_the_end_of_its_time_is_told_before_and_after(notebook):
             await kernel.restart(now=True)  # as the server's restarter does
             shown = await kernel.run("1")
             assert "reached its time limit of 00:01:00" in shown["error"]
-            assert not [one for one in jobs() if one.startswith("jupyter-")]
+            assert not ours()
             await kernel.restart(now=True)  # and now a person
             assert await kernel.value("1+1") == "2"
     finally:
@@ -220,7 +170,7 @@ async def test_a_stranger_hears_nothing(notebook):
         for _ in range(20):
             assert not other.try_connect()
             await asyncio.sleep(0.05)
-        impostor = GuestClient((at.address, port), container.prepared.token, _other_certificate())
+        impostor = GuestClient((at.address, port), container.prepared.token, another_certificate())
         assert not impostor.try_connect()
         with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
             stranger.linger = 0
@@ -230,12 +180,6 @@ async def test_a_stranger_hears_nothing(notebook):
             assert stranger.poll(1000) == 0
         assert await kernel.value("'still here'") == "still here"
         assert await kernel.provisioner.poll() is None
-
-
-def _other_certificate():
-    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null"]
-    done = subprocess.run([*argv, "-subj", "/CN=x"], capture_output=True, text=True, check=True)
-    return done.stdout
 
 
 async def test_a_directory_that_nodes_do_not_have_is_named(notebook, monkeypatch):
@@ -269,7 +213,7 @@ async def test_ten_start_at_once(engine, image, folder):
         assert values == [str(i) for i in range(10)]
     finally:
         await asyncio.gather(*(kernel.shutdown(now=True) for kernel in kernels))
-    assert not [one for one in jobs() if one.startswith("jupyter-")]
+    assert not ours()
 
 
 async def test_a_slurm_that_is_silent_says_so(notebook, tmp_path, monkeypatch):
@@ -290,13 +234,5 @@ async def test_nothing_of_the_server_is_in_the_job(notebook, monkeypatch):
         argv = ["scontrol", "write", "batch_script", kernel.container.placement.job, "-"]
         text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
         assert "s3cret" not in text
-        job = Path(f"/proc/{_first_process(kernel)}/environ").read_bytes()
+        job = Path(f"/proc/{first_process(kernel)}/environ").read_bytes()
         assert b"s3cret" not in job
-
-
-def _first_process(kernel):
-    """Of the job: all nodes of the tests' Slurm are this machine."""
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        if kernel.container.id in " ".join(process.info["cmdline"] or ()):
-            return process.pid
-    raise AssertionError(kernel.container.id)
