@@ -86,9 +86,11 @@ def another_certificate():
     return done.stdout
 
 
-def first_process(kernel):
-    """Of the job: all nodes of the tests' Slurm are this machine."""
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        if kernel.container.id in " ".join(process.info["cmdline"] or ()):
-            return process.pid
-    raise AssertionError(kernel.container.id)
+def environments_of(job):
+    """Of a job's processes that one may look at: all nodes of the tests' Slurm are this machine."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if (environment := process.environ()).get("SLURM_JOB_ID") == job:
+                found.append(environment)
+    return found

@@ -189,7 +189,9 @@ up_as_root() {
   as_root_podman push -q --tls-verify=false --creds tester:s3cret "$images/busybox" \
     "$address/test/busybox"
   engines_json "$run/engines-root.json" root podman docker docker20
-  engines_json "$run/engines-user.json" user podman docker docker20 apptainer charliecloud $(installed_here)
+  "$here/slurm.sh" up "$run/slurm"
+  engines_json "$run/engines-user.json" user podman docker docker20 apptainer charliecloud \
+    slurm+apptainer slurm+charliecloud $(installed_here)
   install -d -m 700 -o "$tester" "$run/images-user"
 }
 
@@ -250,6 +252,7 @@ down_as_root() {
   local version directory uid
   [ -d "$run" ] || return 0
   say "stopping the engines"
+  "$here/slurm.sh" down "$run/slurm"
   if uid=$(id -u "$tester" 2>/dev/null); then
     pkill -KILL -u "$uid" || true
   fi

@@ -7,11 +7,19 @@
 set -euo pipefail
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 verb=$1 dir=$(readlink -m "$2")
-port=${JC_SLURM_PORT:-16817}
+
+# The first of four ports in a row that nobody listens on.
+free_ports() {
+  local first=16817
+  while ss -ltnH | awk '{print $4}' | grep -qE ":($first|$((first + 1))|$((first + 2))|$((first + 3)))$"; do
+    first=$((first + 10))
+  done
+  echo "$first"
+}
 
 config() {
-  local host
-  host=$(hostname -s)
+  local host port
+  host=$(hostname -s) port=$(free_ports)
   cat >"$dir/slurm.conf" <<CONF
 ClusterName=jupyter-containers-test
 SlurmctldHost=$host(127.0.0.1)
@@ -48,7 +56,7 @@ CONF
 }
 
 up() {
-  packages slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge util-linux
+  packages slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 util-linux
   down
   mkdir -p "$dir"/{munge,state,spool/n1,spool/n2,spool/n3,log,pids}
   chmod 711 "$dir" "$dir/munge"
@@ -78,9 +86,6 @@ node_up() { # NAME
 down() {
   local file pid
   [ -d "$dir" ] || return 0
-  if [ -s "$dir/pids/slurmctld" ]; then
-    SLURM_CONF=$dir/slurm.conf timeout 20 scancel --state=RUNNING,PENDING -u "" 2>/dev/null || true
-  fi
   for file in "$dir"/pids/* "$dir/munge/pid"; do
     [ -s "$file" ] || continue
     pid=$(cat "$file")
