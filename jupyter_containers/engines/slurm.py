@@ -124,23 +124,28 @@ class Slurm(Placed):
         """Wait until the job has begun; the name of its node. Raises StartFailed where it ends
         before, or never will begin."""
         submitted = time.monotonic()
-        running = None
+        running: float | None = None
         while not (node := _node_of(place)):
             waited = time.monotonic() - submitted
             await asyncio.sleep(0.02 if waited < 3 else min(0.5, waited / 100))
-            with suppress(EngineDown):  # the job is kept: wait for the controller's return
+            try:
                 jobs = await _queue.jobs(min(_POLL_AGE, max(0.5, waited / 10)))
-                row = jobs.get(job)
-                if row is None:
-                    if _queue.asked > submitted:
-                        raise _slurm_trouble.cancelled(job)
-                    continue
-                self._see(spec.name, row)
-                if row.state == "RUNNING":
-                    running = running or time.monotonic()
-                    if time.monotonic() - running > _LATE:
-                        raise _slurm_trouble.not_shared(job, row.node, str(place.path))
-                await self._no_end_yet(spec, place, row)
+            except EngineDown as down:  # it keeps the job: wait for its return
+                self._placements[spec.name] = Placement(
+                    job=job, state="PENDING", reason=down.message
+                )
+                continue
+            row = jobs.get(job)
+            if row is None:
+                if _queue.asked > submitted:
+                    raise _slurm_trouble.cancelled(job)
+                continue
+            self._see(spec.name, row)
+            if row.state == "RUNNING":
+                running = running or time.monotonic()
+                if time.monotonic() - running > _LATE:
+                    raise _slurm_trouble.not_shared(job, row.node, str(place.path))
+            await self._no_end_yet(spec, place, row)
         return node
 
     def _see(self, name: str, row: Job) -> None:
