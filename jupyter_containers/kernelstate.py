@@ -67,7 +67,7 @@ def state_of(
         engine=request.engine.name if request is not None else "",
         image=request.settings.image if request is not None else "",
         applied=container.applied if container is not None else None,
-        settings=request.asked if request is not None and container is not None else None,
+        settings=request.asked if request and container and (again or not phase) else None,
         placement=container.placement if container is not None else None,
     )
 

@@ -31,8 +31,9 @@ class Placement:
         """What a start waits for, in a few words."""
         if self.state != "PENDING":
             return f"Job {self.job} is {self.state.lower()}"
-        why = _REASONS.get(self.reason, "")
-        told = f"{self.reason}: {why}" if why else self.reason or "just submitted"
+        reason = self.reason if self.reason != "None" else ""
+        why = _REASONS.get(reason, "")
+        told = f"{reason}: {why}" if why else reason or "just submitted"
         begins = ""
         if self.begins is not None and self.begins > time.time():
             begins = f", expected to begin {_clock(self.begins)}"
@@ -58,7 +59,6 @@ def _clock(moment: float) -> str:
 
 # https://slurm.schedmd.com/resource_limits.html and https://slurm.schedmd.com/job_reason_codes.html
 _REASONS = {
-    "None": "Slurm has not looked at it yet",
     "Resources": "what it asks for is not free yet",
     "Priority": "others come first",
     "Dependency": "another job has to end first",

@@ -56,8 +56,7 @@ class ContainerProvisioner(KernelProvisionerBase):
     _ran = False
     _phase = ""
     _notebook: Path | None = None
-    _grace = 5.0
-    _directory: Path | None = None
+    _starting: KernelContainer | None = None
 
     @property
     def kernels(self) -> object:
@@ -69,7 +68,7 @@ class ContainerProvisioner(KernelProvisionerBase):
         """See `kernelstate.Reports`."""
         return state_of(
             str(self.kernel_id),
-            (self._notebook, self._request, self.container),
+            (self._notebook, self._request, self.container or self._starting),
             self.trouble,
             phase=self._phase,
             again=self._ran,
@@ -177,7 +176,6 @@ class ContainerProvisioner(KernelProvisionerBase):
     async def _prepare(self, request: Request) -> Prepared:
         """Of the image that the name meant last, where this process knows one."""
         self._request = request
-        self._grace, self._directory = request.policy.orphan_grace, request.directory
         self._say("Looking at the image")
         last = request.engine.last_image(request.settings.image)
         self._believed = last is not None
@@ -250,7 +248,7 @@ class ContainerProvisioner(KernelProvisionerBase):
             self.fallback = await stand_in(
                 self, self._manager, room, self.trouble, kwargs.get("env")
             )
-        self._running = self._ran = True
+        self._running, self._ran, self._starting = True, True, None
         self._say("")
         return self.connection_info
 
@@ -280,10 +278,14 @@ class ContainerProvisioner(KernelProvisionerBase):
         if self.container is not None:
             await self.container.restart_kernel(self._note)
         else:
-            room = self._open_room(shared=prepared.engine.places)
+            assert self._request is not None
+            grace, room = (
+                self._request.policy.orphan_grace,
+                self._open_room(shared=prepared.engine.places),
+            )
             prepared = await prepared.sealed()
-            furnish(room, prepared, self._inside, self._grace, self._note)
-            container = KernelContainer(prepared.publishing(self._ports), room)
+            furnish(room, prepared, self._inside, grace, self._note)
+            container = self._starting = KernelContainer(prepared.publishing(self._ports), room)
             self._say("Starting the container")
             await container.start(self._say)
             self.container = container
@@ -297,4 +299,5 @@ class ContainerProvisioner(KernelProvisionerBase):
     def resolve_path(self, path_str: str) -> str | None:
         """A path inside as the host sees it: the notebook's folder is at the same place."""
         mounts = self._prepared.spec.mounts if self._prepared is not None else ()
-        return host_path(path_str, self._directory, mounts)
+        directory = self._request.directory if self._request is not None else None
+        return host_path(path_str, directory, mounts)

@@ -84,7 +84,7 @@ class Guest:
         while True:
             left = max(0.0, self.deadline - time.monotonic()) if self.owner is None else None
             if self.network and self.network.waiting:
-                left = 0.05
+                left = self.network.pause
             for key, _ in self.events.select(left):
                 key.data()
             self.reap()

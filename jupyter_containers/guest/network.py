@@ -9,7 +9,7 @@ import os
 import socket
 
 CHANNELS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
-ASK_AGAIN = 0.05
+LOOK_AGAIN = 0.02
 """Seconds between looks for the kernel's ports, while it starts."""
 
 
@@ -20,6 +20,7 @@ class Network:
         self.run_dir, self.pem = run_dir, pem
         self.context = None
         self.waiting = False
+        self.pause = LOOK_AGAIN
         self.event = None
         self.listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.listener.bind(("", 0))
