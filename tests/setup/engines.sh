@@ -190,8 +190,7 @@ up_as_root() {
     "$address/test/busybox"
   engines_json "$run/engines-root.json" root podman docker docker20
   "$here/slurm.sh" up "$run/slurm"
-  engines_json "$run/engines-user.json" user podman docker docker20 apptainer charliecloud \
-    slurm+apptainer slurm+charliecloud $(installed_here)
+  engines_json "$run/engines-user.json" user podman docker{,20} {,slurm+}{apptainer,charliecloud} $(installed_here)
   install -d -m 700 -o "$tester" "$run/images-user"
 }
 
@@ -251,8 +250,7 @@ $found"
 down_as_root() {
   local version directory uid
   [ -d "$run" ] || return 0
-  say "stopping the engines"
-  "$here/slurm.sh" down "$run/slurm"
+  say "stopping the engines" && "$here/slurm.sh" down "$run/slurm"
   if uid=$(id -u "$tester" 2>/dev/null); then
     pkill -KILL -u "$uid" || true
   fi
