@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ..measures import Layer, Stats
+from ..measures import Layer
 from ..models import BuildSpec, ContainerSpec, Image, Progress, User
 from .base import Output
 from .process_engine import ProcessEngine
@@ -75,7 +75,3 @@ class Placed:
     async def ports(self, id: str) -> dict[int, int]:  # noqa: ARG002
         """See `Engine.ports`: nothing is published; a kernel tells its own."""
         return {}
-
-    async def stats(self, id: str) -> Stats | None:  # noqa: ARG002
-        """See `Engine.stats`: nobody on this machine can tell."""
-        return None

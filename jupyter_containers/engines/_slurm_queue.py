@@ -85,6 +85,8 @@ class Queue:
         """What was said last. Reading it starts nothing."""
         self.asked = float("-inf")
         """When that question was begun, by `time.monotonic`: jobs submitted later are not in."""
+        self.told = 0.0
+        """The same moment as seconds since 1970."""
         self._asking: asyncio.Task[None] | None = None
 
     async def jobs(self, age: float) -> Mapping[str, Job]:
@@ -98,12 +100,12 @@ class Queue:
         return self.known
 
     async def _ask(self) -> None:
-        begun = time.monotonic()
+        begun, told = time.monotonic(), time.time()
         argv = ["squeue", "--noheader", "--states=all", f"--user={os.getuid()}", "-o", _FORMAT]
         done = await run(argv, timeout=_SECONDS)
         if done.code:
             raise silent(done.stderr)
-        self.known, self.asked = read(done.stdout), begun
+        self.known, self.asked, self.told = read(done.stdout), begun, told
 
 
 def silent(said: str) -> EngineDown:

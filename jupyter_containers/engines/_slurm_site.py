@@ -7,12 +7,11 @@ import re
 from dataclasses import replace
 from shutil import which
 
-from ..errors import EngineDown
-from ..models import ContainerSpec, EngineInfo, Mount, Problem
-from ..paths import empty_directory, empty_file
+from ..errors import EngineDown, StartFailed
+from ..models import ContainerSpec, EngineInfo, Problem
+from ..paths import cache_directory, empty_directory, empty_file
 from ..text import one_line
 from . import _cdi
-from ._contained import Place
 from ._process import run
 from ._slurm_queue import silent
 from .process_engine import ProcessEngine
@@ -57,16 +56,22 @@ async def address(node: str) -> str:
     return _addresses[node]
 
 
-def on_nodes(spec: ContainerSpec, place: Place) -> ContainerSpec:
+def on_nodes(spec: ContainerSpec) -> ContainerSpec:
     """With nothing mounted that only this machine has: our empty stand-ins lie in its private
-    directory."""
-    stand_ins = {str(empty_directory()): "empty", str(empty_file()): "empty-file"}
-    (place.path / "empty").mkdir(mode=0o500)
-    (place.path / "empty-file").touch(mode=0o400)
-    own = tuple(
-        Mount(str(place.path / stand_ins[mount.source]), mount.target)
-        if mount.source in stand_ins
-        else mount
-        for mount in spec.own
+    directory, so others in the cache take their place. Raises StartFailed."""
+    empty = cache_directory() / "empty"
+    stand_ins = {str(empty_directory()): empty / "directory", str(empty_file()): empty / "file"}
+    if not any(mount.source in stand_ins for mount in spec.own):
+        return spec
+    try:
+        (empty / "directory").mkdir(mode=0o500, parents=True, exist_ok=True)
+        (empty / "file").touch(mode=0o400)
+    except OSError as error:
+        raise StartFailed(f"{empty} cannot be made: {error.strerror}.") from None
+    return replace(
+        spec,
+        own=tuple(
+            replace(mount, source=str(stand_ins.get(mount.source, mount.source)))
+            for mount in spec.own
+        ),
     )
-    return replace(spec, own=own)

@@ -89,7 +89,8 @@ def not_shared(job: str, node: str, place: str) -> StartFailed:
     return StartFailed(
         f"{where}, which Slurm chose for job {job}, does not have {place}: that directory is not "
         "on a file system that this machine and the nodes share.",
-        "Set XDG_CACHE_HOME to a directory on one that they share before Jupyter starts.",
+        "Set XDG_CACHE_HOME to a directory on one that they share before Jupyter starts. If they "
+        f"share it, the node itself failed: scontrol show job {job}",
     )
 
 

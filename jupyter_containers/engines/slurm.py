@@ -14,7 +14,7 @@ import os
 import signal as signals
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,15 +22,17 @@ from functools import partial
 from shutil import which
 
 from ..errors import EngineDown, EngineError, StartFailed, Unsupported
+from ..measures import Stats
 from ..models import Container, ContainerSpec, Ended, EngineInfo
 from ..placement import Placement
 from ..slurmoptions import gpus_of
 from ..text import one_line, printable
 from . import _cdi, _keeper_slurm, _slurm_job, _slurm_site, _slurm_trouble
-from ._contained import Place, container_of
+from ._contained import Place
 from ._known import KnownInfo
 from ._placed import Placed
 from ._process import Completed, run
+from ._slurm_listing import listed
 from ._slurm_queue import Job, Queue, silent
 from ._store import Stored
 from ._trouble import trouble_of_ours
@@ -73,11 +75,12 @@ class Slurm(Placed):
                 "without any.",
                 'Set "network" to private, or "engine" to one of this machine.',
             )
+        spec = await asyncio.to_thread(_slurm_site.on_nodes, spec)
+        if gpus_of(spec.slurm) and _cdi.FEATURE in (await self.inner.info()).features:
+            spec = replace(spec, devices=("nvidia.com/gpu=all",))
         stored, place = await self.inner.prepare(spec)
         try:
-            await self._run_job(
-                await asyncio.to_thread(_slurm_site.on_nodes, spec, place), stored, place
-            )
+            await self._run_job(spec, stored, place)
         except BaseException:
             await asyncio.shield(self.remove(spec.name))
             raise
@@ -86,8 +89,6 @@ class Slurm(Placed):
         )
 
     async def _run_job(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:
-        if gpus_of(spec.slurm) and _cdi.FEATURE in (await self.inner.info()).features:
-            spec = replace(spec, devices=("nvidia.com/gpu=all",))
         command = self.inner.command(spec, stored, place)
         text = _slurm_job.script(spec, place, command.argv, command.env)
         (place.path / _slurm_job.BEGAN).touch()
@@ -117,7 +118,7 @@ class Slurm(Placed):
             state="RUNNING",
             node=node,
             address=address,
-            ends=time.time() + row.left if row is not None and row.left is not None else None,
+            ends=_queue.told + row.left if row is not None and row.left is not None else None,
         )
 
     async def _begun(self, spec: ContainerSpec, place: Place, job: str) -> str:
@@ -161,6 +162,8 @@ class Slurm(Placed):
             return
         if row.state == "CANCELLED":
             raise _slurm_trouble.cancelled(row.id)
+        if row.state == "FAILED" and not row.node:
+            raise _slurm_trouble.never(row.id, row.reason)
         if row.state in ("FAILED", "COMPLETED"):
             raise _slurm_trouble.not_shared(row.id, row.node, str(place.path))
         ended = await self.ended(spec.name)
@@ -222,6 +225,15 @@ class Slurm(Placed):
         found = trouble_of_ours(self.name, spec, done) or self.inner.trouble(done)
         return StartFailed(found.message, found.hint)
 
+    async def stats(self, id: str) -> Stats | None:
+        """See `Engine.stats`: nobody on this machine can tell. Who looks gets to see how much time
+        is left now, which Slurm may have changed."""
+        with suppress(EngineError):
+            row, at = await self._seen(id, _LATE), self._placements.get(id)
+            if row is not None and row.left is not None and at is not None:
+                self._placements[id] = replace(at, ends=_queue.told + row.left)
+        return None
+
     async def logs(self, id: str, tail: int) -> str:
         """See `Engine.logs`."""
         return printable(await asyncio.to_thread(self.inner.contained.tail, id, tail), 20_000)
@@ -261,28 +273,11 @@ class Slurm(Placed):
         return [sys.executable, "-I", "-S", _keeper_slurm.__file__, id, str(place.path)]
 
     async def containers(self, label: str) -> list[Container]:
-        """See `Engine.containers`: those whose directories are here, and jobs of ours that have
-        lost theirs, by their comment."""
+        """See `Engine.containers`."""
         jobs = await _queue.jobs(1.0)
-        found = {one.name: one for one in await asyncio.to_thread(self._recorded, jobs)}
-        for row in jobs.values():
-            labels = _slurm_job.labels_of(row.comment, row.name, self.inner.name)
-            if row.alive and labels and row.name not in found:
-                found[row.name] = Container(
-                    id=row.name, name=row.name, image="", running=True, labels=labels
-                )
+        found = await asyncio.to_thread(listed, self.inner, self.name, jobs)
         key, _, value = label.partition("=")
-        return [
-            one for one in found.values() if key in one.labels and value in ("", one.labels[key])
-        ]
-
-    def _recorded(self, jobs: Mapping[str, Job]) -> list[Container]:
-        found = []
-        for _, record in self.inner.contained.records():
-            if record.get("host") == self.name:
-                row = jobs.get(str(record.get("job")))
-                found.append(container_of(record, running=row is not None and row.alive))
-        return found
+        return [one for one in found if key in one.labels and value in ("", one.labels[key])]
 
 
 def _node_of(place: Place) -> str:

@@ -197,6 +197,18 @@ async def test_a_directory_that_nodes_do_not_have_is_named(notebook, monkeypatch
         assert "XDG_CACHE_HOME" in shown["error"]
 
 
+async def test_what_is_covered_here_is_covered_on_the_node(notebook, folder, monkeypatch):
+    home = folder / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "id").write_text("key")
+    (home / ".netrc").write_text("password")
+    monkeypatch.setattr(Path, "home", lambda: home)
+    async with running(notebook(mounts=[{"source": str(home), "target": "/all"}])) as kernel:
+        await kernel.run("import os")
+        assert await kernel.value("os.listdir('/all/.ssh')") == "[]"
+        assert await kernel.value("open('/all/.netrc').read() == ''") == "True"
+
+
 async def test_no_network_is_refused_in_a_sentence(notebook):
     async with running(notebook(network="none")) as kernel:
         shown = await kernel.run("1")
