@@ -14,6 +14,8 @@ import signal
 import time
 from collections.abc import Sequence
 
+from .certificates import certificate_of
+from .deaths import died_by, ended_from_outside, replaced
 from .devices import with_what_is_here
 from .engines._keeper import keeper
 from .engines.base import Watch
@@ -21,11 +23,13 @@ from .errors import DeviceUnknown, EngineError, KernelDied, StartFailed
 from .guestclient import Applied, GuestClient
 from .launch import GUEST_PORT, Prepared, Room
 from .models import Container
+from .placement import Placement
 from .readiness import Say
-from .rooms import bound, identity, remove_room, unbind
-from .settings import format_size
+from .rooms import bound, guest_port, identity, remove_room, unbind
 
 _HELLO_SECONDS = 60.0
+_FAR_SECONDS = 180.0
+"""A kernel's packages may come over a network file system, from a disk that many use."""
 
 
 class KernelContainer:
@@ -46,6 +50,16 @@ class KernelContainer:
         """What really applies inside, by the guest's word; None where there is no guest."""
         return self._client.applied if self._client is not None else None
 
+    @property
+    def placement(self) -> Placement | None:
+        """Where a scheduler has put it; None: it is on this machine."""
+        return self.prepared.engine.placement(self.id)
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The ports of a kernel that has chosen them itself."""
+        return self._client.ports if self._client is not None else ()
+
     async def start(self, say: Say = lambda _: None) -> None:
         """Start the container and wait until its guest answers, or the engine says it runs;
         `say` is told what it waits for.
@@ -55,17 +69,15 @@ class KernelContainer:
         engine, spec = self.prepared.engine, self.prepared.spec
         alone = self.prepared.sockets and not self.prepared.guest
         mounts = [identity(mount) for mount in spec.mounts] if alone else []
-        directories = [str(self.room.root), str(self.room.home)]
-        keeper.add(self.id, [engine.remove_argv(spec.name)], directories)
+        keeper.add(self.id, [engine.remove_argv(spec.name)], self.room.directories)
         self.started = time.monotonic()
         try:
-            container = await self._engine_start()
+            container = await self._engine_start(say)
             if spec.publish:
                 self.ports = await engine.ports(container.id)
             if self.prepared.guest:
-                self._client = self._make_client()
                 say("Waiting for the container to answer")
-                await self._greet(self._client)
+                await self._greet()
             else:
                 if refused := await self._wrong_mount(mounts):
                     raise replaced(refused)
@@ -75,35 +87,73 @@ class KernelContainer:
             await asyncio.shield(self.remove())
             raise
 
-    async def _engine_start(self) -> Container:
+    async def _engine_start(self, say: Say) -> Container:
+        """Start it, and tell what a start in a scheduler's queue waits for: that may take hours."""
+        engine = self.prepared.engine
+        starting = asyncio.ensure_future(engine.start(self.prepared.spec))
         try:
-            return await self.prepared.engine.start(self.prepared.spec)
+            while not (await asyncio.wait({starting}, timeout=0.5))[0]:
+                if (placement := engine.placement(self.id)) is not None:
+                    say(placement.waiting)
+            self.started = time.monotonic()
+            return starting.result()
         except DeviceUnknown as unknown:
             raise await with_what_is_here(unknown) from None
+        finally:
+            starting.cancel()
+            await asyncio.wait({starting})
 
-    def _make_client(self) -> GuestClient:
-        address: str | tuple[str, int] = str(self.room.run / "guest")
-        if not self.prepared.sockets:
-            address = ("127.0.0.1", self.ports[GUEST_PORT])
-        return GuestClient(address, self.prepared.token)
+    def _make_client(self) -> GuestClient | None:
+        """None where the guest has not told yet where it listens."""
+        token = self.prepared.token
+        if self.prepared.sockets:
+            return GuestClient(str(self.room.run / "guest"), token)
+        if self.prepared.published:
+            return GuestClient(("127.0.0.1", self.ports[GUEST_PORT]), token)
+        port = guest_port(self.room)
+        if port is None or self.placement is None:
+            return None
+        certificate = certificate_of(self.prepared.pem)
+        return GuestClient((self.placement.address, port), token, certificate)
 
-    async def _greet(self, client: GuestClient) -> None:
+    async def _said_hello(self) -> bool:
+        if self._client is None:
+            self._client = self._make_client()
+        if self._client is None:
+            return False
+        if self.prepared.pem:  # a handshake over the network
+            return await asyncio.to_thread(self._client.try_connect)
+        return self._client.try_connect()
+
+    async def _greet(self) -> None:
         """Wait for the guest's hello; ask the engine only after it kept us waiting."""
         patience = time.monotonic() + 2.0
         deadline = time.monotonic() + _HELLO_SECONDS
-        while not client.try_connect():
-            await asyncio.sleep(0.005)
+        while not await self._said_hello():
+            await asyncio.sleep(0.005 if not self.prepared.pem else 0.02)
             if time.monotonic() > patience:
                 patience = time.monotonic() + 2.0
                 over = await self.prepared.engine.poll(self.id) is not None
                 if over or time.monotonic() > deadline:
-                    raise StartFailed(
-                        "The container started but did not come up.\n" + await self._last_lines(),
-                        "Look into its image to see why: "
-                        + self.prepared.engine.by_hand(self.prepared.spec.image),
-                    )
-        if client.refused:
-            raise replaced(client.refused)
+                    raise await self._no_answer(over=over)
+        assert self._client is not None
+        if self._client.refused:
+            raise replaced(self._client.refused)
+
+    async def _no_answer(self, *, over: bool) -> StartFailed:
+        engine, at = self.prepared.engine, self.placement
+        if over and (trouble := await engine.trouble(self.prepared.spec)) is not None:
+            return trouble
+        if not over and self._client is not None and at is not None:
+            return StartFailed(
+                f"The container runs on {at.node}, and this machine does not reach it there "
+                f"({at.address}).",
+                "Ask the cluster's administrators to let this machine reach the nodes' ports.",
+            )
+        return StartFailed(
+            "The container started but did not come up.\n" + await self._last_lines(),
+            f"Look into its image to see why: {engine.by_hand(self.prepared.spec.image)}",
+        )
 
     async def _wrong_mount(self, mounts: Sequence[tuple[str, int, int]]) -> str | None:
         """The first mount that is not what was allowed, or None: what the guest asks itself
@@ -122,8 +172,21 @@ class KernelContainer:
         return None
 
     async def _bound(self) -> None:
+        """Wait until the kernel listens, or is over."""
         if self.prepared.sockets:
             await bound(self.room, lambda: self.poll() is not None)
+        if not self.prepared.pem or self._client is None:
+            return
+        deadline = time.monotonic() + _FAR_SECONDS
+        while not self._client.ports:
+            if self.poll() is not None:
+                raise await self.why()
+            if time.monotonic() > deadline:
+                raise StartFailed(
+                    f"The kernel did not listen within {_FAR_SECONDS:g} s.\n"
+                    + await self._last_lines()
+                )
+            await asyncio.sleep(0.005)
 
     def poll(self) -> int | None:
         """None while the kernel runs; else how it ended, as Popen says."""
@@ -189,22 +252,10 @@ class KernelContainer:
                 ended = await self.prepared.engine.ended(self.id)
                 if ended is None:
                     return KernelDied("The container is gone: somebody removed it.")
+                if any(ended.why):
+                    return ended_from_outside(ended)
                 code, memory = ended.code, ended.out_of_memory
-        if memory:
-            most = f" (limit {format_size(limit)})" if limit else ""
-            return KernelDied(
-                f"The kernel ran out of memory{most} and was killed.",
-                'Raise "memory" in the notebook\'s container settings, or load less at once.',
-                out_of_memory=True,
-            )
-        if code is not None and code < 0:
-            with contextlib.suppress(ValueError):
-                name = signal.Signals(-code).name
-                return KernelDied(f"The kernel was killed by {name}.", _hint(-code))
-        return KernelDied(
-            f"The kernel ended with exit code {code}.\n{await self._last_lines()}".rstrip(),
-            exited=True,
-        )
+        return died_by(code, memory, limit, await self._last_lines())
 
     async def _last_lines(self) -> str:
         with contextlib.suppress(EngineError):
@@ -225,20 +276,3 @@ class KernelContainer:
                 self._watch.close()
         await asyncio.to_thread(remove_room, self.room)  # a HOME may have become large
         keeper.forget(self.id)
-
-
-def replaced(target: str) -> StartFailed:
-    """Somebody swapped a mount's source between the policy's look and the engine's."""
-    return StartFailed(
-        f"The folder mounted at {target} is not the one that was allowed: it was replaced while "
-        "the container started.",
-        "Start the kernel again; if it happens again, see who replaces it.",
-    )
-
-
-def _hint(signum: int) -> str:
-    if signum == signal.SIGKILL:
-        return "Somebody killed it, or the machine as a whole ran out of memory."
-    if signum in (signal.SIGSEGV, signal.SIGBUS):
-        return 'A compiled library crashed. Multiprocess data loaders may need a larger "shm".'
-    return ""

@@ -296,3 +296,5 @@ class KernelDied(KernelError):
         self.out_of_memory = out_of_memory
         self.exited = exited
         """It ended by itself with an exit code, not by a signal."""
+        self.final = False
+        """Its place is gone: a new one is taken only where a person asks for it."""

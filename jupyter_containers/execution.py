@@ -22,6 +22,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from .cache import workplace
+from .changes import Change, listen, unlisten
 from .errors import ContainersError, KernelError, StartFailed
 from .kernelspecs import GENERIC, PROVISIONER
 from .provisioner import ContainerProvisioner
@@ -87,7 +88,7 @@ class Execution:
         directory = await self._files.enter_async_context(workplace("clients"))
         manager = self._client.km = self._manager = _manager(settings, directory)
         try:
-            with _named(self._path):
+            with _named(self._path), self._telling():
                 await manager.start_kernel(cwd=str(self._path.parent))
             if (trouble := _provisioner(manager).trouble) is not None:
                 raise trouble
@@ -97,6 +98,20 @@ class Execution:
             raise
         self._runs = (settings, image_id)
         return True
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Show what a start waits for in a cluster's queue, which may take hours."""
+
+        def tell(change: Change) -> None:
+            if change.what == "container" and change.state.startswith("Job "):
+                self._client.screen.detail(change.state)
+
+        listen(tell)
+        try:
+            yield
+        finally:
+            unlisten(tell)
 
     async def _connect(self, manager: AsyncKernelManager) -> None:
         client = self._client.kc = manager.client()

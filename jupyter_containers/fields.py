@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from . import structures, values
+from . import slurmoptions, structures, values
 from .models import NO_ENV, Mount
 from .values import Reader, format_size
 
@@ -237,11 +237,13 @@ FIELDS: dict[str, Field] = {
     ),
     "slurm": Field(
         kind="object",
-        read=structures.slurm,
+        read=slurmoptions.slurm,
         write=dict,
         default=NO_ENV,
+        trait="slurm_partitions",
         option="--slurm",
-        doc="Options of sbatch, where Slurm places the container.",
+        doc="What the job asks for where Slurm places the container: partition, account, time, "
+        "gpus, gres, cpus, memory, ntasks, extra.",
     ),
 }
 """The keys of version 1 in the order of the form, without `version`."""

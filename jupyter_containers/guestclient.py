@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import socket
+import ssl
 import stat
 import time
 from dataclasses import dataclass
@@ -37,9 +38,12 @@ class Applied:
 class GuestClient:
     """One connection. The provisioner owns it; after `closed` the container is over."""
 
-    def __init__(self, address: str | tuple[str, int], token: str) -> None:
+    def __init__(self, address: str | tuple[str, int], token: str, certificate: str = "") -> None:
         self._address = address
         self._token = token
+        self._certificate = certificate
+        self.ports: tuple[int, ...] = ()
+        """Of the kernel's five channels, where it has chosen them itself."""
         self._socket: socket.socket | None = None
         self._buffer = b""
         self.closed = False
@@ -64,7 +68,7 @@ class GuestClient:
         """True once the guest has said hello. One cheap attempt, for a loop of the caller's."""
         if self._socket is None:
             try:
-                self._socket = dial(self._address)
+                self._socket = dial(self._address, self._certificate)
                 self._socket.sendall(self._token.encode() + b"\n")
             except OSError:
                 self._hang_up()
@@ -78,8 +82,8 @@ class GuestClient:
         """Take in what has arrived. Never blocks."""
         while self._socket is not None:
             try:
-                data = self._socket.recv(_MAX_LINE, socket.MSG_DONTWAIT)
-            except BlockingIOError:
+                data = self._socket.recv(_MAX_LINE)
+            except (BlockingIOError, ssl.SSLWantReadError):
                 return
             except OSError:
                 data = b""
@@ -107,12 +111,15 @@ class GuestClient:
             self._starting, self.ended = False, None
         elif kind == "ended" and not self._starting and isinstance(event.get("code"), int):
             self.ended, self.out_of_memory = event["code"], event.get("oom") is True
+        elif kind == "ports":
+            self.ports = _five(event.get("ports"))
         elif kind == "refused":
             self.refused = one_line(str(event.get("target")))
 
     def start(self, note: str) -> None:
         """Start the kernel again in the same container; `note` is said in its first cell."""
         self._starting, self.ended, self.out_of_memory = True, None, False
+        self.ports = ()
         self._send({"do": "start", "note": note})
 
     def signal(self, signum: int) -> None:
@@ -139,7 +146,14 @@ class GuestClient:
         self.closed = True
 
 
-def dial(address: str | tuple[str, int]) -> socket.socket:
+def _five(ports: Any) -> tuple[int, ...]:
+    """Five ports, and nothing else of what a container says of where it listens."""
+    listed = ports if isinstance(ports, list) else []
+    good = [port for port in listed if type(port) is int and 0 < port < 1 << 16]
+    return tuple(good) if len(good) == len(listed) == 5 else ()
+
+
+def dial(address: str | tuple[str, int], certificate: str = "") -> socket.socket:
     """Connect within the directory that the container writes to, but to nothing else.
 
     The path is opened without following a link and the very inode is connected to (through
@@ -147,6 +161,8 @@ def dial(address: str | tuple[str, int]) -> socket.socket:
     """
     if not isinstance(address, str):
         connected = socket.create_connection(address, timeout=2.0)
+        if certificate:
+            connected = _secured(connected, certificate)
         connected.setblocking(False)
         return connected
     path_only = getattr(os, "O_PATH", 0)
@@ -166,6 +182,19 @@ def dial(address: str | tuple[str, int]) -> socket.socket:
         return connected
     finally:
         os.close(found)
+
+
+def _secured(connected: socket.socket, certificate: str) -> ssl.SSLSocket:
+    """With TLS around it, and certain that the other end has the key of that certificate. Raises
+    OSError. A machine that has gone without a word is noticed within half a minute."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(cadata=certificate)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+        if (number := getattr(socket, option, None)) is not None:
+            connected.setsockopt(socket.IPPROTO_TCP, number, value)
+    return context.wrap_socket(connected)
 
 
 def _applied(event: dict[str, Any]) -> Applied:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from .changes import Change, tell
 from .container import KernelContainer
 from .errors import ContainersError
 from .guestclient import Applied
+from .placement import WARNING, Placement
 from .request import Request
 from .settings import Settings
 
@@ -35,6 +38,8 @@ class KernelState:
     applied: Applied | None = None
     settings: Settings | None = None
     """What was asked when it started, as it was written."""
+    placement: Placement | None = None
+    """Where a cluster's scheduler has put it; None: it runs on this machine."""
 
 
 def state_of(
@@ -62,7 +67,8 @@ def state_of(
         engine=request.engine.name if request is not None else "",
         image=request.settings.image if request is not None else "",
         applied=container.applied if container is not None else None,
-        settings=request.asked if request is not None and container is not None else None,
+        settings=request.asked if request and container and (again or not phase) else None,
+        placement=container.placement if container is not None else None,
     )
 
 
@@ -89,6 +95,20 @@ def report(kernel: Reports) -> None:
     now = kernel.state
     state = now.phase or now.state
     tell(Change(what="container", id=now.id, notebook=now.notebook, state=state))
+
+
+def report_before(kernel: Reports, ends: float | None) -> None:
+    """Tell it again shortly before its time is over, if it is still there then: people are warned
+    by what its state says then. Called in the event loop of who owns it."""
+
+    def again() -> None:
+        if kernel in _all:
+            report(kernel)
+
+    if ends is None:
+        return
+    delay = max(0.0, ends - WARNING - time.time()) + 0.5
+    asyncio.get_running_loop().call_later(delay, again)
 
 
 def forget(kernel: Reports) -> None:

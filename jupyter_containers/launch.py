@@ -8,18 +8,18 @@ directory: `files.py` writes those.
 from __future__ import annotations
 
 import getpass
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from .certificates import new_secret
 from .devices import check_devices
 from .engines.guarded import Guarded
-from .errors import BadSettings, ImageNotHere, StartFailed
+from .errors import ImageNotHere, StartFailed
+from .folders import folders, home_inside
 from .kit import BYTECODE_TARGET, TARGET, Kit
-from .models import ContainerSpec, Image, Mount, User, parse_target, refuse_unquotable
-from .paths import jupyter_directories
+from .models import ContainerSpec, Image, Mount, User
 from .probe import ImageFacts, Launch
 from .readiness import Say, ready
 from .settings import Settings
@@ -41,16 +41,35 @@ class Room:
 
     root: Path
     home: Path
+    shared: Path | None = None
+    """Where `run` and `conf` are, where a container on another machine has to find them."""
 
     @property
     def run(self) -> Path:
         """Sockets: mounted read-write."""
-        return self.root / "run"
+        return (self.shared or self.root) / "run"
 
     @property
     def conf(self) -> Path:
         """Connection file, passwd, group: mounted read-only."""
-        return self.root / "conf"
+        return (self.shared or self.root) / "conf"
+
+    @property
+    def empty(self) -> Path:
+        """Stands where a directory is not mounted."""
+        return (self.shared or self.root) / "empty"
+
+    @property
+    def guest(self) -> Path:
+        """Our programs for the inside: mounted read-only. Other machines may not have this
+        package, so they get copies."""
+        return GUEST_DIR if self.shared is None else self.shared / "guest"
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """All of it, for who deletes it."""
+        found = (self.root, self.home, self.shared)
+        return tuple(str(one) for one in found if one is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +85,21 @@ class Prepared:
     sockets: bool
     token: str
     engine: Guarded
+    pem: str = ""
+    """The guest's key and certificate, where the container is on another machine."""
+
+    @property
+    def published(self) -> bool:
+        """Whether its channels are TCP ports of ours, which the engine publishes."""
+        return not self.sockets and not self.engine.places
+
+    async def sealed(self) -> Prepared:
+        """The same with a new secret, where the container is on another machine."""
+        return replace(self, pem=await new_secret()) if self.engine.places else self
 
     def publishing(self, ports: tuple[int, ...]) -> Prepared:
         """The same with the host's ports for the TCP channels, chosen once per kernel."""
-        if self.sockets:
+        if not self.published:
             return self
         chosen = dict(zip(TCP_PORTS, ports, strict=True))
         publish = tuple((chosen.get(inside, host), inside) for host, inside in self.spec.publish)
@@ -111,8 +141,9 @@ async def prepare(
     facts, kit = found.facts, found.kit
     user = found.me if settings.user == "me" else await engine.user(settings.user, facts.user_ids)
     sockets = _transport(facts, engine, kit)
-    home = facts.user_home if user.mode == "image" else _home()
-    mounts, folders, workdir = _folders(settings, directory, room, home)
+    published = not sockets and not engine.places
+    home = facts.user_home if user.mode == "image" else home_inside()
+    mounts, ours, workdir = folders(settings, directory, room.home, room.empty, home)
     argv = _kernel_argv(found.launch, kit, connection_file(sockets))
     guest = facts.guest_python is not None
     name = f"jupyter-{room.root.name}"
@@ -124,7 +155,7 @@ async def prepare(
         user=user,
         workdir=workdir,
         mounts=mounts,
-        own=(*_own_mounts(room, facts), *_kit_mounts(kit), *folders),
+        own=(*_own_mounts(room, facts), *_kit_mounts(kit), *ours),
         env=_environment(settings, image, home, user) | dict(found.launch.env),
         labels={**labels, f"{_LABEL}.image": settings.image, f"{_LABEL}.name": name},
         devices=settings.devices,
@@ -132,12 +163,13 @@ async def prepare(
         memory=settings.memory,
         pids=settings.pids,
         shm=settings.shm,
-        network=settings.network if sockets else "private",
-        publish=_publish(settings, sockets),
+        network="private" if published else settings.network,
+        publish=_publish(settings, published=published),
         hostname=settings.hostname,
         read_only=settings.read_only,
         entrypoint=settings.entrypoint,
         init=not guest,
+        slurm=settings.slurm,
     )
     return Prepared(
         spec=spec,
@@ -154,7 +186,7 @@ async def prepare(
 
 def _transport(facts: ImageFacts, engine: Guarded, kit: Kit | None) -> bool:
     """True for sockets; False for TCP. Raises where neither can be."""
-    if facts.transport == "sockets":
+    if facts.transport == "sockets" and not engine.places:
         return True
     if facts.transport == "none":
         raise StartFailed(
@@ -162,72 +194,18 @@ def _transport(facts: ImageFacts, engine: Guarded, kit: Kit | None) -> bool:
             "Folders of this machine cannot be mounted there. Run Jupyter on that machine.",
         )
     if kit is None or not kit.encrypts:
+        where = "its containers run on other machines" if engine.places else facts.transport_reason
         raise StartFailed(
-            f"{engine.name} shares no sockets with this machine ({facts.transport_reason}), and "
-            "the image's kernel cannot encrypt its connection.",
+            f"{engine.name} shares no sockets with this machine ({where}), and the image's kernel "
+            "cannot encrypt its connection.",
             "Add to the Dockerfile: RUN pip install 'ipykernel>=7.3'",
         )
     return False
 
 
-def _home() -> str:
-    """HOME inside is HOME's path outside, so that `~` means the same place; its content is an
-    empty directory of ours."""
-    home = str(Path.home())
-    try:
-        return parse_target(home, "HOME")
-    except BadSettings:
-        return "/home/user"
-
-
-def directory_is_private(directory: Path) -> bool:
-    """Whether a notebook's directory must not be mounted by itself: HOME, what contains it, or
-    what holds Jupyter's own directories, where the server's token lies (DESIGN §5)."""
-    here = directory.resolve()
-    guarded = [Path.home().resolve(), *jupyter_directories()]
-    return any(place == here or here in place.parents for place in guarded)
-
-
-def _folders(
-    settings: Settings, directory: Path, room: Room, home: str
-) -> tuple[tuple[Mount, ...], list[Mount], str]:
-    """The person's mounts, what of ours stands where they have none, the working directory."""
-    mounts, ours = _mounts(settings, directory), []
-    if home not in {mount.target for mount in mounts}:
-        ours.append(Mount(str(room.home), home, True))
-    workdir, empty = _workdir(settings, directory, mounts, home)
-    if empty:
-        ours.append(Mount(str(room.root / "empty"), workdir, True))
-    return mounts, ours, workdir
-
-
-def _mounts(settings: Settings, directory: Path) -> tuple[Mount, ...]:
-    mounts = []
-    asked = {mount.target for mount in settings.mounts}
-    here = str(directory)
-    if here not in asked and not directory_is_private(directory):
-        refuse_unquotable(here, "mounts")
-        mounts.append(Mount(here, here, True))
-    return (*mounts, *settings.mounts)
-
-
-def _workdir(
-    settings: Settings, directory: Path, mounts: tuple[Mount, ...], home: str
-) -> tuple[str, bool]:
-    """The working directory, and whether an empty one of ours has to stand there."""
-    if settings.workdir.startswith("/"):
-        return settings.workdir, False
-    workdir = str(PurePosixPath(os.path.normpath(directory / settings.workdir)))
-    if any(workdir == m.target or workdir.startswith(m.target + "/") for m in mounts):
-        return workdir, False
-    if workdir == home or workdir in ("/", ""):
-        return home, False
-    return str(directory), True
-
-
 def _own_mounts(room: Room, facts: ImageFacts) -> list[Mount]:
     own = [
-        Mount(str(GUEST_DIR), f"{INSIDE}/guest"),
+        Mount(str(room.guest), f"{INSIDE}/guest"),
         Mount(str(room.run), f"{INSIDE}/run", True),
         Mount(str(room.conf), f"{INSIDE}/conf"),
     ]
@@ -291,6 +269,6 @@ def person(user: User) -> str:
         return "user"
 
 
-def _publish(settings: Settings, sockets: bool) -> tuple[tuple[int, int], ...]:
-    asked = tuple((0, port) for port in settings.ports)
-    return asked if sockets else (*asked, *((0, port) for port in (GUEST_PORT, *TCP_PORTS)))
+def _publish(settings: Settings, *, published: bool) -> tuple[tuple[int, int], ...]:
+    ours = (GUEST_PORT, *TCP_PORTS) if published else ()
+    return tuple((0, port) for port in (*settings.ports, *ours))

@@ -63,6 +63,8 @@ async def leftovers(engines: Iterable[Guarded], *, images: bool) -> list[Leftove
     found += await asyncio.to_thread(lambda: [*_directories(), *_caches(in_use=bool(mine))])
     if images:
         for engine in engines:
+            if engine.places:  # its images are another engine's, which is asked itself
+                continue
             found += [
                 Leftover("image", name, image.size, partial(engine.remove_image, name))
                 for image in superseded(await engine.images())
@@ -101,7 +103,7 @@ def superseded(images: Iterable[Image]) -> list[Image]:
 def _directories() -> Iterator[Leftover]:
     for root in orphans():
         room = room_at(root)
-        size = size_of(room.root) + size_of(room.home)
+        size = sum(size_of(Path(directory)) for directory in room.directories)
         yield Leftover("directory", str(root), size, partial(_in_thread, remove_room, room))
     for home in lost_homes():
         yield Leftover("directory", str(home), size_of(home), partial(_in_thread, _delete, home))

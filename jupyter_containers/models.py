@@ -40,7 +40,6 @@ class Reference:
     @classmethod
     def parse(cls, text: str) -> Reference:
         """Parse what a person wrote; short names get docker.io (and library/), as Docker does.
-
         Raises BadReference. A name without tag and digest means the tag `latest`.
         """
         found = _REFERENCE.fullmatch(text) if isinstance(text, str) and len(text) < 512 else None
@@ -153,6 +152,8 @@ class ContainerSpec:
     entrypoint: Literal["none", "image"] = "none"
     init: bool = False
     """An init of the engine's own, only where our guest is not the first process."""
+    slurm: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
+    """What a job asks for, where Slurm places the container (`slurmoptions.py`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,10 +170,12 @@ class Container:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How a container ended: `code` as Popen says it (negative for a signal)."""
+    """How a container ended: `code` as Popen says it (negative for a signal); `why` says what
+    happened and what to do, where the engine knows more than that."""
 
     code: int
     out_of_memory: bool = False
+    why: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, kw_only=True)

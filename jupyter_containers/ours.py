@@ -91,4 +91,5 @@ def is_orphan(container: Container) -> bool:
         container.labels.get(f"{LABEL}.{name}", "") for name in ("owner", "host", "boot")
     )
     before = host == socket.gethostname() and boot not in ("", boot_id())
-    return owner_is_gone(owner, host, boot) or (before and not container.running)
+    is_job = f"{LABEL}.job" in container.labels  # on another machine, which has not gone down
+    return owner_is_gone(owner, host, boot) or (before and (is_job or not container.running))

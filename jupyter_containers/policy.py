@@ -18,13 +18,9 @@ from typing import Any, TypeVar
 from jupyter_core.paths import jupyter_config_path
 from traitlets import TraitError
 from traitlets.config import Config
-from traitlets.config.loader import (
-    ConfigFileNotFound,
-    JSONFileConfigLoader,
-    PyFileConfigLoader,
-)
+from traitlets.config.loader import ConfigFileNotFound, JSONFileConfigLoader, PyFileConfigLoader
 
-from . import surroundings
+from . import slurm_rules, surroundings
 from .errors import PolicyRefused
 from .models import ContainerSpec, Demands, Reference, parse_image
 from .mount_rules import judge, refused_files, rules_of
@@ -105,7 +101,8 @@ class Policy(PolicyTraits):
         self._check_origin(spec)
         ports = [port for _, port in spec.publish if port not in RESERVED_PORTS]
         self._check_parts(spec.devices, spec.network, spec.user.mode, ports)
-        return self._mounted(self._limited(spec))
+        slurm = slurm_rules.allowed(spec.slurm, self)
+        return self._mounted(replace(self._limited(spec), slurm=slurm))
 
     def check_asked(self, settings: Settings, *, image: bool = True) -> None:
         """What `check_run` would refuse of a request, before anybody is asked to approve it; of
@@ -114,6 +111,7 @@ class Policy(PolicyTraits):
         if image:
             self.check_image(settings.image)
         self._check_parts(settings.devices, settings.network, settings.user, settings.ports)
+        slurm_rules.allowed(settings.slurm, self)
         rules = self._rules()
         for mount in settings.mounts:
             judge(mount, rules)

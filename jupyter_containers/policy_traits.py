@@ -9,6 +9,7 @@ from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, TraitType,
 from traitlets.config import Configurable
 
 from .errors import BadSettings
+from .slurmoptions import seconds_of
 from .values import parse_size
 
 
@@ -99,6 +100,30 @@ class PolicyTraits(Configurable):
         help="Size of /dev/shm where none is asked; if not set, half of the memory.",
     ).tag(config=True)
 
+    slurm_partitions = List(
+        Unicode(),
+        ["*"],
+        help="Slurm's partitions: names or globs. Where a job asks for none it gets the first that "
+        "is a name; where there is none, Slurm's own default.",
+    ).tag(config=True)
+    slurm_accounts = List(Unicode(), ["*"], help="The same for Slurm's accounts.").tag(config=True)
+    slurm_extra = List(
+        Unicode(),
+        ["qos", "constraint", "reservation", "exclude", "nodelist", "licenses", "hint", "nice"],
+        help="Other options of sbatch that a notebook may give: long names without dashes, or "
+        "globs. With some of them (such as output) a job writes where it should not.",
+    ).tag(config=True)
+    slurm_setup = Unicode(
+        "", help="Lines of shell that a job runs before the container: module load apptainer."
+    ).tag(config=True)
+    max_slurm_time = Unicode("", help="Longest job, as Slurm writes it: 8:00:00 or 2-12.").tag(
+        config=True
+    )
+    default_slurm_time = Unicode(
+        "", help="Time of a job that asks for none; not set: the longest, or the partition's own."
+    ).tag(config=True)
+    max_slurm_gpus = Int(None, allow_none=True, min=0, help="Most GPUs of a job.").tag(config=True)
+
     max_builds = Int(2, min=1, help="Builds at a time.").tag(config=True)
     max_build_seconds = Float(7200.0, min=1, help="Longest build.").tag(config=True)
     max_context = Size("10g", allow_none=True, help="Largest context of a build.").tag(config=True)
@@ -153,6 +178,13 @@ class PolicyTraits(Configurable):
         for name, path in given.items():
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name) or path[:1] not in ("/", "~"):
                 raise TraitError(f"{proposal['trait'].name}: {name!r}: {path!r} is no place.")
+        return given
+
+    @validate("max_slurm_time", "default_slurm_time")
+    def _times(self, proposal: Any) -> str:
+        given: str = proposal["value"]
+        if given and not seconds_of(given):
+            raise TraitError(f"Policy.{proposal['trait'].name}: {given!r} is no time.")
         return given
 
     @validate("ports")

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -23,18 +22,16 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
 
-from .connections import free_ports, use_sockets, use_tcp
+from .connections import connect, use_network
 from .container import KernelContainer
+from .deaths import raise_final
 from .errors import ContainersError, KernelDied
-from .kernelstate import KernelState, forget, report, state_of
-from .launch import TCP_PORTS, Prepared, Room, ask_image, prepare
+from .kernelstate import KernelState, forget, report, report_before, state_of
+from .launch import Prepared, Room, ask_image, prepare
 from .models import Image
 from .request import Request, find_notebook, find_request
 from .rooms import furnish, host_path, make_room, remove_room
 from .standin import stand_in
-
-_EARLY = 10.0
-"""Seconds: a kernel that exits by itself this soon would do so again."""
 
 
 class ContainerProvisioner(KernelProvisionerBase):
@@ -59,8 +56,7 @@ class ContainerProvisioner(KernelProvisionerBase):
     _ran = False
     _phase = ""
     _notebook: Path | None = None
-    _grace = 5.0
-    _directory: Path | None = None
+    _starting: KernelContainer | None = None
 
     @property
     def kernels(self) -> object:
@@ -72,7 +68,7 @@ class ContainerProvisioner(KernelProvisionerBase):
         """See `kernelstate.Reports`."""
         return state_of(
             str(self.kernel_id),
-            (self._notebook, self._request, self.container),
+            (self._notebook, self._request, self.container or self._starting),
             self.trouble,
             phase=self._phase,
             again=self._ran,
@@ -81,8 +77,9 @@ class ContainerProvisioner(KernelProvisionerBase):
 
     def _say(self, phase: str) -> None:
         """What the start is doing now, in a few words; empty: it is over."""
-        self._phase = phase
-        report(self)
+        if phase != self._phase:
+            self._phase = phase
+            report(self)
 
     # -- Popen's verbs ---------------------------------------------------------------------
 
@@ -159,8 +156,8 @@ class ContainerProvisioner(KernelProvisionerBase):
             self.log.error("Kernel %s: %s", self.kernel_id, died)
             self._note = str(died)
         try:
-            if died is not None and self._died_early(died):
-                raise died
+            if died is not None and self.container is not None:
+                raise_final(died, self.container.started)
             self._notebook = await asyncio.to_thread(find_notebook, self, environment)
             request = await find_request(self, self._notebook, kwargs.get("cwd"))
             self._prepared = await self._prepare(request)
@@ -179,7 +176,6 @@ class ContainerProvisioner(KernelProvisionerBase):
     async def _prepare(self, request: Request) -> Prepared:
         """Of the image that the name meant last, where this process knows one."""
         self._request = request
-        self._grace, self._directory = request.policy.orphan_grace, request.directory
         self._say("Looking at the image")
         last = request.engine.last_image(request.settings.image)
         self._believed = last is not None
@@ -197,15 +193,21 @@ class ContainerProvisioner(KernelProvisionerBase):
             image,
             request.directory,
             request.engine,
-            self._open_room(),
+            self._open_room(shared=request.engine.places),
             request.labels,
             self._say,
         )
 
-    def _open_room(self) -> Room:
-        """One room per kernel: the sockets keep their place over restarts."""
+    def _open_room(self, *, shared: bool) -> Room:
+        """One room per kernel: the sockets keep their place over restarts. Another one where it
+        has to be `shared` with other machines, or no longer."""
+        before = self._room
+        if before is not None and (before.shared is not None) != shared:
+            if self.container is None:
+                remove_room(before)
+            before = self._room = None
         if self._room is None or not self._room.root.exists():
-            self._room = make_room(self._room)
+            self._room = make_room(before, shared=shared)
         return self._room
 
     async def _death(self) -> KernelDied | None:
@@ -216,12 +218,6 @@ class ContainerProvisioner(KernelProvisionerBase):
             return None
         return await container.why()
 
-    def _died_early(self, died: KernelDied) -> bool:
-        """Whether a restart would only repeat it: an exit by itself, right after the start."""
-        assert self.container is not None
-        age = time.monotonic() - self.container.started
-        return died.exited and age < _EARLY
-
     @property
     def _manager(self) -> KernelManager:
         manager = self.parent
@@ -230,13 +226,12 @@ class ContainerProvisioner(KernelProvisionerBase):
 
     def _connect(self) -> None:
         """Write both connection files for the transport that this start uses."""
-        manager = self._manager
-        if self._prepared is None or self._prepared.sockets:
-            self._inside = use_sockets(manager, self._open_room(), self._session)
-        else:
-            self._ports = self._ports or free_ports(len(TCP_PORTS))
-            self._inside = use_tcp(manager, self._ports, self._session)
-        self.connection_info = manager.get_connection_info()
+        prepared = self._prepared
+        room = self._open_room(shared=prepared is not None and prepared.engine.places)
+        self._inside, self._ports = connect(
+            self._manager, prepared, room, self._session, self._ports
+        )
+        self.connection_info = self._manager.get_connection_info()
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start what `pre_launch` prepared, or the fallback kernel. `cmd` is for the logs."""
@@ -245,14 +240,13 @@ class ContainerProvisioner(KernelProvisionerBase):
                 await self._launch_container(self._prepared)
             except ContainersError as trouble:
                 self.log.error("Kernel %s: %s", self.kernel_id, trouble)
-                self.trouble = trouble
+                self.trouble, self._prepared = trouble, None
+                await self._remove()
                 self._connect()
         if self.trouble is not None:
-            room = self._open_room()
-            self.fallback = await stand_in(
-                self, self._manager, room, self.trouble, kwargs.get("env")
-            )
-        self._running = self._ran = True
+            room, env = self._open_room(shared=False), kwargs.get("env")
+            self.fallback = await stand_in(self, self._manager, room, self.trouble, env)
+        self._running, self._ran, self._starting = True, True, None
         self._say("")
         return self.connection_info
 
@@ -281,17 +275,25 @@ class ContainerProvisioner(KernelProvisionerBase):
     async def _start(self, prepared: Prepared) -> None:
         if self.container is not None:
             await self.container.restart_kernel(self._note)
-            return
-        room = self._open_room()
-        furnish(room, prepared, self._inside, self._grace, self._note)
-        container = KernelContainer(prepared.publishing(self._ports), room)
-        self._say("Starting the container")
-        await container.start(self._say)
-        self.container = container
+        else:
+            assert self._request is not None
+            grace = self._request.policy.orphan_grace
+            room = self._open_room(shared=prepared.engine.places)
+            prepared = await prepared.sealed()
+            furnish(room, prepared, self._inside, grace, self._note)
+            container = self._starting = KernelContainer(prepared.publishing(self._ports), room)
+            self._say("Starting the container")
+            await container.start(self._say)
+            self.container = container
+        if (placement := self.container.placement) is not None:
+            use_network(self._manager, placement.address, self.container.channels, self._session)
+            self.connection_info = self._manager.get_connection_info()
+            report_before(self, placement.ends)
 
     # -- paths -----------------------------------------------------------------------------
 
     def resolve_path(self, path_str: str) -> str | None:
         """A path inside as the host sees it: the notebook's folder is at the same place."""
         mounts = self._prepared.spec.mounts if self._prepared is not None else ()
-        return host_path(path_str, self._directory, mounts)
+        directory = self._request.directory if self._request is not None else None
+        return host_path(path_str, directory, mounts)

@@ -5,6 +5,7 @@ run/           mounted read-write: sockets, start.json. Hostile once a container
 conf/          mounted read-only: connection.json, passwd, group
 empty/         stands where a directory is not mounted
 CACHE/homes/…    mounted read-write as HOME; on disk, since HOME may get large
+CACHE/rooms/…    run, conf and empty of a container on another machine
 """
 
 from __future__ import annotations
@@ -18,21 +19,26 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from .engines._keeper import keeper
-from .errors import StartFailed
-from .launch import GUEST_PORT, Prepared, Room, person
+from .errors import KernelError, StartFailed
+from .launch import GUEST_DIR, GUEST_PORT, Prepared, Room, person
 from .models import Mount, User
-from .paths import boot_id, cache_directory, owner, runtime_directory
+from .paths import boot_id, cache_directory, owner, read_untrusted, runtime_directory
+
+PORT = "port"
+"""The file in `run` that a guest on another machine writes its port into."""
 
 _BIND_SECONDS = 30.0
 
 
 def room_at(root: Path) -> Room:
     """The room of this name. Homes may lie on a disk that several hosts share, so theirs says
-    which host's they are, and of which boot."""
-    return Room(root=root, home=_homes() / f"{_this_boot()}-{root.name}")
+    which host's they are, and of which boot; so do the parts of rooms that lie there."""
+    name = f"{_this_boot()}-{root.name}"
+    return Room(root=root, home=_homes() / name, shared=cache_directory() / "rooms" / name)
 
 
 def _homes() -> Path:
@@ -44,26 +50,34 @@ def _this_boot() -> str:
 
 
 def lost_homes() -> list[Path]:
-    """Homes whose kernels ended with an earlier boot of this host; their rooms went with it."""
-    found = _homes().glob(f"{socket.gethostname()}-????????-????????")
+    """Homes whose kernels ended with an earlier boot of this host; their rooms went with it, but
+    for the shared parts."""
+    pattern = f"{socket.gethostname()}-????????-????????"
+    found = [*_homes().glob(pattern), *(cache_directory() / "rooms").glob(pattern)]
     return sorted(home for home in found if not home.name.startswith(_this_boot()))
 
 
-def make_room(again: Room | None = None) -> Room:
+def make_room(again: Room | None = None, *, shared: bool = False) -> Room:
     """A new room for a container to be; its name is unique on this host and becomes the
-    container's. With `again`, that room anew, at the same place."""
+    container's. With `again`, that room anew, at the same place; with `shared`, what the container
+    sees of it on the file system that this machine shares with others, if it shares one."""
     while True:
         name = again.root.name if again is not None else secrets.token_hex(4)
         room = room_at(runtime_directory() / name)
+        if not shared:
+            room = replace(room, shared=None)
         try:
             room.root.mkdir(mode=0o700)
         except FileExistsError:
             if again is not None:
                 raise
             continue
-        keeper.add(name, [], [str(room.root), str(room.home)])
+        keeper.add(name, [], room.directories)
         owner().claim(room.root)
-        for directory in (room.run, room.conf, room.root / "empty"):
+        if room.shared is not None:
+            room.shared.mkdir(mode=0o700, parents=True)
+            shutil.copytree(GUEST_DIR, room.guest, ignore=shutil.ignore_patterns("__pycache__"))
+        for directory in (room.run, room.conf, room.empty):
             directory.mkdir(mode=0o700)
         room.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         room.home.mkdir(mode=0o700)
@@ -96,10 +110,18 @@ async def bound(room: Room, over: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
+def guest_port(room: Room) -> int | None:
+    """Where a guest on another machine listens; None as long as it has not told."""
+    with contextlib.suppress(KernelError, ValueError):
+        port = int(read_untrusted(room.run / PORT, 16))
+        return port if 0 < port < 1 << 16 else None
+    return None
+
+
 def remove_room(room: Room) -> None:
     """Delete all of it. Twice is fine."""
-    shutil.rmtree(room.root, ignore_errors=True)
-    shutil.rmtree(room.home, ignore_errors=True)
+    for directory in room.directories:
+        shutil.rmtree(directory, ignore_errors=True)
     keeper.forget(room.root.name)
 
 
@@ -124,8 +146,11 @@ def furnish(
             "grace": grace,
             "patience": max(30.0, grace),
             "mounts": [identity(m) for m in spec.mounts] if same_kernel else [],
-            "port": None if prepared.sockets else GUEST_PORT,
+            "port": GUEST_PORT if prepared.published else None,
+            "pem": prepared.pem,
         }
+        if prepared.pem:
+            _write(room.run / PORT, "")
         _write(room.run / "start.json", json.dumps(start))
 
 

@@ -26,6 +26,7 @@ from .lint import Diagnostic
 from .models import EngineInfo, Image, Progress
 from .notebookstate import NotebookState
 from .ours import Ours
+from .placement import Placement
 from .text import one_line, printable
 
 
@@ -170,6 +171,17 @@ def kernel(state: KernelState) -> dict[str, Any]:
         "image": state.image,
         "applied": asdict(state.applied) if state.applied is not None else None,
         "running": state.settings.to_json() if state.settings is not None else None,
+        "placement": placement(state.placement) if state.placement is not None else None,
+    }
+
+
+def placement(at: Placement) -> dict[str, Any]:
+    """Where a cluster's scheduler has put a kernel."""
+    return {
+        "job": at.job,
+        "node": at.node or None,
+        "ends": at.ends,
+        "warning": at.warning or None,
     }
 
 

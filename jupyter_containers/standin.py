@@ -24,7 +24,7 @@ async def stand_in(
     env: Mapping[str, str] | None,
 ) -> LocalProvisioner:
     """Start it. Called by the provisioner, whose connection file it gets."""
-    keeper.add(room.root.name, [], [str(room.root), str(room.home)])
+    keeper.add(room.root.name, [], room.directories)
     fallback = LocalProvisioner(
         kernel_id=provisioner.kernel_id, kernel_spec=provisioner.kernel_spec, parent=manager
     )

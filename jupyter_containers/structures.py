@@ -12,10 +12,9 @@ from typing import Any
 
 from .errors import BadReference, BadSettings
 from .models import Mount, parse_image, parse_target, refuse_unquotable
-from .values import MANY, count, flag, list_of, meant, show, text
+from .values import MANY, flag, list_of, meant, show, text
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}", re.ASCII)
-_SLURM = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 INSIDE = "/opt/jupyter-containers"
 """Where our own mounts stand in a container. Nobody else's may cover them."""
@@ -62,17 +61,6 @@ def _encodes(content: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def slurm(value: Any, key: str) -> Mapping[str, str]:
-    """Options of sbatch, without their dashes."""
-    found = {}
-    for name, content in _object(value, key).items():
-        if not _SLURM.fullmatch(name):
-            raise BadSettings(key, f"{show(name)} is not an option of sbatch.")
-        whole = isinstance(content, int) and not isinstance(content, bool)
-        found[name] = str(count(0, 10**9)(content, key)) if whole else text(content, key)
-    return MappingProxyType(found)
 
 
 def mount(value: Any, key: str) -> Mount:

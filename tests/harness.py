@@ -160,16 +160,25 @@ def containers(program: str, label: str = "") -> list[str]:
     label = label or f"jupyter-containers.uid={os.getuid()}"
     if program not in DAEMONS:
         key, _, value = label.partition("=")
-        found = (cache_directory() / "containers" / program).glob("*/container.json")
-        records = [json.loads(path.read_text()) for path in found]
-        return [one["name"] for one in records if one["labels"].get(key) == value]
+        return [one["name"] for one in _records(program) if one["labels"].get(key) == value]
     argv = [program, "ps", "--all", f"--filter=label={label}", "--format", "{{.Names}}"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     return done.stdout.split()
 
 
+def _records(program: str) -> list[dict[str, Any]]:
+    """What the directories of an engine's containers say; of one that Slurm places, its jobs'."""
+    _, plus, engine = program.rpartition("+")
+    found = (cache_directory() / "containers" / engine).glob("*/container.json")
+    records = [json.loads(path.read_text()) for path in found]
+    return [one for one in records if ("job" in one) is bool(plus)]
+
+
 def remove_by_hand(program: str, name: str) -> None:
     """What somebody else does who wants to be rid of a container."""
+    if program.startswith("slurm+"):
+        subprocess.run(["scancel", f"--name={name}"], check=True)
+        return
     if program in DAEMONS:
         subprocess.run([program, "rm", "-f", name], check=True, capture_output=True)
         return

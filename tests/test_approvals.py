@@ -157,7 +157,7 @@ LESS: list[tuple[Settings, Settings]] = [
     (with_(mounts=(RW, Mount("/b", "/b"))), with_(mounts=(Mount("/b", "/b"),))),
     (with_(devices=("nvidia.com/gpu=all",)), with_(devices=("nvidia.com/gpu=1",))),
     (with_(ports=(80, 81), env={"A": "1"}, user="root"), PLAIN),
-    (with_(slurm={"a": "1", "b": "2"}), with_(slurm={"b": "2", "a": "1"})),
+    (with_(slurm={"cpus": 1, "gpus": 2}), with_(slurm={"gpus": 2, "cpus": 1})),
     (PLAIN, with_(memory=1 << 40, cpus=64.0)),
 ]
 

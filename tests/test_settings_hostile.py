@@ -51,7 +51,7 @@ BAD: dict[str, list[Any]] = {
     "kernel": ["../x", ".x", "-x", "a/b", 1],
     "slurm": [
         *({"a b": "x"}, {"--wrap": "x"}, {"wrap": "a\nb"}, {"x": None}, "gpu"),
-        *({"x": bad} for bad in (True, -1, 1.5, [1], 10**12)),
+        *({"gpus": bad} for bad in (True, -1, 1.5, [1], 10**12)),
     ],
     "build": [
         *("x", {"cell": "x"}, {"context": HEX[1:]}, {"cell": None}, {"bases": {"x": "y"}}),

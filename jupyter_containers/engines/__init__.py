@@ -53,10 +53,16 @@ ENGINES: dict[str, tuple[str, str]] = {
     ),
 }
 
+PLACED = ("apptainer", "charliecloud", "enroot")
+"""What Slurm can place, as `slurm+apptainer`."""
+_SLURM = "slurm+"
+
 
 def names() -> list[str]:
-    """All engine names: ours in the order `auto` tries them, then those of other packages."""
-    return [*ENGINES, *(name for name in _others() if name not in ENGINES)]
+    """All engine names: ours in the order `auto` tries them, then those of other packages. Those
+    of Slurm only where it is."""
+    placed = [f"{_SLURM}{one}" for one in PLACED if which("sbatch") is not None]
+    return [*ENGINES, *placed, *(name for name in _others() if name not in ENGINES)]
 
 
 @cache
@@ -66,6 +72,9 @@ def _others() -> tuple[str, ...]:
 
 
 def _load(name: str) -> Any:
+    if name.startswith(_SLURM) and name.removeprefix(_SLURM) in PLACED:
+        slurm = import_module("jupyter_containers.engines.slurm")
+        return lambda: slurm.Slurm(_load(name.removeprefix(_SLURM))())
     if name in ENGINES:
         module, _, attribute = ENGINES[name][0].partition(":")
         return getattr(import_module(module), attribute)
@@ -76,7 +85,8 @@ def _load(name: str) -> Any:
     )
 
 
-_WHERE = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST")
+_DOCKER = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
+_WHERE = ("PATH", "HOME", "SLURM_CONF", "CONTAINER_HOST", *_DOCKER)
 """What decides which engine a program of that name talks to."""
 
 _instances: dict[tuple[str, ...], Engine] = {}
@@ -99,11 +109,18 @@ def open_engine(name: str, policy: Policy) -> Guarded:
     if which(program) is None:
         raise EngineMissing(
             f"{name} is not installed (no `{program}` on PATH).",
-            f"Install it: {ENGINES[name][1]}" if name in ENGINES else "",
+            _how_to_get(name, program),
         )
     if isinstance(engine, FromRegistry):
         engine.registry = policy.push_registry
     return Guarded(engine, policy)
+
+
+def _how_to_get(name: str, program: str) -> str:
+    if program == "sbatch":
+        return "Run Jupyter on a login node of a cluster that has Slurm."
+    known = ENGINES.get(name.removeprefix(_SLURM))
+    return f"Install it: {known[1]}" if known else ""
 
 
 async def choose_engine(name: str, policy: Policy) -> Guarded:

@@ -37,6 +37,11 @@ def cannot_give(info: EngineInfo) -> Unsupported:
             'Add "features": {"cdi": true} to /etc/docker/daemon.json and restart Docker, or set '
             '"engine" to podman.',
         )
+    if "jobs" in info.features:
+        return Unsupported(
+            f"{name} gives containers no devices by their CDI names: Slurm gives a job its GPUs.",
+            'Ask for them by "slurm": {"gpus": 1}, or set "engine" to podman.',
+        )
     first = {"docker": "Docker 25", "podman": "Podman 4.1"}.get(info.name)
     since = f": that came with {first}" if first else ""
     other = "docker" if info.name == "podman" else "podman"

@@ -161,27 +161,22 @@ class Contained:
 
     def all(self) -> Iterator[Container]:
         """Those of this host, running or not; of another host nobody here can tell."""
+        for name, record in self.records():
+            if record.get("host") == socket.gethostname():
+                yield container_of(record, running=self.poll(name) is None)
+
+    def records(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Names and records of all, on whichever host."""
         with suppress(FileNotFoundError):
             for path in sorted(self._above.iterdir()):
-                record = Place(path).record()
-                if record.get("host") == socket.gethostname():
-                    yield Container(
-                        id=str(record.get("name")),
-                        name=str(record.get("name")),
-                        image=str(record.get("image")),
-                        running=self.poll(path.name) is None,
-                        labels={str(k): str(v) for k, v in dict(record.get("labels", {})).items()},
-                        created=str(record.get("created", "")),
-                    )
+                yield path.name, Place(path).record()
 
     def uses(self, image: str) -> str:
         """The name of a container that runs an image, on whichever host; empty: none."""
-        with suppress(FileNotFoundError):
-            for path in self._above.iterdir():
-                record = Place(path).record()
-                elsewhere = record.get("host") != socket.gethostname()
-                if record.get("image") == image and (elsewhere or self.poll(path.name) is None):
-                    return path.name
+        for name, record in self.records():
+            elsewhere = record.get("host") != socket.gethostname()
+            if record.get("image") == image and (elsewhere or self.poll(name) is None):
+                return name
         return ""
 
     def remove(self, name: str) -> None:
@@ -202,6 +197,18 @@ class Contained:
     def watch(self, name: str) -> Polled:
         """See `Engine.watch`: no child is needed, it is one."""
         return Polled(self, name)
+
+
+def container_of(record: dict[str, Any], *, running: bool) -> Container:
+    """What a record tells."""
+    return Container(
+        id=str(record.get("name")),
+        name=str(record.get("name")),
+        image=str(record.get("image")),
+        running=running,
+        labels={str(key): str(value) for key, value in dict(record.get("labels", {})).items()},
+        created=str(record.get("created", "")),
+    )
 
 
 class Polled:

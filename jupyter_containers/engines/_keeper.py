@@ -20,7 +20,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-_NEEDED = ("PATH", "HOME", "XDG_", "DOCKER_", "CONTAINER", "TMPDIR")
+_NEEDED = ("PATH", "HOME", "XDG_", "DOCKER_", "CONTAINER", "SLURM_", "TMPDIR")
 """What an engine's command needs of the owner's environment to reach the same engine."""
 
 

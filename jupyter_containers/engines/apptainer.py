@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -112,7 +113,7 @@ class Apptainer(ProcessEngine):
             _bind(str(place.path / "var-tmp"), "/var/tmp", True),
         ]
         if self._filters:
-            options.append(f"--security=seccomp:{_SECCOMP}")
+            options.append(f"--security=seccomp:{place.path / _SECCOMP.name}")
         if not spec.init:
             options.append("--no-init")
         if spec.network == "none":
@@ -148,6 +149,8 @@ class Apptainer(ProcessEngine):
         would be full after the first `pip install`."""
         for name in ("tmp", "var-tmp"):
             (place.path / name).mkdir()
+        # Where Slurm places the container, this package need not be.
+        shutil.copyfile(_SECCOMP, place.path / _SECCOMP.name)
         if not spec.read_only and not on_network(cache_directory()):
             for name in ("upper", "work"):
                 (place.path / "overlay" / name).mkdir(parents=True)

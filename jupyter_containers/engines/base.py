@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
+from ..errors import StartFailed
 from ..measures import Layer, Stats
 from ..models import (
     BuildSpec,
@@ -17,6 +18,7 @@ from ..models import (
     Progress,
     User,
 )
+from ..placement import Placement
 from ._process import Completed
 
 
@@ -183,4 +185,19 @@ class Engine(Protocol):
 
     async def remove_image(self, reference: str) -> None:
         """Remove an image by name or id. An image in use raises EngineFailed."""
+        ...
+
+
+@runtime_checkable
+class Placing(Protocol):
+    """What an engine has besides whose containers a scheduler places on other machines. Its
+    `start` waits in the scheduler's queue; its kernels are reached over the network."""
+
+    def placement(self, id: str) -> Placement | None:
+        """Where a container is, or what its start waits for, as far as is known; None where
+        nothing was submitted. Starts nothing, waits for nothing."""
+        ...
+
+    async def trouble(self, spec: ContainerSpec) -> StartFailed | None:
+        """Why a container that was started has ended before it answered; None: nobody knows."""
         ...

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
-from ..errors import BaseUnknown
+from ..errors import BaseUnknown, StartFailed
 from ..measures import Layer, Stats
 from ..models import (
     BuildSpec,
@@ -21,8 +21,9 @@ from ..models import (
     Progress,
     User,
 )
+from ..placement import Placement
 from ._answers import Answers
-from .base import Engine, FromRegistry, Output, Watch
+from .base import Engine, FromRegistry, Output, Placing, Watch
 
 if TYPE_CHECKING:
     from ..policy import Policy
@@ -107,6 +108,19 @@ class Guarded:
     async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
         """See `Engine.user`."""
         return await self._engine.user(mode, image_ids)
+
+    @property
+    def places(self) -> bool:
+        """Whether a scheduler places its containers on other machines (`base.Placing`)."""
+        return isinstance(self._engine, Placing)
+
+    def placement(self, id: str) -> Placement | None:
+        """See `Placing.placement`; None for an engine of this machine."""
+        return self._engine.placement(id) if isinstance(self._engine, Placing) else None
+
+    async def trouble(self, spec: ContainerSpec) -> StartFailed | None:
+        """See `Placing.trouble`."""
+        return await self._engine.trouble(spec) if isinstance(self._engine, Placing) else None
 
     async def poll(self, id: str) -> int | None:
         """See `Engine.poll`."""

@@ -16,13 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..errors import (
-    ContainersError,
-    EngineFailed,
-    ImageNotHere,
-    StartFailed,
-    Unsupported,
-)
+from ..errors import ContainersError, EngineFailed, ImageNotHere, StartFailed, Unsupported
 from ..measures import Layer, Stats
 from ..models import (
     BuildSpec,
@@ -64,7 +58,7 @@ class ProcessEngine(ABC):
 
     def __init__(self) -> None:
         self.store = Store(self.name)
-        self._contained = Contained(self.name, self.starters)
+        self.contained = Contained(self.name, self.starters)
         self._info = KnownInfo(self.name, self.ask_info)
 
     # -- what a subclass says ----------------------------------------------------------------
@@ -167,7 +161,7 @@ class ProcessEngine(ABC):
         stored = await asyncio.to_thread(self.store.find, reference)
         if stored is None:
             raise ImageNotHere(reference, self.name)
-        if user := await asyncio.to_thread(self._contained.uses, stored.image.id):
+        if user := await asyncio.to_thread(self.contained.uses, stored.image.id):
             raise EngineFailed(
                 (self.name, "rm", reference), 1, f"the container {user} runs this image"
             )
@@ -196,43 +190,44 @@ class ProcessEngine(ABC):
 
     async def run(self, spec: ContainerSpec, timeout: float) -> Completed:
         """See `Engine.run`."""
-        stored, place = await self._prepare(spec)
+        stored, place = await self.prepare(spec)
         try:
             command = self.command(spec, stored, place)
             done = await run(command.argv, env=command.env, timeout=timeout, cwd="/")
         finally:
-            await asyncio.to_thread(self._contained.remove, spec.name)
+            await asyncio.to_thread(self.contained.remove, spec.name)
         code = self.ran_nothing(done)
         return done if code is None else Completed(done.argv, code, done.stdout, done.stderr)
 
     async def start(self, spec: ContainerSpec) -> Container:
         """See `Engine.start`."""
-        stored, place = await self._prepare(spec)
+        stored, place = await self.prepare(spec)
         try:
             command = self.command(spec, stored, place)
-            self._contained.start(spec, place, list(command.argv), command.env)
-            for pause in wait_for_inner(self._contained, spec.name, _UP_SECONDS):
+            self.contained.start(spec, place, list(command.argv), command.env)
+            for pause in wait_for_inner(self.contained, spec.name, _UP_SECONDS):
                 await asyncio.sleep(pause)
-            if (code := self._contained.poll(spec.name)) is not None:
-                said = self._contained.tail(spec.name, 40)
+            if (code := self.contained.poll(spec.name)) is not None:
+                said = self.contained.tail(spec.name, 40)
                 done = Completed(command.argv, code, "", said)
                 if self.ran_nothing(done) is not None:
                     raise trouble_of_ours(self.name, spec, done) or self.trouble(done)
         except BaseException:
-            await asyncio.to_thread(self._contained.remove, spec.name)
+            await asyncio.to_thread(self.contained.remove, spec.name)
             raise
         name = spec.name
         return Container(id=name, name=name, image=spec.image, running=True, labels=spec.labels)
 
-    async def _prepare(self, spec: ContainerSpec) -> tuple[Stored, Place]:
+    async def prepare(self, spec: ContainerSpec) -> tuple[Stored, Place]:
+        """Image and directory of a container. Raises ImageNotHere, StartFailed."""
         stored = await asyncio.to_thread(self.store.find, spec.image)
         if stored is None:
             raise ImageNotHere(spec.reference or spec.image, self.name)
         try:
-            place = await asyncio.to_thread(self._contained.make, spec)
+            place = await asyncio.to_thread(self.contained.make, spec)
             await asyncio.to_thread(self.furnish, spec, stored, place)
         except (OSError, ContainersError) as error:
-            await asyncio.to_thread(self._contained.remove, spec.name)
+            await asyncio.to_thread(self.contained.remove, spec.name)
             if isinstance(error, ContainersError):
                 raise
             raise StartFailed(
@@ -243,31 +238,31 @@ class ProcessEngine(ABC):
 
     async def poll(self, id: str) -> int | None:
         """See `Engine.poll`. Costs nothing."""
-        return self._contained.poll(id)
+        return self.contained.poll(id)
 
     async def pid(self, id: str) -> int | None:
         """See `Engine.pid`."""
-        return self._contained.inner(id)
+        return self.contained.inner(id)
 
     def watch(self, id: str) -> Polled:
         """See `Engine.watch`."""
-        return self._contained.watch(id)
+        return self.contained.watch(id)
 
     async def ended(self, id: str) -> Ended | None:
         """See `Engine.ended`. Nobody but the guest knows of memory here."""
-        if not self._contained.place(id).path.exists():
+        if not self.contained.place(id).path.exists():
             return None
-        code = self._contained.poll(id)
+        code = self.contained.poll(id)
         return Ended(code=code) if code is not None else None
 
     async def logs(self, id: str, tail: int) -> str:
         """See `Engine.logs`."""
-        text = await asyncio.to_thread(self._contained.tail, id, tail)
+        text = await asyncio.to_thread(self.contained.tail, id, tail)
         return printable(text, 20_000)
 
     async def signal(self, id: str, signum: int) -> None:
         """See `Engine.signal`."""
-        if (pid := self._contained.inner(id)) is not None:
+        if (pid := self.contained.inner(id)) is not None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signals.Signals(signum))
 
@@ -277,11 +272,11 @@ class ProcessEngine(ABC):
 
     async def remove(self, id: str) -> None:
         """See `Engine.remove`."""
-        await asyncio.to_thread(self._contained.remove, id)
+        await asyncio.to_thread(self.contained.remove, id)
 
     def remove_argv(self, id: str) -> Sequence[str]:
         """See `Engine.remove_argv`."""
-        return self._contained.remove_argv(id)
+        return self.contained.remove_argv(id)
 
     def by_hand(self, image: str) -> str:
         """See `Engine.by_hand`."""
@@ -291,10 +286,10 @@ class ProcessEngine(ABC):
     async def containers(self, label: str) -> list[Container]:
         """See `Engine.containers`."""
         key, _, value = label.partition("=")
-        found = await asyncio.to_thread(lambda: list(self._contained.all()))
+        found = await asyncio.to_thread(lambda: list(self.contained.all()))
         return [one for one in found if key in one.labels and value in ("", one.labels[key])]
 
     async def stats(self, id: str) -> Stats | None:
         """See `Engine.stats`."""
-        pid = self._contained.inner(id)
+        pid = self.contained.inner(id)
         return await _usage.of(pid) if pid is not None else None

@@ -69,7 +69,7 @@ class Shifter(ProcessEngine):
                 'Set "network" to private, or "engine" to apptainer, Podman or Docker.',
             )
         container = await super().start(spec)
-        if found := STAYED.search(self._contained.head(spec.name)):
+        if found := STAYED.search(self.contained.head(spec.name)):
             await self.remove(container.id)
             raise trouble(Completed((self.program,), 0, "", found[0]))
         return container

@@ -10,10 +10,11 @@ for longer than `grace` seconds. One loop, one thread; it sleeps in `select`.
     grace, patience seconds without an owner: later on, and before the first one
     mounts          [[target, device, inode], …] as the owner sees them
     port            listen on this TCP port instead of the socket RUN_DIR/guest
+    pem             or encrypted on one chosen here, which RUN_DIR/port tells: `network.py`
 Lines of JSON both ways. From the owner, after the token: {"do": "start", "note": text},
 {"do": "signal", "signum": n}, {"do": "stop"}. To the owner: {"event": "hello", …applied values},
 {"event": "started", "pid": n}, {"event": "ended", "code": n, "oom": bool},
-{"event": "refused", "target": path}.
+{"event": "refused", "target": path}, {"event": "ports", "ports": [five]}.
 """
 
 import json
@@ -24,8 +25,10 @@ import socket
 import sys
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from limits import applied, out_of_memory_kills, read
+
 MAX_LINE = 65536
-CGROUPS = "/sys/fs/cgroup"
 
 
 class Guest:
@@ -39,6 +42,11 @@ class Guest:
         self.mounts = os.readlink("/proc/self/ns/mnt") if "SHIFTER_IMAGE" in os.environ else ""
         self.last = self.owner = None
         self.buffer = b""
+        self.network = None
+        if self.start.get("pem"):
+            from network import Network
+
+            self.network = Network(run_dir, self.start["pem"])
         self.deadline = time.monotonic() + self.start["patience"]
         self.events = selectors.DefaultSelector()
         self.listener = self.listen(run_dir)
@@ -55,7 +63,9 @@ class Guest:
 
     def listen(self, run_dir):
         """The socket an owner connects to."""
-        if self.start.get("port"):
+        if self.network:
+            listener = self.network.listener
+        elif self.start.get("port"):
             listener = socket.create_server(("", self.start["port"]))
         else:
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -72,10 +82,14 @@ class Guest:
         else:
             self.last = {"event": "refused", "target": refused}
         while True:
-            left = max(0.0, self.deadline - time.monotonic())
-            for key, _ in self.events.select(left if self.owner is None else None):
+            left = max(0.0, self.deadline - time.monotonic()) if self.owner is None else None
+            if self.network and self.network.waiting:
+                left = self.network.pause
+            for key, _ in self.events.select(left):
                 key.data()
             self.reap()
+            if self.network and self.network.waiting and (event := self.network.look()):
+                self.say(event)
             if self.owner is None and time.monotonic() >= self.deadline:
                 self.finish()
 
@@ -98,6 +112,8 @@ class Guest:
         connection.settimeout(2.0)  # for sends too; receives happen when there is something
         said = b""
         try:
+            if self.network:
+                connection = self.network.secured(connection)
             with connection.makefile("rb", 0) as file:
                 said = file.readline(200)
         except OSError:
@@ -113,6 +129,8 @@ class Guest:
         self.tell(dict(applied(), event="hello", version=1))
         if self.last is not None:
             self.tell(self.last)
+        if self.network and self.network.event:
+            self.say(self.network.event)
 
     def drop_owner(self):
         """Forget the owner; from now on the grace runs."""
@@ -126,6 +144,8 @@ class Guest:
         """Read what the owner sent, and do each whole line."""
         try:
             data = b"" if self.owner is None else self.owner.recv(MAX_LINE)
+        except socket.timeout:  # TLS, and only a part of a message has come
+            return
         except OSError:
             data = b""
         self.buffer += data
@@ -146,9 +166,13 @@ class Guest:
             self.finish()
 
     def tell(self, event):
-        """Send a line to the owner, who may be gone."""
+        """Send a line to the owner, who may be gone; another owner hears it again."""
         if event["event"] != "hello":
             self.last = event
+        self.say(event)
+
+    def say(self, event):
+        """Send a line to the owner, who may be gone."""
         try:
             if self.owner is not None:
                 self.owner.sendall(json.dumps(event).encode() + b"\n")
@@ -175,6 +199,9 @@ class Guest:
         self.kill_all()
         self.ooms = out_of_memory_kills()
         environment = dict(os.environ)
+        if self.network:
+            environment.update(self.network.environment())
+            self.network.waiting, self.network.event = True, None
         if note:
             environment["JUPYTER_CONTAINERS_NOTE"] = note
         self.kernel = os.fork()
@@ -248,52 +275,6 @@ def become_kernel(argv, cwd, environment):
         pass
     os.chdir(cwd)
     os.execvpe(argv[0], argv, environment)
-
-
-def out_of_memory_kills():
-    """How often the kernel (Linux's) has killed in this container, cgroup v2 or v1."""
-    for name in ("memory.events", "memory/memory.oom_control"):
-        for line in read(os.path.join(CGROUPS, name)).splitlines():
-            key, _, value = line.partition(" ")
-            if key == "oom_kill":
-                return int(value)
-    return 0
-
-
-def applied():
-    """The limits and ids that really apply, read from inside; None where nothing limits."""
-
-    def number(*names):
-        for name in names:
-            word = read(os.path.join(CGROUPS, name)).split()
-            if word and word[0].lstrip("-").isdigit():
-                value = int(word[0])
-                return value if 0 < value < 1 << 60 else None
-        return None
-
-    share = read(CGROUPS + "/cpu.max") or " ".join(
-        read(CGROUPS + "/cpu/cpu.cfs_" + name + "_us").strip() for name in ("quota", "period")
-    )
-    quota, _, period = share.strip().partition(" ")
-    limited = quota.isdigit() and period.isdigit()
-    devices = [name for _, name in socket.if_nameindex()]  # /sys may be another namespace's
-    return {
-        "uid": os.getuid(),
-        "gid": os.getgid(),
-        "memory": number("memory.max", "memory/memory.limit_in_bytes"),
-        "pids": number("pids.max", "pids/pids.max"),
-        "cpus": int(quota) / int(period) if limited else None,
-        "network": sorted(devices),
-    }
-
-
-def read(path):
-    """A small file's text, or nothing."""
-    try:
-        with open(path) as file:
-            return file.read(MAX_LINE)
-    except (OSError, UnicodeDecodeError):
-        return ""
 
 
 if __name__ == "__main__":

@@ -49,10 +49,12 @@ class OneContainer(Handler):
     @web.authenticated
     @authorized
     async def delete(self, name: str) -> None:
-        """End it. A kernel of this server is shut down: it would start its container anew."""
+        """End it. A kernel of this server is shut down: it would start its container anew. One
+        that is starting, which may take hours in a queue, hears that its container has ended."""
         one = await self.server.container(name)
         kernel_id = one.label("kernel")
-        if kernel_id in self.server.kernels():
+        kernel = self.server.kernels().get(kernel_id)
+        if kernel is not None and kernel.state not in ("starting", "restarting"):
             await self.server.shut_down(kernel_id)
         await one.engine.remove(one.container.id)
         tell(Change(what="container", id=kernel_id, state="ended"))

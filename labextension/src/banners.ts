@@ -36,6 +36,7 @@ export function bannersOf(situation: ISituation): readonly IBanner[] {
     image(truth),
     approval(truth, situation.edited),
     trouble(truth),
+    ending(truth),
     recorded(truth),
     warned(truth),
     outside(situation)
@@ -102,6 +103,11 @@ function trouble(truth: INotebook): IBanner | null {
         actions: [CommandIDs.restart]
       }
     : null;
+}
+
+function ending(truth: INotebook): IBanner | null {
+  const warning = truth.kernel?.placement?.warning;
+  return warning ? { key: 'ending', kind: 'warning', title: warning } : null;
 }
 
 function recorded(truth: INotebook): IBanner | null {

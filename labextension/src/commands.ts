@@ -215,9 +215,10 @@ function addKernelCommands(context: ICommandContext): void {
     icon: stopIcon,
     isVisible: () => !!kernel()?.container,
     isEnabled: () =>
-      free(model.notebook) &&
-      !!model.notebook.panel.sessionContext.session?.kernel,
-    execute: () => model.notebook && deeds.stop(model.notebook)
+      kernel()?.state === 'starting' ||
+      (free(model.notebook) &&
+        !!model.notebook.panel.sessionContext.session?.kernel),
+    execute: () => model.notebook && deeds.stop(model.api, model.notebook)
   });
   commands.addCommand(CommandIDs.logs, {
     label: named('Log', 'Show the Container’s Log'),

@@ -1,5 +1,7 @@
 /** How figures, times and names are written. Pure. */
 
+import type { IPlacement } from './tokens';
+
 const CONTROL =
   // eslint-disable-next-line no-control-regex
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
@@ -65,6 +67,14 @@ export function age(iso: string, now: number = Date.now()): string {
     }
   }
   return 'just now';
+}
+
+/** A job of a cluster: `123 on n1, 1 h 10 min left`. */
+export function placed(at: IPlacement, now: number = Date.now()): string {
+  const node = at.node === null ? '' : ` on ${at.node}`;
+  const left =
+    at.ends === null ? '' : `, ${duration(at.ends - now / 1000)} left`;
+  return plain(`${at.job}${node}${left}`);
 }
 
 /** An image as people write it: `docker.io/library/python:3` is `python:3`. */

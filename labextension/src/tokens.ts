@@ -232,6 +232,16 @@ export interface ICheck {
   readonly missing_keys?: readonly string[];
 }
 
+/** Where a cluster's scheduler has put a kernel. */
+export interface IPlacement {
+  readonly job: string;
+  readonly node: string | null;
+  /** When the job's time is over, in seconds since 1970. */
+  readonly ends: number | null;
+  /** That its time is almost over. */
+  readonly warning: string | null;
+}
+
 /** A notebook's kernel, as far as it is ours. */
 export interface IKernel {
   readonly id: string;
@@ -244,6 +254,8 @@ export interface IKernel {
   readonly applied: IApplied | null;
   /** The settings that the container was started with. */
   readonly running: Settings | null;
+  /** Null where it runs on the server's own machine. */
+  readonly placement?: IPlacement | null;
 }
 
 /** What a notebook asks for, what is approved, and what runs. */

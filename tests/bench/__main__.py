@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,17 +19,20 @@ from typing import Any
 
 from tests.harness import DAEMONS
 
-from . import images, processes
+from . import images, jobs, processes
 from .kernels import Kernels
 from .loop import Loop
 from .report import Row, table, write
 
-ENGINES = ("podman", "docker", "apptainer", "charliecloud")
+ENGINES = (
+    *("podman", "docker", "apptainer", "charliecloud"),
+    *("slurm+charliecloud", "slurm+apptainer"),
+)
 """Measured unless JC_TEST_ENGINES says otherwise."""
 
 ROWS = (
     *("start", "restart", "execute", "no-change", "no-change-1gb", "full", "idle", "loop"),
-    *("bare", "conversion"),
+    *("bare", "conversion", "job"),
 )
 AIMS = {
     "restart": 1.6,
@@ -40,6 +43,7 @@ AIMS = {
     "idle": 1.0,
     "bare": 1.05,
     "conversion": 1.05,
+    "job": 1.1,
 }
 MOST_LOOPS = 5
 """Runs of the loop's row: each is a build and six kernels, and hundreds of wakes."""
@@ -74,10 +78,12 @@ def main() -> int:
 async def _measure(engine: str, image: str, folder: str, wanted: list[str], runs: int) -> list[Row]:
     place = Path(folder)
     kernels = Kernels(engine, image, _below(place, "kernels"), runs)
-    if {"start", "restart", "execute", "idle"} & set(wanted):
+    mine = _rows_of(engine)
+    if {"start", "restart", "execute", "idle", "job"} & set(wanted) & set(mine):
         await kernels.prepare()
     measures: dict[str, Callable[[], Awaitable[Row]]] = {
         "start": lambda: kernels.start(START_AIMS[engine]),
+        "job": lambda: jobs.job(kernels, runs, AIMS["job"]),
         "restart": lambda: kernels.restart(AIMS["restart"]),
         "execute": lambda: kernels.round_trip(AIMS["execute"]),
         "no-change": lambda: images.no_change(
@@ -93,12 +99,17 @@ async def _measure(engine: str, image: str, folder: str, wanted: list[str], runs
         "loop": lambda: Loop(engine, image, _below(place, "loop")).row(min(runs, MOST_LOOPS)),
     }
     rows = []
-    mine = PROCESS_ROWS if engine not in DAEMONS else set(ROWS) - {"bare", "conversion"}
     for name in (one for one in wanted if one in mine):
         row = await measures[name]()
         print(f"{engine}: {row.name}: {row.ratio:.2f} (aim {row.aim}), load {_load()}", flush=True)
         rows.append(row)
     return rows
+
+
+def _rows_of(engine: str) -> Collection[str]:
+    if engine.startswith("slurm+"):
+        return ("job",)
+    return PROCESS_ROWS if engine not in DAEMONS else set(ROWS) - {"bare", "conversion", "job"}
 
 
 def _below(place: Path, name: str) -> Path:

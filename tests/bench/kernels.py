@@ -44,14 +44,14 @@ class Kind:
         begun = time.perf_counter()
         # ipykernel warns on the terminal of whoever starts it that tcp is not encrypted.
         await manager.start_kernel(cwd=str(self.notebook.parent), stderr=subprocess.DEVNULL)
-        client = await _answered(manager)
+        client = await answered(manager)
         seconds = time.perf_counter() - begun
         client.stop_channels()
         _check(manager)
         return manager, seconds
 
 
-async def _answered(manager: AsyncKernelManager) -> AsyncKernelClient:
+async def answered(manager: AsyncKernelManager) -> AsyncKernelClient:
     """A client whose first question, for the kernel's info, was answered."""
     client = manager.client()
     client.start_channels()
@@ -67,7 +67,7 @@ def _check(manager: AsyncKernelManager) -> None:
         raise trouble
 
 
-async def _stop(manager: AsyncKernelManager) -> None:
+async def stop(manager: AsyncKernelManager) -> None:
     await manager.shutdown_kernel(now=True)
     manager.context.destroy(linger=0)
 
@@ -78,12 +78,12 @@ async def _running(kind: Kind) -> AsyncIterator[AsyncKernelManager]:
     try:
         yield manager
     finally:
-        await _stop(manager)
+        await stop(manager)
 
 
 async def _versions(manager: AsyncKernelManager) -> str:
     """What runs there, by its own word."""
-    client = await _answered(manager)
+    client = await answered(manager)
     said: list[str] = []
     await client.execute_interactive(
         _VERSIONS,
@@ -118,7 +118,7 @@ class Kernels:
     async def start(self, aim: float) -> Row:
         async def timed(kind: Kind) -> float:
             manager, seconds = await kind.start()
-            await _stop(manager)
+            await stop(manager)
             return seconds
 
         ours, theirs = await in_turns(
@@ -131,7 +131,7 @@ class Kernels:
         async def timed(manager: AsyncKernelManager) -> float:
             begun = time.perf_counter()
             await manager.restart_kernel()
-            client = await _answered(manager)
+            client = await answered(manager)
             seconds = time.perf_counter() - begun
             client.stop_channels()
             _check(manager)
@@ -153,7 +153,7 @@ class Kernels:
             return time.perf_counter() - begun
 
         async with _running(self.ours) as inside, _running(self.theirs) as outside:
-            clients = [await _answered(inside), await _answered(outside)]
+            clients = [await answered(inside), await answered(outside)]
             for client in clients * 20:
                 await timed(client)
             ours, theirs = await in_turns(

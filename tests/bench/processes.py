@@ -53,7 +53,7 @@ async def bare(name: str, image: str, folder: Path, runs: int, aim: float) -> Ro
 
     inner = cast("ProcessEngine", engine._engine)
     by_hand = spec()
-    stored, place = await inner._prepare(by_hand)
+    stored, place = await inner.prepare(by_hand)
     command = inner.command(by_hand, stored, place)
     environment = {k: v for k, v in {**os.environ, **command.env}.items() if v is not None}
 

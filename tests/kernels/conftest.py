@@ -33,7 +33,7 @@ def shown(problems):
 def pytest_runtest_logreport(report):
     """One line a promise and engine, for `python -m tests.kernels`."""
     file = os.environ.get("JC_CONTRACT_FILE")
-    found = re.search(r"tests/kernels/\w+\.py::test_(\w+)\[([a-z0-9]+)[-\]]", report.nodeid)
+    found = re.search(r"tests/kernels/\w+\.py::test_(\w+)\[([a-z0-9+]+)[-\]]", report.nodeid)
     if not file or not found or (report.when != "call" and report.passed):
         return
     reason = str(report.longrepr[2]).removeprefix("Skipped: ") if report.skipped else ""

@@ -96,6 +96,11 @@ async def test_a_container_removed_by_somebody_else_has_ended(notebook, engine_p
             await asyncio.sleep(0.05)
         await kernel.restart(now=True)
         done = await kernel.run("print(1+1)")
+        if engine_program.startswith("slurm+"):  # a new job is for the person to ask for
+            assert "was cancelled" in done["error"]
+            await kernel.restart(now=True)
+            assert await kernel.value("1+1") == "2"
+            return
         assert "2" in done["text"]
         said = "somebody removed it" if engine_program in DAEMONS else "killed by SIGKILL"
         assert said in done["text"]
@@ -113,7 +118,7 @@ async def test_the_engines_command_is_killed_while_it_starts(
 
     async def spawn(argv, *rest):
         process = await real(argv, *rest)
-        if "--detach" in argv:
+        if "--detach" in argv or argv[0] == "sbatch":
             asyncio.get_running_loop().call_later(delay, _kill, process)
         return process
 

@@ -61,6 +61,9 @@ async def test_hardened(notebook, problems, engine):
 
 
 async def test_no_port_on_any_interface(notebook, features):
+    if "jobs" in features:
+        pytest.skip("a job's kernel is reached over the cluster's network: test_jobs.py")
+
     def listening():
         lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
         lines += Path("/proc/net/tcp6").read_text().splitlines()[1:]
@@ -85,7 +88,7 @@ async def test_network_none(notebook, features):
     async with running(notebook(network="none")) as kernel:
         if "network-none" not in features:
             done = await kernel.run("1")
-            assert "cannot be taken away" in done["error"]
+            assert "network" in done["error"] and "cannot be" in done["error"]
             return
         seen = await kernel.value("__import__('socket').if_nameindex()")
         assert seen == "[(1, 'lo')]"

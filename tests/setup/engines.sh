@@ -189,7 +189,8 @@ up_as_root() {
   as_root_podman push -q --tls-verify=false --creds tester:s3cret "$images/busybox" \
     "$address/test/busybox"
   engines_json "$run/engines-root.json" root podman docker docker20
-  engines_json "$run/engines-user.json" user podman docker docker20 apptainer charliecloud $(installed_here)
+  "$here/slurm.sh" up "$run/slurm"
+  engines_json "$run/engines-user.json" user podman docker{,20} {,slurm+}{apptainer,charliecloud} $(installed_here)
   install -d -m 700 -o "$tester" "$run/images-user"
 }
 
@@ -197,9 +198,7 @@ up_as_root() {
 # Shifter's images come over a registry: Policy.push_registry in /etc/jupyter names it.
 installed_here() {
   local name
-  for name in enroot podman-hpc shifter; do
-    if command -v "$name" >/dev/null; then echo "$name"; fi
-  done
+  for name in enroot podman-hpc shifter; do ! command -v "$name" >/dev/null || echo "$name"; done
 }
 
 up_as_user() {
@@ -227,8 +226,8 @@ up_as_user() {
 # Containers that a test left on any engine, and processes of the ordinary user.
 leftovers() {
   local found
-  # Podman's own namespace holder stays, by design. What has ended, and was left to process 1, is
-  # no process: in a container that one is often a program that buries nobody's children.
+  # Podman's own namespace holder stays, by design. So may what has ended and was left to process
+  # 1: in a container that one is often a program that buries nobody's children.
   found=$(root && ps -u "$tester" -o pid=,ppid=,stat=,args= |
     awk '!(($2 == 1 && $3 ~ /^Z/) || / catatonit -P$/)' || true)
   [ -z "$found" ] || die "tests left processes behind:
@@ -250,7 +249,7 @@ $found"
 down_as_root() {
   local version directory uid
   [ -d "$run" ] || return 0
-  say "stopping the engines"
+  say "stopping the engines" && "$here/slurm.sh" down "$run/slurm"
   if uid=$(id -u "$tester" 2>/dev/null); then
     pkill -KILL -u "$uid" || true
   fi

@@ -38,6 +38,12 @@ known["podman-hpc"] = {
     "engine": "podman-hpc",
     "env": process_env | {"SQUASH_DIR": f"{run}/images-{conf}/squash"},
 }
+for name in ("apptainer", "charliecloud"):
+    known[f"slurm+{name}"] = {
+        **known[name],
+        "engine": f"slurm+{name}",
+        "env": {**process_env, "SLURM_CONF": f"{run}/slurm/slurm.conf"},
+    }
 for name, version in (("docker", 28), ("docker20", 20)):
     known[name] = {
         "engine": "docker",

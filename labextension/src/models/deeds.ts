@@ -100,7 +100,13 @@ export function apply(
 }
 
 /** End the notebook's kernel, and its container with it. */
-export function stop(state: NotebookState): Promise<boolean> {
+export async function stop(api: Api, state: NotebookState): Promise<boolean> {
+  const kernel = state.truth.data?.kernel;
+  // A start may wait in a cluster's queue, and the shutdown of its kernel for that start.
+  if (kernel?.state === 'starting' && kernel.container) {
+    await api.stop(kernel.container);
+    return true;
+  }
   return state.acting.run('Stopping…', async () => {
     await state.panel.sessionContext.shutdown();
     state.changed();

@@ -4,7 +4,7 @@ import React from 'react';
 
 import { bannersOf, type IBanner } from '../banners';
 import { CommandIDs } from '../commandids';
-import { plain, shortImage } from '../format';
+import { placed, plain, shortImage } from '../format';
 import * as deeds from '../models/deeds';
 import type { NotebookState } from '../models/notebookstate';
 import { askApproval } from '../questions';
@@ -70,6 +70,12 @@ function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
         <>
           <dt>Engine</dt>
           <dd>{plain(engine)}</dd>
+        </>
+      )}
+      {kernel?.placement && (
+        <>
+          <dt>Slurm job</dt>
+          <dd>{placed(kernel.placement)}</dd>
         </>
       )}
       <dt>State</dt>

@@ -7,6 +7,7 @@ import {
   duration,
   instruction,
   percent,
+  placed,
   plain,
   shortImage,
   tinyImage
@@ -32,6 +33,15 @@ it.each([
   [7260, '2 h 1 min']
 ])('%d seconds are %s', (seconds, said) =>
   expect(duration(seconds)).toBe(said)
+);
+
+it.each([
+  [{ node: 'n1', ends: 7260 }, '12 on n1, 2 h 1 min left'],
+  [{ node: 'n1', ends: null }, '12 on n1'],
+  [{ node: null, ends: null }, '12'],
+  [{ node: 'n1', ends: -5 }, '12 on n1, 0 s left']
+])('a job %o is %s', (at, said) =>
+  expect(placed({ job: '12', warning: null, ...at }, 0)).toBe(said)
 );
 
 describe('age', () => {

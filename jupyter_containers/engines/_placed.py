@@ -1,0 +1,77 @@
+"""The half of an engine that a scheduler's placement leaves as it is: images, users, probes. They
+are the inner engine's, on this machine, where pulls, builds and conversions happen before any job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from ..measures import Layer
+from ..models import BuildSpec, ContainerSpec, Image, Progress, User
+from .base import Output
+from .process_engine import ProcessEngine
+
+
+class Placed:
+    """See `base.Engine`."""
+
+    def __init__(self, inner: ProcessEngine) -> None:
+        self.inner = inner
+
+    async def images(self) -> list[Image]:
+        """See `Engine.images`."""
+        return await self.inner.images()
+
+    async def image(self, reference: str) -> Image | None:
+        """See `Engine.image`."""
+        return await self.inner.image(reference)
+
+    async def all_here(self, references: Sequence[str]) -> list[Image] | None:
+        """See `Engine.all_here`."""
+        return await self.inner.all_here(references)
+
+    def pull(self, reference: str) -> AsyncIterator[Progress]:
+        """See `Engine.pull`."""
+        return self.inner.pull(reference)
+
+    def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
+        """See `Engine.build`."""
+        return self.inner.build(spec)
+
+    def save(self, reference: str, archive: Path) -> AsyncIterator[Progress]:
+        """See `Engine.save`."""
+        return self.inner.save(reference, archive)
+
+    def load(self, archive: Path, image: Image) -> AsyncIterator[Progress]:
+        """See `Engine.load`."""
+        return self.inner.load(archive, image)
+
+    async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
+        """See `Engine.user`."""
+        return await self.inner.user(mode, image_ids)
+
+    async def run(self, spec: ContainerSpec, timeout: float) -> Output:
+        """See `Engine.run`: a look into an image takes a second, and waits in no queue."""
+        return await self.inner.run(spec, timeout)
+
+    async def layers(self, reference: str) -> list[Layer]:
+        """See `Engine.layers`."""
+        return await self.inner.layers(reference)
+
+    async def remove_image(self, reference: str) -> None:
+        """See `Engine.remove_image`."""
+        await self.inner.remove_image(reference)
+
+    def by_hand(self, image: str) -> str:
+        """See `Engine.by_hand`."""
+        return self.inner.by_hand(image)
+
+    async def pid(self, id: str) -> int | None:  # noqa: ARG002
+        """See `Engine.pid`: it is no process of this machine."""
+        return None
+
+    async def ports(self, id: str) -> dict[int, int]:  # noqa: ARG002
+        """See `Engine.ports`: nothing is published; a kernel tells its own."""
+        return {}

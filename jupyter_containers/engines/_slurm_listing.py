@@ -1,0 +1,29 @@
+"""The containers that Slurm runs, or ran, for this person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..models import Container
+from ._contained import container_of
+from ._slurm_job import labels_of
+from ._slurm_queue import Job
+from .process_engine import ProcessEngine
+
+
+def listed(inner: ProcessEngine, name: str, jobs: Mapping[str, Job]) -> list[Container]:
+    """Those of the engine `name` whose directories are here, and jobs of ours that have lost
+    theirs, by their comment."""
+    found = {}
+    for _, record in inner.contained.records():
+        if record.get("host") == name:
+            row = jobs.get(str(record.get("job")))
+            one = container_of(record, running=row is not None and row.alive)
+            found[one.name] = one
+    for row in jobs.values():
+        labels = labels_of(row.comment, row.name, inner.name)
+        if row.alive and labels and row.name not in found:
+            found[row.name] = Container(
+                id=row.name, name=row.name, image="", running=True, labels=labels
+            )
+    return list(found.values())

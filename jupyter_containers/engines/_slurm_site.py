@@ -1,0 +1,77 @@
+"""What a machine's Slurm is: whether it answers, and where its nodes are."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import replace
+from shutil import which
+
+from ..errors import EngineDown, StartFailed
+from ..models import ContainerSpec, EngineInfo, Problem
+from ..paths import cache_directory, empty_directory, empty_file
+from ..text import one_line
+from . import _cdi
+from ._process import run
+from ._slurm_queue import silent
+from .process_engine import ProcessEngine
+
+_NO_OPENSSL = Problem(
+    "openssl is not installed, by which a job and Jupyter speak in secret.",
+    "sudo apt install openssl",
+)
+_addresses: dict[str, str] = {}
+
+
+async def ask(name: str, inner: ProcessEngine) -> EngineInfo:
+    """See `Engine.info`. Raises EngineDown where Slurm does not answer."""
+    told, version, ping = await asyncio.gather(
+        inner.info(), run(["sbatch", "--version"]), run(["sinfo", "--noheader", "-o", "%P"])
+    )
+    found = re.search(r"(\d+\.\d+\.\d+)", version.stdout)
+    if found is None:
+        raise EngineDown(
+            f"sbatch does not work: {one_line(version.stderr or version.stdout)}",
+            "Run it by hand: sbatch --version",
+        )
+    if ping.code:
+        raise silent(ping.stderr)
+    encrypts = which("openssl") is not None
+    return replace(
+        told,
+        name=name,
+        version=f"{found[1]} with {inner.name} {told.version}",
+        usable=told.usable and encrypts,
+        features=(told.features - {"network-none", "ports", _cdi.FEATURE}) | {"jobs"},
+        problems=told.problems if encrypts else (*told.problems, _NO_OPENSSL),
+    )
+
+
+async def address(node: str) -> str:
+    """Where a node's ports are reached, by Slurm's word."""
+    if node not in _addresses:
+        done = await run(["scontrol", "show", "node", "--oneliner", node])
+        found = re.search(r"\bNodeAddr=(\S+)", done.stdout)
+        _addresses[node] = found[1] if found else node
+    return _addresses[node]
+
+
+def on_nodes(spec: ContainerSpec) -> ContainerSpec:
+    """With nothing mounted that only this machine has: our empty stand-ins lie in its private
+    directory, so others in the cache take their place. Raises StartFailed."""
+    empty = cache_directory() / "empty"
+    stand_ins = {str(empty_directory()): empty / "directory", str(empty_file()): empty / "file"}
+    if not any(mount.source in stand_ins for mount in spec.own):
+        return spec
+    try:
+        (empty / "directory").mkdir(mode=0o500, parents=True, exist_ok=True)
+        (empty / "file").touch(mode=0o400)
+    except OSError as error:
+        raise StartFailed(f"{empty} cannot be made: {error.strerror}.") from None
+    return replace(
+        spec,
+        own=tuple(
+            replace(mount, source=str(stand_ins.get(mount.source, mount.source)))
+            for mount in spec.own
+        ),
+    )

@@ -1,0 +1,72 @@
+"""A guest whose owner is on another machine: what is said is encrypted, ports are chosen here.
+
+Used by `main.py` where `start.json` has `pem`, a private key and its certificate, which the owner
+knows. Standard library only, Python 3.9 and newer.
+"""
+
+import json
+import os
+import socket
+
+CHANNELS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
+LOOK_AGAIN = 0.02
+"""Seconds between looks for the kernel's ports, while it starts."""
+
+
+class Network:
+    """The listening socket, the secret, and the ports of the kernel's channels."""
+
+    def __init__(self, run_dir, pem):
+        self.run_dir, self.pem = run_dir, pem
+        self.context = None
+        self.waiting = False
+        self.pause = LOOK_AGAIN
+        self.event = None
+        self.listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.listener.bind(("", 0))
+        # In place: a new file of this name an NFS client may not see for half a minute.
+        with open(os.path.join(run_dir, "port"), "r+") as file:
+            file.write("%d\n" % self.listener.getsockname()[1])
+
+    def secured(self, connection):
+        """The connection with TLS around it. Raises OSError for a stranger."""
+        import ssl  # takes longer than all the rest, while the kernel would wait
+
+        if self.context is None:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.num_tickets = 0
+            memory = os.memfd_create("pem")  # the key comes to no disk again
+            try:
+                os.write(memory, self.pem.encode())
+                self.context.load_cert_chain("/proc/self/fd/%d" % memory)
+            finally:
+                os.close(memory)
+        return self.context.wrap_socket(connection, server_side=True)
+
+    def environment(self):
+        """What Slurm gave the job: its number, the GPUs it may use."""
+        try:
+            with open(os.path.join(self.run_dir, "environment")) as file:
+                lines = file.read(65536).splitlines()
+        except (OSError, UnicodeDecodeError):
+            return {}
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+    def look(self):
+        """The event that tells the kernel's five ports, once it listens on all; else None."""
+        try:
+            with open(os.path.join(self.run_dir, "connection.json")) as file:
+                said = json.load(file)
+            ports = [said[name] for name in CHANNELS]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # it is being written
+        if not all(isinstance(port, int) and port and listens(port) for port in ports):
+            return None
+        self.waiting, self.event = False, {"event": "ports", "ports": ports}
+        return self.event
+
+
+def listens(port):
+    """Whether anybody does, on this port of ours."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
+        return trial.connect_ex(("127.0.0.1", port)) == 0
