@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import os
 import platform
+import re
 import secrets
 import shutil
 import stat
@@ -97,7 +98,7 @@ async def _ask(
             if said is not None:
                 return said, trial.none(done.stderr)
             raise EngineFailed((engine.name, "run"), done.code, done.stderr)
-    if "exec format error" in done.stderr.lower():
+    if re.search("exec format error|image targets .* cannot run on", done.stderr.lower()):
         raise ImageUnusable(
             f"The image is made for {image.architecture or 'another machine'}, "
             f"and this is {platform.machine()}.",

@@ -43,6 +43,12 @@ overlays, GPUs, privileges."""
 _SECCOMP = Path(__file__).with_name("apptainer_seccomp.json")
 """What a container needs no more than its neighbours need it to have. The profile that Apptainer
 installs knows no `clone3`: with it, no thread starts (seen with 1.4.5 and glibc 2.36)."""
+_NO_PROGRAM = re.compile(
+    r"fatal:.*((stat|exec) \S+.*(no such file|permission|not found)|file not found in \$path)"
+)
+"""The second as 1.4.5 says it of a bare name, which it looks for itself."""
+_ELSEWHERE = "', cannot run on '"
+"""It reads itself which machine an image's programs are made for."""
 
 
 class Apptainer(ProcessEngine):
@@ -161,8 +167,10 @@ class Apptainer(ProcessEngine):
         if "FATAL" not in done.stderr[-4000:]:
             return None
         lowered = done.stderr.lower()
-        if re.search(r"fatal:.*(stat|exec) \S+.*(no such file|permission|not found)", lowered):
+        if _NO_PROGRAM.search(lowered):
             return 127
+        if _ELSEWHERE in lowered:  # a program of another machine's is there
+            return None
         return 125 if done.code else None
 
     def trouble(self, done: Completed) -> ContainersError:

@@ -25,7 +25,8 @@ engines() { "$here/engines.sh" "$1" "$state" 9>&- "${@:2}"; }
 # The browser's tests (tests/ui) run once, as the ordinary user, when the others are done.
 core="tests/kernels tests/builds tests/test_run.py tests/test_notebooks.py"
 process_core="tests/kernels tests/test_run.py tests/test_engine_choice.py tests/test_widgets.py
-  tests/test_languages.py tests/test_debugger.py tests/test_bad_input.py tests/test_clients.py"
+  tests/test_languages.py tests/test_debugger.py tests/test_bad_input.py tests/test_clients.py
+  tests/test_probe.py"
 # Not of Shifter: it shows a container all processes, and these tests read no site's registry.
 server_core="tests/test_notebooks.py tests/test_bootstrap.py tests/server/test_conversions.py"
 
