@@ -5,6 +5,7 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
 
 import { liveKernel } from '../livekernel';
+import { saveInTurn } from '../saving';
 import { GENERIC_KERNEL, METADATA, type Settings } from '../tokens';
 import type { ICodeCell } from './decide';
 import type { IBuildNotebook } from './settle';
@@ -133,12 +134,12 @@ export class PanelNotebook implements IBuildNotebook {
     const { context } = this.panel;
     await context.ready;
     // A model that others edit too is never dirty, whatever the file says.
-    if (context.model.dirty || context.model.collaborative) {
-      if (context.contentsModel?.writable === false) {
-        throw new Stop(READ_ONLY);
-      }
-      await context.save();
+    const needed = () =>
+      context.model.dirty || context.model.collaborative === true;
+    if (needed() && context.contentsModel?.writable === false) {
+      throw new Stop(READ_ONLY);
     }
+    await saveInTurn(context, needed);
   }
 
   hasRun(): Promise<boolean> {

@@ -5,6 +5,7 @@ import type { Settings } from '../tokens';
 import type { Api } from '../api';
 import { agreed, approveShown, type Ask } from '../approval';
 import { liveKernel } from '../livekernel';
+import { saveInTurn } from '../saving';
 import type { NotebookState } from './notebookstate';
 
 /** The settings to act on: those on disk, as the server last read them. */
@@ -36,9 +37,7 @@ async function start(state: NotebookState): Promise<void> {
   } else {
     await sessionContext.changeKernel({ name: GENERIC_KERNEL });
   }
-  if (context.model.dirty) {
-    await context.save();
-  }
+  await saveInTurn(context, () => context.model.dirty);
 }
 
 /** Say yes to settings of which `shown` stands on the screen, and start the kernel with them. */

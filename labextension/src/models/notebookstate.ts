@@ -8,6 +8,7 @@ import { Signal } from '@lumino/signaling';
 
 import type { Api } from '../api';
 import { isDockerfileCell } from '../highlight';
+import { saveInTurn } from '../saving';
 import { GENERIC_KERNEL, METADATA } from '../tokens';
 import type { IField, INotebook, Settings } from '../tokens';
 import { Acting } from './acting';
@@ -135,7 +136,7 @@ export class NotebookState extends VDomModel {
   /** Save the notebook with these settings. Throws where it cannot be saved. */
   async write(settings: Settings): Promise<void> {
     this.panel.context.model.setMetadata(METADATA, settings);
-    await this.panel.context.save();
+    await saveInTurn(this.panel.context);
   }
 
   /** It may have changed: ask again, once for many changes. */
