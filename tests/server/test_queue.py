@@ -32,7 +32,7 @@ def begun(jp_fetch, jp_root_dir, engine, image):
     async def session():
         approve(write_notebook(jp_root_dir / "n.ipynb", {"image": image, "engine": engine}))
         kernel = {"name": "container"}
-        body = {"path": "n.ipynb", "name": "n", "type": "notebook", "kernel": kernel}
+        body = {"path": "n.ipynb", "name": "n.ipynb", "type": "notebook", "kernel": kernel}
         begun = time.monotonic()
         answer = await jp_fetch("api", "sessions", method="POST", body=json.dumps(body))
         assert time.monotonic() - begun < 5
