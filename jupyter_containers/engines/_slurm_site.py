@@ -11,7 +11,7 @@ from ..errors import EngineDown, StartFailed
 from ..models import ContainerSpec, EngineInfo, Problem
 from ..paths import cache_directory, empty_directory, empty_file
 from ..text import one_line
-from . import _cdi
+from . import _cdi, _namespaces
 from ._process import run
 from ._slurm_queue import silent
 from .process_engine import ProcessEngine
@@ -20,6 +20,13 @@ _NO_OPENSSL = Problem(
     "openssl is not installed, by which a job and Jupyter speak in secret.",
     "sudo apt install openssl",
 )
+_NODES = Problem(
+    "Containers share their node's network, and how much memory and CPU a job really gets is "
+    "Slurm's to enforce.",
+    "Whether it does: scontrol show config | grep -E '^(TaskPlugin|SelectTypeParameters)'",
+)
+_HERE = (_namespaces.NO_LIMITS, _namespaces.SAME_NETWORK)
+"""What is true of the inner engine's containers on this machine, and not of jobs."""
 _addresses: dict[str, str] = {}
 
 
@@ -37,13 +44,15 @@ async def ask(name: str, inner: ProcessEngine) -> EngineInfo:
     if ping.code:
         raise silent(ping.stderr)
     encrypts = which("openssl") is not None
+    problems = [one for one in told.problems if one not in _HERE]
+    problems += [_NODES] if encrypts else [_NODES, _NO_OPENSSL]
     return replace(
         told,
         name=name,
         version=f"{found[1]} with {inner.name} {told.version}",
         usable=told.usable and encrypts,
         features=(told.features - {"network-none", "ports", _cdi.FEATURE}) | {"jobs"},
-        problems=told.problems if encrypts else (*told.problems, _NO_OPENSSL),
+        problems=tuple(problems),
     )
 
 

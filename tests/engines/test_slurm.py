@@ -4,8 +4,10 @@ tests/kernels/test_jobs.py."""
 from __future__ import annotations
 
 import shlex
+import socket
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,7 +29,8 @@ from jupyter_containers.engines._slurm_queue import read
 from jupyter_containers.engines._slurm_trouble import how_it_ended, refused
 from jupyter_containers.engines._store import Stored
 from jupyter_containers.errors import EngineDown, EngineMissing, StartFailed
-from jupyter_containers.models import ContainerSpec, Image, Mount, User
+from jupyter_containers.models import Container, ContainerSpec, Image, Mount, User
+from jupyter_containers.ours import is_orphan
 
 ME = User(mode="me", uid=1000, gid=1000, host_uid=1000, host_gid=1000)
 PLACE = Place(Path("/cache/containers/apptainer/jupyter-0123abcd"))
@@ -101,6 +104,17 @@ def test_the_job_is_marked_and_tells_nothing_of_the_work() -> None:
     assert labels_of(said, "jupyter-0123abcd", "enroot") == {}
     assert labels_of(said, "somebody's", "apptainer") == {}
     assert labels_of("", "jupyter-0123abcd", "apptainer") == {}
+
+
+def test_a_job_is_nobodys_once_its_owners_machine_has_started_anew() -> None:
+    """Unlike a container of that machine, which cannot be of an earlier boot and run."""
+    host = {"jupyter-containers.host": socket.gethostname(), "jupyter-containers.boot": "earlier"}
+    before = {**LABELS, **host}
+    one = Container(id="n", name="n", image="i", running=True, labels=before)
+    assert not is_orphan(one)
+    assert is_orphan(replace(one, labels={**before, "jupyter-containers.job": "7"}))
+    elsewhere = {**LABELS, "jupyter-containers.job": "7"}
+    assert not is_orphan(replace(one, labels=elsewhere))
 
 
 def test_the_script() -> None:
