@@ -69,9 +69,10 @@ def _rest(settings: Settings) -> Iterator[Ask]:
         yield Ask(("user", settings.user), f"being {who} inside the container")
     if settings.entrypoint == "image":
         yield Ask(("entrypoint",), "the image's own entrypoint, run before the kernel")
-    if settings.slurm:
+    if settings.slurm or settings.engine.startswith("slurm+"):
         options = [f"{name}={value}" for name, value in sorted(settings.slurm.items())]
-        yield Ask(("slurm", *options), f"a Slurm job with {', '.join(options)}")
+        what = f" with {', '.join(options)}" if options else ", on your account with Slurm"
+        yield Ask(("slurm", *options), f"a Slurm job{what}")
 
 
 def _mount(mount: Mount) -> Ask:

@@ -167,11 +167,15 @@ class _Runner:
         )
 
     def _check_approved(self, settings: Settings) -> None:
-        """All but the image, which the person approved by naming the notebook."""
+        """All but the image, which the person approved by naming the notebook, and that it is a
+        job of Slurm's, by naming such an engine."""
         resolved = settings.resolved(self._run.notebook.parent, self._policy)
-        image = asks(resolved)[0].text
+        image, *rest = asks(resolved)
+        named = {image.text}
+        if self._run.engine and not resolved.slurm:
+            named |= {ask.text for ask in rest if ask.setting == "slurm"}
         missing = self._approvals.missing(self._run.notebook, resolved)
-        if items := [] if self._run.approve else [item for item in missing if item != image]:
+        if items := [] if self._run.approve else [item for item in missing if item not in named]:
             error = NotApproved(items, str(self._run.notebook))
             error.hint = "Add --approve, if you trust this notebook with that."
             raise error

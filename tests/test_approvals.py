@@ -138,6 +138,8 @@ MORE: list[tuple[Settings, Settings]] = [
     (with_(user="image"), with_(user="root")),
     (PLAIN, with_(entrypoint="image")),
     (with_(slurm={"gpus": "1"}), with_(slurm={"gpus": "8"})),
+    (PLAIN, with_(engine="slurm+apptainer")),
+    (with_(engine="slurm+apptainer"), with_(engine="slurm+apptainer", slurm={"gpus": "8"})),
     # one text that could be taken for another's
     (with_(env={"A": "1"}), with_(env={"A1": ""})),
     (with_(ports=(80,)), with_(devices=("80",))),
@@ -159,6 +161,8 @@ LESS: list[tuple[Settings, Settings]] = [
     (with_(ports=(80, 81), env={"A": "1"}, user="root"), PLAIN),
     (with_(slurm={"cpus": 1, "gpus": 2}), with_(slurm={"gpus": 2, "cpus": 1})),
     (PLAIN, with_(memory=1 << 40, cpus=64.0)),
+    (with_(engine="slurm+apptainer"), with_(engine="apptainer")),
+    (with_(engine="slurm+apptainer"), with_(engine="slurm+enroot")),
 ]
 
 
