@@ -199,14 +199,16 @@ test_all() {
 # Each of the two kinds of engines where its images are.
 bench() {
   local one daemons=() others=()
+  local measured=podman,docker,apptainer,charliecloud,slurm+charliecloud,slurm+apptainer
   mkdir -p build
   if ! root; then
     check "bench" as_us python -m tests.bench ${BENCH_ARGS:-}
     return
   fi
-  for one in $(tr , ' ' <<<"${JC_TEST_ENGINES:-podman,docker,apptainer,charliecloud}"); do
+  for one in $(tr , ' ' <<<"${JC_TEST_ENGINES:-$measured}"); do
     case $one in
     podman | docker | docker20) daemons+=("$one") ;;
+    slurm+*) others+=("$one") ;; # their images are those of the engines they place
     *)
       check "images for $one" as_tester p python tests/setup/convert_images.py "$one"
       others+=("$one")
