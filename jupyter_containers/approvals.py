@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Self
 
+from .engine_rules import EXPOSED
 from .errors import AsksMore, BadInput, KernelError, NotApproved
 from .models import Mount, Reference
 from .paths import data_directory, read_untrusted, replace_file
@@ -69,6 +70,9 @@ def _rest(settings: Settings) -> Iterator[Ask]:
         yield Ask(("user", settings.user), f"being {who} inside the container")
     if settings.entrypoint == "image":
         yield Ask(("entrypoint",), "the image's own entrypoint, run before the kernel")
+    if settings.engine in EXPOSED:
+        what = "Shifter, whose containers see your home and all that this site shows"
+        yield Ask(("engine", settings.engine), what)
     if settings.slurm or settings.engine.startswith("slurm+"):
         options = [f"{name}={value}" for name, value in sorted(settings.slurm.items())]
         what = f" with {', '.join(options)}" if options else ", on your account with Slurm"

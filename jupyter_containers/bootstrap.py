@@ -32,7 +32,8 @@ BASE = "localhost/jupyter-containers/python"
 
 HUB = "docker.io/library/python:3.12-slim"
 _HUB_PATIENCE = 20.0
-"""Seconds without a word from the hub before the packages are taken instead."""
+"""Seconds without a first word from the hub before the packages are taken instead."""
+_LONGEST = 600.0
 
 _PACKAGES = ("ca-certificates", "python-is-python3", "python3", "python3-pip", "python3-venv")
 _MIRROR = "http://deb.debian.org/debian"
@@ -84,18 +85,23 @@ async def _from_hub(engine: Guarded, say: Say) -> str:
 
 
 async def _within(events: AsyncGenerator[Progress], seconds: float) -> AsyncGenerator[Progress]:
-    """The same events; raises NetworkFailed when none comes for so long."""
+    """The same events; raises NetworkFailed when none comes for so long. Once something came, an
+    engine may work on it without a word."""
+    patience = seconds
     while True:
         try:
-            event = await asyncio.wait_for(anext(events), seconds)
+            event = await asyncio.wait_for(anext(events), patience)
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise NetworkFailed(f"the hub said nothing for {seconds:g} s.") from None
+            raise NetworkFailed(f"the hub said nothing for {patience:g} s.") from None
         yield event
+        if event.done:
+            patience = _LONGEST
 
 
 async def _from_packages(engine: Guarded, say: Say) -> str:
+    engine.check_load()
     with tempfile.TemporaryDirectory(prefix="jupyter-containers-") as directory:
         tar, archive = Path(directory) / "root.tar", Path(directory) / "image.tar"
         await root_filesystem(host_suite(), tar, say)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from .engine_rules import EXPOSED
 from .engines.guarded import Guarded
 from .errors import ContainersError
 from .jobs import Job
@@ -29,6 +30,8 @@ async def fit_image(
     `kernel` is the setting of that name. Returns why no kernel can run in it. Called by the
     command line and after a server's jobs.
     """
+    if engine.name in EXPOSED:
+        return None  # an image is looked into by its own programs: not before somebody said yes
     room = make_room()
     try:
         task = asyncio.ensure_future(ready(engine, image, kernel, room.root))

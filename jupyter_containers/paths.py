@@ -1,7 +1,6 @@
 """Where we keep things on the host, whose they are, and how to read what a container wrote.
 
-    RUNTIME          $XDG_RUNTIME_DIR/jc or, without one or where Shifter is, /tmp/jc-UID, 0700:
-                     private directories of containers
+    RUNTIME          $XDG_RUNTIME_DIR/jc, else /tmp/jc-UID, private: directories of containers
       ROOM/          one container's; ROOM/owner names the process it belongs to
       owners/ID      locked for as long as that process lives
       empty          stands over what a container must not see
@@ -50,16 +49,19 @@ def runtime_directory() -> Path:
     Raises StartFailed where something else stands in its place: in /tmp anybody may have put it.
     """
     given = os.environ.get("XDG_RUNTIME_DIR", "")
-    shared = _is_shifter_here(os.environ.get("PATH", os.defpath))
-    base = Path(given) / "jc" if _is_ours(given) and not shared else Path(f"/tmp/jc-{os.getuid()}")
-    make_private(base)
-    return base
+    places = [Path(given) / "jc"] if _is_ours(given) else []
+    if not places or _is_shifter_here(os.environ.get("PATH", os.defpath)):
+        places.insert(0, Path(f"/tmp/jc-{os.getuid()}"))
+    with contextlib.suppress(StartFailed):  # anybody can take a name in /tmp
+        make_private(places[0])
+        return places[0]
+    make_private(places[-1])
+    return places[-1]
 
 
 @cache
 def _is_shifter_here(path: str) -> bool:
-    """Its containers see this machine's /tmp, and mount nothing of /run
-    (https://github.com/NERSC/shifter/blob/main/doc/command/shifter.rst)."""
+    """Its containers see this machine's /tmp, and nothing of /run (shifter.c, its mounts)."""
     return which("shifter", path=path) is not None
 
 
@@ -120,8 +122,7 @@ def empty_directory() -> Path:
 def empty_file() -> Path:
     """The same for a file."""
     empty = runtime_directory() / "empty-file"
-    flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    os.close(os.open(empty, flags, 0o400))
+    os.close(os.open(empty, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o400))
     return empty
 
 

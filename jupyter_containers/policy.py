@@ -21,6 +21,7 @@ from traitlets.config import Config
 from traitlets.config.loader import ConfigFileNotFound, JSONFileConfigLoader, PyFileConfigLoader
 
 from . import slurm_rules, surroundings
+from .engine_rules import engine_allowed, engine_refused
 from .errors import PolicyRefused
 from .models import ContainerSpec, Demands, Reference, parse_image
 from .mount_rules import judge, refused_files, rules_of
@@ -41,13 +42,13 @@ class Policy(PolicyTraits):
 
     def check_engine(self, name: str) -> str:
         """Called by `open_engine`."""
-        if not _matches(name, self.engines):
-            raise PolicyRefused(f"The engine {name} may not be used", "Policy.engines")
+        if not engine_allowed(name, self.engines):
+            raise engine_refused(name, self.engines)
         return name
 
     def engine_order(self, names: Sequence[str]) -> list[str]:
         """The allowed of `names`, best first. Called where no engine is asked for."""
-        allowed = [name for name in names if _matches(name, self.engines)]
+        allowed = [name for name in names if engine_allowed(name, self.engines)]
         return sorted(allowed, key=lambda name: _rank(name, self.engines))
 
     def check_image(self, image: str) -> str:

@@ -37,6 +37,11 @@ async def stand_in(
     unbind(room)
     argv = [sys.executable, "-m", "jupyter_containers.fallback", "-f", manager.connection_file]
     await fallback.launch_kernel(argv, env=environment, cwd=str(room.root))
-    if manager.transport == "ipc" and (process := fallback.process) is not None:
-        await bound(room, lambda: process.poll() is not None)
+    try:
+        if manager.transport == "ipc" and (process := fallback.process) is not None:
+            await bound(room, lambda: process.poll() is not None)
+    except BaseException:  # a start that is given up
+        await fallback.kill()
+        await fallback.wait()
+        raise
     return fallback

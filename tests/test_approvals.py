@@ -138,6 +138,7 @@ MORE: list[tuple[Settings, Settings]] = [
     (with_(user="image"), with_(user="root")),
     (PLAIN, with_(entrypoint="image")),
     (with_(slurm={"gpus": "1"}), with_(slurm={"gpus": "8"})),
+    (PLAIN, with_(engine="shifter")),
     (PLAIN, with_(engine="slurm+apptainer")),
     (with_(engine="slurm+apptainer"), with_(engine="slurm+apptainer", slurm={"gpus": "8"})),
     # one text that could be taken for another's

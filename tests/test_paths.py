@@ -20,6 +20,8 @@ from jupyter_containers.errors import StartFailed
 
 from .private_home import private_home
 
+IS_SHIFTER_HERE = paths._is_shifter_here
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -39,13 +41,20 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         subprocess.run(["rm", "-r", str(short)], check=True)
 
 
-def test_where_shifter_is_its_containers_see_it(tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir(mode=0o700)
+def test_where_shifter_is_its_containers_see_it(runtime: Path, tmp_path: Path) -> None:
     (tmp_path / "shifter").touch(mode=0o755)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
         patch.setenv("PATH", str(tmp_path))
+        patch.setattr(paths, "_is_shifter_here", IS_SHIFTER_HERE)
         assert paths.runtime_directory() == Path(f"/tmp/jc-{os.getuid()}")
+        # Anybody can take a name in /tmp.
+        patch.setattr(paths, "make_private", _none_in_tmp)
+        assert paths.runtime_directory() == runtime
+
+
+def _none_in_tmp(path: Path) -> None:
+    if path.parent == Path("/tmp"):
+        raise StartFailed("It is somebody else's.")
 
 
 def somebody_elses(path: Path) -> Path:

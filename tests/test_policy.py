@@ -35,6 +35,16 @@ def test_engines_are_allowed_and_ordered() -> None:
             policy(engines=trait).check_engine("docker")
 
 
+def test_an_engine_that_keeps_nothing_from_a_container_is_named_or_not_used() -> None:
+    assert policy(engines=["*"]).engine_order(["podman", "shifter"]) == ["podman"]
+    with pytest.raises(PolicyRefused, match=r"see your home .*\(Policy\.engines\)") as raised:
+        policy(engines=["*"]).check_engine("shifter")
+    assert 'c.Policy.engines = ["*", "shifter"]' in raised.value.hint
+    named = policy(engines=["*", "shifter"])
+    assert named.check_engine("shifter") == "shifter"
+    assert named.engine_order(["podman", "shifter"]) == ["podman", "shifter"]
+
+
 @pytest.mark.parametrize(
     ("images", "image", "may"),
     [

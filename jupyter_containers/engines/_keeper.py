@@ -20,7 +20,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-_NEEDED = ("PATH", "HOME", "XDG_", "DOCKER_", "CONTAINER", "SLURM_", "TMPDIR")
+_NEEDED = (
+    *("PATH", "HOME", "USER", "LOGNAME", "XDG_", "TMPDIR", "DOCKER_", "CONTAINER", "SLURM_"),
+    *("PODMANHPC_", "SCRATCH", "SQUASH_DIR"),
+)
 """What an engine's command needs of the owner's environment to reach the same engine."""
 
 

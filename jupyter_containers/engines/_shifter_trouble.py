@@ -44,7 +44,8 @@ def trouble(done: Completed) -> ContainersError:
     if "find requested image" in text or "loop mount image" in text:
         return StartFailed(
             "The site's image gateway has this image no more.",
-            "Pull it again: sites remove images that nobody used for long.",
+            "Sites remove images that nobody used for long. Remove it in the sidebar, and pull it "
+            "or run its %%dockerfile cell again.",
         )
     if "permission denied to image" in text:
         return StartFailed(

@@ -8,6 +8,7 @@ https://github.com/NERSC/podman-hpc
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncGenerator, Sequence
@@ -18,7 +19,7 @@ from pathlib import Path
 from ..errors import EngineDown, EngineFailed, ImageError, StartFailed, Unsupported
 from ..models import BuildSpec, Container, ContainerSpec, EngineInfo, Problem, Progress, User
 from ..text import one_line
-from . import _buildah, _cdi
+from . import _buildah, _cdi, _namespaces
 from ._process import Completed, run
 from .podman import Podman
 
@@ -47,10 +48,13 @@ class PodmanHpc(Podman):
         features = set(info.features) - {_cdi.FEATURE}
         if "/gpu.yaml" in site:
             features.add(_cdi.FEATURE)
+        foreign = await asyncio.to_thread(_foreign_store)
+        unfiltered = [] if _FILTER.exists() else [_namespaces.NO_FILTER]
         return replace(
             info,
+            usable=info.usable and not foreign,
             features=frozenset(features),
-            problems=(*info.problems, _ONE_HOST),
+            problems=(*info.problems, *foreign, *unfiltered, _ONE_HOST),
             endpoint=info.endpoint.replace("podman:", "podman-hpc:", 1),
         )
 
@@ -153,6 +157,24 @@ class PodmanHpc(Podman):
                     "Ask for nvidia.com/gpu=all; which are seen is up to the job.",
                 )
         return ["--gpu"] if devices else []
+
+
+def _foreign_store() -> list[Problem]:
+    """Where neither SQUASH_DIR nor SCRATCH is set the store is below /tmp: anybody may have made
+    it, with images that have the names of ours."""
+    store = squash_store()
+    try:
+        link, found = os.lstat(store), os.stat(store)  # noqa: PTH116
+    except OSError:
+        return []
+    if {link.st_uid, found.st_uid} <= {0, os.getuid()} and not found.st_mode & 0o022:
+        return []
+    return [
+        Problem(
+            f"Others can write to the squash store {store}: an image in it may be anybody's.",
+            "Set SQUASH_DIR to a directory that is yours alone, and start Jupyter again.",
+        )
+    ]
 
 
 def _too_old(spec: ContainerSpec) -> StartFailed:

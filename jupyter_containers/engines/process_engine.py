@@ -192,7 +192,7 @@ class ProcessEngine(ABC):
         """See `Engine.run`."""
         stored, place = await self.prepare(spec)
         try:
-            command = self.command(spec, stored, place)
+            command = await asyncio.to_thread(self.command, spec, stored, place)
             done = await run(command.argv, env=command.env, timeout=timeout, cwd="/")
         finally:
             await asyncio.to_thread(self.contained.remove, spec.name)
@@ -203,7 +203,7 @@ class ProcessEngine(ABC):
         """See `Engine.start`."""
         stored, place = await self.prepare(spec)
         try:
-            command = self.command(spec, stored, place)
+            command = await asyncio.to_thread(self.command, spec, stored, place)
             self.contained.start(spec, place, list(command.argv), command.env)
             for pause in wait_for_inner(self.contained, spec.name, _UP_SECONDS):
                 await asyncio.sleep(pause)

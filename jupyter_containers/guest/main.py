@@ -37,9 +37,10 @@ class Guest:
     def __init__(self, run_dir):
         self.start = json.loads(read(os.path.join(run_dir, "start.json")))
         os.unlink(os.path.join(run_dir, "start.json"))
-        self.kernel, self.ooms, self.helpers = 0, 0, processes()
+        self.kernel, self.ooms = 0, 0
         # Shifter gives no process ids of their own: what shares these mounts is the container's.
         self.mounts = os.readlink("/proc/self/ns/mnt") if "SHIFTER_IMAGE" in os.environ else ""
+        self.helpers = {os.getpid()} if self.mounts else processes()
         self.last = self.owner = None
         self.buffer = b""
         self.network = None
