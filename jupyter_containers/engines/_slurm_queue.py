@@ -22,6 +22,7 @@ from ._process import run
 
 _FORMAT = "%i|%T|%N|%r|%L|%S|%j|%k"
 _SECONDS = 60.0
+_YEAR = 364 * 86400
 ALIVE = frozenset(
     {
         *("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING"),
@@ -62,12 +63,19 @@ def read(text: str) -> dict[str, Job]:
                 state=state,
                 node=node,
                 reason=one_line(reason.strip("()")),
-                left=seconds_of(left),
+                left=_left(left),
                 begins=_moment(begins),
                 name=name,
                 comment="" if comment == "(null)" else comment,
             )
     return found
+
+
+def _left(text: str) -> int | None:
+    """A job without a limit ends after a year for Slurm's scheduler, which `squeue` may tell
+    ."""
+    seconds = seconds_of(text)
+    return seconds if seconds is not None and seconds < _YEAR else None
 
 
 def _moment(text: str) -> float | None:

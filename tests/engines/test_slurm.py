@@ -192,19 +192,21 @@ SQUEUE = """\
 13|PENDING||Resources|30:00|N/A|jupyter-89abcdef|(null)
 14|PENDING||(Nodes required for job are DOWN, DRAINED)|UNLIMITED|2026-11-25T00:00:00|x|odd|comment
 15|TIMEOUT|n2|TimeLimit|0:00|2026-11-24T13:06:13|jupyter-11111111|(null)
+16|RUNNING|n2|None|364-23:59:59|2026-11-24T13:06:13|jupyter-22222222|(null)
 slurm_load_jobs error: something
 """
 
 
 def test_squeue_is_read() -> None:
     jobs = read(SQUEUE)
-    assert list(jobs) == ["12", "13", "14", "15"]
+    assert list(jobs) == ["12", "13", "14", "15", "16"]
+    assert jobs["16"].left is None
     assert (jobs["12"].node, jobs["12"].left) == ("n1", 86400 + 1799)
     assert (jobs["13"].reason, jobs["13"].left, jobs["13"].begins) == ("Resources", 1800, None)
     assert jobs["13"].comment == ""
     assert jobs["14"].reason == "Nodes required for job are DOWN, DRAINED"
     assert (jobs["14"].left, jobs["14"].comment) == (None, "odd|comment")
-    assert [job.alive for job in jobs.values()] == [True, True, True, False]
+    assert [job.alive for job in jobs.values()] == [True, True, True, False, True]
 
 
 SHOWN = "JobId=7 JobName=x JobState={} Reason=None ExitCode={} TimeLimit=00:01:00 BatchHost=n1"
