@@ -119,7 +119,7 @@ async def test_who_looks_at_a_notebook_is_warned(smi, tmp_path, monkeypatch):
     from jupyter_containers.models import EngineInfo, Image
 
     class Some:  # an engine, as far as it is asked
-        name = "podman"
+        name = program = "podman"
 
         async def info(self):
             return EngineInfo(name="podman", usable=True, features=frozenset({"gpus"}))
