@@ -102,8 +102,9 @@ class Policy(PolicyTraits):
         self._check_origin(spec)
         ports = [port for _, port in spec.publish if port not in RESERVED_PORTS]
         self._check_parts(spec.devices, spec.network, spec.user.mode, ports)
-        slurm = slurm_rules.allowed(spec.slurm, self)
-        return self._mounted(replace(self._limited(spec), slurm=slurm))
+        limited = self._limited(spec)
+        slurm = slurm_rules.allowed(spec.slurm, self, limited.cpus)
+        return self._mounted(replace(limited, slurm=slurm))
 
     def check_asked(self, settings: Settings, *, image: bool = True) -> None:
         """What `check_run` would refuse of a request, before anybody is asked to approve it; of
@@ -112,7 +113,7 @@ class Policy(PolicyTraits):
         if image:
             self.check_image(settings.image)
         self._check_parts(settings.devices, settings.network, settings.user, settings.ports)
-        slurm_rules.allowed(settings.slurm, self)
+        slurm_rules.allowed(settings.slurm, self, settings.cpus)
         rules = self._rules()
         for mount in settings.mounts:
             judge(mount, rules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -12,8 +13,11 @@ from .slurmoptions import SETUP, gpus_of, names_of, seconds_of, time_of
 from .values import format_size, parse_size
 
 
-def allowed(asked: Mapping[str, str], policy: PolicyTraits) -> Mapping[str, str]:
-    """The same with the policy's defaults where nothing is asked. Raises PolicyRefused."""
+def allowed(
+    asked: Mapping[str, str], policy: PolicyTraits, cpus: float | None
+) -> Mapping[str, str]:
+    """The same with the policy's defaults where nothing is asked. `cpus` are the container's, which
+    count for each task of a job that names none. Raises PolicyRefused."""
     options = dict(asked)
     for name, globs in (("partition", policy.slurm_partitions), ("account", policy.slurm_accounts)):
         trait = f"Policy.slurm_{name}s"
@@ -26,13 +30,13 @@ def allowed(asked: Mapping[str, str], policy: PolicyTraits) -> Mapping[str, str]
         if not _matches(name, policy.slurm_extra):
             what = f"The option --{name} of sbatch may not be used"
             raise PolicyRefused(what, "Policy.slurm_extra")
-    _limit(options, policy)
+    _limit(options, policy, math.ceil(cpus or 1))
     if policy.slurm_setup:
         options[SETUP] = policy.slurm_setup
     return MappingProxyType(options)
 
 
-def _limit(options: dict[str, str], policy: PolicyTraits) -> None:
+def _limit(options: dict[str, str], policy: PolicyTraits, per_task: int) -> None:
     most = seconds_of(policy.max_slurm_time)
     asked = seconds_of(options.get("time", ""))
     if asked and most and asked > most:
@@ -42,8 +46,8 @@ def _limit(options: dict[str, str], policy: PolicyTraits) -> None:
     gpus = gpus_of(options)
     if policy.max_slurm_gpus is not None and gpus > policy.max_slurm_gpus:
         _refuse("gpus", str(gpus), str(policy.max_slurm_gpus), "max_slurm_gpus")
-    cpus = int(options.get("cpus", 0)) * int(options.get("ntasks", 1))
-    if policy.max_cpus is not None and cpus > policy.max_cpus:
+    cpus = int(options.get("cpus", per_task)) * int(options.get("ntasks", 1))
+    if policy.max_cpus is not None and cpus > math.ceil(policy.max_cpus):  # Slurm's are whole
         _refuse("cpus", str(cpus), f"{policy.max_cpus:g}", "max_cpus")
     memory = parse_size(options["memory"]) if "memory" in options else 0
     if policy.max_memory is not None and memory > policy.max_memory:

@@ -112,6 +112,8 @@ def allowed(traits: dict[str, Any], **options: Any) -> dict[str, str]:
         ({"max_slurm_gpus": 0}, {"gpus": 1}, "max_slurm_gpus"),
         ({"max_cpus": 4}, {"cpus": 5}, "max_cpus"),
         ({"max_cpus": 4}, {"cpus": 2, "ntasks": 3}, "max_cpus"),
+        ({"max_cpus": 4}, {"ntasks": 5}, "max_cpus"),
+        ({"max_cpus": 4, "default_cpus": 1.5}, {"ntasks": 3}, "max_cpus"),
         ({"max_memory": "4g"}, {"memory": "5g"}, "max_memory"),
     ],
 )
@@ -138,6 +140,11 @@ def test_a_policy_fills_in() -> None:
     }
     assert allowed(traits, partition="gpu1", time="2:00:00")["time"] == "02:00:00"
     assert allowed({"max_slurm_time": "1-0"})["time"] == "1-00:00:00"
+
+
+def test_cpus_are_whole_in_a_job() -> None:
+    assert allowed({"max_cpus": 0.5}) == {}
+    assert allowed({"max_cpus": 2, "default_cpus": 1}, ntasks=2) == {"ntasks": "2"}
 
 
 @pytest.mark.parametrize("trait", ["max_slurm_time", "default_slurm_time"])
