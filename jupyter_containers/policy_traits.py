@@ -122,7 +122,13 @@ class PolicyTraits(Configurable):
     default_slurm_time = Unicode(
         "", help="Time of a job that asks for none; not set: the longest, or the partition's own."
     ).tag(config=True)
-    max_slurm_gpus = Int(None, allow_none=True, min=0, help="Most GPUs of a job.").tag(config=True)
+    max_slurm_gpus = Int(
+        None,
+        allow_none=True,
+        min=0,
+        help="Most GPUs of a job, by gpus and gres together. Parts of GPUs (shard, mps) are not "
+        "counted: where the cluster has them, limit them in Slurm.",
+    ).tag(config=True)
 
     max_builds = Int(2, min=1, help="Builds at a time.").tag(config=True)
     max_build_seconds = Float(7200.0, min=1, help="Longest build.").tag(config=True)

@@ -83,11 +83,16 @@ def gpus_of(options: Mapping[str, str]) -> int:
     """How many GPUs a job asks for, by `gpus` and `gres` together."""
     found = _GPUS.fullmatch(options.get("gpus", ""))
     many = int(found[2]) if found else 0
-    for one in options.get("gres", "").split(","):
-        name, *rest = one.split(":")
+    for name, rest in _resources(options.get("gres", "")):
         if name == "gpu":
             many += int(rest[-1]) if rest and rest[-1].isdigit() else 1
     return many
+
+
+def _resources(gres: str) -> list[tuple[str, Sequence[str]]]:
+    """Name, and type and number, of each."""
+    parts = (one.split(":") for one in gres.split(","))
+    return [(name.lower(), rest) for name, *rest in parts]
 
 
 def names_of(extra: str) -> Sequence[str]:
@@ -106,7 +111,8 @@ def _time(value: Any, key: str) -> str:
 
 
 def _gres(value: Any, key: str) -> str:
-    if not _GRES.fullmatch(text(value, key)):
+    names = {name for name, _ in _resources(text(value, key))}
+    if not _GRES.fullmatch(value) or "gres" in names:  # Slurm reads gres:gpu:2 as gpu:2
         raise BadSettings(key, f"{show(value)} names no resources.", "Write it as gpu:2.")
     return str(value)
 

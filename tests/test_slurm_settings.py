@@ -53,6 +53,8 @@ def test_is_read_to_one_form(name: str, value: Any, read: str) -> None:
         ("time", "0", "is not a time"),
         ("time", True, "must be text"),
         ("gres", "gpu:2;id", "names no resources"),
+        ("gres", "gres:gpu:8", "names no resources"),
+        ("gres", "license:1,GRES:gpu:8", "names no resources"),
         ("gpus", -1, "must be a number"),
         ("gpus", "a100:2 --wrap=id", "is no number of GPUs"),
         ("cpus", 0, "must be a number"),
@@ -88,6 +90,7 @@ def test_times_without_end_are_none(text: str) -> None:
 def test_gpus_are_counted() -> None:
     assert gpus_of({"gpus": "a100:2", "gres": "gpu:3,license:9"}) == 5
     assert gpus_of({"gres": "gpu"}) == 1
+    assert gpus_of({"gres": "GPU:4"}) == 4
     assert gpus_of({}) == 0
 
 
