@@ -9,12 +9,15 @@ import math
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..models import ContainerSpec
 from ..slurmoptions import SETUP
 from ..structures import INSIDE
 from ..values import parse_size
 from ._contained import Place
+from ._store import Stored
+from .process_engine import ProcessEngine
 
 BEGAN = "began"
 """The file in a container's directory that names the node, once the job has begun there."""
@@ -82,6 +85,14 @@ def labels_of(comment: str, name: str, engine: str) -> dict[str, str]:
     pairs = dict(one.partition("=")[::2] for one in told)
     labels = {f"{_LABEL}.{key}": pairs.get(key, "") for key in _IN_COMMENT}
     return labels | {_LABEL: "kernel", f"{_LABEL}.name": name, JOB: "yes"}
+
+
+def script_of(inner: ProcessEngine, spec: ContainerSpec, stored: Stored, place: Place) -> str:
+    """What the job of a container runs. Its limits are the job's, and Slurm's to enforce: an engine
+    would do it by way of the person's systemd, which is on the login node and not in a job."""
+    unlimited = replace(spec, cpus=None, memory=None, pids=None)
+    command = inner.command(unlimited, stored, place)
+    return script(spec, place, command.argv, command.env)
 
 
 def script(

@@ -89,8 +89,7 @@ class Slurm(Placed):
         )
 
     async def _run_job(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:
-        command = self.inner.command(spec, stored, place)
-        text = _slurm_job.script(spec, place, command.argv, command.env)
+        text = _slurm_job.script_of(self.inner, spec, stored, place)
         (place.path / _slurm_job.BEGAN).touch()
         done = await run(
             _slurm_job.sbatch_argv(spec, place, self.inner.name),

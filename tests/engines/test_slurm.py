@@ -24,6 +24,7 @@ from jupyter_containers.engines._slurm_job import (
     sbatch_argv,
     sbatch_environment,
     script,
+    script_of,
 )
 from jupyter_containers.engines._slurm_queue import read
 from jupyter_containers.engines._slurm_trouble import how_it_ended, refused
@@ -167,6 +168,17 @@ def test_every_engine_can_be_placed(engine: str) -> None:
     text = script(spec(), PLACE, command.argv, command.env)
     last = text.partition("\ncd /\nexec ")[2]
     assert shlex.split(last) == list(command.argv)
+
+
+@pytest.mark.parametrize("engine", PLACED)
+def test_limits_are_the_jobs_alone(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the login node's cgroups are: in a job nobody is there who would set a container's,
+    and Apptainer ends with FATAL for want of a D-Bus session."""
+    monkeypatch.setattr("jupyter_containers.engines._namespaces.delegated", lambda: True)
+    inner = _load(f"slurm+{engine}")().inner
+    limited = spec(cpus=2.0, memory=1 << 30, pids=2048)
+    assert script_of(inner, limited, STORED, PLACE) == script_of(inner, spec(), STORED, PLACE)
+    assert "--cpus-per-task=2" in sbatch_argv(limited, PLACE, engine)
 
 
 def test_engines_of_slurm_are_named_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
