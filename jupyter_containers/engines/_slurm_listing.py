@@ -22,7 +22,8 @@ def listed(inner: ProcessEngine, name: str, jobs: Mapping[str, Job]) -> list[Con
             found[one.name] = one
     for row in jobs.values():
         labels = labels_of(row.comment, row.name, inner.name)
-        if row.alive and labels and row.name not in found:
+        goes_on = row.alive and row.state != "COMPLETING"
+        if goes_on and labels and row.name not in found:
             found[row.name] = Container(
                 id=row.name, name=row.name, image="", running=True, labels=labels
             )

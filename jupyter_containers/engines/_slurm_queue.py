@@ -18,10 +18,9 @@ from datetime import datetime
 from ..errors import EngineDown
 from ..slurmoptions import seconds_of
 from ..text import one_line
-from ._process import run
+from ._slurm_ask import ask
 
 _FORMAT = "%i|%T|%N|%r|%L|%S|%j|%k"
-_SECONDS = 60.0
 _YEAR = 364 * 86400
 ALIVE = frozenset(
     {
@@ -109,8 +108,8 @@ class Queue:
 
     async def _ask(self) -> None:
         begun, told = time.monotonic(), time.time()
-        argv = ["squeue", "--noheader", "--states=all", f"--user={os.getuid()}", "-o", _FORMAT]
-        done = await run(argv, timeout=_SECONDS)
+        whose = f"--user={os.getuid()}"
+        done = await ask("squeue", "--noheader", "--states=all", whose, "-o", _FORMAT)
         if done.code:
             raise silent(done.stderr)
         self.known, self.asked, self.told = read(done.stdout), begun, told

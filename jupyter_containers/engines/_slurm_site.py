@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from dataclasses import replace
 from shutil import which
 
@@ -12,7 +13,7 @@ from ..models import ContainerSpec, EngineInfo, Problem
 from ..paths import cache_directory, empty_directory, empty_file
 from ..text import one_line
 from . import _cdi, _namespaces
-from ._process import run
+from ._slurm_ask import ask
 from ._slurm_queue import silent
 from .process_engine import ProcessEngine
 
@@ -27,13 +28,12 @@ _NODES = Problem(
 )
 _HERE = (_namespaces.NO_LIMITS, _namespaces.SAME_NETWORK)
 """What is true of the inner engine's containers on this machine, and not of jobs."""
-_addresses: dict[str, str] = {}
 
 
-async def ask(name: str, inner: ProcessEngine) -> EngineInfo:
+async def info(name: str, inner: ProcessEngine) -> EngineInfo:
     """See `Engine.info`. Raises EngineDown where Slurm does not answer."""
     told, version, ping = await asyncio.gather(
-        inner.info(), run(["sbatch", "--version"]), run(["sinfo", "--noheader", "-o", "%P"])
+        inner.info(), ask("sbatch", "--version"), ask("sinfo", "--noheader", "-o", "%P")
     )
     found = re.search(r"(\d+\.\d+\.\d+)", version.stdout)
     if found is None:
@@ -58,11 +58,11 @@ async def ask(name: str, inner: ProcessEngine) -> EngineInfo:
 
 async def address(node: str) -> str:
     """Where a node's ports are reached, by Slurm's word."""
-    if node not in _addresses:
-        done = await run(["scontrol", "show", "node", "--oneliner", node])
-        found = re.search(r"\bNodeAddr=(\S+)", done.stdout)
-        _addresses[node] = found[1] if found else node
-    return _addresses[node]
+    with suppress(EngineDown):
+        done = await ask("scontrol", "show", "node", "--oneliner", node)
+        if found := re.search(r"\bNodeAddr=(\S+)", done.stdout):
+            return found[1]
+    return node
 
 
 def on_nodes(spec: ContainerSpec) -> ContainerSpec:

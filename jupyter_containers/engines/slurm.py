@@ -32,6 +32,7 @@ from ._contained import Place
 from ._known import KnownInfo
 from ._placed import Placed
 from ._process import Completed, run
+from ._slurm_ask import ask
 from ._slurm_listing import listed
 from ._slurm_queue import Job, Queue, silent
 from ._store import Stored
@@ -52,7 +53,7 @@ class Slurm(Placed):
     def __init__(self, inner: ProcessEngine) -> None:
         super().__init__(inner)
         self.name = f"slurm+{inner.name}"
-        self._info = KnownInfo(self.name, partial(_slurm_site.ask, self.name, inner))
+        self._info = KnownInfo(self.name, partial(_slurm_site.info, self.name, inner))
         self._placements: dict[str, Placement] = {}
 
     @property
@@ -202,7 +203,7 @@ class Slurm(Placed):
         if not job:
             return None
         for _ in range(20):  # a killed container is noticed before Slurm has written down why
-            done = await run(["scontrol", "show", "job", "--oneliner", job])
+            done = await ask("scontrol", "show", "job", "--oneliner", job)
             ended = _slurm_trouble.how_it_ended(done.stdout)
             if ended is not None or done.code:
                 return ended
@@ -241,7 +242,7 @@ class Slurm(Placed):
         """See `Engine.signal`: to the job's first process, which the container's command is."""
         if job := await asyncio.to_thread(self._job, id):
             name = signals.Signals(signum).name.removeprefix("SIG")
-            await run(["scancel", "--batch", f"--signal={name}", job])
+            await ask("scancel", "--batch", f"--signal={name}", job)
 
     async def remove(self, id: str) -> None:
         """See `Engine.remove`. By the job's name, so that one whose submission was cancelled goes
@@ -249,20 +250,21 @@ class Slurm(Placed):
         known = any(job.name == id and job.alive for job in _queue.known.values())
         if not known and not self.inner.contained.place(id).path.exists():
             return
+        removal = _keeper_slurm.Removal(id, time.monotonic())
         deadline = time.monotonic() + _REMOVAL_SECONDS
         while True:
-            done = await run(["scancel", f"--name={id}", f"--user={os.getuid()}"])
-            argv = ["squeue", "--noheader", f"--name={id}", f"--user={os.getuid()}", "-o", "%T"]
-            left = await run(argv)
+            if removal.due(now := time.monotonic()):
+                await ask(*removal.cancel)
+            left = await ask(*removal.look)
             if left.code:
-                raise silent(left.stderr or done.stderr)
-            if not left.stdout.strip():
+                raise silent(left.stderr)
+            if removal.over(left.stdout, now):
                 break
-            if time.monotonic() > deadline:
+            if now > deadline:
                 raise EngineDown(
                     f"Slurm does not end the job {id}.", f"See what it does: squeue --name={id}"
                 )
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(removal.pause)
         self._placements.pop(id, None)
         await asyncio.to_thread(self.inner.contained.remove, id)
 

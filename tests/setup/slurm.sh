@@ -49,7 +49,11 @@ GresTypes=gpu
 NodeName=n[1-3] NodeHostname=$host NodeAddr=127.0.0.1 Port=[$((port + 1))-$((port + 3))] CPUs=8 RealMemory=8000 Gres=gpu:2 State=UNKNOWN
 PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 PartitionName=short Nodes=n3 MaxTime=2 State=UP
+PartitionName=tidy Nodes=n2 State=UP
+Epilog=$dir/epilog
 CONF
+  printf '#!/bin/sh\n[ "$SLURM_JOB_PARTITION" != tidy ] || exec sleep 8\n' >"$dir/epilog"
+  chmod 755 "$dir/epilog"
   echo 'NodeName=n[1-3] Name=gpu File=/dev/null,/dev/zero' >"$dir/gres.conf"
   printf 'CgroupPlugin=cgroup/v1\nCgroupAutomount=no\nCgroupMountpoint=/sys/fs/cgroup\n' \
     >"$dir/cgroup.conf"

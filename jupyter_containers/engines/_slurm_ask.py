@@ -1,0 +1,13 @@
+"""How Slurm's commands are asked: with nothing of a person's own defaults for them."""
+
+from __future__ import annotations
+
+import os
+
+from ._keeper_slurm import theirs
+from ._process import Completed, run
+
+
+async def ask(*argv: str, timeout: float = 60.0) -> Completed:
+    """Run `squeue` or one of its kin. See `_process.run`."""
+    return await run(argv, timeout=timeout, env=dict.fromkeys(theirs(os.environ)))
