@@ -34,11 +34,18 @@ _SETTINGS = 'Change "slurm" in the notebook\'s container settings'
 _TOO_MUCH = "sinfo -o '%P %l %c %m %G' shows the partitions with their limits."
 
 
+def perhaps_taken(said: str) -> bool:
+    """Whether the controller may have taken a job of which `sbatch` says that it failed: its answer
+    came too late ("Socket timed out on send/recv operation")."""
+    return "timed out" in said.lower()
+
+
 def refused(said: str, spec: ContainerSpec) -> ContainersError:
     """Why `sbatch` took no job."""
     last = one_line(re.sub(r"sbatch: error: ", "", said), 400)
     lowered = last.lower()
-    if "unable to contact slurm controller" in lowered or "connection refused" in lowered:
+    unheard = "unable to contact slurm controller" in lowered or "connection refused" in lowered
+    if unheard or perhaps_taken(said):
         return silent(said)
     if "invalid partition" in lowered:
         return StartFailed(

@@ -99,8 +99,10 @@ class Slurm(Placed):
         )
         job = done.stdout.strip().partition(";")[0]
         if done.code or not job.isdigit():
-            await asyncio.to_thread(self.inner.contained.remove, spec.name)
-            raise _slurm_trouble.refused(done.stderr or done.stdout, spec)
+            trouble = _slurm_trouble.refused(done.stderr or done.stdout, spec)
+            if not _slurm_trouble.perhaps_taken(done.stderr):  # else `remove` looks for the job
+                await asyncio.to_thread(self.inner.contained.remove, spec.name)
+            raise trouble
         self._placements[spec.name] = Placement(job=job, state="PENDING")
         record = {
             "name": spec.name,
