@@ -114,7 +114,9 @@ class PolicyTraits(Configurable):
         "globs. With some of them (such as output) a job writes where it should not.",
     ).tag(config=True)
     slurm_setup = Unicode(
-        "", help="Lines of shell that a job runs before the container: module load apptainer."
+        "",
+        help="Lines of shell (sh, which has read no profile) that a job runs before the container, "
+        "such as . /etc/profile.d/modules.sh; module load apptainer",
     ).tag(config=True)
     max_slurm_time = Unicode("", help="Longest job, as Slurm writes it: 8:00:00 or 2-12.").tag(
         config=True
