@@ -174,10 +174,11 @@ class ContainerProvisioner(KernelProvisionerBase):
         return await super().pre_launch(cmd=argv, **kwargs)
 
     async def _prepare(self, request: Request) -> Prepared:
-        """Of the image that the name meant last, where this process knows one."""
+        """Of the image that the name meant last, where this process knows one and none queues."""
         self._request = request
         self._say("Looking at the image")
-        last = request.engine.last_image(request.settings.image)
+        places = request.engine.places
+        last = None if places else request.engine.last_image(request.settings.image)
         self._believed = last is not None
         if last is not None:
             with contextlib.suppress(ContainersError):
