@@ -19,7 +19,7 @@ from .deaths import died_by, ended_from_outside, replaced
 from .devices import with_what_is_here
 from .engines._keeper import keeper
 from .engines.base import Watch
-from .errors import DeviceUnknown, EngineError, KernelDied, StartFailed
+from .errors import DeviceUnknown, EngineDown, EngineError, KernelDied, StartFailed
 from .guestclient import Applied, GuestClient
 from .launch import GUEST_PORT, Prepared, Room
 from .models import Container
@@ -133,12 +133,20 @@ class KernelContainer:
             await asyncio.sleep(0.005 if not self.prepared.pem else 0.02)
             if time.monotonic() > patience:
                 patience = time.monotonic() + 2.0
-                over = await self.prepared.engine.poll(self.id) is not None
+                over = await self._over()
                 if over or time.monotonic() > deadline:
                     raise await self._no_answer(over=over)
         assert self._client is not None
         if self._client.refused:
             raise replaced(self._client.refused)
+
+    async def _over(self) -> bool:
+        """Whether the engine says so. One that does not answer says nothing yet: a job that has
+        waited for hours is not given up for that."""
+        try:
+            return await self.prepared.engine.poll(self.id) is not None
+        except EngineDown:
+            return False
 
     async def _no_answer(self, *, over: bool) -> StartFailed:
         engine, at = self.prepared.engine, self.placement

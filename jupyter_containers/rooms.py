@@ -32,6 +32,9 @@ PORT = "port"
 """The file in `run` that a guest on another machine writes its port into."""
 
 _BIND_SECONDS = 30.0
+_FAR_PATIENCE = 300.0
+"""Seconds in which a job's owner finds out where it runs: while Slurm's controller is silent it
+cannot."""
 
 
 def room_at(root: Path) -> Room:
@@ -144,7 +147,7 @@ def furnish(
             "note": note,
             "token": prepared.token,
             "grace": grace,
-            "patience": max(30.0, grace),
+            "patience": max(_FAR_PATIENCE if prepared.pem else 30.0, grace),
             "mounts": [identity(m) for m in spec.mounts] if same_kernel else [],
             "port": GUEST_PORT if prepared.published else None,
             "pem": prepared.pem,

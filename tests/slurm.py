@@ -52,10 +52,10 @@ def states(ids, state=""):
 
 
 @contextlib.asynccontextmanager
-async def starting(path):
+async def starting(path, config=None):
     """A kernel whose start waits in the queue, as a task."""
     approve(path)
-    kernel = Kernel(path)
+    kernel = Kernel(path, config)
     task = asyncio.ensure_future(kernel.start())
     try:
         yield kernel, task
@@ -94,3 +94,12 @@ def environments_of(job):
             if (environment := process.environ()).get("SLURM_JOB_ID") == job:
                 found.append(environment)
     return found
+
+
+def silent_conf(folder):
+    """A configuration by which the controller does not answer."""
+    text = Path(os.environ["SLURM_CONF"]).read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("SlurmctldPort")]
+    conf = folder / "slurm.conf"
+    conf.write_text("\n".join([*lines, "SlurmctldPort=1", "MessageTimeout=2", ""]))
+    return str(conf)

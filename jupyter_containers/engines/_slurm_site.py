@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from contextlib import suppress
 from dataclasses import replace
 from shutil import which
@@ -15,6 +16,7 @@ from ..text import one_line
 from . import _cdi, _namespaces
 from ._slurm_ask import ask
 from ._slurm_queue import silent
+from ._slurm_trouble import unheard
 from .process_engine import ProcessEngine
 
 _NO_OPENSSL = Problem(
@@ -26,6 +28,9 @@ _NODES = Problem(
     "Slurm's to enforce.",
     "Whether it does: scontrol show config | grep -E '^(TaskPlugin|SelectTypeParameters)'",
 )
+_SILENCE_SECONDS = 200.0
+"""For which a job that has begun is not given up: it may have waited for days. Its guest waits
+longer (`rooms.py`)."""
 _HERE = (_namespaces.NO_LIMITS, _namespaces.SAME_NETWORK)
 """What is true of the inner engine's containers on this machine, and not of jobs."""
 
@@ -57,12 +62,19 @@ async def info(name: str, inner: ProcessEngine) -> EngineInfo:
 
 
 async def address(node: str) -> str:
-    """Where a node's ports are reached, by Slurm's word."""
-    with suppress(EngineDown):
-        done = await ask("scontrol", "show", "node", "--oneliner", node)
-        if found := re.search(r"\bNodeAddr=(\S+)", done.stdout):
-            return found[1]
-    return node
+    """Where a node's ports are reached, by Slurm's word: a controller that is silent may be back
+    in a minute."""
+    deadline = time.monotonic() + _SILENCE_SECONDS
+    while True:
+        with suppress(EngineDown):
+            done = await ask("scontrol", "show", "node", "--oneliner", node)
+            if found := re.search(r"\bNodeAddr=(\S+)", done.stdout):
+                return found[1]
+            if not unheard(done.stderr):
+                return node
+        if time.monotonic() > deadline:
+            return node
+        await asyncio.sleep(1)
 
 
 def on_nodes(spec: ContainerSpec) -> ContainerSpec:

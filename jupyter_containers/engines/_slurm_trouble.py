@@ -40,12 +40,17 @@ def perhaps_taken(said: str) -> bool:
     return "timed out" in said.lower()
 
 
+def unheard(said: str) -> bool:
+    """Whether the controller did not answer, by what a command of Slurm's printed."""
+    told = ("unable to contact slurm controller", "connection refused", "timed out")
+    return any(one in said.lower() for one in told)
+
+
 def refused(said: str, spec: ContainerSpec) -> ContainersError:
     """Why `sbatch` took no job."""
     last = one_line(re.sub(r"sbatch: error: ", "", said), 400)
     lowered = last.lower()
-    unheard = "unable to contact slurm controller" in lowered or "connection refused" in lowered
-    if unheard or perhaps_taken(said):
+    if unheard(said):
         return silent(said)
     if "invalid partition" in lowered:
         return StartFailed(

@@ -6,6 +6,7 @@ On the Slurm of tests/setup/slurm.sh: after a job of its partition `tidy`, the n
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -19,7 +20,7 @@ from traitlets.config import Config
 
 from jupyter_containers.engines._store import VARIABLE, images_directory
 from tests.harness import running
-from tests.slurm import ours, states
+from tests.slurm import full, ours, phase_of, silent_conf, starting, states
 
 
 @pytest.fixture(autouse=True)
@@ -121,3 +122,35 @@ def names_again(images: Path, store: Path, reference: str, id: str) -> None:
             (made / "image.json").unlink()
             new = {"id": f"sha256:{id}", "references": [NAME], "digests": []}
             (made / "image.json").write_text(json.dumps(told | new))
+
+
+async def test_a_controller_that_is_silent_while_a_job_begins_costs_no_job(
+    notebook, tmp_path, monkeypatch
+):
+    good, bad = os.environ["SLURM_CONF"], silent_conf(tmp_path)
+    with full() as free:
+        async with asyncio.timeout(90), starting(notebook()) as (kernel, task):
+            await phase_of(kernel, "Resources")
+            free()
+            monkeypatch.setenv("SLURM_CONF", bad)
+            await asyncio.sleep(6)
+            assert not task.done()
+            monkeypatch.setenv("SLURM_CONF", good)
+            await task
+            assert kernel.container is not None, kernel.provisioner.trouble
+            assert await kernel.value("6*7") == "42"
+
+
+async def test_a_controller_that_is_silent_while_a_guest_starts_costs_no_job(
+    notebook, tmp_path, monkeypatch
+):
+    good, bad = os.environ["SLURM_CONF"], silent_conf(tmp_path)
+    config = Config({"Policy": {"slurm_setup": "sleep 6", "engines": ["*"]}})
+    async with asyncio.timeout(90), starting(notebook(), config) as (kernel, task):
+        await phase_of(kernel, "Waiting for the container to answer")
+        monkeypatch.setenv("SLURM_CONF", bad)
+        await asyncio.wait({task}, timeout=30)
+        monkeypatch.setenv("SLURM_CONF", good)
+        await task
+        assert kernel.container is not None, kernel.provisioner.trouble
+        assert await kernel.value("6*7") == "42"

@@ -33,6 +33,7 @@ from tests.slurm import (
     full,
     ours,
     phase_of,
+    silent_conf,
     starting,
 )
 
@@ -231,11 +232,7 @@ async def test_ten_start_at_once(engine, image, folder):
 
 
 async def test_a_slurm_that_is_silent_says_so(notebook, tmp_path, monkeypatch):
-    conf = tmp_path / "slurm.conf"
-    text = Path(os.environ["SLURM_CONF"]).read_text()
-    lines = [line for line in text.splitlines() if not line.startswith("SlurmctldPort")]
-    conf.write_text("\n".join([*lines, "SlurmctldPort=1", "MessageTimeout=2", ""]))
-    monkeypatch.setenv("SLURM_CONF", str(conf))
+    monkeypatch.setenv("SLURM_CONF", silent_conf(tmp_path))
     async with running(notebook()) as kernel:
         shown = await kernel.run("1")
         assert "Slurm does not answer" in shown["error"]
