@@ -21,6 +21,12 @@ from .errors import StartFailed
 from .text import one_line
 
 _MAX_LINE = 64 * 1024
+_OPTIONS = (
+    ("TCP_KEEPIDLE", 10),
+    ("TCP_KEEPINTVL", 5),
+    ("TCP_KEEPCNT", 3),
+    ("TCP_USER_TIMEOUT", 25_000),
+)
 
 
 @dataclass(frozen=True)
@@ -191,7 +197,7 @@ def _secured(connected: socket.socket, certificate: str) -> ssl.SSLSocket:
     context.check_hostname = False
     context.load_verify_locations(cadata=certificate)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+    for option, value in _OPTIONS:
         if (number := getattr(socket, option, None)) is not None:
             connected.setsockopt(socket.IPPROTO_TCP, number, value)
     return context.wrap_socket(connected)

@@ -9,6 +9,12 @@ import os
 import socket
 
 CHANNELS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
+OPTIONS = (
+    ("TCP_KEEPIDLE", 60),
+    ("TCP_KEEPINTVL", 10),
+    ("TCP_KEEPCNT", 6),
+    ("TCP_USER_TIMEOUT", 120_000),
+)
 LOOK_AGAIN = 0.02
 """Seconds between looks for the kernel's ports, while it starts."""
 
@@ -28,6 +34,16 @@ class Network:
         with open(os.path.join(run_dir, "port"), "r+") as file:
             file.write("%d\n" % self.listener.getsockname()[1])
 
+    @staticmethod
+    def watched(connection):
+        """The connection, so set that it is over two minutes after the owner's machine has gone
+        without a word: an idle one would stay for ever, and a job until its time is over. Longer
+        than the owner's half a minute, who comes back after it (tcp(7))."""
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in OPTIONS:
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        return connection
+
     def secured(self, connection):
         """The connection with TLS around it. Raises OSError for a stranger."""
         import ssl  # takes longer than all the rest, while the kernel would wait
@@ -41,7 +57,7 @@ class Network:
                 self.context.load_cert_chain("/proc/self/fd/%d" % memory)
             finally:
                 os.close(memory)
-        return self.context.wrap_socket(connection, server_side=True)
+        return self.context.wrap_socket(self.watched(connection), server_side=True)
 
     def environment(self):
         """What Slurm gave the job: its number, the GPUs it may use."""
