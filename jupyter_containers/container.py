@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 
 from .certificates import certificate_of
-from .deaths import died_by, ended_from_outside, replaced
+from .deaths import connection_lost, died_by, ended_from_outside, replaced
 from .devices import with_what_is_here
 from .engines._keeper import keeper
 from .engines.base import Watch
@@ -256,13 +256,21 @@ class KernelContainer:
         if self._client is not None:
             memory = self._client.out_of_memory
         if not memory and (self._client is None or self._client.closed):
-            with contextlib.suppress(EngineError):
+            at = self.placement
+            try:
                 ended = await self.prepared.engine.ended(self.id)
-                if ended is None:
-                    return KernelDied("The container is gone: somebody removed it.")
-                if any(ended.why):
+                if ended is not None and any(ended.why):
                     return ended_from_outside(ended)
-                code, memory = ended.code, ended.out_of_memory
+                # A guest's own end without a word to us is 0: it had nobody to speak to.
+                if ended is not None and (at is None or ended.code):
+                    code, memory = ended.code, ended.out_of_memory
+                elif at is None or (ended is None and await self._over()):
+                    return KernelDied("The container is gone: somebody removed it.")
+                else:
+                    return connection_lost(at.node)
+            except EngineError:
+                if at is not None:
+                    return connection_lost(at.node)
         return died_by(code, memory, limit, await self._last_lines())
 
     async def _last_lines(self) -> str:

@@ -39,6 +39,16 @@ def ended_from_outside(ended: Ended) -> KernelDied:
     return died
 
 
+def connection_lost(node: str) -> KernelDied:
+    """A kernel that may run yet, on another machine."""
+    died = KernelDied(
+        f"The connection to {node or 'the node'} was lost, and did not come back.",
+        "Restart the kernel to run it in a new job; the old one is cancelled then.",
+    )
+    died.final = True
+    return died
+
+
 def raise_final(died: KernelDied, started: float) -> None:
     """Raise it where a restart that nobody asked for would only repeat it (an exit by itself, right
     after the start), or take a place that nobody asked for."""

@@ -10,9 +10,11 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import ssl
 import stat
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,9 @@ from .errors import StartFailed
 from .text import one_line
 
 _MAX_LINE = 64 * 1024
+_AGAIN_SECONDS = 60.0
+"""For which a guest on another machine is looked for again, from when its connection was lost."""
+_ENDS = (signal.SIGTERM, signal.SIGKILL)
 _OPTIONS = (
     ("TCP_KEEPIDLE", 10),
     ("TCP_KEEPINTVL", 5),
@@ -58,6 +63,9 @@ class GuestClient:
         self.out_of_memory = False
         self.refused: str | None = None
         self._starting = False
+        self._again: threading.Thread | None = None
+        self._found: socket.socket | None = None
+        self._given_up = False
 
     async def connect(self, timeout: float) -> None:
         """Connect as soon as the guest listens. Raises StartFailed after `timeout` seconds.
@@ -86,6 +94,11 @@ class GuestClient:
 
     def read(self) -> None:
         """Take in what has arrived. Never blocks."""
+        if self._again is not None:
+            if self._again.is_alive():
+                return
+            self._socket, self._found, self._again = self._found, None, None
+            self.closed = self._socket is None
         while self._socket is not None:
             try:
                 data = self._socket.recv(_MAX_LINE)
@@ -95,12 +108,36 @@ class GuestClient:
                 data = b""
             self._buffer += data
             if not data or len(self._buffer) > 4 * _MAX_LINE:
-                self._hang_up()
-                self.closed = True
+                self._lost()
                 return
             *lines, self._buffer = self._buffer.split(b"\n")
             for line in lines:
                 self._take(line)
+
+    def _lost(self) -> None:
+        """The end of the container, but for one on another machine: the network may have failed.
+        On a thread, since a connection over such a network may block, and `read` must not."""
+        self._hang_up()
+        if self._certificate and self.applied is not None and not self._given_up:
+            self._again = threading.Thread(target=self._find_again, daemon=True)
+            self._again.start()
+        else:
+            self.closed = True
+
+    def _find_again(self) -> None:
+        """Until it is found, or nobody listens there any more."""
+        deadline = time.monotonic() + _AGAIN_SECONDS
+        while not self._given_up and time.monotonic() < deadline:
+            try:
+                found = dial(self._address, self._certificate)
+                found.sendall(self._token.encode() + b"\n")
+            except ConnectionRefusedError:
+                return
+            except OSError:
+                time.sleep(0.5)
+            else:
+                self._found = found
+                return
 
     def _take(self, line: bytes) -> None:
         """One line. It comes from a container: any JSON, any type."""
@@ -129,11 +166,13 @@ class GuestClient:
         self._send({"do": "start", "note": note})
 
     def signal(self, signum: int) -> None:
-        """Signal the kernel's process group."""
+        """Signal the kernel's process group. One that shall end is not looked for any longer."""
+        self._given_up = self._given_up or (self._again is not None and signum in _ENDS)
         self._send({"do": "signal", "signum": int(signum)})
 
     def stop(self) -> None:
         """End the kernel and the container."""
+        self._given_up = True
         self._send({"do": "stop"})
 
     def _send(self, order: dict[str, Any]) -> None:
@@ -148,6 +187,7 @@ class GuestClient:
 
     def close(self) -> None:
         """Hang up. The guest's grace begins."""
+        self._given_up = True
         self._hang_up()
         self.closed = True
 

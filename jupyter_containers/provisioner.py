@@ -134,11 +134,11 @@ class ContainerProvisioner(KernelProvisionerBase):
             await self._remove()
             forget(self)
 
-    async def _remove(self) -> None:
+    async def _remove(self, *, room: bool = True) -> None:
         container, self.container = self.container, None
         if container is not None:
             await container.remove()
-        elif self._room is not None:
+        elif room and self._room is not None:
             await asyncio.to_thread(remove_room, self._room)
 
     # -- launch ----------------------------------------------------------------------------
@@ -161,13 +161,13 @@ class ContainerProvisioner(KernelProvisionerBase):
             self._notebook = await asyncio.to_thread(find_notebook, self, environment)
             request = await find_request(self, self._notebook, kwargs.get("cwd"))
             self._prepared = await self._prepare(request)
+            if self.container is not None and not self.container.can_host(self._prepared):
+                await self._remove()
         except ContainersError as trouble:
             self.log.error("Kernel %s cannot start in a container: %s", self.kernel_id, trouble)
             self.trouble, self._prepared = trouble, None
-        if self.container is not None and not (
-            self._prepared is not None and self.container.can_host(self._prepared)
-        ):
-            await self._remove()
+            with contextlib.suppress(ContainersError):  # the keeper tries again
+                await self._remove(room=False)
         self._session = str(environment.get("JPY_SESSION_NAME", ""))
         self._connect()
         argv = list(self._prepared.spec.argv) if self._prepared is not None else []

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -154,3 +155,21 @@ async def test_a_controller_that_is_silent_while_a_guest_starts_costs_no_job(
         await task
         assert kernel.container is not None, kernel.provisioner.trouble
         assert await kernel.value("6*7") == "42"
+
+
+async def test_a_connection_that_is_lost_submits_nothing_unasked(notebook):
+    """Nobody listens where the guest was, as far as this machine can tell; its job goes on."""
+    config = Config({"Policy": {"orphan_grace": 60, "engines": ["*"]}})
+    async with running(notebook(), config) as kernel:
+        assert await kernel.value("1") == "1"
+        client, node = kernel.container._client, kernel.container.placement.node
+        client._address = ("127.0.0.1", 1)
+        client._socket.shutdown(socket.SHUT_RDWR)
+        while await kernel.provisioner.poll() is None:
+            await asyncio.sleep(0.1)
+        await kernel.restart(now=True)  # as the server's restarter does
+        shown = await kernel.run("1")
+        assert f"The connection to {node} was lost" in shown["error"]
+        assert not ours()
+        await kernel.restart(now=True)  # and now a person
+        assert await kernel.value("1+1") == "2"
