@@ -157,7 +157,7 @@ other_stream() {
   process_tests apptainer $process_core $server_core
   process_tests charliecloud $process_core $server_core
   user_tests "slurm+charliecloud" slurm+charliecloud s -m engine tests/kernels tests/server/test_queue.py
-  user_tests "slurm+apptainer" slurm+apptainer s -m engine tests/kernels/test_{jobs,running}.py
+  user_tests "slurm+apptainer" slurm+apptainer s -m engine tests/kernels/test_{jobs,job_ends,running}.py
   if command -v enroot >/dev/null; then process_tests enroot $process_core $server_core; fi
   if command -v podman-hpc >/dev/null; then process_tests podman-hpc $process_core $server_core; fi
   if command -v shifter >/dev/null; then process_tests shifter $process_core; fi
