@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
@@ -13,6 +14,7 @@ from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
 from .engines._keeper import keeper
 from .errors import ContainersError
 from .launch import Room
+from .paths import replace_file
 from .rooms import bound, unbind
 
 
@@ -35,7 +37,10 @@ async def stand_in(
         "JUPYTER_CONTAINERS_HINT": trouble.hint,
     }
     unbind(room)
-    argv = [sys.executable, "-m", "jupyter_containers.fallback", "-f", manager.connection_file]
+    # A copy: ipykernel writes its file anew while clients read theirs (`write_connection_file`).
+    own = room.root / "standin.json"
+    replace_file(own, Path(manager.connection_file).read_bytes(), lasting=False)
+    argv = [sys.executable, "-m", "jupyter_containers.fallback", "-f", str(own)]
     await fallback.launch_kernel(argv, env=environment, cwd=str(room.root))
     try:
         if manager.transport == "ipc" and (process := fallback.process) is not None:
