@@ -71,7 +71,7 @@ def _rest(settings: Settings) -> Iterator[Ask]:
     if settings.entrypoint == "image":
         yield Ask(("entrypoint",), "the image's own entrypoint, run before the kernel")
     if settings.engine in EXPOSED:
-        what = "Shifter, whose containers see your home and all that this site shows"
+        what = f"{settings.engine.capitalize()}, whose containers {EXPOSED[settings.engine]}"
         yield Ask(("engine", settings.engine), what)
     if settings.slurm or settings.engine.startswith("slurm+"):
         options = [f"{name}={value}" for name, value in sorted(settings.slurm.items())]

@@ -34,17 +34,17 @@ def died_by(code: int | None, memory: bool, limit: int | None, last_lines: str) 
 
 def ended_from_outside(ended: Ended) -> KernelDied:
     """A kernel whose container somebody ended, such as a cluster's scheduler."""
-    died = KernelDied(*ended.why, out_of_memory=ended.out_of_memory)
-    died.final = True
-    return died
+    return _final(KernelDied(*ended.why, out_of_memory=ended.out_of_memory))
 
 
 def connection_lost(node: str) -> KernelDied:
     """A kernel that may run yet, on another machine."""
-    died = KernelDied(
-        f"The connection to {node or 'the node'} was lost, and did not come back.",
-        "Restart the kernel to run it in a new job; the old one is cancelled then.",
-    )
+    message = f"The connection to {node or 'the node'} was lost, and did not come back."
+    hint = "Restart the kernel to run it in a new job; the old one is cancelled then."
+    return _final(KernelDied(message, hint))
+
+
+def _final(died: KernelDied) -> KernelDied:
     died.final = True
     return died
 

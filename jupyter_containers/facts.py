@@ -15,6 +15,7 @@ from typing import Literal
 
 from .errors import ImageUnusable
 from .models import NO_ENV
+from .structures import DEFAULT_PATH
 from .text import one_line
 
 OLDEST_PYTHON = (3, 9)
@@ -23,7 +24,6 @@ CURVE_IPYKERNEL = (7, 3)
 
 Transport = Literal["sockets", "tcp", "none"]
 
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INSTALL = {
     "debian": "RUN apt-get update && apt-get install -y python3",
     "ubuntu": "RUN apt-get update && apt-get install -y python3",

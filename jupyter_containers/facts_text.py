@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any
 
 from .facts import (
-    DEFAULT_PATH,
     FoundKernel,
     ImageFacts,
     Interpreter,
@@ -17,6 +16,7 @@ from .facts import (
     version_tuple,
 )
 from .models import Image
+from .structures import DEFAULT_PATH
 from .text import one_line
 
 MAX_TEXT = 8 << 20

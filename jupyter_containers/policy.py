@@ -21,7 +21,7 @@ from traitlets.config import Config
 from traitlets.config.loader import ConfigFileNotFound, JSONFileConfigLoader, PyFileConfigLoader
 
 from . import slurm_rules, surroundings
-from .engine_rules import engine_allowed, engine_refused
+from .engine_rules import engine_allowed, engine_refused, matches
 from .errors import PolicyRefused
 from .models import ContainerSpec, Demands, Reference, parse_image
 from .mount_rules import judge, refused_files, rules_of
@@ -64,10 +64,10 @@ class Policy(PolicyTraits):
             what = f"An image without a name ({full[:19]}…) may not be used"
             raise PolicyRefused(what, "Policy.images")
         registry = Reference.parse(full).registry
-        if not _matches(registry, self.registries):
+        if not matches(registry, self.registries):
             what = f"The image {full} may not be used: not from {registry}"
             raise PolicyRefused(what, "Policy.registries")
-        if not _matches(full, self.images):
+        if not matches(full, self.images):
             raise PolicyRefused(f"The image {full} may not be used", "Policy.images")
         return full
 
@@ -122,7 +122,7 @@ class Policy(PolicyTraits):
         self, devices: Sequence[str], network: str, user: str, ports: Sequence[int]
     ) -> None:
         for device in devices:
-            if not _matches(device, self.devices):
+            if not matches(device, self.devices):
                 raise PolicyRefused(f"The device {device} may not be used", "Policy.devices")
         if network not in self.networks:
             what = f"The network may not be {network!r}"
@@ -199,7 +199,7 @@ class Policy(PolicyTraits):
                 refused.message = _at(demands, image) + refused.message
                 raise
         for url in demands.urls:
-            if not _matches(url, self.build_urls):
+            if not matches(url, self.build_urls):
                 what = f"{_at(demands, url)}ADD may not download {url}"
                 raise PolicyRefused(what, "Policy.build_urls")
         for wanted in demands.entitlements:
@@ -276,10 +276,6 @@ def _section(config: Config | None, where: str) -> Config:
             hint = f"Did you mean {close[0]}?" if close else f"Known are: {', '.join(known)}."
             raise PolicyRefused(f"{where} sets Policy.{name}, which is not known", "Policy", hint)
     return section
-
-
-def _matches(name: str, globs: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs)
 
 
 def _rank(name: str, globs: Sequence[str]) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Mapping
 from types import MappingProxyType
 
+from .engine_rules import matches
 from .errors import PolicyRefused
 from .policy_traits import PolicyTraits
 from .slurmoptions import SETUP, gpus_of, names_of, seconds_of, time_of
@@ -21,13 +21,13 @@ def allowed(
     options = dict(asked)
     for name, globs in (("partition", policy.slurm_partitions), ("account", policy.slurm_accounts)):
         trait = f"Policy.slurm_{name}s"
-        if (value := options.get(name)) is not None and not _matches(value, globs):
+        if (value := options.get(name)) is not None and not matches(value, globs):
             what = f"The Slurm {name} {value} may not be used"
             raise PolicyRefused(what, trait, f"Allowed are: {', '.join(globs) or 'none'}.")
         if value is None and (named := next((one for one in globs if _is_name(one)), "")):
             options[name] = named
     for name in names_of(options.get("extra", "")):
-        if not _matches(name, policy.slurm_extra):
+        if not matches(name, policy.slurm_extra):
             what = f"The option --{name} of sbatch may not be used"
             raise PolicyRefused(what, "Policy.slurm_extra")
     _limit(options, policy, math.ceil(cpus or 1))
@@ -57,10 +57,6 @@ def _limit(options: dict[str, str], policy: PolicyTraits, per_task: int) -> None
 def _refuse(name: str, asked: str, most: str, trait: str) -> None:
     what = f"A Slurm job may not ask for {name} {asked}: at most {most}"
     raise PolicyRefused(what, f"Policy.{trait}", f'Set "slurm": {{"{name}": …}} to {most} or less.')
-
-
-def _matches(name: str, globs: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs)
 
 
 def _is_name(glob: str) -> bool:

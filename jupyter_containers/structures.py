@@ -18,6 +18,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}", re.ASCII)
 
 INSIDE = "/opt/jupyter-containers"
 """Where our own mounts stand in a container. Nobody else's may cover them."""
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""PATH in a container whose image says none."""
 
 _RESERVED_ENV = re.compile(
     # Ours and Jupyter's: they would change how the kernel is reached.

@@ -65,12 +65,13 @@ def test_the_system_may_not(place: str) -> None:
 
 
 def test_links_and_dots_lead_nowhere_else(home: Path) -> None:
-    (home / "work").mkdir()
-    (home / "work" / "link").symlink_to("/etc")
-    (home / "work" / "up").symlink_to("../..")
+    folder = home / "work"
+    folder.mkdir()
+    (folder / "link").symlink_to("/etc")
+    (folder / "up").symlink_to("../..")
     out = "../" * len(home.parts)
     for place in ("link", "link/ssl", f"{out}etc", f"up/{out}etc", f"link/../{out}proc/self"):
-        not_mounted(policy(), f"{home}/work/{place}")
+        not_mounted(policy(), f"{folder}/{place}")
 
 
 def test_what_is_not_there_is_said(home: Path) -> None:

@@ -5,7 +5,7 @@ https://github.com/cncf-tags/container-device-interface#how-to-configure-cdi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import Unsupported
@@ -14,6 +14,21 @@ from ._inspect import at_least
 
 FEATURE = "gpus"
 """Our name of it among an engine's features."""
+
+
+def nvidia_gpus(engine: str, devices: Sequence[str]) -> list[str]:
+    """Which ones are asked for, of an engine that has a way of its own to give just those. Raises
+    Unsupported."""
+    asked = []
+    for device in devices:
+        kind, _, which_one = device.partition("=")
+        if kind != "nvidia.com/gpu":
+            raise Unsupported(
+                f"{engine} gives containers GPUs of NVIDIA, and not {device}.",
+                "Use Podman or Docker for it.",
+            )
+        asked.append(which_one)
+    return asked
 
 
 def docker_gives(said: Mapping[str, Any]) -> bool:

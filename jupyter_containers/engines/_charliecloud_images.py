@@ -53,7 +53,7 @@ async def load(store: Store, archive: Path, image: Image) -> AsyncGenerator[Prog
             async with aclosing(aside("charliecloud", work, "Unpacking the image")) as events:
                 async for event in events:
                     yield event
-    yield await found_in(store, image.id, image.id)
+    yield await store.made(image.id, image.id)
 
 
 def _tell(tree: Path, image: Image, config: dict[str, Any]) -> None:
@@ -77,14 +77,6 @@ def _tell(tree: Path, image: Image, config: dict[str, Any]) -> None:
     for place, text in ((tree / METADATA, json.dumps(told)), (directory / "environment", env)):
         place.unlink(missing_ok=True)
         place.write_text(text)
-
-
-async def found_in(store: Store, reference: str, text: str) -> Progress:
-    """The event that ends what makes an image."""
-    stored = await asyncio.to_thread(store.find, reference)
-    if stored is None:
-        raise ImageNotHere(reference, "charliecloud")
-    return Progress(kind="image", text=one_line(text), image=stored.image)
 
 
 async def save(store: Store, reference: str, archive: Path) -> AsyncGenerator[Progress]:
@@ -180,7 +172,7 @@ async def pull(store: Store, reference: str) -> AsyncGenerator[Progress]:
                 store.describe(new, await export(name, new, image))
         finally:
             await asyncio.shield(chimage("delete", name, check=False))
-    yield await found_in(store, image.id, reference)
+    yield await store.made(image.id, reference)
 
 
 def source(reference: str) -> str:

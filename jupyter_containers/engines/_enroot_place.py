@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from shutil import which
 
 from ..models import ContainerSpec, Image, Mount
+from ..structures import DEFAULT_PATH
 from ._bare_dev import DEVICES, PTS, SHM, make_dev
 
 TREE = "tree"
@@ -39,8 +40,6 @@ exit 0
 """Arguments: a host name or nothing; where a /sys that shows a network of its own is made, or
 nothing; a word where the container needs an init: the shell stays and reaps then; and the
 command."""
-
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def conf_text(spec: ContainerSpec, place: Path, *, upper: str, devices: Mapping[str, str]) -> str:
@@ -116,7 +115,7 @@ def _escaped(path: str) -> str:
 
 def rc_text(spec: ContainerSpec, image: Image) -> str:
     """The script for `--rc`, which the image's `sh` runs. Pure."""
-    env = {"PATH": _PATH, **image.env, **spec.env}
+    env = {"PATH": DEFAULT_PATH, **image.env, **spec.env}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in env.items() if _name(name)]
     entrypoint = image.entrypoint if spec.entrypoint == "image" else ()
     program = " ".join([*(shlex.quote(word) for word in entrypoint), '"$@"'])

@@ -4,7 +4,7 @@ are the inner engine's, on this machine, where pulls, builds and conversions hap
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -32,19 +32,19 @@ class Placed:
         """See `Engine.all_here`."""
         return await self.inner.all_here(references)
 
-    def pull(self, reference: str) -> AsyncIterator[Progress]:
+    def pull(self, reference: str) -> AsyncGenerator[Progress]:
         """See `Engine.pull`."""
         return self.inner.pull(reference)
 
-    def build(self, spec: BuildSpec) -> AsyncIterator[Progress]:
+    def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """See `Engine.build`."""
         return self.inner.build(spec)
 
-    def save(self, reference: str, archive: Path) -> AsyncIterator[Progress]:
+    def save(self, reference: str, archive: Path) -> AsyncGenerator[Progress]:
         """See `Engine.save`."""
         return self.inner.save(reference, archive)
 
-    def load(self, archive: Path, image: Image) -> AsyncIterator[Progress]:
+    def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
         """See `Engine.load`."""
         return self.inner.load(archive, image)
 

@@ -17,12 +17,13 @@ from pathlib import Path, PurePosixPath
 from ..errors import StartFailed, Unsupported
 from ..models import ContainerSpec, Image, Mount
 from ..paths import runtime_directory
+from ..structures import DEFAULT_PATH
+from . import _cdi
 from ._keeper_contained import INSIDE, SHOWN
 from ._shifter_site import GPU, Site, is_plain
 
 _ENV = "env"
 _START = "start"
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MADE_BY_SHIFTER = ("/etc/passwd", "/etc/group")
 
 
@@ -120,7 +121,7 @@ def _seen(site: Site, source: str) -> str:
 def environment(spec: ContainerSpec, site: Site, image: Image) -> dict[str, str]:
     """The variables inside, but for the image's, which Shifter sets itself. HOME is our
     directory at its own place: the site may show the person's real one where it ought to be."""
-    path = {} if "PATH" in image.env else {"PATH": _PATH}
+    path = {} if "PATH" in image.env else {"PATH": DEFAULT_PATH}
     env = {**path, **spec.env, **_visible(spec)}
     for mount in spec.own:
         if mount.target == spec.env.get("HOME"):
@@ -130,15 +131,7 @@ def environment(spec: ContainerSpec, site: Site, image: Image) -> dict[str, str]
 
 def _visible(spec: ContainerSpec) -> dict[str, str]:
     """Which of the GPUs programs see: Shifter gives all or none."""
-    asked = []
-    for device in spec.devices:
-        kind, _, which_one = device.partition("=")
-        if kind != "nvidia.com/gpu":
-            raise Unsupported(
-                f"Shifter gives containers GPUs of NVIDIA, and not {device}.",
-                "Use Podman or Docker for it.",
-            )
-        asked.append(which_one)
+    asked = _cdi.nvidia_gpus("Shifter", spec.devices)
     return {"CUDA_VISIBLE_DEVICES": ",".join(asked)} if asked and "all" not in asked else {}
 
 

@@ -71,8 +71,7 @@ def read(text: str) -> dict[str, Job]:
 
 
 def _left(text: str) -> int | None:
-    """A job without a limit ends after a year for Slurm's scheduler, which `squeue` may tell
-    ."""
+    """A job without a limit ends after a year for Slurm's scheduler, which `squeue` may tell."""
     seconds = seconds_of(text)
     return seconds if seconds is not None and seconds < _YEAR else None
 

@@ -27,8 +27,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadReference
-from ..models import Image, parse_image
+from ..errors import BadReference, ImageNotHere
+from ..models import Image, Progress, parse_image
+from ..text import one_line
 from . import _keeper_contained
 from ._keeper import keeper
 
@@ -90,6 +91,13 @@ class Store:
                 return _read(self.root / reference.removeprefix("sha256:"))
         name = full_name(reference)
         return next((one for one in self.all() if name in one.image.references), None)
+
+    async def made(self, reference: str, text: str) -> Progress:
+        """The event that ends what makes an image, found by id or name. Raises ImageNotHere."""
+        stored = await asyncio.to_thread(self.find, reference)
+        if stored is None:
+            raise ImageNotHere(reference, self._engine)
+        return Progress(kind="image", text=one_line(text), image=stored.image)
 
     @asynccontextmanager
     async def adding(self, image: Image) -> AsyncIterator[Path | None]:

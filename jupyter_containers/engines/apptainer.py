@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from shutil import which
+from shutil import copyfile, which
 
 from ..errors import (
     ContainersError,
     EngineDown,
-    ImageNotHere,
     StartFailed,
     Unsupported,
 )
 from ..models import ContainerSpec, EngineInfo, Image, Progress
 from ..paths import cache_directory
-from ..text import one_line
 from . import _apptainer_images, _apptainer_site, _cdi, _namespaces
 from ._arguments import limits
 from ._contained import Place
@@ -156,7 +153,7 @@ class Apptainer(ProcessEngine):
         for name in ("tmp", "var-tmp"):
             (place.path / name).mkdir()
         # Where Slurm places the container, this package need not be.
-        shutil.copyfile(_SECCOMP, place.path / _SECCOMP.name)
+        copyfile(_SECCOMP, place.path / _SECCOMP.name)
         if not spec.read_only and not on_network(cache_directory()):
             for name in ("upper", "work"):
                 (place.path / "overlay" / name).mkdir(parents=True)
@@ -220,10 +217,7 @@ class Apptainer(ProcessEngine):
                 if reference:
                     image = await _apptainer_images.described(self.program, new, image)
                     self.store.describe(new, image)
-        found = await self.image(image.id)
-        if found is None:
-            raise ImageNotHere(reference or image.id, self.name)
-        yield Progress(kind="image", text=one_line(reference), image=found)
+        yield await self.store.made(image.id, reference)
 
 
 def _payload(stored: Stored) -> str:

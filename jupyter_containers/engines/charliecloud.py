@@ -14,6 +14,7 @@ from pathlib import Path
 from ..errors import ContainersError, EngineDown, StartFailed, Unsupported
 from ..models import BuildSpec, ContainerSpec, EngineInfo, Image, Progress
 from ..paths import cache_directory
+from ..structures import DEFAULT_PATH
 from . import _charliecloud_builds, _charliecloud_images, _charliecloud_site, _namespaces
 from ._charliecloud_place import SCRIPT, SHELL, TREE, furnish, not_in_text
 from ._contained import Place
@@ -101,7 +102,7 @@ class Charliecloud(ProcessEngine):
         )
 
     def _environment(self, spec: ContainerSpec, stored: Stored) -> Mapping[str, str]:
-        path = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+        path = {"PATH": DEFAULT_PATH}
         return path | dict(stored.image.env) | dict(spec.env)
 
     @property

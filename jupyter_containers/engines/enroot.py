@@ -15,10 +15,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
-from ..errors import ContainersError, EngineDown, ImageNotHere, StartFailed, Unsupported
+from ..errors import ContainersError, EngineDown, StartFailed
 from ..models import ContainerSpec, EngineInfo, Image, Progress
 from ..paths import cache_directory
-from ..text import one_line
 from . import _cdi, _enroot_images, _enroot_place, _enroot_site, _namespaces
 from ._contained import Place
 from ._enroot_place import CONF, FILE, RC, SHELL, SYS, TREE
@@ -158,7 +157,7 @@ class Enroot(ProcessEngine):
         async with aclosing(_enroot_images.pull(self.store, reference, env)) as events:
             async for event in events:
                 yield event
-        yield await self._made(reference)
+        yield await self.store.made(reference, reference)
 
     async def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
         """See `Engine.load`. enroot itself reads no archives."""
@@ -166,13 +165,7 @@ class Enroot(ProcessEngine):
         async with aclosing(_enroot_images.load(self.store, archive, image, env)) as events:
             async for event in events:
                 yield event
-        yield await self._made(image.id)
-
-    async def _made(self, reference: str) -> Progress:
-        found = await self.image(reference)
-        if found is None:
-            raise ImageNotHere(reference, self.name)
-        return Progress(kind="image", text=one_line(reference), image=found)
+        yield await self.store.made(image.id, image.id)
 
 
 def _is_file(stored: Stored) -> bool:
@@ -181,15 +174,7 @@ def _is_file(stored: Stored) -> bool:
 
 def _devices(devices: Sequence[str]) -> dict[str, str]:
     """What tells the administrator's hook which GPUs to give."""
-    asked = []
-    for device in devices:
-        kind, _, which_one = device.partition("=")
-        if kind != "nvidia.com/gpu":
-            raise Unsupported(
-                f"enroot gives containers GPUs of NVIDIA, and not {device}.",
-                "Use Podman or Docker for it.",
-            )
-        asked.append(which_one)
+    asked = _cdi.nvidia_gpus("enroot", devices)
     if not asked:
         return {}
     seen = "all" if "all" in asked else ",".join(asked)

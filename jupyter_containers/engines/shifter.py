@@ -14,9 +14,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import ContainersError, ImageNotHere, Unsupported
+from ..errors import ContainersError, Unsupported
 from ..models import Container, ContainerSpec, EngineInfo, Image, Progress
-from ..text import one_line
 from . import _cdi, _namespaces, _shifter_gateway, _shifter_place, _shifter_site
 from ._contained import Place
 from ._process import Completed
@@ -111,7 +110,7 @@ class Shifter(ProcessEngine):
         async with aclosing(_shifter_gateway.pull(self.store, reference)) as events:
             async for event in events:
                 yield event
-        yield await self._made(reference)
+        yield await self.store.made(reference, reference)
 
     def check_load(self) -> None:
         """See `FromRegistry.check_load`."""
@@ -123,10 +122,4 @@ class Shifter(ProcessEngine):
         async with aclosing(way) as events:
             async for event in events:
                 yield event
-        yield await self._made(image.id)
-
-    async def _made(self, reference: str) -> Progress:
-        found = await self.image(reference)
-        if found is None:
-            raise ImageNotHere(reference, self.name)
-        return Progress(kind="image", text=one_line(reference), image=found)
+        yield await self.store.made(image.id, image.id)

@@ -21,6 +21,7 @@ from jupyter_containers.engines._process import run
 from jupyter_containers.engines.slurm import Slurm
 from jupyter_containers.launch import GUEST_DIR, INSIDE, Prepared
 from jupyter_containers.models import ContainerSpec, Mount
+from jupyter_containers.provisioner import ContainerProvisioner
 
 from .kernels import Kernels, answered, stop
 from .report import Row, in_turns
@@ -31,7 +32,9 @@ _ASK_AGAIN = 0.01
 async def job(kernels: Kernels, runs: int, aim: float) -> Row:
     """From the submission, or from `start_kernel`, to the first `kernel_info_reply`."""
     manager, _ = await kernels.ours.start()
-    prepared = cast("Prepared", manager.provisioner._prepared)  # type: ignore[union-attr]
+    provisioner = cast("ContainerProvisioner", manager.provisioner)
+    prepared = provisioner._prepared
+    assert prepared is not None
     await stop(manager)
     engine = cast("Slurm", prepared.engine._engine)
 

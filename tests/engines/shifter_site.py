@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,11 +50,11 @@ class Here:
         assert events[-1].image is not None
         return events[-1].image
 
-    async def spec(self, *argv: str, **more: object) -> ContainerSpec:
+    async def spec(self, *argv: str, **more: Any) -> ContainerSpec:
         """Of a container that runs `argv` in it."""
         image = await self.image()
         plain = ContainerSpec(name="one", image=image.id, argv=argv, user=ME)
-        return replace(plain, **more)  # type: ignore[arg-type]
+        return replace(plain, **more)
 
 
 @pytest.fixture

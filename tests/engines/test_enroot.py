@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,9 +40,9 @@ class Here:
     real: bool
     registry: str
 
-    def spec(self, *argv: str, **more: object) -> ContainerSpec:
+    def spec(self, *argv: str, **more: Any) -> ContainerSpec:
         plain = ContainerSpec(name="one", image=ID, argv=argv, user=ME)
-        return replace(plain, **more)  # type: ignore[arg-type]
+        return replace(plain, **more)
 
     def log_in(self, *lines: str) -> None:
         """Put lines into the file of log-ins."""

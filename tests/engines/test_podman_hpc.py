@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,9 +44,9 @@ class Here:
     place: Path
     registry: str
 
-    def spec(self, *argv: str, **more: object) -> ContainerSpec:
+    def spec(self, *argv: str, **more: Any) -> ContainerSpec:
         plain = ContainerSpec(name="jc-test-one", image=SMALL, argv=argv, user=ME)
-        return replace(plain, **more)  # type: ignore[arg-type]
+        return replace(plain, **more)
 
     async def load(self) -> Image:
         image = Image(id="sha256:" + "5" * 64, references=(SMALL,))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,8 +95,9 @@ def site_of(place: Path) -> Site:
     return Site((Shown(str(place.parent), "/seen"),))
 
 
-def spec(**more: object) -> ContainerSpec:
-    return ContainerSpec(**{"name": "one", "image": "i", "argv": ("run",), "user": ME} | more)  # type: ignore[arg-type]
+def spec(**more: Any) -> ContainerSpec:
+    plain = ContainerSpec(name="one", image="i", argv=("run",), user=ME)
+    return replace(plain, **more)
 
 
 def test_options(place: Path) -> None:

@@ -78,7 +78,7 @@ def registry(login: str = "") -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             sent = self.headers.get("Authorization")
-            host = f"localhost:{self.server.server_port}"  # type: ignore[attr-defined]
+            host = f"localhost:{server.server_port}"
             if tokens and self.path.startswith("/token"):
                 own = sent == basic and self.headers["Host"] == host
                 self.answer(200 if own else 401, "application/json", b'{"token": "t0ken"}')
