@@ -117,13 +117,14 @@ class KernelContainer:
         return GuestClient((self.placement.address, port), token, certificate)
 
     async def _said_hello(self) -> bool:
+        if self.prepared.pem:  # a file on a shared file system, a handshake over the network
+            return await asyncio.to_thread(self._say_hello)
+        return self._say_hello()
+
+    def _say_hello(self) -> bool:
         if self._client is None:
             self._client = self._make_client()
-        if self._client is None:
-            return False
-        if self.prepared.pem:  # a handshake over the network
-            return await asyncio.to_thread(self._client.try_connect)
-        return self._client.try_connect()
+        return self._client is not None and self._client.try_connect()
 
     async def _greet(self) -> None:
         """Wait for the guest's hello; ask the engine only after it kept us waiting."""

@@ -30,7 +30,7 @@ from .kernelstate import KernelState, forget, report, report_before, state_of
 from .launch import Prepared, Room, ask_image, prepare
 from .models import Image
 from .request import Request, find_notebook, find_request
-from .rooms import furnish, host_path, make_room, remove_room
+from .rooms import furnish, host_path, remove_room, room_for
 from .standin import stand_in
 
 
@@ -169,7 +169,7 @@ class ContainerProvisioner(KernelProvisionerBase):
             with contextlib.suppress(ContainersError):  # the keeper tries again
                 await self._remove(room=False)
         self._session = str(environment.get("JPY_SESSION_NAME", ""))
-        self._connect()
+        await self._connect()
         argv = list(self._prepared.spec.argv) if self._prepared is not None else []
         return await super().pre_launch(cmd=argv, **kwargs)
 
@@ -194,21 +194,16 @@ class ContainerProvisioner(KernelProvisionerBase):
             image,
             request.directory,
             request.engine,
-            self._open_room(shared=request.engine.places),
+            await self._open_room(shared=request.engine.places),
             request.labels,
             self._say,
         )
 
-    def _open_room(self, *, shared: bool) -> Room:
-        """One room per kernel: the sockets keep their place over restarts. Another one where it
-        has to be `shared` with other machines, or no longer."""
-        before = self._room
-        if before is not None and (before.shared is not None) != shared:
-            if self.container is None:
-                remove_room(before)
-            before = self._room = None
-        if self._room is None or not self._room.root.exists():
-            self._room = make_room(before, shared=shared)
+    async def _open_room(self, *, shared: bool) -> Room:
+        """One room per kernel, `shared` with other machines or not. On a thread: such a file
+        system may keep one waiting."""
+        used = self.container is not None
+        self._room = await asyncio.to_thread(room_for, self._room, shared=shared, used=used)
         return self._room
 
     async def _death(self) -> KernelDied | None:
@@ -225,10 +220,10 @@ class ContainerProvisioner(KernelProvisionerBase):
         assert manager is not None
         return cast("KernelManager", manager)
 
-    def _connect(self) -> None:
+    async def _connect(self) -> None:
         """Write both connection files for the transport that this start uses."""
         prepared = self._prepared
-        room = self._open_room(shared=prepared is not None and prepared.engine.places)
+        room = await self._open_room(shared=prepared is not None and prepared.engine.places)
         self._inside, self._ports = connect(
             self._manager, prepared, room, self._session, self._ports
         )
@@ -243,9 +238,9 @@ class ContainerProvisioner(KernelProvisionerBase):
                 self.log.error("Kernel %s: %s", self.kernel_id, trouble)
                 self.trouble, self._prepared = trouble, None
                 await self._remove()
-                self._connect()
+                await self._connect()
         if self.trouble is not None:
-            room, env = self._open_room(shared=False), kwargs.get("env")
+            room, env = await self._open_room(shared=False), kwargs.get("env")
             self.fallback = await stand_in(self, self._manager, room, self.trouble, env)
         self._running, self._ran, self._starting = True, True, None
         self._say("")
@@ -265,7 +260,7 @@ class ContainerProvisioner(KernelProvisionerBase):
         if isinstance(image, Image) and image.id != prepared.spec.image:
             await self._remove()
             self._prepared = await self._prepare_with(self._request, image)
-            self._connect()
+            await self._connect()
             return await self._start(self._prepared)
         for result in (image, started):
             if isinstance(result, BaseException):
@@ -279,9 +274,9 @@ class ContainerProvisioner(KernelProvisionerBase):
         else:
             assert self._request is not None
             grace = self._request.policy.orphan_grace
-            room = self._open_room(shared=prepared.engine.places)
+            room = await self._open_room(shared=prepared.engine.places)
             prepared = await prepared.sealed()
-            furnish(room, prepared, self._inside, grace, self._note)
+            await asyncio.to_thread(furnish, room, prepared, self._inside, grace, self._note)
             container = self._starting = KernelContainer(prepared.publishing(self._ports), room)
             self._say("Starting the container")
             await container.start(self._say)

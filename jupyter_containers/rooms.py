@@ -87,6 +87,19 @@ def make_room(again: Room | None = None, *, shared: bool = False) -> Room:
         return room
 
 
+def room_for(before: Room | None, *, shared: bool, used: bool) -> Room:
+    """The room of a kernel's next start: the one of `before` if it may be, since the sockets keep
+    their place over restarts. Another one where it has to be `shared`, or no longer; then that of
+    `before` goes, unless a container still has it (`used`)."""
+    if before is not None and (before.shared is not None) != shared:
+        if not used:
+            remove_room(before)
+        before = None
+    if before is not None and before.root.exists():
+        return before
+    return make_room(before, shared=shared)
+
+
 def sockets(room: Room) -> list[Path]:
     """The five that a kernel makes for its clients, where they do not speak TCP."""
     return [room.run / f"k-{number}" for number in range(1, 6)]

@@ -175,3 +175,16 @@ def test_a_kernel_that_shall_end_is_not_looked_for(
     assert not client.closed
     client.signal(signal.SIGKILL)
     read_until(client, lambda: client.closed, 4)
+
+
+def test_strangers_keep_nobody_waiting(guest: tuple[subprocess.Popen[bytes], int, str]) -> None:
+    _, port, certificate = guest
+    client = GuestClient(("127.0.0.1", port), TOKEN, certificate)
+    with contextlib.ExitStack() as strangers:
+        for said in (b"", b"\x16\x03\x01", b"GET / HTTP/1.0\r\n\r\n", TOKEN.encode() + b"\n") * 5:
+            stranger = strangers.enter_context(socket.create_connection(("127.0.0.1", port)))
+            stranger.sendall(said)
+        wait_for(client.try_connect)
+        client.signal(signal.SIGINT)
+        read_until(client, lambda: client.ended == -signal.SIGINT, 5)
+    client.close()

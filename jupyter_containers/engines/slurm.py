@@ -90,8 +90,8 @@ class Slurm(Placed):
         )
 
     async def _run_job(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:
-        text = _slurm_job.script_of(self.inner, spec, stored, place)
-        (place.path / _slurm_job.BEGAN).touch()
+        text = await asyncio.to_thread(_slurm_job.script_of, self.inner, spec, stored, place)
+        await asyncio.to_thread((place.path / _slurm_job.BEGAN).touch)
         done = await run(
             _slurm_job.sbatch_argv(spec, place, self.inner.name),
             input=text.encode(),
@@ -128,7 +128,7 @@ class Slurm(Placed):
         before, or never will begin."""
         submitted = time.monotonic()
         running: float | None = None
-        while not (node := _node_of(place)):
+        while not (node := await _node_of(place)):
             waited = time.monotonic() - submitted
             await asyncio.sleep(0.02 if waited < 3 else min(0.5, waited / 100))
             try:
@@ -160,7 +160,7 @@ class Slurm(Placed):
         """Raises StartFailed where a job that has not begun here is over."""
         if row.state == "PENDING" and row.reason in _slurm_trouble.NEVER:
             raise _slurm_trouble.never(row.id, row.reason)
-        if row.alive or _node_of(place):
+        if row.alive or await _node_of(place):
             return
         if row.state == "CANCELLED":
             raise _slurm_trouble.cancelled(row.id)
@@ -250,7 +250,8 @@ class Slurm(Placed):
         """See `Engine.remove`. By the job's name, so that one whose submission was cancelled goes
         too. Waits until no such job is left; while Slurm does not answer, raises EngineDown."""
         known = any(job.name == id and job.alive for job in _queue.known.values())
-        if not known and not self.inner.contained.place(id).path.exists():
+        place = self.inner.contained.place(id).path
+        if not known and not await asyncio.to_thread(place.exists):
             return
         removal = _keeper_slurm.Removal(id, time.monotonic())
         deadline = time.monotonic() + _REMOVAL_SECONDS
@@ -283,9 +284,9 @@ class Slurm(Placed):
         return [one for one in found if key in one.labels and value in ("", one.labels[key])]
 
 
-def _node_of(place: Place) -> str:
+async def _node_of(place: Place) -> str:
     """The node on which a container's job has begun; empty before. Opened anew each time: NFS asks
     its server only then (nfs(5), "close-to-open")."""
     with suppress(OSError):
-        return one_line((place.path / _slurm_job.BEGAN).read_text())
+        return one_line(await asyncio.to_thread((place.path / _slurm_job.BEGAN).read_text))
     return ""

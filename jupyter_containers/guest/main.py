@@ -26,6 +26,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from door import Door
 from limits import applied, out_of_memory_kills, read
 
 MAX_LINE = 65536
@@ -50,8 +51,9 @@ class Guest:
             self.network = Network(run_dir, self.start["pem"])
         self.deadline = time.monotonic() + self.start["patience"]
         self.events = selectors.DefaultSelector()
-        self.listener = self.listen(run_dir)
-        self.events.register(self.listener, selectors.EVENT_READ, self.accept)
+        secured = self.network.secured if self.network else None
+        listener = self.listen(run_dir)
+        self.door = Door(listener, self.start["token"], self.events, secured, self.admit)
         self.wake, self.writer = socket.socketpair()  # set_wakeup_fd keeps neither alive
         self.wake.setblocking(False)
         self.writer.setblocking(False)
@@ -83,9 +85,12 @@ class Guest:
         else:
             self.last = {"event": "refused", "target": refused}
         while True:
-            left = max(0.0, self.deadline - time.monotonic()) if self.owner is None else None
+            ends = [self.door.expire()]
+            if self.owner is None:
+                ends.append(max(0.0, self.deadline - time.monotonic()))
             if self.network and self.network.waiting:
-                left = self.network.pause
+                ends.append(self.network.pause)
+            left = min((one for one in ends if one is not None), default=None)
             for key, _ in self.events.select(left):
                 key.data()
             self.reap()
@@ -104,26 +109,10 @@ class Guest:
 
     # -- the owner -------------------------------------------------------------------------
 
-    def accept(self):
-        """Let an owner in that says the token within two seconds; a newer one replaces it."""
-        try:
-            connection, _ = self.listener.accept()
-        except OSError:
-            return
-        connection.settimeout(2.0)  # for sends too; receives happen when there is something
-        said = b""
-        try:
-            if self.network:
-                connection = self.network.secured(connection)
-            with connection.makefile("rb", 0) as file:
-                said = file.readline(200)
-        except OSError:
-            pass
-        import hmac  # takes a third of the guest's start, while the kernel would wait
-
-        if not hmac.compare_digest(said.strip(), self.start["token"].encode()):
-            connection.close()
-            return
+    def admit(self, connection, said):
+        """Take one that has said the token as the owner: a newer one replaces the last. `said` is
+        what it sent after it."""
+        connection.settimeout(2.0)  # for sends; receives happen when there is something
         self.drop_owner()
         self.owner, self.buffer = connection, b""
         self.events.register(connection, selectors.EVENT_READ, self.receive)
@@ -132,6 +121,8 @@ class Guest:
             self.tell(self.last)
         if self.network and self.network.event:
             self.say(self.network.event)
+        if said:
+            self.take(said)
 
     def drop_owner(self):
         """Forget the owner; from now on the grace runs."""
@@ -149,6 +140,10 @@ class Guest:
             return
         except OSError:
             data = b""
+        self.take(data)
+
+    def take(self, data):
+        """Do each whole line of it; nothing at all is the owner's end."""
         self.buffer += data
         if not data or len(self.buffer) > MAX_LINE:
             self.drop_owner()

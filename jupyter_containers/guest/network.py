@@ -45,7 +45,7 @@ class Network:
         return connection
 
     def secured(self, connection):
-        """The connection with TLS around it. Raises OSError for a stranger."""
+        """The connection with TLS around it, whose handshake is still to be made."""
         import ssl  # takes longer than all the rest, while the kernel would wait
 
         if self.context is None:
@@ -57,7 +57,9 @@ class Network:
                 self.context.load_cert_chain("/proc/self/fd/%d" % memory)
             finally:
                 os.close(memory)
-        return self.context.wrap_socket(self.watched(connection), server_side=True)
+        return self.context.wrap_socket(
+            self.watched(connection), server_side=True, do_handshake_on_connect=False
+        )
 
     def environment(self):
         """What Slurm gave the job: its number, the GPUs it may use."""
