@@ -24,7 +24,7 @@ from .cells import DockerfileCell, cell_of
 from .engines import choose_engine
 from .errors import ContainersError
 from .models import Progress
-from .policy import load_policy
+from .policy_files import load_policy
 from .text import one_line
 
 _PACE = 0.25

@@ -1,24 +1,17 @@
 """What the administrator allows. Asked by `engines.Guarded`, which stands before every engine.
 
-`Policy` comes from the configuration of the server or program that runs us, never from a kernel
-spec or a notebook. Every check returns what is allowed or raises PolicyRefused, which names the
-trait. Only mounts look at this host; all else is pure.
+`Policy` comes from the configuration of the server or program that runs us (`policy_files.py`),
+never from a kernel spec or a notebook. Every check returns what is allowed or raises
+PolicyRefused, which names the trait. Only mounts look at this host; all else is pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from copy import deepcopy
 from dataclasses import replace
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
-
-from jupyter_core.paths import jupyter_config_path
-from traitlets import TraitError
-from traitlets.config import Config
-from traitlets.config.loader import ConfigFileNotFound, JSONFileConfigLoader, PyFileConfigLoader
 
 from . import slurm_rules, surroundings
 from .engine_rules import engine_allowed, engine_refused, matches
@@ -29,7 +22,7 @@ from .policy_traits import PolicyTraits
 from .settings import Settings
 from .values import RESERVED_PORTS, format_size
 
-__all__ = ["Policy", "load_policy"]
+__all__ = ["CONFIG", "Policy"]
 
 CONFIG = "jupyter_containers_config"
 _Limited = TypeVar("_Limited", Settings, ContainerSpec)
@@ -231,51 +224,6 @@ class Policy(PolicyTraits):
     def proxies(self) -> dict[str, str]:
         """http_proxy and its kin for RUN. Called by `builds`."""
         return surroundings.proxies() if self.build_proxies else {}
-
-
-def load_policy(config: Config | None) -> Policy:
-    """The policy of this process: jupyter_containers_config.py and .json of Jupyter's config
-    directories (system, then environment, then person), and `config`, the calling
-    application's own, over them.
-
-    Read at every start, so that a change counts at once. Raises PolicyRefused where a file
-    cannot be read or sets something unknown: a limit with a typing error must not be none.
-    """
-    merged = Config()
-    for directory in reversed(jupyter_config_path()):
-        for loader in (PyFileConfigLoader, JSONFileConfigLoader):
-            name = CONFIG + (".py" if loader is PyFileConfigLoader else ".json")
-            merged.merge(_section(_load(loader(name, path=directory)), f"{directory}/{name}"))
-    merged.merge(deepcopy(_section(config, "the server's configuration")))
-    try:
-        return Policy(config=Config(Policy=merged))
-    except TraitError as error:
-        raise PolicyRefused(f"The policy cannot be read: {error}", "Policy") from None
-
-
-def _load(loader: PyFileConfigLoader | JSONFileConfigLoader) -> Config | None:
-    try:
-        loaded: Config = loader.load_config()
-        return loaded
-    except ConfigFileNotFound:
-        return None
-    except (Exception, SystemExit) as error:  # a file of Python may raise anything
-        what = f"{loader.full_filename or loader.filename} cannot be read: {error}"
-        raise PolicyRefused(what, "Policy", "Nothing starts until that file is mended.") from error
-
-
-def _section(config: Config | None, where: str) -> Config:
-    """What `config` says of the policy. Raises PolicyRefused for a trait that is not known."""
-    section = config["Policy"] if config is not None and "Policy" in config else Config()
-    if not isinstance(section, Config):
-        raise PolicyRefused(f"{where} sets Policy to something that holds no traits", "Policy")
-    known = list(Policy.class_trait_names(config=True))
-    for name in section:
-        if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"Did you mean {close[0]}?" if close else f"Known are: {', '.join(known)}."
-            raise PolicyRefused(f"{where} sets Policy.{name}, which is not known", "Policy", hint)
-    return section
 
 
 def _rank(name: str, globs: Sequence[str]) -> int:

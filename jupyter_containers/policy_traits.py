@@ -33,6 +33,12 @@ class Size(TraitType[int | None, int | str | None]):
 class PolicyTraits(Configurable):
     """See `Policy`."""
 
+    user_config = Bool(
+        True,
+        help="Whether a person's own configuration may say anything of the policy. To be set to "
+        "False in /etc/jupyter/jupyter_containers_config.py; then nothing starts as long as "
+        "another file, or an option of the server, sets a Policy trait.",
+    ).tag(config=True)
     engines = List(
         Unicode(), ["*"], help="Engines that may be used, best first: names or globs."
     ).tag(config=True)

@@ -26,7 +26,8 @@ from .errors import BadSettings
 from .kernelspecs import read_spec
 from .notebook import notebook_from_environment, read_settings, resolve_notebook
 from .paths import boot_id, owner
-from .policy import Policy, load_policy
+from .policy import Policy
+from .policy_files import load_policy
 from .settings import Settings
 
 log = logging.getLogger("jupyter_containers")

@@ -23,7 +23,7 @@ from jupyter_containers.engines import choose_engine, look
 from jupyter_containers.engines._keeper import keeper
 from jupyter_containers.models import EngineInfo, Problem
 from jupyter_containers.paths import cache_directory, runtime_directory
-from jupyter_containers.policy import load_policy
+from jupyter_containers.policy_files import load_policy
 
 pytest_plugins = ("pytest_jupyter.jupyter_server", "pytest_jupyter.jupyter_client")
 

@@ -17,7 +17,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from jupyter_containers.approvals import Approvals
 from jupyter_containers.paths import cache_directory
-from jupyter_containers.policy import load_policy
+from jupyter_containers.policy_files import load_policy
 from jupyter_containers.settings import Settings
 
 

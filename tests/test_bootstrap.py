@@ -16,7 +16,7 @@ from jupyter_containers.engines import open_engine
 from jupyter_containers.engines.guarded import Guarded
 from jupyter_containers.errors import ContainersError, ImageError, NetworkFailed
 from jupyter_containers.models import ContainerSpec, Progress
-from jupyter_containers.policy import load_policy
+from jupyter_containers.policy_files import load_policy
 
 
 @pytest.fixture(scope="module")

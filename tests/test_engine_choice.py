@@ -13,7 +13,7 @@ from jupyter_containers.engines import (
     preferred_engine,
 )
 from jupyter_containers.errors import EngineMissing, Unsupported
-from jupyter_containers.policy import load_policy
+from jupyter_containers.policy_files import load_policy
 
 from .command import jc, notebook_of
 from .harness import approve, running, write_notebook

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from traitlets.config import Config
 
 from jupyter_containers.errors import BadReference, BadSettings, PolicyRefused
-from jupyter_containers.policy import Policy, load_policy
+from jupyter_containers.policy import Policy
+from jupyter_containers.policy_files import load_policy
 from jupyter_containers.request import find_request
 
 from .policies import policy, spec
@@ -29,6 +31,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # -- traits ------------------------------------------------------------------------------------
 
 TRAITS: dict[str, tuple[Any, Any]] = {
+    "user_config": (False, False),
     "engines": (["docker"], ["docker"]),
     "images": (["localhost/*"], ["localhost/*"]),
     "registries": (["localhost"], ["localhost"]),
@@ -154,6 +157,54 @@ def test_files_and_the_server_in_their_order(
     assert load_policy(over).max_pids == 7
     assert over == Config({"Policy": {"max_pids": 7}})  # the server's own is left as it was
     assert load_policy(None).max_pids == 2
+
+
+def test_nobody_else_speaks_where_the_administrator_says_so(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "system_config_path").mkdir()
+    system = tmp_path / "system_config_path/jupyter_containers_config.py"
+    system.write_text("c.Policy.max_pids = 5\nc.Policy.user_config = False")
+    (home / ".jupyter").mkdir()
+    own = home / ".jupyter/jupyter_containers_config.py"
+    assert load_policy(None).max_pids == 5
+    for text in ("c.Policy.max_pids = 9", "c.Policy.user_config = True"):
+        own.write_text(text)
+        with pytest.raises(PolicyRefused, match=r"which only the administrator may.*user_config"):
+            load_policy(None)
+    own.write_text("c.ContainersApp.reap = False")
+    assert load_policy(Config({"ServerApp": {"port": 1}})).max_pids == 5
+    with pytest.raises(PolicyRefused, match=r"server's own configuration sets Policy\.max_pids"):
+        load_policy(Config({"Policy": {"max_pids": 9}}))
+    monkeypatch.setenv("JUPYTER_NO_CONFIG", "1")
+    assert load_policy(None).max_pids == 5
+
+
+def test_an_environment_is_the_administrators_if_it_is_roots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("system_config_path", "env_config_path"):
+        (tmp_path / name).mkdir()
+    system = tmp_path / "system_config_path/jupyter_containers_config.py"
+    system.write_text("c.Policy.user_config = False")
+    environment = tmp_path / "env_config_path"
+    (environment / "jupyter_containers_config.py").write_text("c.Policy.max_pids = 3")
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    if os.getuid() == 0:
+        assert load_policy(None).max_pids == 3
+        os.chown(environment, 1000, 1000)
+    with pytest.raises(PolicyRefused, match=r"env_config_path/.*which only the administrator"):
+        load_policy(None)
+
+
+def test_a_hub_that_disables_files_in_homes(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / ".jupyter").mkdir()
+    (home / ".jupyter/jupyter_containers_config.py").write_text("c.Policy.max_pids = 9")
+    assert load_policy(None).max_pids == 9
+    monkeypatch.setenv("JUPYTERHUB_DISABLE_USER_CONFIG", "1")
+    assert load_policy(None).max_pids is None
 
 
 def test_the_working_directory_is_no_place_for_a_policy(

@@ -12,7 +12,8 @@ from pathlib import Path
 from ..engines import choose_engine, names, working_engines
 from ..engines.guarded import Guarded
 from ..errors import BadInput
-from ..policy import Policy, load_policy
+from ..policy import Policy
+from ..policy_files import load_policy
 
 
 def with_engine(parser: ArgumentParser) -> None:

@@ -18,7 +18,8 @@ from ..jobs import Job
 from ..kernelstate import KernelState, kernels_of
 from ..notebook import resolve_notebook
 from ..ours import Ours, one_of_ours
-from ..policy import Policy, load_policy
+from ..policy import Policy
+from ..policy_files import load_policy
 from ..shapes import contents_path
 
 SETTING = "jupyter_containers_server"

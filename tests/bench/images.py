@@ -15,7 +15,7 @@ from jupyter_containers.engines import choose_engine
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.models import NO_ENV
 from jupyter_containers.notebook import parse_cell
-from jupyter_containers.policy import load_policy
+from jupyter_containers.policy_files import load_policy
 
 from .report import Row, in_turns
 

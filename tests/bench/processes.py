@@ -17,7 +17,7 @@ from jupyter_containers.engines import choose_engine
 from jupyter_containers.engines._charliecloud_images import IDENTITY
 from jupyter_containers.engines.process_engine import ProcessEngine
 from jupyter_containers.models import ContainerSpec, Image, Mount
-from jupyter_containers.policy import load_policy
+from jupyter_containers.policy_files import load_policy
 
 from .images import _run
 from .report import Row, in_turns

@@ -11,7 +11,7 @@ from jupyter_containers.context import collect, stage, unstage
 from jupyter_containers.dockerfile import parse
 from jupyter_containers.engines import choose_engine
 from jupyter_containers.models import BuildSecret, BuildSpec
-from jupyter_containers.policy import load_policy
+from jupyter_containers.policy_files import load_policy
 from jupyter_containers.render import CA_ARGS, CA_PATH, CA_SECRET, render
 
 SECRET = "certificate-" + uuid.uuid4().hex

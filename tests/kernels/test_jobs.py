@@ -23,7 +23,7 @@ from jupyter_containers.certificates import certificate_of
 from jupyter_containers.changes import Change, listen, unlisten
 from jupyter_containers.guestclient import GuestClient
 from jupyter_containers.leftovers import reap
-from jupyter_containers.policy import load_policy
+from jupyter_containers.policy_files import load_policy
 from tests.command import jc
 from tests.harness import Kernel, approve, eventually, running, write_notebook
 from tests.slurm import (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from jupyter_containers.engines import working_engines
-from jupyter_containers.policy import load_policy
+from jupyter_containers.policy_files import load_policy
 from tests.harness import DAEMONS
 
 
