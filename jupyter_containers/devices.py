@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ import yaml
 from .cuda import Driver, read_driver, too_old
 from .engines import _cdi, _process
 from .engines.guarded import Guarded
-from .errors import DeviceUnknown, EngineError
+from .errors import DeviceUnknown, EngineError, Unsupported
 from .measures import Device
 from .text import one_line
 
@@ -35,6 +36,7 @@ _SUFFIXES = (".json", ".yaml", ".yml")
 _QUERY = "index,memory.total,memory.used,utilization.gpu"
 _SMI_SECONDS = 10.0
 _DRIVER_SECONDS = 60.0
+_OF_A_JOB = {"nvidia.com/gpu": "CUDA_VISIBLE_DEVICES", "amd.com/gpu": "ROCR_VISIBLE_DEVICES"}
 _known: tuple[float, Driver | None] | None = None
 
 
@@ -59,10 +61,41 @@ async def find_devices(cdi: Iterable[Path] = _CDI, dev: Path = Path("/dev")) -> 
 
 
 async def check_devices(engine: Guarded, devices: Sequence[str]) -> None:
-    """Raises Unsupported where an engine gives none at all. Called before every start, and for
-    who looks at a notebook."""
+    """Raises Unsupported where an engine gives none at all. Called for who looks at a notebook."""
     if devices and _cdi.FEATURE not in (info := await engine.info()).features and info.usable:
         raise _cdi.cannot_give(info)
+
+
+async def granted(engine: Guarded, devices: Sequence[str]) -> tuple[str, ...]:
+    """What a start asks the engine for. Raises Unsupported. Called before every start."""
+    await check_devices(engine, devices)
+    return tuple(devices) if engine.places else of_this_job(devices, os.environ)
+
+
+def of_this_job(devices: Sequence[str], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The same devices, but where this process runs in a job of Slurm's (as a server that
+    batchspawner started) only GPUs that Slurm gave that job: the node's others are other
+    people's, and not every cluster hides them. `environ` is this process's. Raises Unsupported
+    for a GPU that the job does not have.
+    https://slurm.schedmd.com/gres.html#GPU_Management"""
+    job = environ.get("SLURM_JOB_ID", "")
+    found: list[str] = []
+    for device in devices:
+        kind, _, which_one = device.partition("=")
+        given = environ.get(_OF_A_JOB.get(kind, ""), "") if job else ""
+        own = [one for one in given.split(",") if _NAME.fullmatch(one) and one != "NoDevFiles"]
+        if not given or which_one in own:
+            found.append(device)
+        elif which_one == "all" and own:
+            found += [f"{kind}={one}" for one in own]
+        else:
+            has = ", ".join(f"{kind}={one}" for one in own) or "no GPU"
+            raise Unsupported(
+                f"{device} is not among the GPUs of job {one_line(job)}, in which this server "
+                f"runs: it has {has}.",
+                f'Ask for "{kind}=all", which is all of the job\'s; or for a server with more.',
+            )
+    return tuple(dict.fromkeys(found))
 
 
 async def driver_warning(devices: Sequence[str], env: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .certificates import new_secret
-from .devices import check_devices
+from .devices import granted
 from .engines.guarded import Guarded
 from .errors import ImageNotHere, StartFailed
 from .folders import folders, home_inside
@@ -136,7 +136,7 @@ async def prepare(
     Raises ImageUnusable, KitFailed, Unsupported, BadSettings, and whatever an
     engine that does not answer raises.
     """
-    await check_devices(engine, settings.devices)
+    devices = await granted(engine, settings.devices)
     found = await ready(engine, image, settings.kernel, room.root, say)
     facts, kit = found.facts, found.kit
     user = found.me if settings.user == "me" else await engine.user(settings.user, facts.user_ids)
@@ -158,7 +158,7 @@ async def prepare(
         own=(*_own_mounts(room, facts), *_kit_mounts(kit), *ours),
         env=_environment(settings, image, home, user) | dict(found.launch.env),
         labels={**labels, f"{_LABEL}.image": settings.image, f"{_LABEL}.name": name},
-        devices=settings.devices,
+        devices=devices,
         cpus=settings.cpus,
         memory=settings.memory,
         pids=settings.pids,

@@ -89,7 +89,7 @@ def _private_places() -> list[Path]:
 def judge(mount: Mount, rules: Mapping[Path, str]) -> Allowed:
     """What may be mounted of what is asked. Called for every mount before every start.
 
-    Raises PolicyRefused, and BadSettings where the source is not there.
+    Raises PolicyRefused, and BadSettings where the source is not there, or not for this person.
     """
     source = _there(mount.source)
     mode = _mode(source, rules)
@@ -136,6 +136,13 @@ def _there(source: str) -> Path:
         ) from None
     if not (stat.S_ISDIR(kind) or stat.S_ISREG(kind)):
         raise _refused(path, "may not be mounted: it is a socket, a pipe or a device")
+    if not os.access(path, os.R_OK | (os.X_OK if stat.S_ISDIR(kind) else 0)):
+        # A daemon that is root's would mount it all the same.
+        raise BadSettings(
+            "mounts",
+            f"{source!r} cannot be mounted: you may not read it yourself.",
+            "Ask its owner to let you, or remove the mount from the settings.",
+        )
     refuse_unquotable(str(path), "mounts")
     return path
 

@@ -85,6 +85,24 @@ def test_what_is_not_there_is_said(home: Path) -> None:
         mounted(policy(), home / "fine")
 
 
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read every file")
+def test_what_one_may_not_read_oneself_is_not_mounted(home: Path) -> None:
+    """Inside, a daemon that is root's, or another group, could."""
+    closed = home / "closed"
+    closed.mkdir()
+    (closed / "below").mkdir()
+    (home / "file").touch(0o200)
+    for mode, place in ((0o000, closed), (0o600, closed), (0o300, closed), (0o200, home / "file")):
+        place.chmod(mode)
+        with pytest.raises(BadSettings, match="you may not read it yourself"):
+            mounted(policy(), place)
+    with pytest.raises(BadSettings, match="cannot be mounted"):
+        closed.chmod(0o000)
+        mounted(policy(), closed / "below")
+    closed.chmod(0o700)
+    mounted(policy(), closed)
+
+
 def test_no_socket_and_no_folder_of_an_engines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

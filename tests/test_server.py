@@ -10,6 +10,7 @@ import jupyter_containers
 
 from .harness import approve, containers, write_notebook
 
+PATIENCE = 120.0
 SPECS = Path(jupyter_containers.__file__).parent / "kernelspec"
 
 
@@ -22,7 +23,8 @@ def jp_server_config(jp_data_dir):
 
 async def open_session(jp_fetch, path, name="container"):
     body = {"path": path, "name": Path(path).name, "type": "notebook", "kernel": {"name": name}}
-    answer = await jp_fetch("api", "sessions", method="POST", body=json.dumps(body))
+    asked = json.dumps(body)
+    answer = await jp_fetch("api", "sessions", method="POST", body=asked, request_timeout=PATIENCE)
     return json.loads(answer.body)
 
 
@@ -63,7 +65,10 @@ async def test_a_session_runs_in_the_notebooks_image(
 
     approve(path)
     await jp_fetch(
-        "api", "kernels", kernel, "restart", method="POST", allow_nonstandard_methods=True
+        *("api", "kernels", kernel, "restart"),
+        method="POST",
+        allow_nonstandard_methods=True,
+        request_timeout=PATIENCE,
     )
     code = "import os; print(os.getcwd(), os.environ['JUPYTER_CONTAINERS_IMAGE'])"
     text, error = await run(jp_serverapp, jp_ws_fetch, kernel, code)

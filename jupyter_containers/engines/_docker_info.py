@@ -77,6 +77,7 @@ def user_inside(
                 f"The image's user {image_ids[0]} would write files that are not yours.",
                 "Use the user `me`, or Podman, which can map that user to you.",
             )
-        if mode == "image":
+        # Its group only where it is one of theirs: root's reads on mounts what they may not.
+        if mode == "image" and image_ids[1] in os.getgroups():
             inside = image_ids
     return User(mode=mode, uid=inside[0], gid=inside[1], host_uid=uid, host_gid=gid)

@@ -18,6 +18,10 @@ from .bodies import Body
 from .server import SETTING, Server
 
 _MOST_QUERY = 4000
+_LOGGED_OUT = {
+    "message": "You are not logged in to this server, or not any more.",
+    "hint": "Reload the page and log in. Kernels and builds go on meanwhile.",
+}
 
 
 class Handler(APIHandler):
@@ -71,6 +75,8 @@ class Handler(APIHandler):
             said = shapes.error(error)
         else:
             said = {"message": _plain(status_code, error), "hint": "", "type": "HTTPError"}
+            if status_code == HTTPStatus.FORBIDDEN and self.current_user is None:
+                said |= _LOGGED_OUT
             if error is not None and not isinstance(error, web.HTTPError):
                 said |= {"hint": "The server's log says more.", "type": "Error"}
         self.finish(json.dumps(said))

@@ -66,6 +66,8 @@ async def test_nobody_without_a_token(verb, path, api, jp_serverapp):
     status, said = await api(verb, path, body, headers={"Authorization": "token wrong"})
     assert status == 403
     assert set(said) == {"message", "hint", "type"}
+    assert "not logged in" in said["message"]
+    assert "Reload the page" in said["hint"]
 
 
 @pytest.mark.parametrize(("verb", "path"), [one for one in ROUTES if one[0] != "GET"])

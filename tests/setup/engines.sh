@@ -9,8 +9,7 @@
 # `down`. `up` leaves STATE/run/engines-root.json and -user.json, which tests/conftest.py reads.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
-. "$here/lib.sh"
-. "$here/registry.sh"
+for part in lib registry people; do . "$here/$part.sh"; done
 verb=$1 state=$2
 cache=$state/cache run=$state/run
 tester=jupyter-containers-test
@@ -232,6 +231,7 @@ leftovers() {
     awk '!(($2 == 1 && $3 ~ /^Z/) || / catatonit -P$/)' || true)
   [ -z "$found" ] || die "tests left processes behind:
 $found"
+  no_people_left
   if root; then
     found=$(
       docker_of 20 ps -a --format 'docker20 {{.Names}} {{.Image}}'
@@ -248,6 +248,7 @@ $found"
 
 down_as_root() {
   local version directory uid
+  no_hub_people
   [ -d "$run" ] || return 0
   say "stopping the engines" && "$here/slurm.sh" down "$run/slurm"
   if uid=$(id -u "$tester" 2>/dev/null); then

@@ -64,6 +64,8 @@ said = {
     "engines": {name.removeprefix("own-"): known[name] for name in names},
     "registry": _address("registry"),
     "private": _address("private"),
+    "archives": {"python3.11": f"{cache}/bookworm.tar"},
+    "slurm": f"{run}/slurm/slurm.conf",
     "images": {
         "python3.9": f"{images}/python:3.9",
         "python3.11": f"{images}/python:3.11",

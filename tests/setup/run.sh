@@ -123,6 +123,17 @@ root_tests() { # NAME ENGINE PYTEST-ARGUMENTS...
     python -m pytest -o cache_dir="$state/run/tried-$2" "${@:3}"
 }
 
+# People of a Hub are made for it; its servers run from the ordinary user's virtual environment.
+as_hub() { # NAME COMMAND...
+  env XDG_CACHE_HOME="$state/run/xdg/$1" JC_TEST_ENGINES_FILE="$state/run/engines-root.json" \
+    JC_TEST_PACKAGES="$(echo "$state"/venv/lib/python3*/site-packages)" "${@:2}"
+}
+
+hub_tests() { # NAME PYTEST-ARGUMENTS...
+  check "JupyterHub: $1" selected as_hub "$1" \
+    python -m pytest -o cache_dir="$state/run/tried-$1" "${@:2}"
+}
+
 ui_tests() {
   if root; then
     user_tests "in a browser" podman . tests/ui
@@ -149,15 +160,17 @@ process_tests() { # ENGINE TESTS...
 docker_stream() {
   user_tests "docker" docker d -m engine --ignore=tests/ui
   root_tests "podman" podman -m engine $core
+  hub_tests own-engines tests/hub --ignore=tests/hub/test_slurm.py
 }
 
 other_stream() {
   checks
-  user_tests "what needs no engine" podman o -m "not engine"
+  user_tests "what needs no engine" podman o -m "not engine" --ignore=tests/hub
   process_tests apptainer $process_core $server_core
   process_tests charliecloud $process_core $server_core
   user_tests "slurm+charliecloud" slurm+charliecloud s -m engine tests/kernels tests/server/test_queue.py
   user_tests "slurm+apptainer" slurm+apptainer s -m engine tests/kernels/test_{jobs,job_ends,running}.py
+  hub_tests servers-in-jobs tests/hub/test_slurm.py
   if command -v enroot >/dev/null; then process_tests enroot $process_core $server_core; fi
   if command -v podman-hpc >/dev/null; then process_tests podman-hpc $process_core $server_core; fi
   if command -v shifter >/dev/null; then process_tests shifter $process_core; fi
@@ -186,7 +199,7 @@ test_all() {
   else
     checks
     if root; then
-      user_tests "$JC_TEST_ENGINES" "$JC_TEST_ENGINES" . --ignore=tests/ui
+      user_tests "$JC_TEST_ENGINES" "$JC_TEST_ENGINES" . --ignore=tests/ui --ignore=tests/hub
     else
       check "tests" selected as_us python -m pytest --ignore=tests/ui
     fi
@@ -217,6 +230,7 @@ bench() {
   done
   measure . bench.json "${daemons[@]}"
   measure p bench-processes.json "${others[@]}"
+  [ -n "${JC_TEST_ENGINES:-}" ] || check "bench: hub" as_hub hub python -m tests.bench.hub
 }
 
 measure() { # STREAM FILE ENGINES...

@@ -1,0 +1,31 @@
+"""A login node of a cluster: kernels run in jobs, on the nodes, and never here.
+
+Copy it to /etc/jupyter/jupyter_containers_config.py on the login nodes, where people run
+JupyterLab. Images are built, pulled and converted on the login node, and kept on scratch:
+JUPYTER_CONTAINERS_IMAGES=/scratch/$USER/images in /etc/profile.d.
+"""
+
+c = get_config()
+
+c.Policy.user_config = False
+c.Policy.engines = ["slurm+apptainer", "slurm+charliecloud"]
+
+c.Policy.mounts = {"~": "rw", "/scratch": "rw", "/project": "rw"}
+c.Policy.mount_names = {"SCRATCH": "/scratch:rw", "PROJECT": "/project:rw"}
+
+# The first partition is what a job without one gets.
+c.Policy.slurm_partitions = ["jupyter", "gpu"]
+c.Policy.slurm_accounts = ["*"]
+c.Policy.slurm_extra = ["qos", "constraint", "reservation"]
+c.Policy.default_slurm_time = "2:00:00"
+c.Policy.max_slurm_time = "12:00:00"
+c.Policy.max_slurm_gpus = 2
+c.Policy.slurm_setup = ". /etc/profile.d/modules.sh; module load apptainer"
+
+# Builds take the login node's time and disk.
+c.Policy.max_builds = 1
+c.Policy.max_build_seconds = 3600
+c.Policy.min_free_disk = "20g"
+
+# A busy file system and a busy network: a server that is silent for a minute is not gone.
+c.Policy.orphan_grace = 60
