@@ -26,21 +26,32 @@ def load_policy(config: Config | None) -> Policy:
     cannot be read, sets something unknown or what it may not: a limit with a typing error must
     not be none.
     """
+    files = _files()
+    theirs = [said for _, said, trusted in files if trusted]
+    locked = any(said.get("user_config") is False for said in theirs)
     merged = Config()
-    for directory in _directories():
-        for loader in (PyFileConfigLoader, JSONFileConfigLoader):
-            name = CONFIG + (".py" if loader is PyFileConfigLoader else ".json")
-            said = _section(_load(loader(name, path=directory)), f"{directory}/{name}")
-            if said and not _is_administrators(directory):
-                _refuse_locked(merged, said, f"{directory}/{name}")
-            merged.merge(said)
-    said = _section(config, "the server's configuration")
-    _refuse_locked(merged, said, "The server's own configuration")
-    merged.merge(deepcopy(said))
+    for where, said, trusted in (
+        *files,
+        ("The server's own configuration", _section(config, "the server's configuration"), False),
+    ):
+        if locked and said and not trusted:
+            raise _not_yours(said, where)
+        merged.merge(deepcopy(said))
     try:
         return Policy(config=Config(Policy=merged))
     except TraitError as error:
         raise PolicyRefused(f"The policy cannot be read: {error}", "Policy") from None
+
+
+def _files() -> list[tuple[str, Config, bool]]:
+    """Each file with what it says, and whether it is an administrator's; the strongest last."""
+    found = []
+    for directory in _directories():
+        for loader in (PyFileConfigLoader, JSONFileConfigLoader):
+            name = CONFIG + (".py" if loader is PyFileConfigLoader else ".json")
+            said = _section(_load(loader(name, path=directory)), f"{directory}/{name}")
+            found.append((f"{directory}/{name}", said, _is_administrators(directory)))
+    return found
 
 
 def _directories() -> list[str]:
@@ -71,13 +82,12 @@ def _is_administrators(directory: str) -> bool:
     return environment and found.st_uid == 0 and not found.st_mode & 0o022
 
 
-def _refuse_locked(merged: Config, said: Config, where: str) -> None:
-    if said and merged.get("user_config") is False:
-        raise PolicyRefused(
-            f"{where} sets Policy.{next(iter(said))}, which only the administrator may",
-            "Policy.user_config",
-            f"Remove it there. The administrator's are in {' or '.join(_system())}.",
-        )
+def _not_yours(said: Config, where: str) -> PolicyRefused:
+    return PolicyRefused(
+        f"{where} sets Policy.{next(iter(said))}, which only the administrator may",
+        "Policy.user_config",
+        f"Remove it there. The administrator's are in {' or '.join(_system())}.",
+    )
 
 
 def _load(loader: PyFileConfigLoader | JSONFileConfigLoader) -> Config | None:

@@ -51,13 +51,18 @@ class Person:
         self.runtime.mkdir(mode=0o700, parents=True)
         os.chown(self.runtime, self.uid, self.uid)
 
-    def run(self, *argv: str, env: Mapping[str, str] | None = None, **options: Any) -> Any:
-        """Run a command as this person, as after a log-in."""
+    def argv(self, *argv: str, env: Mapping[str, str] | None = None) -> list[str]:
+        """What runs a command as this person, as after a log-in."""
         variables = {"HOME": str(self.home), "USER": self.name, "LANG": "C.UTF-8"}
         variables |= {"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(self.runtime), **(env or {})}
         words = [f"{name}={value}" for name, value in variables.items()]
+        clean = ("env", "-i", "-C", str(self.home))
+        return ["runuser", "-u", self.name, "--", *clean, *words, *argv]
+
+    def run(self, *argv: str, env: Mapping[str, str] | None = None, **options: Any) -> Any:
+        """Run one to its end."""
         return subprocess.run(
-            ["runuser", "-u", self.name, "--", "env", "-i", "-C", str(self.home), *words, *argv],
+            self.argv(*argv, env=env),
             capture_output=True,
             text="input" not in options or isinstance(options["input"], str),
             **options,

@@ -128,10 +128,11 @@ def test_what_the_administrator_says_counts_at_once(
     # ... and where it does not, as in a terminal of her own, the policy does.
     python = str(policy.parents[2] / "bin/python")
     argv = (python, "-m", "jupyter_containers.cli", "run", "p.ipynb", "--approve")
-    done = ann.run(*argv, env=variables)
-    assert done.returncode == 1
-    assert "which only the administrator may" in done.stderr
-    assert own in done.stderr
+    for preferred in ("0", "1"):  # whether hers is read after the environment's, or before it
+        done = ann.run(*argv, env={**variables, "JUPYTER_PREFER_ENV_PATH": preferred})
+        assert done.returncode == 1
+        assert "which only the administrator may" in done.stderr
+        assert own in done.stderr
     ann.run("rm", own)
     assert not containers(ann, variables)
 

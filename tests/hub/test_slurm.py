@@ -128,3 +128,42 @@ def test_a_job_that_slurm_ends_leaves_nothing(
     cache = ann.home / ".cache/jupyter-containers"
     assert not list((cache / "containers/charliecloud").glob("jupyter-*"))
     assert os.listdir(cache / "homes") == []
+
+
+def test_a_node_that_is_drained_and_then_fails(
+    ann: Person, converted: str, place: Site, slurm: str, variables: Mapping[str, str]
+) -> None:
+    """A kernel in a job of its own, started on the machine that submits: draining lets it go on;
+    the node's failure ends it, and she is told which."""
+    settings = {"image": converted, "engine": "slurm+charliecloud"}
+    notebook(ann, ann.home / "jobs/d.ipynb", settings, "import time; time.sleep(600)")
+    command = ("-m", "jupyter_containers.cli", "run", "jobs/d.ipynb", "--approve", "-o", "o.ipynb")
+    argv = ann.argv(str(place.python), *command, env={**variables, "SLURM_CONF": slurm})
+    running = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until(lambda: guests(ann), "the kernel runs", 60)
+    (job,) = jobs(ann)
+    node = squeue(job, "%N")
+    try:
+        scontrol(node, "drain")
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(3)
+        assert squeue(job, "%T") == "RUNNING"
+        scontrol(node, "down")
+        _, said = running.communicate(timeout=120)
+    finally:
+        running.kill()
+        scontrol(node, "resume")
+    assert running.returncode == 1
+    assert f"The node {node}, on which job {job} ran, failed." in said
+    until(lambda: not ann.others(), "nothing of it runs any more", 60)
+    until(lambda: not jobs(ann), "no job is left", 60)
+
+
+def squeue(job: str, what: str) -> str:
+    argv = ["squeue", "--noheader", f"--jobs={job}", f"--format={what}"]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def scontrol(node: str, state: str) -> None:
+    argv = ["scontrol", "update", f"nodename={node}", f"state={state}", "reason=test"]
+    subprocess.run(argv, check=True)

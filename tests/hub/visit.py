@@ -158,16 +158,15 @@ def _execute(id: str, code: str) -> dict[str, Any]:
     }
 
 
-def notebook(person: Person, path: Path, settings: dict[str, Any], *cells: str) -> Path:
-    """A notebook of that person."""
+def notebook(person: Person, path: Path, settings: dict[str, Any] | None, *cells: str) -> Path:
+    """A notebook of that person; without settings it has no kernel yet either."""
     import nbformat
     from nbformat.v4 import new_code_cell, new_notebook
 
     spec = {"name": "container", "display_name": "C", "language": "python"}
-    made = new_notebook(
-        cells=[new_code_cell(cell) for cell in cells],
-        metadata={"kernelspec": spec, "jupyter_containers": {"version": 1, **settings}},
-    )
+    made = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    if settings is not None:
+        made.metadata = {"kernelspec": spec, "jupyter_containers": {"version": 1, **settings}}
     person.run("mkdir", "-p", str(path.parent))
     person.run("tee", str(path), input=nbformat.writes(made)).check_returncode()
     return path
