@@ -182,7 +182,8 @@ def left_behind() -> Callable[[], list[str]]:
 
 
 def _ours() -> list[str]:
-    rooms = [str(path) for path in runtime_directory().iterdir() if path.name != "owners"]
+    kept = ("owners", "empty", "empty-file")  # of all containers: see paths.py
+    rooms = [str(path) for path in runtime_directory().iterdir() if path.name not in kept]
     return rooms + [str(path) for path in (cache_directory() / "homes").glob("*")]
 
 

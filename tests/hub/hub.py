@@ -106,6 +106,7 @@ def environment(directory: Path) -> Path:
     for name in ("jupyter_server_config.d", "jupyter_config.d"):
         if (prefix / "etc/jupyter" / name).exists():
             (directory / "etc/jupyter" / name).symlink_to(prefix / "etc/jupyter" / name)
+    (directory / "bin/hadolint").symlink_to(prefix / "bin/hadolint")
     for module in ("jupyterhub", "batchspawner"):
         script = directory / f"bin/{module}-singleuser"
         lines = (f"#!{directory}/bin/python", f"from {module}.singleuser import main", "main()")

@@ -64,7 +64,7 @@ def test_from_the_log_in_page_to_a_cell_in_an_image(
     ui.build("done")
     expect(ui.result(1)).to_have_text("'built\\n'")
     ui.show_panel()
-    ui.state("Running")
+    ui.state("running")
     ui.audit(BUILD, "#jp-containers-panel")
     ui.shot("hub-run-all")
     assert ui.errors == []

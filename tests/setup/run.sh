@@ -108,9 +108,8 @@ wants_ui() {
 }
 
 keep_screenshots() {
-  rm -rf build/screenshots
-  mkdir -p build
-  cp -r "$state/src/build/screenshots" build/ 2>/dev/null || true
+  mkdir -p build/screenshots
+  cp -r "$state/src/build/screenshots/." build/screenshots/ 2>/dev/null || true
 }
 
 root_tests() { # NAME ENGINE PYTEST-ARGUMENTS...
@@ -138,6 +137,7 @@ ui_tests() {
   if root; then
     user_tests "in a browser" podman . tests/ui
     user_tests "in a browser: apptainer" apptainer p tests/ui/test_run_all.py -k runs_the_cells
+    user_tests "in a browser: a queue" slurm+charliecloud s tests/ui/test_queue.py
     keep_screenshots
   else
     check "tests in a browser" selected as_us \
@@ -191,6 +191,7 @@ promises() {
 }
 
 test_all() {
+  rm -rf build/screenshots
   if root && [ -z "${JC_TEST_ENGINES:-}" ]; then
     beside docker_stream
     beside other_stream

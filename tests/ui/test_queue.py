@@ -64,6 +64,6 @@ def test_it_waits_for_longer_than_the_proxy_lets_a_request_take(
         ui.shot("queue-waiting")
         free()
         expect(ui.result(0)).to_have_text("42")
-        ui.state("Running")
+        ui.state("running")
         expect(ui.panel).to_contain_text(re.compile(r"on n\d, \d+ min.* left"))
         ui.shot("queue-running")
