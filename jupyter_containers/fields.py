@@ -51,9 +51,14 @@ class Field:
     unable: tuple[str, ...] = ()
     """Engines that cannot honour it."""
 
-    def honoured_by(self, engine: str) -> bool:
-        """Whether a container of `engine` (or one that Slurm places) gets what is asked here."""
-        return engine.rpartition("+")[2] not in self.unable
+    by_slurm: bool = False
+    """Whether Slurm honours it for what it places: it is the size of the job."""
+
+    @property
+    def unable_engines(self) -> list[str]:
+        """The same by all names of engines, those that Slurm places too."""
+        placed = () if self.by_slurm else self.unable
+        return [*self.unable, *(f"slurm+{name}" for name in placed)]
 
 
 def _build(value: Any, key: str) -> Build:
@@ -151,6 +156,7 @@ FIELDS: dict[str, Field] = {
         trait="max_cpus",
         option="--cpus",
         unable=_UNLIMITED,
+        by_slurm=True,
         doc="How many CPUs the container may use at most, 1.5 for one and a half.",
     ),
     "memory": Field(
@@ -160,6 +166,7 @@ FIELDS: dict[str, Field] = {
         trait="max_memory",
         option="--memory",
         unable=_UNLIMITED,
+        by_slurm=True,
         doc="Memory limit, such as 8g. A kernel that needs more is killed.",
     ),
     "pids": Field(

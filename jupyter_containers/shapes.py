@@ -224,7 +224,7 @@ def fields() -> list[dict[str, Any]]:
             "trait": field.trait,
             "option": field.option,
             "in_cell": field.option in OPTIONS,
-            "unable": list(field.unable),
+            "unable": field.unable_engines,
         }
         for key, field in FIELDS.items()
     ]

@@ -79,8 +79,6 @@ def test_the_table_names_traits_of_the_policy_and_options_once() -> None:
     options = [field.option for field in FIELDS.values() if field.option]
     assert len(options) == len(set(options))
     assert all(field.doc.endswith(".") for field in FIELDS.values())
-    assert FIELDS["memory"].honoured_by("podman") and FIELDS["memory"].honoured_by("slurm+docker")
-    assert not FIELDS["memory"].honoured_by("slurm+enroot")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_containers.errors import BadSettings, PolicyRefused
+from jupyter_containers.fields import FIELDS
 from jupyter_containers.models import NO_ENV
 from jupyter_containers.slurmoptions import gpus_of, seconds_of, slurm, time_of
 
@@ -154,3 +155,11 @@ def test_cpus_are_whole_in_a_job() -> None:
 def test_a_time_that_is_none_lets_nothing_start(trait: str) -> None:
     with pytest.raises(PolicyRefused, match="is no time"):
         policy(**{trait: "soon"}).check_run(spec(slurm=NO_ENV))
+
+
+def test_what_an_engine_cannot_limit_slurm_does() -> None:
+    """The size of a job is what its nodes hold it to; all else is up to the engine it places."""
+    for name in ("cpus", "memory"):
+        assert "charliecloud" in FIELDS[name].unable_engines
+        assert "slurm+charliecloud" not in FIELDS[name].unable_engines
+    assert "slurm+charliecloud" in FIELDS["pids"].unable_engines

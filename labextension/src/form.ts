@@ -198,9 +198,8 @@ function canonical(value: unknown): string {
 
 /** Why an engine does not honour a field; null where it does. */
 export function unableReason(field: IField, engine: string): string | null {
-  const placed = engine.slice(engine.lastIndexOf('+') + 1);
-  return field.unable.includes(placed)
-    ? `${plain(placed)} cannot do this; another engine may.`
+  return field.unable.includes(engine)
+    ? `${plain(engine)} cannot do this; another engine may.`
     : null;
 }
 
