@@ -15,6 +15,10 @@ from traitlets.config.loader import ConfigFileNotFound, JSONFileConfigLoader, Py
 from .errors import PolicyRefused
 from .policy import CONFIG, Policy
 
+SYSTEM = ("/etc/jupyter", "/usr/local/etc/jupyter")
+"""Jupyter's directories of a machine. Not `SYSTEM_CONFIG_PATH`, which variables of the person's
+change (JUPYTER_PLATFORM_DIRS with XDG_CONFIG_DIRS)."""
+
 
 def load_policy(config: Config | None) -> Policy:
     """The policy of this process: jupyter_containers_config.py and .json of Jupyter's config
@@ -27,14 +31,17 @@ def load_policy(config: Config | None) -> Policy:
     not be none.
     """
     files = _files()
-    theirs = [said for _, said, trusted in files if trusted]
-    locked = any(said.get("user_config") is False for said in theirs)
+    locked = any(
+        "user_config" in said and said["user_config"] is not True
+        for _, said, trusted in files
+        if trusted
+    )
     merged = Config()
     for where, said, trusted in (
         *files,
         ("The server's own configuration", _section(config, "the server's configuration"), False),
     ):
-        if locked and said and not trusted:
+        if said and not trusted and (locked or "user_config" in said):
             raise _not_yours(said, where)
         merged.merge(deepcopy(said))
     try:
@@ -55,24 +62,26 @@ def _files() -> list[tuple[str, Config, bool]]:
 
 
 def _directories() -> list[str]:
-    """What is read, the strongest last. The system's always: JUPYTER_NO_CONFIG is a person's
-    word. Of a hub that disables what is in homes (`Spawner.disable_user_config`), none of those:
-    it does so for Jupyter's other files (jupyterhub/singleuser/_disable_user_config.py)."""
+    """What is read, the strongest last. The system's and the environment's always:
+    JUPYTER_NO_CONFIG is a person's word. Of a hub that disables what is in homes
+    (`Spawner.disable_user_config`), none of those: it does so for Jupyter's other files
+    (jupyterhub/singleuser/_disable_user_config.py)."""
+    always = [*SYSTEM, *reversed(jupyter_core.paths.ENV_CONFIG_PATH)]
     found = list(reversed(jupyter_core.paths.jupyter_config_path()))
-    found = [one for one in _system() if one not in found] + found
     if os.environ.get("JUPYTERHUB_DISABLE_USER_CONFIG", "").lower() in ("1", "true"):
-        home = Path.home().resolve()
-        found = [one for one in found if not Path(one).resolve().is_relative_to(home)]
-    return found
+        found = [one for one in found if one in always or not _is_in_home(Path(one))]
+    return [one for one in always if one not in found] + found
 
 
-def _system() -> list[str]:
-    return list(reversed(jupyter_core.paths.SYSTEM_CONFIG_PATH))
+def _is_in_home(path: Path) -> bool:
+    """By its name or by what that leads to."""
+    home = Path.home()
+    return path.is_relative_to(home) or path.resolve().is_relative_to(home.resolve())
 
 
 def _is_administrators(directory: str) -> bool:
     """Whether it is one of the system's, or of a Python environment that is root's."""
-    if directory in _system():
+    if directory in SYSTEM:
         return True
     try:
         found = Path(directory).stat()
@@ -86,7 +95,8 @@ def _not_yours(said: Config, where: str) -> PolicyRefused:
     return PolicyRefused(
         f"{where} sets Policy.{next(iter(said))}, which only the administrator may",
         "Policy.user_config",
-        f"Remove it there. The administrator's are in {' or '.join(_system())}.",
+        f"Remove it there. The administrator's are in {' or '.join(SYSTEM)}, and in a Python "
+        "environment that belongs to root.",
     )
 
 

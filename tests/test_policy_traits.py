@@ -14,6 +14,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from traitlets.config import Config
 
+from jupyter_containers import policy_files
 from jupyter_containers.errors import BadReference, BadSettings, PolicyRefused
 from jupyter_containers.policy import Policy
 from jupyter_containers.policy_files import load_policy
@@ -104,13 +105,17 @@ def test_the_tables_name_every_trait() -> None:
 def test_each_trait_can_be_set_from_python_and_json(name: str, home: Path) -> None:
     value, means = TRAITS[name]
     assert getattr(Policy(), name) != means or name == "min_free_disk"
-    assert getattr(policy(**{name: value}), name) == means
-    (home / ".jupyter").mkdir()
+    own = home / ".jupyter"
+    if name == "user_config":  # the administrator's alone
+        own = Path(policy_files.SYSTEM[0])
+    else:
+        assert getattr(policy(**{name: value}), name) == means
+    own.mkdir()
     document = {"Policy": {name: value}}
-    (home / ".jupyter/jupyter_containers_config.json").write_text(json.dumps(document))
+    (own / "jupyter_containers_config.json").write_text(json.dumps(document))
     assert getattr(load_policy(None), name) == means
-    (home / ".jupyter/jupyter_containers_config.json").unlink()
-    (home / ".jupyter/jupyter_containers_config.py").write_text(f"c.Policy.{name} = {value!r}")
+    (own / "jupyter_containers_config.json").unlink()
+    (own / "jupyter_containers_config.py").write_text(f"c.Policy.{name} = {value!r}")
     assert getattr(load_policy(None), name) == means
 
 
@@ -195,6 +200,45 @@ def test_an_environment_is_the_administrators_if_it_is_roots(
         os.chown(environment, 1000, 1000)
     with pytest.raises(PolicyRefused, match=r"env_config_path/.*which only the administrator"):
         load_policy(None)
+
+
+@pytest.mark.parametrize("value", ["False", "0", "None"])
+def test_a_lock_that_does_not_count_is_no_open_door(home: Path, tmp_path: Path, value: str) -> None:
+    """Of an environment that is not root's, or said in another way."""
+    own = home / ".jupyter"
+    own.mkdir()
+    (own / "jupyter_containers_config.py").write_text(f"c.Policy.user_config = {value}")
+    with pytest.raises(PolicyRefused, match="which only the administrator may"):
+        load_policy(None)
+    (own / "jupyter_containers_config.py").write_text("c.Policy.user_config = True")
+    system = tmp_path / "system_config_path"
+    system.mkdir()
+    (system / "jupyter_containers_config.py").write_text(f"c.Policy.user_config = {value}")
+    with pytest.raises(PolicyRefused, match="which only the administrator may"):
+        load_policy(None)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"JUPYTERHUB_DISABLE_USER_CONFIG": "1", "HOME": "/"},
+        {"JUPYTER_PLATFORM_DIRS": "1", "XDG_CONFIG_DIRS": "/tmp/x"},
+        {"JUPYTER_NO_CONFIG": "1"},
+    ],
+)
+def test_no_variable_takes_the_administrators_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    for name in ("system_config_path", "env_config_path"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "system_config_path/jupyter_containers_config.py").write_text(
+        "c.Policy.max_pids = 5"
+    )
+    (tmp_path / "env_config_path/jupyter_containers_config.py").write_text("c.Policy.max_cpus = 2")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = load_policy(None)
+    assert (found.max_pids, found.max_cpus) == (5, 2)
 
 
 def test_a_hub_that_disables_files_in_homes(
