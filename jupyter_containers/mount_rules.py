@@ -136,11 +136,11 @@ def _there(source: str) -> Path:
         ) from None
     if not (stat.S_ISDIR(kind) or stat.S_ISREG(kind)):
         raise _refused(path, "may not be mounted: it is a socket, a pipe or a device")
-    if not os.access(path, os.R_OK | (os.X_OK if stat.S_ISDIR(kind) else 0)):
-        # A daemon that is root's would mount it all the same.
+    # A daemon that is root's would mount it all the same. A folder that one may enter will do.
+    if not os.access(path, os.X_OK if stat.S_ISDIR(kind) else os.R_OK):
         raise BadSettings(
             "mounts",
-            f"{source!r} cannot be mounted: you may not read it yourself.",
+            f"{source!r} cannot be mounted: you may not use it yourself.",
             "Ask its owner to let you, or remove the mount from the settings.",
         )
     refuse_unquotable(str(path), "mounts")

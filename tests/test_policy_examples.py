@@ -87,7 +87,7 @@ def test_a_workstation_with_gpus(installed: Any) -> None:
 def test_a_login_node(installed: Any) -> None:
     policy = installed("login_node")
     names = ["podman", "docker", "apptainer", "slurm+charliecloud", "slurm+apptainer"]
-    assert policy.engine_order(names) == ["slurm+apptainer", "slurm+charliecloud"]
+    assert policy.engine_order(names) == ["slurm+charliecloud", "slurm+apptainer"]
     slurm = policy.check_run(spec(slurm={"gpus": "2"})).slurm
     assert (slurm["partition"], slurm["time"]) == ("jupyter", "02:00:00")
     refused("Policy.max_slurm_gpus", policy, slurm={"gpus": "3"})

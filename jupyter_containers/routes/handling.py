@@ -19,7 +19,7 @@ from .server import SETTING, Server
 
 _MOST_QUERY = 4000
 _LOGGED_OUT = {
-    "message": "You are not logged in to this server, or not any more.",
+    "message": "You are not logged in to this server (any more), or may not use it.",
     "hint": "Reload the page and log in. Kernels and builds go on meanwhile.",
 }
 
@@ -75,7 +75,11 @@ class Handler(APIHandler):
             said = shapes.error(error)
         else:
             said = {"message": _plain(status_code, error), "hint": "", "type": "HTTPError"}
-            if status_code == HTTPStatus.FORBIDDEN and self.current_user is None:
+            if (
+                status_code == HTTPStatus.FORBIDDEN
+                and self.current_user is None
+                and self.check_host()
+            ):
                 said |= _LOGGED_OUT
             if error is not None and not isinstance(error, web.HTTPError):
                 said |= {"hint": "The server's log says more.", "type": "Error"}

@@ -19,7 +19,7 @@ _before = c.Spawner.pre_spawn_hook
 def _hook(spawner):
     _before(spawner)
     if spawner.name == "brief":
-        spawner.args = ["--MappingKernelManager.cull_idle_timeout=3",
+        spawner.args = ["--MappingKernelManager.cull_idle_timeout=10",
                         "--MappingKernelManager.cull_interval=1"]
 c.Spawner.pre_spawn_hook = _hook
 """
@@ -63,7 +63,7 @@ def bob(place: Site) -> Iterator[Person]:
 @pytest.fixture(scope="module")
 def hub(place: Site) -> Iterator[Hub]:
     """With the example of people who have an engine of their own. The named server `brief` ends
-    kernels that were idle for three seconds."""
+    kernels that were idle for ten seconds."""
     with place.hub("jupyterhub_own_engine", BRIEF) as made:
         yield made
 

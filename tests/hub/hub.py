@@ -121,7 +121,7 @@ class Hub:
 
     def __init__(self, directory: Path, python: Path, example: str, more: str = "") -> None:
         self.directory, self.python = directory, python
-        self.token = os.urandom(16).hex()
+        self.token, self.password = os.urandom(16).hex(), os.urandom(16).hex()
         port, hub, proxy = free_ports(3)
         self.url = f"http://127.0.0.1:{port}"
         self.config = directory / "jupyterhub_config.py"
@@ -132,7 +132,9 @@ c.JupyterHub.bind_url = {self.url!r}
 c.JupyterHub.hub_bind_url = "http://127.0.0.1:{hub}"
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy}"
 c.ConfigurableHTTPProxy.command = [{str(command)!r}]
-c.JupyterHub.authenticator_class = "dummy"
+c.JupyterHub.authenticator_class = "dummy"  # PAM would want real passwords
+c.DummyAuthenticator.password = {self.password!r}
+c.LocalAuthenticator.allowed_groups = set()
 c.Authenticator.allow_all = True
 c.JupyterHub.db_url = "sqlite:///{directory}/hub.sqlite"
 c.JupyterHub.cookie_secret_file = "{directory}/cookie"
@@ -169,6 +171,8 @@ c.JupyterHub.load_roles.append(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        with contextlib.suppress(OSError, ValueError):  # the proxy has a session of its own
+            os.kill(int((self.directory / "jupyterhub-proxy.pid").read_text()), signal.SIGKILL)
 
     def __str__(self) -> str:
         return f"the Hub does what it should; its log ends with\n{self.log}"

@@ -45,7 +45,7 @@ def log_in(page: Page, hub: Hub, name: str) -> None:
     """As people do; the Hub starts their server."""
     page.goto(hub.url)
     page.get_by_label("Username:").fill(name)
-    page.get_by_label("Password:").fill("x")
+    page.get_by_label("Password:").fill(hub.password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(f"**/user/{name}/lab*", timeout=120_000)
 

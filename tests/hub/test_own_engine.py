@@ -88,8 +88,8 @@ def test_a_server_that_is_killed_leaves_nothing_and_is_back(
     newest = max(int(pid) for pid in done.stdout.split())
     os.kill(newest, signal.SIGKILL)
     until(lambda: not containers(ann, variables), "the container is gone")
-    rooms = (ann.runtime / "jc").glob("[0-9a-f]" * 8)
-    until(lambda: not list(rooms), "its sockets are gone")
+    rooms = ann.runtime / "jc"
+    until(lambda: not list(rooms.glob("[0-9a-f]" * 8)), "its sockets are gone")
     until(lambda: not hub.runs(ann, "killed"), "the Hub has noticed", 60)
     assert anns.get("containers")["containers"] == []
 
@@ -143,7 +143,7 @@ def hasty(place: Site) -> Any:
 
     cull = """
 (culler,) = [one for one in c.JupyterHub.services if one["name"] == "idle-culler"]
-culler["command"][3:] = ["--timeout=25", "--cull-every=2"]
+culler["command"][3:] = ["--timeout=45", "--cull-every=2"]
 """
     with place.hub("jupyterhub_own_engine", cull) as made:
         yield made

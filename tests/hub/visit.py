@@ -34,7 +34,7 @@ class Visit:
         """Through the Hub's own page, as a browser does."""
         page = f"{self.hub.url}/hub/login"
         self.session.get(page, timeout=PATIENCE)
-        form = {"username": self.person.name, "password": "x", "_xsrf": self._xsrf()}
+        form = {"username": self.person.name, "password": self.hub.password, "_xsrf": self._xsrf()}
         assert self.session.post(page, form, timeout=PATIENCE).status_code == 200
 
     def start(self) -> None:

@@ -15,10 +15,16 @@ no_hub_people() {
   for one in $(hub_people); do
     uid=$(id -u "$one")
     pkill -KILL -u "$uid" || true
+    timeout 10 sh -c 'while pgrep -u "$0" >/dev/null; do sleep 0.2; done' "$uid" || true
     awk -v d="/home/$one/" 'index($2, d) == 1 {print $2}' /proc/mounts | sort -r |
       xargs -r -n 1 umount -l 2>/dev/null || true
     userdel -r "$one" 2>/dev/null || true
-    rm -rf "/run/user/$uid" "/tmp/jc-$uid"
+    rm -rf "/run/user/$uid" "/tmp/jc-$uid" || true
   done
-  rm -rf /var/tmp/jct-hub-* /srv/jct-hub-shared
+  # Hubs of a run that was killed, and their proxies, which have a session of their own.
+  pkill -KILL -f '^[^ ]*python[^ ]* .*/var/tmp/jct-hub-' || true
+  for one in /var/tmp/jct-hub-*/hub-*/jupyterhub-proxy.pid; do
+    [ ! -s "$one" ] || kill -KILL "$(cat "$one")" 2>/dev/null || true
+  done
+  rm -rf /var/tmp/jct-hub-* /srv/jct-hub-shared || true
 }

@@ -16,6 +16,14 @@ from pathlib import Path
 
 c = get_config()
 
+# -- who may log in ----------------------------------------------------------------------------
+
+# Accounts of this machine, by their passwords (PAM), of one group. Choose another authenticator
+# where the site has one, and serve https (c.JupyterHub.ssl_cert, ssl_key, or a proxy before it):
+# passwords go through it.
+c.JupyterHub.authenticator_class = "pam"
+c.LocalAuthenticator.allowed_groups = {"jupyter"}
+
 # -- servers -----------------------------------------------------------------------------------
 
 c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"
@@ -53,10 +61,11 @@ c.Spawner.pre_spawn_hook = make_runtime_directory
 
 # -- idle kernels and servers ------------------------------------------------------------------
 
-# A kernel nobody has used for an hour ends, and its container with it.
+# A kernel nobody has used for an hour ends, and its container with it; an open page is no use.
 c.Spawner.args = [
     "--MappingKernelManager.cull_idle_timeout=3600",
     "--MappingKernelManager.cull_interval=300",
+    "--MappingKernelManager.cull_connected=True",
 ]
 
 # So does a server after eight hours. Needed: pip install jupyterhub-idle-culler

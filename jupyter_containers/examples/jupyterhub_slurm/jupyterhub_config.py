@@ -14,7 +14,18 @@ import sys
 
 c = get_config()
 
-# Where nodes reach the Hub.
+# -- who may log in ----------------------------------------------------------------------------
+
+# Accounts of this machine, by their passwords (PAM), of one group. Choose another authenticator
+# where the site has one, and serve https (c.JupyterHub.ssl_cert, ssl_key, or a proxy before it):
+# passwords go through it.
+c.JupyterHub.authenticator_class = "pam"
+c.LocalAuthenticator.allowed_groups = {"jupyter"}
+
+# -- servers -----------------------------------------------------------------------------------
+
+# The Hub listens for nodes, which reach it by this machine's host name; by another one if you say
+# so: c.JupyterHub.hub_connect_ip = "hub.cluster"
 c.JupyterHub.hub_ip = "0.0.0.0"
 
 # batchspawner's own page of the Hub's API, to which a job says where it listens.
@@ -39,8 +50,9 @@ c.Spawner.start_timeout = 1800
 # How often the Hub looks whether a job is still there, in seconds.
 c.Spawner.poll_interval = 15
 
-# A kernel nobody has used for an hour ends, and its container with it.
+# A kernel nobody has used for an hour ends, and its container with it; an open page is no use.
 c.Spawner.args = [
     "--MappingKernelManager.cull_idle_timeout=3600",
     "--MappingKernelManager.cull_interval=300",
+    "--MappingKernelManager.cull_connected=True",
 ]

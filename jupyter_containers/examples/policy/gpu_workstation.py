@@ -9,7 +9,7 @@ c = get_config()
 c.Policy.user_config = False
 c.Policy.engines = ["podman", "apptainer"]
 
-# One GPU at a time, never all: "devices": ["nvidia.com/gpu=1"].
+# GPUs by their numbers, so that nobody takes all by a word: "devices": ["nvidia.com/gpu=1"].
 c.Policy.devices = ["nvidia.com/gpu=[0-9]"]
 
 # Homes, and two disks: data to read, and scratch to write. ${DATA} and ${SCRATCH} in a notebook.

@@ -1,14 +1,14 @@
 """A login node of a cluster: kernels run in jobs, on the nodes, and never here.
 
 Copy it to /etc/jupyter/jupyter_containers_config.py on the login nodes, where people run
-JupyterLab. Images are built, pulled and converted on the login node, and kept on scratch:
-JUPYTER_CONTAINERS_IMAGES=/scratch/$USER/images in /etc/profile.d.
+JupyterLab. Charliecloud builds images there; Apptainer runs what it pulls. They are kept on
+scratch: JUPYTER_CONTAINERS_IMAGES=/scratch/$USER/images in /etc/profile.d.
 """
 
 c = get_config()
 
 c.Policy.user_config = False
-c.Policy.engines = ["slurm+apptainer", "slurm+charliecloud"]
+c.Policy.engines = ["slurm+charliecloud", "slurm+apptainer"]
 
 c.Policy.mounts = {"~": "rw", "/scratch": "rw", "/project": "rw"}
 c.Policy.mount_names = {"SCRATCH": "/scratch:rw", "PROJECT": "/project:rw"}
@@ -20,7 +20,7 @@ c.Policy.slurm_extra = ["qos", "constraint", "reservation"]
 c.Policy.default_slurm_time = "2:00:00"
 c.Policy.max_slurm_time = "12:00:00"
 c.Policy.max_slurm_gpus = 2
-c.Policy.slurm_setup = ". /etc/profile.d/modules.sh; module load apptainer"
+c.Policy.slurm_setup = ". /etc/profile.d/modules.sh; module load charliecloud apptainer"
 
 # Builds take the login node's time and disk.
 c.Policy.max_builds = 1
