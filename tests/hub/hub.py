@@ -83,7 +83,12 @@ class Person:
     def remove(self) -> None:
         """All that is left of them."""
         subprocess.run(["pkill", "-KILL", "-u", self.name])
-        until(lambda: not self.processes(), f"{self.name}'s processes are gone", 10)
+        try:
+            until(lambda: not self.processes(), f"{self.name}'s processes are gone", 20)
+        finally:
+            self._remove_files()
+
+    def _remove_files(self) -> None:
         for line in Path("/proc/mounts").read_text().splitlines():
             where = line.split()[1]
             if where.startswith((f"{self.home}/", f"{self.runtime}/")):

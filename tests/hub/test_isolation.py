@@ -91,11 +91,11 @@ def test_nobody_else_gets_into_a_server(hub: Hub, anns: Visit, bobs: Visit) -> N
             assert asked.status_code in (302, 403), (path, asked.status_code)
             assert "/hub/" in asked.headers.get("Location", "/hub/")
     for verb, path in (("POST", "builds"), ("DELETE", "containers/x"), ("POST", "approvals")):
-        said = bobs.session.request(
+        said = stranger.request(
             verb,
             f"{anns.base}jupyter-containers/{path}",
             json={},
-            headers={"X-XSRFToken": anns._xsrf()},
+            headers=token,  # which no XSRF cookie has to go with
             timeout=60,
         )
         assert said.status_code == 403, (path, said.text)

@@ -82,11 +82,9 @@ def test_a_server_that_is_killed_leaves_nothing_and_is_back(
     other.approve("a.ipynb")
     other.open("a.ipynb").run("1")
     assert len(containers(ann, variables)) == 1
-    done = subprocess.run(
-        ["pgrep", "-u", ann.name, "-f", "jupyterhub.singleuser"], capture_output=True, text=True
-    )
-    newest = max(int(pid) for pid in done.stdout.split())
-    os.kill(newest, signal.SIGKILL)
+    argv = ["pgrep", "--newest", "-u", ann.name, "-f", "jupyterhub.singleuser"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    os.kill(int(done.stdout), signal.SIGKILL)
     until(lambda: not containers(ann, variables), "the container is gone")
     rooms = ann.runtime / "jc"
     until(lambda: not list(rooms.glob("[0-9a-f]" * 8)), "its sockets are gone")

@@ -140,10 +140,11 @@ def test_a_node_that_is_drained_and_then_fails(
     command = ("-m", "jupyter_containers.cli", "run", "jobs/d.ipynb", "--approve", "-o", "o.ipynb")
     argv = ann.argv(str(place.python), *command, env={**variables, "SLURM_CONF": slurm})
     running = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until(lambda: guests(ann), "the kernel runs", 60)
-    (job,) = jobs(ann)
-    node = squeue(job, "%N")
+    node = ""
     try:
+        until(lambda: guests(ann), "the kernel runs", 60)
+        (job,) = jobs(ann)
+        node = squeue(job, "%N")
         scontrol(node, "drain")
         with pytest.raises(subprocess.TimeoutExpired):
             running.wait(3)
@@ -152,7 +153,8 @@ def test_a_node_that_is_drained_and_then_fails(
         _, said = running.communicate(timeout=120)
     finally:
         running.kill()
-        scontrol(node, "resume")
+        if node:
+            scontrol(node, "resume")
     assert running.returncode == 1
     assert f"The node {node}, on which job {job} ran, failed." in said
     until(lambda: not ann.others(), "nothing of it runs any more", 60)
