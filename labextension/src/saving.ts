@@ -17,7 +17,20 @@ export function saveInTurn(
   const before = last.get(context) ?? Promise.resolve();
   const turn = before
     .catch(() => undefined)
-    .then(() => (needed() ? context.save() : undefined));
+    .then(() => (needed() ? save(context) : undefined));
   last.set(context, turn);
   return turn;
+}
+
+/** Save, and once more where the file got another name meanwhile: its old one is not there. */
+async function save(context: DocumentRegistry.Context): Promise<void> {
+  const { path } = context;
+  try {
+    await context.save();
+  } catch (error) {
+    if (context.path === path) {
+      throw error;
+    }
+    await context.save();
+  }
 }

@@ -48,3 +48,13 @@ it('what another save has saved is not saved again', async () => {
   ]);
   expect(slow.saved).toBe(2);
 });
+
+it('a file that is renamed while it is saved is saved under its new name', async () => {
+  const slow = new Slow();
+  const renamed = Object.assign(slow, { path: 'old.ipynb' });
+  const saving = saveInTurn(slow.context);
+  await Promise.resolve().then(() => undefined);
+  renamed.path = 'new.ipynb';
+  await saving;
+  expect(slow.saved).toBe(2);
+});
