@@ -61,7 +61,8 @@ async def find_devices(cdi: Iterable[Path] = _CDI, dev: Path = Path("/dev")) -> 
 
 
 async def check_devices(engine: Guarded, devices: Sequence[str]) -> None:
-    """Raises Unsupported where an engine gives none at all. Called for who looks at a notebook."""
+    """Raises Unsupported where an engine gives none at all. Called by `granted`, and for who looks
+    at a notebook."""
     if devices and _cdi.FEATURE not in (info := await engine.info()).features and info.usable:
         raise _cdi.cannot_give(info)
 

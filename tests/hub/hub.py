@@ -12,8 +12,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +20,11 @@ import requests
 
 import jupyter_containers
 
+from ..ui.lab import PATIENCE, until
+
 EXAMPLES = Path(jupyter_containers.__file__).parent / "examples"
-PATIENCE = 120.0
 _direct = requests.Session()
 _direct.trust_env = False  # no proxy between a test and its Hub
-
-
-def until(condition: Callable[[], Any], what: object, seconds: float = PATIENCE) -> Any:
-    """Wait until a condition holds, and return what it said; fail the test where it never does.
-    `what` is asked for its text only then."""
-    deadline = time.monotonic() + seconds
-    while not (said := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:.0f} s: {what}")
-        time.sleep(0.1)
-    return said
 
 
 class Person:

@@ -33,6 +33,7 @@ class AtHub(LabPage):
 
     def __init__(self, page: Page, visit: Visit) -> None:
         self.visit = visit
+        # Of a Lab it asks only the address, which is the Hub's here.
         super().__init__(page, self, "light")  # type: ignore[arg-type]
 
     def address(self, path: Path) -> str:

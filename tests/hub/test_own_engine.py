@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from .hub import Hub, Person, until
+from ..ui.lab import until
+from .hub import Hub, Person
 from .site import Site
 from .visit import Visit, notebook
 

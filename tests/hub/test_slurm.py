@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ..conftest import _file
-from .hub import Hub, Person, until
+from ..ui.lab import until
+from .hub import Hub, Person
 from .site import Site
 from .visit import Visit, notebook
 

@@ -12,7 +12,8 @@ from urllib.parse import quote
 import requests
 import websocket
 
-from .hub import PATIENCE, Hub, Person, until
+from ..ui.lab import PATIENCE, until
+from .hub import Hub, Person
 
 
 class Visit:

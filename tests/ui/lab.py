@@ -32,7 +32,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+def until(condition: Callable[[], Any], what: object, seconds: float = PATIENCE) -> Any:
     """Wait until a condition holds, and return what it said; fail the test where it never does."""
     deadline = time.monotonic() + seconds
     while not (said := condition()):
