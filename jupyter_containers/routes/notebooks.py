@@ -85,6 +85,7 @@ async def _notebook(handler: Handler, path: str) -> dict[str, Any]:
     return {
         "path": path,
         **shapes.notebook(state),
+        "building": handler.server.building(notebook),
         "kernel": shapes.kernel(kernel) if kernel is not None else None,
     }
 

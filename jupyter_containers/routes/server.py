@@ -65,6 +65,13 @@ class Server:
             )
         return job
 
+    def building(self, notebook: Path) -> bool:
+        """Whether a cell of that notebook is being built, or waits for its turn."""
+        return any(
+            job.kind == "build" and job.notebook == notebook and job.ended is None
+            for job in self.builds.all()
+        )
+
     async def container(self, name: str) -> Ours:
         """One of this person's containers, by its whole name or the id that a list shows: no
         slip may end another. Raises Unknown."""

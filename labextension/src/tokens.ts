@@ -274,6 +274,8 @@ export interface INotebook {
   readonly build_same: boolean | null;
   /** What would not keep it from starting, but from working. */
   readonly warning?: string | null;
+  /** Whether a cell of it is being built, or waits for its turn. */
+  readonly building?: boolean;
   readonly kernel: IKernel | null;
 }
 

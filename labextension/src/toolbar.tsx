@@ -11,7 +11,14 @@ import { containerIcon } from './icon';
 import type { ContainersModel } from './model';
 import type { NotebookState } from './models/notebookstate';
 import { useModels } from './sidebar/parts';
-import { imageOf, isAway, stateOf, waitsForYes } from './sidebar/notebook';
+import {
+  colourOf,
+  imageOf,
+  isAway,
+  stateOf,
+  waitsForYes
+} from './sidebar/notebook';
+import type { INotebook } from './tokens';
 
 /** The item's short text, its long one, and how it is coloured. */
 export function itemOf(state: NotebookState): {
@@ -20,23 +27,30 @@ export function itemOf(state: NotebookState): {
   readonly state: string;
 } {
   const truth = state.truth.data;
-  const kernel = truth?.kernel ?? null;
-  const away = isAway(truth);
-  const waits = away || waitsForYes(truth);
   const image = imageOf(state);
+  if (!image && truth?.building) {
+    return { text: 'building', long: stateOf(truth), state: colourOf(truth) };
+  }
   if (!state.concerned || !image) {
     return { text: '', long: 'No container for this notebook', state: 'none' };
   }
-  const word = away
-    ? 'not here'
-    : waits
-      ? 'not approved'
-      : (kernel?.state ?? 'not running');
   return {
-    text: `${tinyImage(image)} · ${word}`,
+    text: `${tinyImage(image)} · ${wordOf(truth)}`,
     long: `${shortImage(image)}: ${stateOf(truth)}`,
-    state: waits ? 'waiting' : (kernel?.state ?? 'none')
+    state: colourOf(truth)
   };
+}
+
+function wordOf(truth: INotebook | null): string {
+  if (truth?.building) {
+    return 'building';
+  }
+  if (isAway(truth)) {
+    return 'not here';
+  }
+  return waitsForYes(truth)
+    ? 'not approved'
+    : (truth?.kernel?.state ?? 'not running');
 }
 
 function Item(props: {

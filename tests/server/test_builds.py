@@ -126,8 +126,11 @@ async def test_a_cancelled_build_is_gone(engine, images, notebook, api, job_done
     source = cell(images, "RUN sleep 1000")
     _, job = await api("POST", "builds", request(engine, source))
     await asyncio.sleep(3)
+    _, meanwhile = await api("GET", "notebook", query={"path": "sub/n.ipynb"})
     status, ended = await api("DELETE", f"builds/{job['id']}")
+    _, after = await api("GET", "notebook", query={"path": "sub/n.ipynb"})
     assert status == 200
+    assert (meanwhile["building"], after["building"]) == (True, False)
     assert ended["state"] == "cancelled"
     assert ended["error"]["type"] == "BuildCancelled"
     assert (await job_done(job["id"]))[-1]["job"]["state"] == "cancelled"

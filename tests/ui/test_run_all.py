@@ -82,6 +82,8 @@ def test_a_build_is_cancelled_with_all_its_processes(
     ui.kernel_is("python3")
     ui.run_all()
     brake.wait()
+    # Run All scrolls to the last cell: the toolbar is what everybody sees then.
+    expect(ui.page.locator(TOOLBAR)).to_contain_text("building")
     if way == "button":
         ui.build("running").get_by_role("button", name="Cancel").click()
     elif way == "interrupt":
@@ -92,6 +94,7 @@ def test_a_build_is_cancelled_with_all_its_processes(
         ui.page.keyboard.press("i")
     view = ui.build("cancelled")
     expect(view.get_by_role("status")).to_contain_text("The build was cancelled")
+    expect(ui.page.locator(TOOLBAR)).not_to_contain_text("building")
     expect(ui.prompt(0)).to_have_text("[ ]:")
     expect(ui.prompt(1)).to_have_text("[ ]:")
     expect(ui.cell(1).locator(".jp-OutputArea-output")).to_have_count(0)

@@ -105,7 +105,7 @@ export class NotebookState extends VDomModel {
 
   /** Whether containers matter to it at all. */
   get concerned(): boolean {
-    return this.inContainer || this.settings !== null;
+    return this.inContainer || this.settings !== null || this.hasDockerfile;
   }
 
   /** Whether the sidebar shows it. */
@@ -142,6 +142,7 @@ export class NotebookState extends VDomModel {
   /** It may have changed: ask again, once for many changes. */
   changed(): void {
     if (!this.isDisposed) {
+      this.update();
       void this.soon.invoke();
     }
   }

@@ -21,6 +21,9 @@ interface INotebookProps extends ISectionProps {
 /** A kernel's state in words: `starting, pulling layers`. */
 export function stateOf(truth: INotebook | null): string {
   const kernel = truth?.kernel ?? null;
+  if (truth?.building) {
+    return kernel ? `${kernel.state}, a new image is built` : 'image is built';
+  }
   if (isAway(truth)) {
     return 'its image is not here';
   }
@@ -34,6 +37,15 @@ export function stateOf(truth: INotebook | null): string {
   return phase && phase !== kernel.state
     ? `${kernel.state}, ${phase}`
     : kernel.state;
+}
+
+/** How its state is coloured. */
+export function colourOf(truth: INotebook | null): string {
+  if (truth?.building) {
+    return 'starting';
+  }
+  const waits = isAway(truth) || waitsForYes(truth);
+  return waits ? 'waiting' : (truth?.kernel?.state ?? 'none');
 }
 
 /** Whether nothing can start because its image is not here; what runs meanwhile runs on. */
@@ -59,7 +71,6 @@ function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
   const { state } = props;
   const truth = state.truth.data;
   const kernel = truth?.kernel ?? null;
-  const waits = isAway(truth) || waitsForYes(truth);
   const image = imageOf(state);
   const engine = [kernel?.engine, truth?.engine].find(Boolean);
   return (
@@ -83,7 +94,7 @@ function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
         <span
           role="status"
           className="jp-Containers-state"
-          data-state={waits ? 'waiting' : (kernel?.state ?? 'none')}
+          data-state={colourOf(truth)}
         >
           {stateOf(truth)}
         </span>

@@ -9,7 +9,6 @@ import * as deeds from '../../src/models/deeds';
 import type { NotebookState } from '../../src/models/notebookstate';
 import { CHANGE_EVENT, METADATA } from '../../src/tokens';
 import { sentence } from '../../src/sidebar/parts';
-import { itemOf } from '../../src/toolbar';
 import { FakeServer, FIELDS, refusal } from './fake';
 import { FakePanel, kernel, notebook } from './panel';
 
@@ -268,31 +267,5 @@ describe('what has to be known', () => {
     expect(keys({ truth: waiting })).toEqual(['approval']);
     const absent = notebook({ kernel: failed, image_here: false });
     expect(keys({ truth: absent })).toEqual(['image']);
-  });
-});
-
-describe('the toolbar', () => {
-  it.each([
-    [notebook({ kernel: kernel() }), 'a:1 · running'],
-    [notebook({ missing: ['x'] }), 'a:1 · not approved'],
-    [notebook({ missing: ['x'], kernel: kernel() }), 'a:1 · running'],
-    [notebook({ image_here: false }), 'a:1 · not here'],
-    [notebook({ image_here: false, kernel: kernel() }), 'a:1 · running'],
-    [notebook(), 'a:1 · not running'],
-    [
-      notebook({
-        missing: ['x'],
-        kernel: kernel({ state: 'failed', image: '' })
-      }),
-      'a:1 · not approved'
-    ]
-  ])('%#', async (truth, text) => {
-    fake.on('GET notebook', truth);
-    const state = await open(new FakePanel('container'));
-    expect(itemOf(state).text).toBe(text);
-  });
-
-  it('has no words for a notebook without a container', async () => {
-    expect(itemOf(await open(new FakePanel('python3'))).text).toBe('');
   });
 });

@@ -1,0 +1,88 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { Api } from '../../src/api';
+import { ContainersModel } from '../../src/model';
+import type { NotebookState } from '../../src/models/notebookstate';
+import { colourOf, stateOf } from '../../src/sidebar/notebook';
+import { CHANGE_EVENT } from '../../src/tokens';
+import type { INotebook } from '../../src/tokens';
+import { itemOf } from '../../src/toolbar';
+import { FakeServer, FIELDS } from './fake';
+import { FakePanel, kernel, notebook } from './panel';
+
+let fake: FakeServer;
+let model: ContainersModel;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  fake = new FakeServer()
+    .on('GET settings', { fields: FIELDS })
+    .on('POST settings', { errors: [], missing: [], missing_keys: [] });
+  model = new ContainersModel(new Api(fake.requests), {
+    driveName: () => ''
+  });
+});
+
+afterEach(() => {
+  model.dispose();
+  vi.useRealTimers();
+});
+
+async function open(
+  truth: INotebook,
+  panel: FakePanel = new FakePanel('container')
+): Promise<NotebookState> {
+  fake.on('GET notebook', truth);
+  const state = model.of(panel.panel);
+  await vi.advanceTimersByTimeAsync(500);
+  return state;
+}
+
+describe('the toolbar', () => {
+  it.each([
+    [notebook({ kernel: kernel() }), 'a:1 · running'],
+    [notebook({ missing: ['x'] }), 'a:1 · not approved'],
+    [notebook({ missing: ['x'], kernel: kernel() }), 'a:1 · running'],
+    [notebook({ image_here: false }), 'a:1 · not here'],
+    [notebook({ image_here: false, kernel: kernel() }), 'a:1 · running'],
+    [notebook(), 'a:1 · not running'],
+    [
+      notebook({
+        missing: ['x'],
+        kernel: kernel({ state: 'failed', image: '' })
+      }),
+      'a:1 · not approved'
+    ]
+  ])('%#', async (truth, text) => {
+    expect(itemOf(await open(truth)).text).toBe(text);
+  });
+
+  it('has no words for a notebook without a container', async () => {
+    const plain = new FakePanel('python3');
+    expect(itemOf(await open(notebook(), plain)).text).toBe('');
+  });
+
+  it('says that an image is built, also before there is a container', async () => {
+    const cells = ['%%dockerfile\nFROM a:1'];
+    const first = new FakePanel('python3', undefined, cells);
+    const state = await open(notebook({ asked: null }), first);
+    expect(itemOf(state).text).toBe('');
+    fake.on('GET notebook', notebook({ asked: null, building: true }));
+    model.heard({ schema_id: CHANGE_EVENT, what: 'build', path: 'n.ipynb' });
+    await vi.advanceTimersByTimeAsync(500);
+    expect(itemOf(state)).toEqual({
+      text: 'building',
+      long: 'image is built',
+      state: 'starting'
+    });
+  });
+
+  it('says that a new image is built beside what runs', async () => {
+    const truth = notebook({ building: true, kernel: kernel() });
+    expect(itemOf(await open(truth)).text).toBe('a:1 · building');
+    expect(stateOf(truth)).toBe('running, a new image is built');
+    expect(colourOf(truth)).toBe('starting');
+    expect(colourOf(notebook({ kernel: kernel() }))).toBe('running');
+    expect(colourOf(notebook({ image_here: false }))).toBe('waiting');
+  });
+});
