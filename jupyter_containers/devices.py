@@ -24,7 +24,8 @@ import yaml
 from .cuda import Driver, read_driver, too_old
 from .engines import _cdi, _process
 from .engines.guarded import Guarded
-from .errors import DeviceUnknown, EngineError, Unsupported
+from .errors import DeviceUnknown, EngineError
+from .jobdevices import of_this_job
 from .measures import Device
 from .text import one_line
 
@@ -36,7 +37,8 @@ _SUFFIXES = (".json", ".yaml", ".yml")
 _QUERY = "index,memory.total,memory.used,utilization.gpu"
 _SMI_SECONDS = 10.0
 _DRIVER_SECONDS = 60.0
-_OF_A_JOB = {"nvidia.com/gpu": "CUDA_VISIBLE_DEVICES", "amd.com/gpu": "ROCR_VISIBLE_DEVICES"}
+_BY_CDI = ("podman", "docker")
+"""Engines that take the name itself; the others only number a maker's GPUs, as they see them."""
 _known: tuple[float, Driver | None] | None = None
 
 
@@ -70,33 +72,9 @@ async def check_devices(engine: Guarded, devices: Sequence[str]) -> None:
 async def granted(engine: Guarded, devices: Sequence[str]) -> tuple[str, ...]:
     """What a start asks the engine for. Raises Unsupported. Called before every start."""
     await check_devices(engine, devices)
-    return tuple(devices) if engine.places else of_this_job(devices, os.environ)
-
-
-def of_this_job(devices: Sequence[str], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The same devices, but where this process runs in a job of Slurm's (as a server that
-    batchspawner started) only GPUs that Slurm gave that job: the node's others are other
-    people's, and not every cluster hides them. `environ` is this process's. Raises Unsupported
-    for a GPU that the job does not have.
-    https://slurm.schedmd.com/gres.html#GPU_Management"""
-    job = environ.get("SLURM_JOB_ID", "")
-    found: list[str] = []
-    for device in devices:
-        kind, _, which_one = device.partition("=")
-        given = environ.get(_OF_A_JOB.get(kind, ""), "") if job else ""
-        own = [one for one in given.split(",") if _NAME.fullmatch(one) and one != "NoDevFiles"]
-        if not given or which_one in own:
-            found.append(device)
-        elif which_one == "all" and own:
-            found += [f"{kind}={one}" for one in own]
-        else:
-            has = ", ".join(f"{kind}={one}" for one in own) or "no GPU"
-            raise Unsupported(
-                f"{device} is not among the GPUs of job {one_line(job)}, in which this server "
-                f"runs: it has {has}.",
-                f'Ask for "{kind}=all", which is all of the job\'s; or for a server with more.',
-            )
-    return tuple(dict.fromkeys(found))
+    if engine.places:  # there, a job's GPUs are of its own
+        return tuple(devices)
+    return await of_this_job(devices, os.environ, by_host=engine.name in _BY_CDI)
 
 
 async def driver_warning(devices: Sequence[str], env: Mapping[str, str]) -> str:

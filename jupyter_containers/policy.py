@@ -115,7 +115,8 @@ class Policy(PolicyTraits):
         self, devices: Sequence[str], network: str, user: str, ports: Sequence[int]
     ) -> None:
         for device in devices:
-            if not matches(device, self.devices):
+            every = device.partition("=")[0] + "=all"  # who may have all may have each
+            if not any(matches(one, self.devices) for one in (device, every)):
                 raise PolicyRefused(f"The device {device} may not be used", "Policy.devices")
         if network not in self.networks:
             what = f"The network may not be {network!r}"

@@ -7,8 +7,7 @@ import os
 
 import pytest
 
-from jupyter_containers.devices import find_devices, of_this_job, read_smi
-from jupyter_containers.errors import Unsupported
+from jupyter_containers.devices import find_devices, read_smi
 from jupyter_containers.measures import Device
 
 SPEC = """---
@@ -153,38 +152,3 @@ async def test_yaml_however_it_is_written(programs, look, tmp_path):
     assert [one.name for one in here.devices] == ["vendor.com/net=2", "vendor.com/net=one"]
     for name in ("tag.yaml", "list.yml"):
         assert f"{tmp_path}/cdi/{name} could not be read: it is damaged." in here.looked[1]
-
-
-@pytest.mark.parametrize(
-    ("job", "asked", "given"),
-    [
-        ({}, ["nvidia.com/gpu=all"], ("nvidia.com/gpu=all",)),
-        ({"CUDA_VISIBLE_DEVICES": "1"}, ["nvidia.com/gpu=all"], ("nvidia.com/gpu=all",)),
-        ({"SLURM_JOB_ID": "7"}, ["nvidia.com/gpu=all"], ("nvidia.com/gpu=all",)),
-        (
-            {"SLURM_JOB_ID": "7", "CUDA_VISIBLE_DEVICES": "2,3"},
-            ["nvidia.com/gpu=3", "nvidia.com/gpu=all", "vendor.org/x=y"],
-            ("nvidia.com/gpu=3", "nvidia.com/gpu=2", "vendor.org/x=y"),
-        ),
-        (
-            {"SLURM_JOB_ID": "7", "ROCR_VISIBLE_DEVICES": "0"},
-            ["amd.com/gpu=all"],
-            ("amd.com/gpu=0",),
-        ),
-    ],
-)
-def test_a_server_in_a_job_gives_the_jobs_gpus(job, asked, given):
-    assert of_this_job(asked, job) == given
-
-
-@pytest.mark.parametrize(
-    ("visible", "asked", "has"),
-    [
-        ("2,3", "nvidia.com/gpu=0", "it has nvidia.com/gpu=2, nvidia.com/gpu=3"),
-        ("NoDevFiles", "nvidia.com/gpu=all", "it has no GPU"),
-    ],
-)
-def test_gpus_of_other_peoples_jobs_are_refused(visible, asked, has):
-    job = {"SLURM_JOB_ID": "7", "CUDA_VISIBLE_DEVICES": visible}
-    with pytest.raises(Unsupported, match=has):
-        of_this_job([asked], job)

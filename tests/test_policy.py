@@ -169,6 +169,9 @@ def test_devices_networks_users_and_ports() -> None:
     judge.check_run(spec(network="none", publish=((0, 20000), (0, 20005))))
     refused("Policy.ports", judge, publish=((0, 50006),), **none)
     refused("Policy.devices", policy(devices=[]), devices=("nvidia.com/gpu=0",))
+    whole = policy(devices=["nvidia.com/gpu=all"])
+    assert whole.check_run(spec(devices=("nvidia.com/gpu=1",))).devices == ("nvidia.com/gpu=1",)
+    refused("Policy.devices", whole, devices=("amd.com/gpu=1",))
 
 
 # -- builds ------------------------------------------------------------------------------------

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -36,6 +38,16 @@ from tests.slurm import (
     silent_conf,
     starting,
 )
+
+SERVER_IN_A_JOB = """
+import asyncio, json, os
+from jupyter_containers.errors import Unsupported
+from jupyter_containers.jobdevices import of_this_job
+try:
+    print(json.dumps(asyncio.run(of_this_job(["nvidia.com/gpu=all"], os.environ, by_host=True))))
+except Unsupported as error:
+    print(json.dumps(error.message))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -253,3 +265,16 @@ async def test_nothing_of_the_server_is_in_the_job(notebook, monkeypatch):
         environments = environments_of(kernel.container.placement.job)
         assert environments
         assert not [one for one in environments if "MY_SECRET_TOKEN" in one]
+
+
+@pytest.mark.parametrize("gpus", [0, 1, 2])
+def test_a_server_in_a_job_has_the_gpus_that_slurm_gave_it(gpus):
+    """It is the other engines that give them, so no kernel of this one's is started."""
+    argv = ["srun", "-n1", *([f"--gres=gpu:{gpus}"] if gpus else []), sys.executable, "-c"]
+    done = subprocess.run([*argv, SERVER_IN_A_JOB], capture_output=True, timeout=60, check=True)
+    said = json.loads(done.stdout)
+    if gpus:
+        assert said == [f"nvidia.com/gpu={one}" for one in range(gpus)]
+    else:
+        assert said.startswith("nvidia.com/gpu=all is not among the GPUs of job ")
+        assert said.endswith("it has no GPU.")
