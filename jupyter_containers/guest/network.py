@@ -15,6 +15,12 @@ OPTIONS = (
     ("TCP_KEEPCNT", 6),
     ("TCP_USER_TIMEOUT", 120_000),
 )
+NOT_HERE = """#!/bin/sh
+echo "${0##*/}: Slurm's commands cannot be used in this container. Several tasks start here with \
+mpirun, on the CPUs of this kernel's job; other jobs are submitted from a terminal." >&2
+exit 127
+"""
+"""What `srun` says where the image has none, with a shell's code for a missing command."""
 LOOK_AGAIN = 0.02
 """Seconds between looks for the kernel's ports, while it starts."""
 
@@ -62,13 +68,29 @@ class Network:
         )
 
     def environment(self):
-        """What Slurm gave the job: its number, the GPUs it may use."""
+        """What Slurm gave the job: its number, the GPUs it may use; and a PATH at whose end its
+        commands say why they are not here."""
         try:
             with open(os.path.join(self.run_dir, "environment")) as file:
                 lines = file.read(65536).splitlines()
         except (OSError, UnicodeDecodeError):
             return {}
-        return dict(line.split("=", 1) for line in lines if "=" in line)
+        found = dict(line.split("=", 1) for line in lines if "=" in line)
+        found["PATH"] = "%s:%s" % (os.environ.get("PATH", os.defpath), self.not_here())
+        return found
+
+    def not_here(self):
+        """A directory with Slurm's commands that only say so."""
+        directory = os.path.join(self.run_dir, "bin")
+        try:
+            os.makedirs(directory, exist_ok=True)
+            for name in ("srun", "sbatch", "salloc"):
+                with open(os.path.join(directory, name), "w") as file:
+                    file.write(NOT_HERE)
+                    os.fchmod(file.fileno(), 0o755)
+        except OSError:
+            pass  # a full disk; the shell says that there is no such command
+        return directory
 
     def look(self):
         """The event that tells the kernel's five ports, once it listens on all; else None."""
