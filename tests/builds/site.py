@@ -92,5 +92,10 @@ def commands() -> Iterator[list[str]]:
         logger.setLevel(level)
 
 
+def about_this(ran: list[str]) -> list[str]:
+    """Without what an engine is asked once a minute, whatever else goes on (`KnownInfo`)."""
+    return [one for one in ran if one.split()[1] not in ("info", "version")]
+
+
 async def events(build: Build, first: int = 0) -> list[Progress]:
     return [event async for event in build.events(first)]
