@@ -41,6 +41,8 @@ docker_of() {
 
 fetch() {
   mkdir -p "$cache"
+  "$here/base_images.sh" "$cache" &
+  local making=$!
   "$here/debs.sh" bookworm "$cache/docker20" docker.io=20.10.24+dfsg1-1+deb12u1+b6 \
     containerd=1.6.20~ds1-1+deb12u3 runc=1.1.5+ds1-1+deb12u1 tini=0.19.0-1+b3
   "$here/debs.sh" sid "$cache/docker28" docker.io=28.5.2+dfsg4-5 docker-cli=28.5.2+dfsg4-5 \
@@ -54,13 +56,12 @@ fetch() {
     die "Docker of Debian sid does not run on this Debian (tested with 28.5.2 on Debian 12)"
   DOCKER_CONFIG=$cache/docker28/config "$cache/docker28/usr/bin/docker" buildx version >/dev/null ||
     die "Docker of Debian sid does not find its buildx (tested with docker-buildx 0.29.1)"
+  wait "$making"
 }
 
 add_tester() {
   id "$tester" >/dev/null 2>&1 || useradd -m -s /bin/bash "$tester"
-  local uid
-  uid=$(id -u "$tester")
-  install -d -m 700 -o "$tester" -g "$tester" "/run/user/$uid"
+  install -d -m 700 -o "$tester" -g "$tester" "/run/user/$(id -u "$tester")"
   # Rootless engines need both; some machines keep them for root.
   chmod 666 /dev/fuse /dev/net/tun
 }
@@ -154,7 +155,6 @@ up_as_root() {
     charliecloud python3-lark python3-requests git \
     chromium fonts-dejavu-core fonts-liberation
   fetch
-  "$here/base_images.sh" "$cache"
   mkdir -p "$run"
   add_tester
   ip link show cni-podman0 >/dev/null 2>&1 && touch "$run/had-podman-bridge"

@@ -1,6 +1,6 @@
 # Sourced by the scripts beside it.
 
-say() { printf '== %s\n' "$*" >&2; }
+say() { printf '== %(%T)T %s\n' -1 "$*" >&2; }
 warn() { printf 'WARNING: %s\n' "$*" >&2; }
 die() {
   printf 'ERROR: %s\n' "$*" >&2

@@ -23,10 +23,11 @@ engines() { "$here/engines.sh" "$1" "$state" 9>&- "${@:2}"; }
 
 # What differs between versions of an engine and between root and others; the rest is the same.
 # The browser's tests (tests/ui) run once, as the ordinary user, when the others are done.
-core="tests/kernels tests/builds tests/test_run.py tests/test_notebooks.py"
+core="tests/kernels tests/test_notebooks.py"
 process_core="tests/kernels tests/test_run.py tests/test_engine_choice.py tests/test_widgets.py
-  tests/test_languages.py tests/test_debugger.py tests/test_bad_input.py tests/test_clients.py
-  tests/test_probe.py"
+  tests/test_languages.py tests/test_debugger.py tests/test_bad_input.py"
+# Of an image and of a client: the same on every engine that is a process.
+image_core="tests/test_clients.py tests/test_probe.py"
 # Not of Shifter: it shows a container all processes, and these tests read no site's registry.
 server_core="tests/test_notebooks.py tests/test_bootstrap.py tests/server/test_conversions.py"
 
@@ -158,27 +159,29 @@ process_tests() { # ENGINE TESTS...
 
 # What takes as long as podman's own tests, in this order, on a machine of two cores.
 docker_stream() {
-  user_tests "docker" docker d -m engine --ignore=tests/ui
-  root_tests "podman" podman -m engine $core
+  user_tests "docker" docker d -m engine --ignore=tests/ui --ignore=tests/test_kit.py
+  root_tests "podman" podman -m engine $core tests/builds/test_{running,layers}.py
   hub_tests own-engines tests/hub --ignore=tests/hub/test_slurm.py
 }
 
 other_stream() {
   checks
   user_tests "what needs no engine" podman o -m "not engine" --ignore=tests/hub
-  process_tests apptainer $process_core $server_core
+  process_tests apptainer $process_core $image_core $server_core
   process_tests charliecloud $process_core $server_core
   user_tests "slurm+charliecloud" slurm+charliecloud s -m engine tests/kernels tests/server/test_queue.py
   user_tests "slurm+apptainer" slurm+apptainer s -m engine tests/kernels/test_{jobs,job_ends,running}.py
   hub_tests servers-in-jobs tests/hub/test_slurm.py
-  if command -v enroot >/dev/null; then process_tests enroot $process_core $server_core; fi
-  if command -v podman-hpc >/dev/null; then process_tests podman-hpc $process_core $server_core; fi
-  if command -v shifter >/dev/null; then process_tests shifter $process_core; fi
+  if command -v enroot >/dev/null; then process_tests enroot $process_core $image_core $server_core; fi
+  if command -v podman-hpc >/dev/null; then
+    process_tests podman-hpc $process_core $image_core $server_core
+  fi
+  if command -v shifter >/dev/null; then process_tests shifter $process_core $image_core; fi
 }
 
 podman_stream() {
   user_tests "podman" podman . -m engine --ignore=tests/ui
-  user_tests "docker 20.10" docker20 v -m engine $core
+  user_tests "docker 20.10" docker20 v -m engine $core tests/builds
   root_tests "docker 20.10" docker20 -m engine tests/kernels
   root_tests "devices on docker" docker -m engine tests/kernels/test_devices.py
 }
