@@ -157,17 +157,25 @@ process_tests() { # ENGINE TESTS...
   user_tests "$1" "$1" p -m engine "tests/engines/test_${1//-/_}"*.py "${@:2}"
 }
 
-# What takes as long as podman's own tests, in this order, on a machine of two cores.
-docker_stream() {
-  user_tests "docker" docker d -m engine --ignore=tests/ui --ignore=tests/test_kit.py
-  root_tests "podman" podman -m engine $core tests/builds/test_{running,layers}.py \
-    --deselect tests/test_notebooks.py::test_speech_to_text # a minute of compiling, as rootless
+# Three streams that take about as long as each other on a machine of two cores.
+podman_stream() {
+  checks
+  user_tests "what needs no engine" podman o -m "not engine" --ignore=tests/hub
+  user_tests "podman" podman . -m engine --ignore=tests/ui
   hub_tests own-engines tests/hub --ignore=tests/hub/test_slurm.py
 }
 
-other_stream() {
-  checks
-  user_tests "what needs no engine" podman o -m "not engine" --ignore=tests/hub
+docker_stream() {
+  user_tests "docker" docker d -m engine --ignore=tests/ui --ignore=tests/test_kit.py
+  user_tests "docker 20.10" docker20 v -m engine $core tests/builds
+  root_tests "docker 20.10" docker20 -m engine tests/kernels
+  root_tests "devices on docker" docker -m engine tests/kernels/test_devices.py
+  root_tests "podman" podman -m engine $core tests/builds/test_{running,layers}.py \
+    --deselect tests/test_notebooks.py::test_speech_to_text # a minute of compiling, as rootless
+}
+
+# What runs others' images; those that Slurm places come after what converts their images.
+process_stream() {
   process_tests apptainer $process_core $image_core $server_core
   process_tests charliecloud $process_core $server_core
   user_tests "slurm+charliecloud" slurm+charliecloud s -m engine tests/kernels tests/server/test_queue.py
@@ -178,13 +186,6 @@ other_stream() {
     process_tests podman-hpc $process_core $image_core $server_core
   fi
   if command -v shifter >/dev/null; then process_tests shifter $process_core $image_core; fi
-}
-
-podman_stream() {
-  user_tests "podman" podman . -m engine --ignore=tests/ui
-  user_tests "docker 20.10" docker20 v -m engine $core tests/builds
-  root_tests "docker 20.10" docker20 -m engine tests/kernels
-  root_tests "devices on docker" docker -m engine tests/kernels/test_devices.py
 }
 
 # Which engine keeps which promise of tests/kernels; no check of its own.
@@ -198,7 +199,7 @@ test_all() {
   rm -rf build/screenshots
   if root && [ -z "${JC_TEST_ENGINES:-}" ]; then
     beside docker_stream
-    beside other_stream
+    beside process_stream
     podman_stream
     join_streams
   else
