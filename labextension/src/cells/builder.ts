@@ -102,8 +102,18 @@ export class CellBuilder {
   ): Promise<void> {
     const { notebook } = cell;
     const { result } = await this.forNow(cell, done);
-    if (result && !notebook.isDisposed) {
+    if (!result || notebook.isDisposed) {
+      return;
+    }
+    const { path } = notebook;
+    try {
       await settle(this.api, notebook, this.questions, { result, askToDrop });
+    } catch (error) {
+      // What was approved was approved of its old name: once more, for the new one.
+      if (stopOf(error).quiet || notebook.path === path) {
+        throw error;
+      }
+      await this.settle(cell, done, askToDrop);
     }
   }
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 import { requestOf, sourceOf } from '../../src/cells/builder';
 import { CellOutput } from '../../src/cells/output';
@@ -108,6 +108,26 @@ describe('a notebook that changes while it is built', () => {
     expect(await bench.run()).toBe(null);
     expect(posted()).toMatchObject([{ path: 'a.ipynb' }, { path: 'b.ipynb' }]);
     expect(bench.notebook.settings).toEqual(AFTER);
+  });
+
+  it('is approved under a name that it gets while its kernel starts', async () => {
+    const { bench, posted } = changing(() => undefined);
+    const { notebook } = bench;
+    const start = vi.spyOn(notebook, 'switchKernel');
+    start.mockImplementationOnce(() => {
+      notebook.path = 'b.ipynb';
+      return Promise.reject(new Error('not approved'));
+    });
+    expect(await bench.run()).toBe(null);
+    expect(posted()).toMatchObject([{ path: 'a.ipynb' }, { path: 'b.ipynb' }]);
+    expect(start).toHaveBeenCalledTimes(2);
+  });
+
+  it('is not built once more for a kernel that does not start', async () => {
+    const { bench, posted } = changing(() => undefined);
+    bench.notebook.broken = 'no memory';
+    expect((await bench.run())?.said.message).toContain('no memory');
+    expect(posted()).toHaveLength(1);
   });
 
   it('shows a second build that finds no image', async () => {
