@@ -1,12 +1,13 @@
 #!/bin/bash
-# engines.sh up|leftovers|down STATE: real engines for the tests, in a private place.
+# engines.sh up|leftovers|stop|down STATE: real engines for the tests, in a private place.
 #
 # As root: podman rootful and rootless, Docker 20.10 and 28 each with a daemon, bridge and socket
 # of its own, a registry on 127.0.0.1, and an ordinary user who may use all but root's podman.
 # As an ordinary user: rootless podman, and the docker that answers, if one does.
 #
 # STATE/cache holds what was fetched and stays; STATE/run holds all the rest and is removed by
-# `down`. `up` leaves STATE/run/engines-root.json and -user.json, which tests/conftest.py reads.
+# `down`, which takes minutes, and not by `stop`. `up` leaves STATE/run/engines-root.json and
+# -user.json, which tests/conftest.py reads.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 for part in lib registry people; do . "$here/$part.sh"; done
@@ -246,8 +247,8 @@ $found"
 $found"
 }
 
-down_as_root() {
-  local version directory uid
+stop_as_root() {
+  local directory uid
   no_hub_people
   [ -d "$run" ] || return 0
   say "stopping the engines" && "$here/slurm.sh" down "$run/slurm"
@@ -255,11 +256,10 @@ down_as_root() {
     pkill -KILL -u "$uid" || true
   fi
   [ -e "$run/podman/root.conf" ] && as_root_podman rm --all --force --time 0 >/dev/null 2>&1 || true
-  for directory in "$run/docker20" "$run/docker28" "$run/registry" "$run/private"; do
-    [ -s "$directory/pid" ] && kill "$(cat "$directory/pid")" 2>/dev/null || true
-  done
-  for directory in "$run/docker20" "$run/docker28" "$run/registry" "$run/private"; do
-    [ -s "$directory/pid" ] && timeout 30 tail --pid="$(cat "$directory/pid")" -f /dev/null || true
+  for directory in "$run"/{docker20,docker28,registry,private}; do
+    [ -s "$directory/pid" ] || continue
+    kill "$(cat "$directory/pid")" 2>/dev/null &&
+      timeout 30 tail --pid="$(cat "$directory/pid")" -f /dev/null || true
   done
   no_network 20 || true
   no_network 28 || true
@@ -276,9 +276,8 @@ down_as_root() {
     # The next one has another id, and pytest refuses a directory of somebody else's.
     rm -rf "/tmp/pytest-of-$tester"
   fi
-  rm -rf "$run" /run/jupyter-containers-test
-  # Of tests that were killed: tests/cdi.py.
-  rm -f /var/run/cdi/jupyter-containers-test.json
+  rm -rf /run/jupyter-containers-test
+  rm -f /var/run/cdi/jupyter-containers-test.json # of tests that were killed: tests/cdi.py
 }
 
 down_as_user() {
@@ -294,7 +293,8 @@ down_as_user() {
 case $verb in
   up) if root; then up_as_root; else up_as_user; fi ;;
   leftovers) leftovers ;;
-  down) if root; then down_as_root; else down_as_user; fi ;;
+  stop) if root; then stop_as_root; else down_as_user; fi ;;
+  down) if root; then stop_as_root && rm -rf "$run"; else down_as_user; fi ;;
   as-tester) shift 2 && as_tester "$@" ;;
-  *) die "engines.sh up|leftovers|down STATE" ;;
+  *) die "engines.sh up|leftovers|stop|down STATE" ;;
 esac
