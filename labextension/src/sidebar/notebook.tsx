@@ -18,7 +18,7 @@ interface INotebookProps extends ISectionProps {
   readonly state: NotebookState;
 }
 
-/** A kernel's state in words: `starting, pulling layers`. */
+/** A kernel's state in words: `starting: pulling layers`. */
 export function stateOf(truth: INotebook | null): string {
   const kernel = truth?.kernel ?? null;
   if (truth?.building) {
@@ -35,7 +35,7 @@ export function stateOf(truth: INotebook | null): string {
   }
   const phase = plain(kernel.phase);
   return phase && phase !== kernel.state
-    ? `${kernel.state}, ${phase}`
+    ? `${kernel.state}: ${phase}`
     : kernel.state;
 }
 
