@@ -168,19 +168,19 @@ up_as_root() {
   # Its one user is tester, with the password s3cret.
   registry_up private 'tester:$2b$05$K3qIr/LGKGEznFPsmyNShOycrMFvSyIsKw1iyS0EVgb7CraaeR/Ru'
   podman_files "$tester"
-  local version
-  for version in 20 28; do
-    wait_for 60 "dockerd $version" "$run/docker$version/log" docker_of "$version" version
-  done
+  wait_for 60 "dockerd 20" "$run/docker20/log" docker_of 20 version
+  wait_for 60 "dockerd 28" "$run/docker28/log" docker_of 28 version
   say "importing base images"
-  import_images docker_of 20
-  import_images docker_of 28
-  import_images as_root_podman
-  cd / && import_images as_tester podman
+  cd /
   install -d -m 700 -o "$tester" "/run/user/$(id -u "$tester")/p"
+  local address one importing=()
+  import_images docker_of 20 & importing+=($!)
+  import_images docker_of 28 & importing+=($!)
+  import_images as_root_podman & importing+=($!)
+  import_images as_tester podman & importing+=($!)
   import_images as_tester CONTAINERS_STORAGE_CONF="$run/podman/process.conf" \
-    XDG_RUNTIME_DIR="/run/user/$(id -u "$tester")/p" podman
-  local address
+    XDG_RUNTIME_DIR="/run/user/$(id -u "$tester")/p" podman & importing+=($!)
+  for one in "${importing[@]}"; do wait "$one"; done
   address=$(cat "$run/registry/address")
   docker_of 28 tag "$images/busybox" "$address/test/busybox"
   docker_of 28 push -q "$address/test/busybox" >/dev/null

@@ -261,10 +261,15 @@ main() {
   trap 'stop_streams; engines "$ending"' EXIT
   trap 'exit 130' INT TERM HUP
   engines down
+  local copying=
+  if root; then copy & copying=$!; fi # beside it: half of both is waiting for a network
   engines up
   (umask 0 && : >"$state/promises")
   export JC_CONTRACT_FILE=$state/promises
-  if root; then copy; fi
+  if root; then
+    wait "$copying"
+    chown -R jupyter-containers-test: "$state/src"
+  fi
   if [ "$what" = bench ]; then bench; else test_all; fi
 
   if [ ${#failed[@]} -gt 0 ]; then

@@ -41,7 +41,6 @@ copy() {
     echo "$stamp" >"$state/venv/.stamp"
   fi
   share
-  chown -R jupyter-containers-test: "$state/src"
 }
 
 # What Jupyter finds beside the package, as it is now: an editable install holds copies of it.
