@@ -27,7 +27,7 @@ from ._docker_archive import Moved, NotAnImage
 from ._enroot_place import FILE, TREE
 from ._process import Environment, Stream, run
 from ._pulls import lines_and_size
-from ._store import Store, on_network, random_id
+from ._store import Store, random_id
 from ._trees import complete, resolve
 
 SQUASH = "-comp zstd -Xcompression-level 1 -b 256K -exit-on-error"
@@ -47,6 +47,7 @@ _PROVENANCE = "enroot-provenance:"
 _LINKS = (
     "etc",
     "etc/rc",
+    "etc/rc.local",
     "etc/passwd",
     "etc/group",
     "etc/gshadow",
@@ -60,7 +61,7 @@ _LINKS = (
     ".lock",
     ".enroot",
 )
-"""What enroot and its hooks read or write by paths of this machine."""
+"""What enroot, its hooks and pyxis read or write by paths of this machine."""
 
 
 def source(reference: str) -> str:
@@ -73,7 +74,9 @@ def source(reference: str) -> str:
     return f"docker://{path}" if host == "docker.io" else f"docker://{host}#{path}"
 
 
-async def pull(store: Store, reference: str, env: Environment) -> AsyncGenerator[Progress]:
+async def pull(
+    store: Store, reference: str, env: Environment, *, as_file: bool
+) -> AsyncGenerator[Progress]:
     """Fetch an image under a new id; its digest is not told. Raises what fetching raises."""
     machine = platform.machine()
     image = Image(
@@ -94,13 +97,14 @@ async def pull(store: Store, reference: str, env: Environment) -> AsyncGenerator
             "enroot", "create", "--name", TREE, "--", str(file), env={**env, **data(new)}
         )
         told = await asyncio.to_thread(_described, new / TREE, image)
-        await _finish(store, new)
+        if as_file:
+            await _squash(new, {})
         await asyncio.to_thread(_keeper_contained.delete, str(scratch))
         store.describe(new, told)
 
 
 async def load(
-    store: Store, archive: Path, image: Image, env: Environment
+    store: Store, archive: Path, image: Image, env: Environment, *, as_file: bool
 ) -> AsyncGenerator[Progress]:
     """An image that another engine saved. Raises DiskFull, EngineFailed."""
     async with store.adding(image) as new:
@@ -116,7 +120,8 @@ async def load(
         async with aclosing(aside("enroot", work, "Unpacking the image")) as events:
             async for event in events:
                 yield event
-        await _finish(store, new, env)
+        if as_file:
+            await _squash(new, env)
 
 
 async def _fetch(
@@ -161,16 +166,15 @@ def data(directory: Path) -> Mapping[str, str]:
     return {"ENROOT_DATA_PATH": str(directory)}
 
 
-async def _finish(store: Store, new: Path, env: Environment | None = None) -> None:
-    """One file in place of the tree, where many small ones are slow."""
+async def _squash(new: Path, env: Environment) -> None:
+    """One file in place of the tree."""
     tree = new / TREE
-    if on_network(store.root):
-        await _command(
-            *("mksquashfs", str(tree), str(new / FILE), "-no-progress", "-all-root"),
-            *SQUASH.split(),
-            env=env or {},
-        )
-        await asyncio.to_thread(_keeper_contained.delete, str(tree))
+    await _command(
+        *("mksquashfs", str(tree), str(new / FILE), "-no-progress", "-all-root"),
+        *SQUASH.split(),
+        env=env,
+    )
+    await asyncio.to_thread(_keeper_contained.delete, str(tree))
 
 
 async def _command(*argv: str, env: Environment) -> None:

@@ -51,15 +51,15 @@ def conf_text(spec: ContainerSpec, place: Path, *, upper: str, devices: Mapping[
         what = f"overlay ${{ENROOT_ROOTFS}} overlay lowerdir=${{ENROOT_ROOTFS}},{options}"
         lines.append(f'enroot-mount - <<< "{what}"')
     heredoc = "cat << 'END'"
-    lines += ["mounts() {", heredoc, *_mounts(spec, place), "END", "}"]
+    lines += ["mounts() {", heredoc, *mounts(spec, place), "END", "}"]
     if devices:
         told = [f"{name}={value}" for name, value in devices.items()]
         lines += ["environ() {", heredoc, *told, "END", "}"]
     return "\n".join([*lines, ""])
 
 
-def _mounts(spec: ContainerSpec, place: Path) -> list[str]:
-    """Lines of fstab(5), the outer before the inner."""
+def mounts(spec: ContainerSpec, place: Path) -> list[str]:
+    """Lines of fstab(5), the outer before the inner. Pure but for the sources."""
     asked = [
         Mount(str(place / "tmp"), "/tmp", True),
         Mount(str(place / "var-tmp"), "/var/tmp", True),

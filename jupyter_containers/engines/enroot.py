@@ -37,6 +37,11 @@ class Enroot(ProcessEngine):
     program = "enroot"
     starters = ("unshare", SHELL, "enroot-nsenter", "enroot-switchro")
 
+    @property
+    def as_file(self) -> bool:
+        """Whether images are one file each: where many small ones are slow."""
+        return on_network(self.store.root)
+
     async def ask_info(self) -> EngineInfo:
         """See `Engine.info`."""
         done = await run(["enroot", "version"], timeout=20, env=_enroot_site.environment())
@@ -123,7 +128,7 @@ class Enroot(ProcessEngine):
             spec,
             place.path,
             upper="" if _is_file(stored) else upper,
-            devices=_devices(spec.devices),
+            devices=visible(spec.devices),
         )
         (place.path / CONF).write_text(conf)
         (place.path / RC).write_text(_enroot_place.rc_text(spec, stored.image))
@@ -154,7 +159,8 @@ class Enroot(ProcessEngine):
     async def pull(self, reference: str) -> AsyncGenerator[Progress]:
         """See `Engine.pull`. Log-ins are enroot's own (~/.config/enroot/.credentials)."""
         env = _enroot_site.import_environment()
-        async with aclosing(_enroot_images.pull(self.store, reference, env)) as events:
+        made = _enroot_images.pull(self.store, reference, env, as_file=self.as_file)
+        async with aclosing(made) as events:
             async for event in events:
                 yield event
         yield await self.store.made(reference, reference)
@@ -162,7 +168,8 @@ class Enroot(ProcessEngine):
     async def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
         """See `Engine.load`. enroot itself reads no archives."""
         env = _enroot_site.import_environment()
-        async with aclosing(_enroot_images.load(self.store, archive, image, env)) as events:
+        made = _enroot_images.load(self.store, archive, image, env, as_file=self.as_file)
+        async with aclosing(made) as events:
             async for event in events:
                 yield event
         yield await self.store.made(image.id, image.id)
@@ -172,7 +179,7 @@ def _is_file(stored: Stored) -> bool:
     return (stored.directory / FILE).is_file()
 
 
-def _devices(devices: Sequence[str]) -> dict[str, str]:
+def visible(devices: Sequence[str]) -> dict[str, str]:
     """What tells the administrator's hook which GPUs to give."""
     asked = _cdi.nvidia_gpus("enroot", devices)
     if not asked:
