@@ -283,7 +283,7 @@ def test_a_server_in_a_job_has_the_gpus_that_slurm_gave_it(gpus):
 async def test_slurms_commands_say_why_they_are_not_in_the_container(notebook):
     code = "import subprocess as s; d = s.run('srun -n 2 true', shell=True, capture_output=True)"
     async with running(notebook()) as kernel:
-        assert not (await kernel.run(code))["error"]
+        assert (await kernel.run(code))["status"] == "ok"
         assert await kernel.value("d.returncode") == "127"
         assert "srun: Slurm's commands cannot be used" in await kernel.value("d.stderr.decode()")
         assert "with mpirun" in await kernel.value("d.stderr.decode()")
