@@ -102,6 +102,31 @@ async def test_what_the_engine_started_before_it_stays(guest):
     assert len(_sleeping("4244")) == 1
 
 
+async def test_what_has_other_mounts_is_not_the_containers(guest, tmp_path, monkeypatch):
+    """Where process ids are the node's, as with pyxis, and an engine's helper serves the mounts."""
+    monkeypatch.setenv("JUPYTER_CONTAINERS_SAME_PIDS", "yes")
+    namespaces = ("unshare", "--user", "--map-root-user", "--mount")
+    engine = ("sh", "-c", 'sleep 4246 & exec "$@"', "sh")
+    script = "setsid sleep 4247 & grep NoNewPrivs /proc/self/status >rights; exit 3"
+    other = subprocess.Popen(["sleep", "4248"])
+    try:
+        _, client = guest(["sh", "-c", script], within=(*namespaces, *engine))
+        await client.connect(5)
+        until(client, lambda: client.ended is not None)
+        (first,) = _sleeping("4247")
+        client.start("")
+        until(client, lambda: len(left := _sleeping("4247")) == 1 and first not in left)
+        client.stop()
+        until(client, lambda: not _sleeping("4247"))
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+    (helper,) = _sleeping("4246")
+    os.kill(int(helper), signal.SIGKILL)
+    assert (tmp_path / "rights").read_text().split() == ["NoNewPrivs:", "1"]
+
+
 async def test_ends_when_the_owner_is_gone(guest, tmp_path):
     process, client = guest(["sh", "-c", "echo $$ > pid; exec sleep 1000"])
     await client.connect(5)

@@ -27,7 +27,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from door import Door
-from limits import applied, out_of_memory_kills, read
+from limits import applied, gain_nothing, out_of_memory_kills, read
 
 MAX_LINE = 65536
 
@@ -39,9 +39,14 @@ class Guest:
         self.start = json.loads(read(os.path.join(run_dir, "start.json")))
         os.unlink(os.path.join(run_dir, "start.json"))
         self.kernel, self.ooms = 0, 0
-        # Shifter gives no process ids of their own: what shares these mounts is the container's.
-        self.mounts = os.readlink("/proc/self/ns/mnt") if "SHIFTER_IMAGE" in os.environ else ""
-        self.helpers = {os.getpid()} if self.mounts else processes()
+        # Shifter and pyxis give no process ids of their own: what shares these mounts is the
+        # container's.
+        shared = {"SHIFTER_IMAGE", "JUPYTER_CONTAINERS_SAME_PIDS"} & set(os.environ)
+        self.mounts = mounts_of("self") if shared else ""
+        self.helpers = processes()
+        if self.mounts:
+            self.helpers = {pid for pid in self.helpers if mounts_of(pid) == self.mounts}
+            gain_nothing()
         self.last = self.owner = None
         self.buffer = b""
         self.network = None
@@ -239,7 +244,7 @@ class Guest:
         for _ in range(3 if os.getpid() == 1 or self.mounts else 0):  # the killed may just fork
             for pid in processes() - self.helpers if self.helpers != {1} else (-1,):
                 try:
-                    if os.getpid() == 1 or os.readlink("/proc/%d/ns/mnt" % pid) == self.mounts:
+                    if os.getpid() == 1 or mounts_of(pid) == self.mounts:
                         os.kill(pid, signal.SIGKILL)
                 except OSError:
                     pass
@@ -255,6 +260,14 @@ def processes():
     """All that are here, where /proc is this container's own."""
     own = read("/proc/self/stat").split(" ")[0] == str(os.getpid())
     return {int(name) for name in os.listdir("/proc") if name.isdigit()} if own else {1}
+
+
+def mounts_of(pid):
+    """What tells a process' mounts from those of others; nothing where one may not ask."""
+    try:
+        return os.readlink("/proc/%s/ns/mnt" % pid)
+    except OSError:
+        return ""
 
 
 def become_kernel(argv, cwd, environment):
