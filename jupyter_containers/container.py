@@ -28,6 +28,8 @@ from .readiness import Say
 from .rooms import bound, guest_port, identity, remove_room, unbind
 
 _HELLO_SECONDS = 60.0
+_UNPACK_SECONDS = 900.0
+"""Until a job's guest listens: pyxis unpacks the image on the node first."""
 _FAR_SECONDS = 180.0
 """A kernel's packages may come over a network file system, from a disk that many use."""
 
@@ -130,10 +132,13 @@ class KernelContainer:
         """Wait for the guest's hello; ask the engine only after it kept us waiting."""
         patience = time.monotonic() + 2.0
         deadline = time.monotonic() + _HELLO_SECONDS
+        latest = time.monotonic() + _UNPACK_SECONDS
         while not await self._said_hello():
             await asyncio.sleep(0.005 if not self.prepared.pem else 0.02)
             if time.monotonic() > patience:
                 patience = time.monotonic() + 2.0
+                if self.prepared.pem and self._client is None:
+                    deadline = min(time.monotonic() + _HELLO_SECONDS, latest)
                 over = await self._over()
                 if over or time.monotonic() > deadline:
                     raise await self._no_answer(over=over)
