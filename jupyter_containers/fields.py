@@ -100,8 +100,8 @@ def _choice(*choices: str, option: str, doc: str, trait: str = "") -> Field:
     )
 
 
-_DAEMONS_ONLY = ("apptainer", "charliecloud", "enroot", "shifter")
-_UNLIMITED = ("charliecloud", "enroot", "shifter")
+_DAEMONS_ONLY = ("apptainer", "charliecloud", "enroot", "pyxis", "shifter")
+_UNLIMITED = ("charliecloud", "enroot", "pyxis", "shifter")
 
 FIELDS: dict[str, Field] = {
     "image": Field(
@@ -229,7 +229,7 @@ FIELDS: dict[str, Field] = {
         kind="word",
         read=values.hostname,
         option="--hostname",
-        unable=("apptainer", "shifter"),
+        unable=("apptainer", "pyxis", "shifter"),
         doc="The container's host name.",
     ),
     "read_only": Field(

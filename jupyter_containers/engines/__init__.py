@@ -54,9 +54,11 @@ ENGINES: dict[str, tuple[str, str]] = {
     ),
 }
 
-PLACED = ("apptainer", "charliecloud", "enroot")
+PLACED = ("apptainer", "charliecloud", "enroot", "pyxis")
 """What Slurm can place, as `slurm+apptainer`."""
 _SLURM = "slurm+"
+_OF_SLURM = {"pyxis": "jupyter_containers.engines.pyxis:Pyxis"}
+"""What is no engine without it."""
 
 
 def names() -> list[str]:
@@ -73,17 +75,23 @@ def _others() -> tuple[str, ...]:
 
 
 def _load(name: str) -> Any:
-    if name.startswith(_SLURM) and name.removeprefix(_SLURM) in PLACED:
+    inner = name.removeprefix(_SLURM)
+    if inner != name and inner in PLACED:
         slurm = import_module("jupyter_containers.engines.slurm")
-        return lambda: slurm.Slurm(_load(name.removeprefix(_SLURM))())
+        placed = _named(_OF_SLURM.get(inner) or ENGINES[inner][0])
+        return lambda: slurm.Slurm(placed())
     if name in ENGINES:
-        module, _, attribute = ENGINES[name][0].partition(":")
-        return getattr(import_module(module), attribute)
+        return _named(ENGINES[name][0])
     for point in entry_points(group=GROUP, name=name):
         return point.load()
     raise Unsupported(
         f"There is no engine named {name!r}.", f"The engines are: {', '.join(names())}."
     )
+
+
+def _named(path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 _DOCKER = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
@@ -122,7 +130,7 @@ def open_engine(name: str, policy: Policy) -> Guarded:
 def _how_to_get(name: str, program: str) -> str:
     if program == "sbatch":
         return "Run Jupyter on a login node of a cluster that has Slurm."
-    known = ENGINES.get(name.removeprefix(_SLURM))
+    known = ENGINES.get(name.removeprefix(_SLURM)) or ENGINES.get(program)
     return f"Install it: {known[1]}" if known else ""
 
 

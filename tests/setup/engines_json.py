@@ -38,7 +38,8 @@ known["podman-hpc"] = {
     "engine": "podman-hpc",
     "env": process_env | {"SQUASH_DIR": f"{run}/images-{conf}/squash"},
 }
-for name in ("apptainer", "charliecloud"):
+known["pyxis"] = known["enroot"]
+for name in ("apptainer", "charliecloud", "pyxis"):
     known[f"slurm+{name}"] = {
         **known[name],
         "engine": f"slurm+{name}",

@@ -157,6 +157,11 @@ process_tests() { # ENGINE TESTS...
   user_tests "$1" "$1" p -m engine "tests/engines/test_${1//-/_}"*.py "${@:2}"
 }
 
+pyxis_tests() {
+  check "images for slurm+pyxis" as_tester p python tests/setup/convert_images.py slurm+pyxis
+  user_tests "slurm+pyxis" slurm+pyxis s -m engine tests/kernels
+}
+
 # Three streams that take about as long as each other on a machine of two cores.
 podman_stream() {
   checks
@@ -181,6 +186,7 @@ process_stream() {
   user_tests "slurm+charliecloud" slurm+charliecloud s -m engine tests/kernels tests/server/test_queue.py
   user_tests "slurm+apptainer" slurm+apptainer s -m engine tests/kernels/test_{jobs,job_ends,running}.py
   hub_tests servers-in-jobs tests/hub/test_slurm.py
+  if [ -n "${JC_TEST_PYXIS:-}" ]; then pyxis_tests; fi
   if command -v enroot >/dev/null; then process_tests enroot $process_core $image_core $server_core; fi
   if command -v podman-hpc >/dev/null; then
     process_tests podman-hpc $process_core $image_core $server_core

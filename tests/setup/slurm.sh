@@ -3,7 +3,8 @@
 # this machine and on 127.0.0.1, with two pretended GPUs each. A node has a /run/user of its own, as
 # nodes of clusters do; all the rest is the file system that they share.
 # After `up`, SLURM_CONF=DIR/slurm.conf reaches it. What it does not have is what cgroups would
-# enforce: limits of memory and CPUs.
+# enforce: limits of memory and CPUs. With JC_TEST_PYXIS=/…/spank_pyxis.so, and enroot on PATH, srun
+# knows --container-image.
 set -euo pipefail
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 verb=$1 dir=$(readlink -m "$2")
@@ -54,6 +55,10 @@ Epilog=$dir/epilog
 CONF
   printf '#!/bin/sh\n[ "$SLURM_JOB_PARTITION" != tidy ] || exec sleep 8\n' >"$dir/epilog"
   chmod 755 "$dir/epilog"
+  if [ -n "${JC_TEST_PYXIS:-}" ]; then
+    echo "PlugStackConfig=$dir/plugstack.conf" >>"$dir/slurm.conf"
+    echo "required $JC_TEST_PYXIS runtime_path=$dir/pyxis" >"$dir/plugstack.conf"
+  fi
   echo 'NodeName=n[1-3] Name=gpu File=/dev/null,/dev/zero' >"$dir/gres.conf"
   printf 'CgroupPlugin=cgroup/v1\nCgroupAutomount=no\nCgroupMountpoint=/sys/fs/cgroup\n' \
     >"$dir/cgroup.conf"
