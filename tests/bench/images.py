@@ -92,10 +92,9 @@ class Images:
                 await engine.remove_image(self._last.name)
 
 
-async def _run(argv: list[str], **env: str) -> None:
+async def _run(argv: list[str]) -> None:
     process = await asyncio.create_subprocess_exec(
         *argv,
-        env={**os.environ, **env},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -14,7 +14,6 @@ from typing import cast
 
 from jupyter_containers.conversions import convert
 from jupyter_containers.engines import choose_engine
-from jupyter_containers.engines._charliecloud_images import IDENTITY
 from jupyter_containers.engines.process_engine import ProcessEngine
 from jupyter_containers.models import ContainerSpec, Image, Mount
 from jupyter_containers.policy_files import load_policy
@@ -85,7 +84,6 @@ async def conversion(name: str, image: str, folder: Path, runs: int, aim: float)
     found = await source.image(image)
     assert found is not None
     copied = Image(id=found.id, references=("localhost/jupyter-containers-bench:1",))
-    by_hand = _by_hand(name)
 
     async def ours() -> float:
         with tempfile.TemporaryDirectory(dir=folder) as images:
@@ -98,9 +96,8 @@ async def conversion(name: str, image: str, folder: Path, runs: int, aim: float)
     async def theirs() -> float:
         with tempfile.TemporaryDirectory(dir=folder) as images:
             begun = time.perf_counter()
-            archive, tree = f"{images}/image.tar", f"{images}/tree"
-            await _run(["podman", "save", "--quiet", "--output", archive, found.id])
-            await _run([one.format(archive=archive, tree=tree) for one in by_hand], **IDENTITY)
+            for argv in _by_hand(name, image, images):
+                await _run(argv)
             return time.perf_counter() - begun
 
     before = os.environ.get("JUPYTER_CONTAINERS_IMAGES", "")
@@ -113,14 +110,19 @@ async def conversion(name: str, image: str, folder: Path, runs: int, aim: float)
         name="conversion",
         aim=aim,
         ours=f"an image of {found.size >> 20} MiB from podman, as a build does it",
-        theirs=f"podman save --output image.tar; {shlex.join(by_hand)}",
+        theirs="; ".join(shlex.join(argv) for argv in _by_hand(name, image, ".")),
         ours_s=medians[0],
         theirs_s=medians[1],
         runs=runs,
     )
 
 
-def _by_hand(name: str) -> list[str]:
-    if name == "apptainer":
-        return ["apptainer", "build", "--sandbox", "{tree}", "docker-archive:{archive}"]
-    return ["ch-image", "--storage", "{tree}", "import", "{archive}", "bench"]
+def _by_hand(name: str, image: str, place: str) -> list[list[str]]:
+    """As the engines' own documents say."""
+    archive, tree = f"{place}/image.tar", f"{place}/tree"
+    if name == "charliecloud":
+        return [["ch-convert", "-i", "podman", "-o", "dir", image, tree]]
+    return [
+        ["podman", "save", "--quiet", "--output", archive, image],
+        ["apptainer", "build", "--sandbox", tree, f"docker-archive:{archive}"],
+    ]
