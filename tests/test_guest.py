@@ -95,7 +95,7 @@ async def test_what_the_engine_started_before_it_stays(guest):
     engine = ("--mount-proc", "sh", "-c", 'sleep 4244 & exec "$@"', "sh")
     _, client = guest(["sh", "-c", "sleep 4245 & exit 3"], within=(*namespaces, *engine))
     await client.connect(5)
-    until(client, lambda: client.ended is not None)
+    until(client, lambda: client.ended is not None and _sleeping("4245"))
     (first,) = _sleeping("4245")
     client.start("")
     until(client, lambda: len(left := _sleeping("4245")) == 1 and first not in left)
@@ -112,7 +112,7 @@ async def test_what_has_other_mounts_is_not_the_containers(guest, tmp_path, monk
     try:
         _, client = guest(["sh", "-c", script], within=(*namespaces, *engine))
         await client.connect(5)
-        until(client, lambda: client.ended is not None)
+        until(client, lambda: client.ended is not None and _sleeping("4247"))
         (first,) = _sleeping("4247")
         client.start("")
         until(client, lambda: len(left := _sleeping("4247")) == 1 and first not in left)
