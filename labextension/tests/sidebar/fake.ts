@@ -136,3 +136,10 @@ export const FIELDS: readonly IField[] = [
   }),
   field('read_only', { kind: 'flag', default: false })
 ];
+
+/** A server that knows the form's fields, and finds nothing wrong with what is typed. */
+export function formServer(): FakeServer {
+  return new FakeServer()
+    .on('GET settings', { fields: FIELDS })
+    .on('POST settings', { errors: [], missing: [], missing_keys: [] });
+}

@@ -9,7 +9,7 @@ import * as deeds from '../../src/models/deeds';
 import type { NotebookState } from '../../src/models/notebookstate';
 import { CHANGE_EVENT, METADATA } from '../../src/tokens';
 import { sentence } from '../../src/sidebar/parts';
-import { FakeServer, FIELDS, refusal } from './fake';
+import { type FakeServer, formServer, refusal } from './fake';
 import { FakePanel, kernel, notebook } from './panel';
 
 let fake: FakeServer;
@@ -20,9 +20,7 @@ const unread = { shown: [], ask };
 beforeEach(() => {
   vi.useFakeTimers();
   ask.mockReset().mockResolvedValue(true);
-  fake = new FakeServer()
-    .on('GET settings', { fields: FIELDS })
-    .on('POST settings', { errors: [], missing: [], missing_keys: [] })
+  fake = formServer()
     .on('GET notebook', notebook())
     .on('POST approvals', notebook());
   model = new ContainersModel(new Api(fake.requests), {

@@ -6,7 +6,7 @@ import { Api } from '../../src/api';
 import { bannersOf } from '../../src/banners';
 import { ContainersModel } from '../../src/model';
 import * as deeds from '../../src/models/deeds';
-import { FakeServer, FIELDS } from './fake';
+import { type FakeServer, formServer } from './fake';
 import { FakePanel, kernel, notebook } from './panel';
 
 const at = { job: '7', node: 'n1', ends: 60, warning: 'It is over at 15:04.' };
@@ -16,10 +16,7 @@ let model: ContainersModel;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  fake = new FakeServer()
-    .on('GET settings', { fields: FIELDS })
-    .on('POST settings', { errors: [], missing: [], missing_keys: [] })
-    .on('DELETE containers/jupyter-1', undefined);
+  fake = formServer().on('DELETE containers/jupyter-1', undefined);
   model = new ContainersModel(new Api(fake.requests), {
     driveName: () => ''
   });

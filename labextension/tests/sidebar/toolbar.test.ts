@@ -7,7 +7,7 @@ import { colourOf, stateOf } from '../../src/sidebar/notebook';
 import { CHANGE_EVENT } from '../../src/tokens';
 import type { INotebook } from '../../src/tokens';
 import { itemOf } from '../../src/toolbar';
-import { FakeServer, FIELDS } from './fake';
+import { type FakeServer, formServer } from './fake';
 import { FakePanel, kernel, notebook } from './panel';
 
 let fake: FakeServer;
@@ -15,9 +15,7 @@ let model: ContainersModel;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  fake = new FakeServer()
-    .on('GET settings', { fields: FIELDS })
-    .on('POST settings', { errors: [], missing: [], missing_keys: [] });
+  fake = formServer();
   model = new ContainersModel(new Api(fake.requests), {
     driveName: () => ''
   });
