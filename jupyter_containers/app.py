@@ -11,19 +11,24 @@ from pathlib import Path
 
 from jupyter_events import EventLogger
 from jupyter_server.extension.application import ExtensionApp
-from tornado.ioloop import IOLoop
+from jupyter_server.serverapp import ServerApp
+from tornado.ioloop import IOLoop, PeriodicCallback
 from traitlets import Bool
 
 from . import routes
+from .adoption import Sessions, adopt, identity
 from .changes import Change, listen, unlisten
 from .engines.children import watch_children
 from .errors import ContainersError
 from .leftovers import reap
+from .owners import owner
 from .routes.server import SETTING, Server
 from .shapes import contents_path
 
 CHANGE = "https://schema.jupyter-containers.org/change/v1"
 """The schema id of our events."""
+_NOTE_EVERY = 2000.0
+"""Milliseconds between two looks at which sessions there are: jupyter_server tells nobody."""
 
 
 class ContainersApp(ExtensionApp):
@@ -43,6 +48,7 @@ class ContainersApp(ExtensionApp):
     _events: EventLogger
     _loop: IOLoop
     _reaping: asyncio.Task[None] | None = None
+    _noting: PeriodicCallback | None = None
 
     def initialize_settings(self) -> None:
         """Called by jupyter_server while it starts; its loop runs later."""
@@ -54,8 +60,30 @@ class ContainersApp(ExtensionApp):
         self._events.register_event_schema(Path(__file__).with_name("change.yaml"))
         listen(self._heard)
         watch_children()
+        self._take_over(app)
         if self.reap:
             self._loop.add_callback(self._begin)
+
+    def _take_over(self, app: ServerApp) -> None:
+        """Be the heir of the server before this one, and have one."""
+        try:
+            owner().serve(identity(app))
+        except (OSError, ContainersError) as error:
+            self.log.warning("Kernels in containers end with this server: %s", error)
+            return
+        try:
+            asyncio.get_running_loop()  # as in tests
+        except RuntimeError:
+            self._loop.run_sync(self._adopt)
+        else:
+            self._loop.add_callback(self._adopt)
+        self._noting = PeriodicCallback(Sessions(app).write, _NOTE_EVERY)
+        self._noting.start()
+
+    async def _adopt(self) -> None:
+        assert self.serverapp is not None
+        with contextlib.suppress(ContainersError):
+            await adopt(self.serverapp, await self.server.policy())
 
     def initialize_handlers(self) -> None:
         """Called by jupyter_server while it starts."""
@@ -64,6 +92,8 @@ class ContainersApp(ExtensionApp):
     async def stop_extension(self) -> None:
         """Called by jupyter_server when it ends: no build outlives it."""
         unlisten(self._heard)
+        if self._noting is not None:
+            self._noting.stop()
         if self._reaping is not None:
             self._reaping.cancel()
             await asyncio.wait({self._reaping})

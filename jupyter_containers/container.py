@@ -9,25 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import time
-from collections.abc import Sequence
 
 from .certificates import certificate_of
 from .deaths import connection_lost, died_by, ended_from_outside, replaced
 from .devices import with_what_is_here
 from .engines._keeper import keeper
-from .engines.base import Watch
 from .errors import DeviceUnknown, EngineDown, EngineError, KernelDied, StartFailed
 from .guestclient import Applied, GuestClient
 from .launch import GUEST_PORT, Prepared, Room
 from .models import Container
 from .placement import Placement
 from .readiness import Say
-from .rooms import bound, guest_port, identity, remove_room, unbind
+from .rooms import bound, enter, guest_port, identity, remove_room, unbind, wrong_mount
+from .watched import Watched
 
 _HELLO_SECONDS = 60.0
+_JOIN_SECONDS = 10.0
 _UNPACK_SECONDS = 900.0
 """Until a job's guest listens: pyxis unpacks the image on the node first."""
 _FAR_SECONDS = 180.0
@@ -44,8 +43,7 @@ class KernelContainer:
         self.ports: dict[int, int] = {}
         self.started = 0.0
         self._client: GuestClient | None = None
-        self._watch: Watch | None = None
-        self._ended: int | None = None
+        self._watched: Watched | None = None
 
     @property
     def applied(self) -> Applied | None:
@@ -71,8 +69,7 @@ class KernelContainer:
         engine, spec = self.prepared.engine, self.prepared.spec
         alone = self.prepared.sockets and not self.prepared.guest
         mounts = [identity(mount) for mount in spec.mounts] if alone else []
-        keeper.add(self.id, [engine.remove_argv(spec.name)], self.room.directories)
-        self.started = time.monotonic()
+        self._enter()
         try:
             container = await self._engine_start(say)
             if spec.publish:
@@ -81,13 +78,48 @@ class KernelContainer:
                 say("Waiting for the container to answer")
                 await self._greet()
             else:
-                if refused := await self._wrong_mount(mounts):
-                    raise replaced(refused)
-                self._watch = engine.watch(container.id)
+                pid = await engine.pid(self.id) if mounts else None  # an ended one has none
+                if pid and (target := await asyncio.to_thread(wrong_mount, pid, mounts)):
+                    raise replaced(target)
+                self._watched = Watched(engine, container.id)
             await self._bound()
         except BaseException:
             await asyncio.shield(self.remove())
             raise
+
+    def _enter(self) -> None:
+        remove = self.prepared.engine.remove_argv(self.prepared.spec.name)
+        keeper.add(self.id, [remove], self.room.directories)
+        self.started = time.monotonic()
+
+    async def join(self) -> None:
+        """Go on with a container that another process started, which has ended since: its guest
+        takes us as its owner. Leaves the container alone where that fails.
+
+        Raises StartFailed where the kernel is over, or nobody answers, PolicyRefused where it may
+        not be any longer, and whatever an engine that does not answer raises."""
+        engine, spec = self.prepared.engine, self.prepared.spec
+        await engine.check(spec)
+        if engine.places and await engine.find(self.id) is None:
+            raise StartFailed(f"{self.id} is not running.")
+        if spec.publish:
+            self.ports = await engine.ports(self.id)
+        deadline = time.monotonic() + _JOIN_SECONDS
+        while not await self._said_hello():
+            await asyncio.sleep(0.02)
+            if time.monotonic() > deadline or await self._over():
+                raise StartFailed(f"The guest of {self.id} does not answer.")
+        if self.poll() is not None:
+            raise StartFailed(f"The kernel of {self.id} has ended.")
+        enter(self.room)
+        self._enter()
+
+    def leave(self) -> None:
+        """What `join` has joined goes on without us, for as long as its guest waits."""
+        if self._client is not None:
+            self._client.close()
+        keeper.forget(self.id)
+        keeper.forget(self.room.root.name)
 
     async def _engine_start(self, say: Say) -> Container:
         """Start it, and tell what a start in a scheduler's queue waits for: that may take hours."""
@@ -169,22 +201,6 @@ class KernelContainer:
             f"Look into its image to see why: {engine.by_hand(self.prepared.spec.image)}",
         )
 
-    async def _wrong_mount(self, mounts: Sequence[tuple[str, int, int]]) -> str | None:
-        """The first mount that is not what was allowed, or None: what the guest asks itself
-        inside, asked from outside where there is no guest. No cell has run yet. An ended
-        container has none."""
-        pid = await self.prepared.engine.pid(self.id) if mounts else None
-        if pid is None:
-            return None
-        for target, device, inode in mounts:
-            try:
-                seen = await asyncio.to_thread(os.stat, f"/proc/{pid}/root{target}")
-            except OSError:
-                return target
-            if (seen.st_dev, seen.st_ino) != (device, inode):
-                return target
-        return None
-
     async def _bound(self) -> None:
         """Wait until the kernel listens, or is over."""
         if self.prepared.sockets:
@@ -212,25 +228,7 @@ class KernelContainer:
             if self._client.ended is None and self._client.closed:
                 return -signal.SIGKILL
             return self._client.ended
-        if self._watch is not None and self._ended is None:
-            done = self._watch.poll()
-            if done is not None and done.code == 0 and done.stdout.strip().isdigit():
-                code = int(done.stdout.strip())
-                self._ended = 128 - code if 128 < code < 160 else code
-            elif done is not None:
-                # Somebody killed the engine's command, not the container: watch again. Where
-                # the container is gone, the new child says so at once by failing again.
-                self._ended = -signal.SIGKILL if self._rewatched() else None
-        return self._ended
-
-    def _rewatched(self) -> bool:
-        """Watch anew; True where the last watch was that already and lasted under a second."""
-        now = time.monotonic()
-        again = now - getattr(self, "_watched_at", 0.0) < 1.0
-        self._watched_at = now
-        if not again:
-            self._watch = self.prepared.engine.watch(self.id)
-        return again
+        return self._watched.poll() if self._watched is not None else None
 
     def can_host(self, prepared: Prepared) -> bool:
         """Whether a restart with `prepared` may stay in this container."""
@@ -294,7 +292,7 @@ class KernelContainer:
         try:
             await self.prepared.engine.remove(self.prepared.spec.name)
         finally:
-            if self._watch is not None:
-                self._watch.close()
+            if self._watched is not None:
+                self._watched.close()
         await asyncio.to_thread(remove_room, self.room)  # a HOME may have become large
         keeper.forget(self.id)

@@ -73,20 +73,29 @@ class Room:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Furniture:
+    """What a container finds in its room, besides what its spec says."""
+
+    home: str
+    kernel_argv: tuple[str, ...]
+    passwd: str
+    group: str
+    """The image's own; empty where it has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """All a start needs. Two starts with equal `spec` may share a container."""
 
     spec: ContainerSpec
-    facts: ImageFacts
-    user: User
-    home: str
-    kernel_argv: tuple[str, ...]
     guest: bool
     sockets: bool
     token: str
     engine: Guarded
     pem: str = ""
     """The guest's key and certificate, where the container is on another machine."""
+    furniture: Furniture | None = None
+    """None where its room is furnished already."""
 
     @property
     def published(self) -> bool:
@@ -107,11 +116,16 @@ class Prepared:
 
     def same_container(self, other: Prepared) -> bool:
         """Whether a restart may stay in the container that `other` started."""
-        return (
-            self.guest
-            and other.guest
-            and replace(self.spec, publish=()) == replace(other.spec, publish=())
+        mine, theirs = (
+            replace(one.spec, publish=(), labels=_labels_that_tell(one.spec.labels))
+            for one in (self, other)
         )
+        return self.guest and other.guest and mine == theirs
+
+
+def _labels_that_tell(labels: Mapping[str, str]) -> dict[str, str]:
+    """Without the process that started the container: the next one may take it up."""
+    return {key: value for key, value in labels.items() if key != f"{_LABEL}.owner"}
 
 
 async def ask_image(engine: Guarded, reference: str) -> Image:
@@ -173,14 +187,11 @@ async def prepare(
     )
     return Prepared(
         spec=spec,
-        facts=facts,
-        user=user,
-        home=home,
-        kernel_argv=argv,
         guest=guest,
         sockets=sockets,
         token=secrets.token_hex(16),
         engine=engine,
+        furniture=Furniture(home=home, kernel_argv=argv, passwd=facts.passwd, group=facts.group),
     )
 
 

@@ -26,7 +26,8 @@ from .engines.guarded import Guarded
 from .errors import ContainersError
 from .models import Image
 from .ours import all_ours, is_orphan
-from .paths import cache_directory, orphans
+from .owners import orphans
+from .paths import cache_directory
 from .policy import Policy
 from .rooms import lost_homes, remove_room, room_at
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from .engines.guarded import Guarded
 from .errors import BadInput, EngineError, Unknown
 from .models import Container
-from .paths import boot_id, owner_is_gone
+from .owners import owner_is_gone
+from .paths import boot_id
 from .request import LABEL
 
 log = logging.getLogger("jupyter_containers")
@@ -92,4 +93,5 @@ def is_orphan(container: Container) -> bool:
     )
     before = host == socket.gethostname() and boot not in ("", boot_id())
     is_job = f"{LABEL}.job" in container.labels  # on another machine, which has not gone down
-    return owner_is_gone(owner, host, boot) or (before and (is_job or not container.running))
+    gone = owner_is_gone(owner, host, boot, container.name)
+    return gone or (before and (is_job or not container.running))

@@ -1,8 +1,7 @@
-"""Where we keep things on the host, whose they are, and how to read what a container wrote.
+"""Where we keep things on the host, and how to read what a container wrote.
 
     RUNTIME          $XDG_RUNTIME_DIR/jc, else /tmp/jc-UID, private: directories of containers
-      ROOM/          one container's; ROOM/owner names the process it belongs to
-      owners/ID      locked for as long as that process lives
+      ROOM/          one container's; whose it is: `owners.py`
       empty          stands over what a container must not see
     CACHE            $XDG_CACHE_HOME/jupyter-containers: may be deleted at any time
     DATA             Jupyter's data directory/jupyter_containers: approvals
@@ -14,17 +13,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
-import json
 import os
-import re
-import socket
 import stat
 import tempfile
-import threading
-import time
-import uuid
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from shutil import which
@@ -37,10 +28,6 @@ from .models import refuse_unquotable
 _LONGEST = 64
 """Bytes of the runtime directory's path. A socket's holds 104 (macOS) to 108 (Linux) with its
 NUL, on either side, and `/8 characters/run/guest` and a little room follow."""
-_UNCLAIMED = 600.0
-"""Seconds a room may be without an owner: its maker claims it at once."""
-_OWNER = re.compile(r"[0-9a-f]{32}")
-_ROOM = re.compile(r"[0-9a-f]{8}")
 
 
 def runtime_directory() -> Path:
@@ -152,101 +139,6 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return "unknown"
-
-
-@dataclass(frozen=True)
-class Owner:
-    """A process that owns containers; its lock tells others that it lives."""
-
-    id: str
-
-    def claim(self, room: Path) -> None:
-        """Write into a new room whose it is. Called by whoever makes one, at once."""
-        replace_file(room / "owner", self.id.encode(), lasting=False)
-
-
-_mine: tuple[int, Path, Owner, int] | None = None
-_making = threading.Lock()
-
-
-def owner() -> Owner:
-    """This process as an owner; made and locked at the first call (anew in a forked child)."""
-    global _mine  # noqa: PLW0603 - one per process, as a lock is
-    directory = runtime_directory() / "owners"
-    with _making:
-        if _mine is not None and _mine[:2] == (os.getpid(), directory):
-            return _mine[2]
-        if _mine is not None and _mine[0] != os.getpid():
-            os.close(_mine[3])  # the parent's, which a child must not keep alive
-        make_private(directory)
-        made = Owner(uuid.uuid4().hex)
-        new = directory / f".{made.id}"
-        descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        about = {"host": socket.gethostname(), "boot": boot_id(), "pid": os.getpid()}
-        os.write(descriptor, json.dumps(about).encode())
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        new.rename(directory / made.id)  # nobody ever sees it without its lock
-        _mine = (os.getpid(), directory, made, descriptor)
-        return made
-
-
-def owner_is_gone(id: str, host: str, boot: str) -> bool:
-    """Whether the process that a container's labels name has ended, for certain.
-
-    False where nobody here can tell: another host, boot or user, or no lock file. `id` may be
-    anything: images carry labels too.
-    """
-    if (host, boot) != (socket.gethostname(), boot_id()) or not _OWNER.fullmatch(id):
-        return False
-    return _is_free(runtime_directory() / "owners" / id)
-
-
-def orphans() -> list[Path]:
-    """Rooms of this user on this host whose owner has ended. Removing one twice must be fine:
-    two servers may look at the same time. Forgets owners that have ended and own nothing."""
-    directory = runtime_directory()
-    owned: dict[str, list[Path]] = {}
-    found = []
-    for room in directory.iterdir():
-        if not _ROOM.fullmatch(room.name) or room.is_symlink():
-            continue
-        with contextlib.suppress(FileNotFoundError):  # removed by its owner just now
-            if (name := _claimed_by(room)) is not None:
-                owned.setdefault(name, []).append(room)
-            elif time.time() - room.stat().st_mtime > _UNCLAIMED:
-                found.append(room)
-    with contextlib.suppress(FileNotFoundError):
-        for file in (directory / "owners").iterdir():
-            if _OWNER.fullmatch(file.name) and _is_free(file):
-                found += owned.get(file.name, [])
-                if file.name not in owned:
-                    file.unlink(missing_ok=True)
-    return sorted(found)
-
-
-def _claimed_by(room: Path) -> str | None:
-    try:
-        name = read_untrusted(room / "owner", 64).decode("ascii", "replace")
-    except KernelError:
-        return None
-    return name if _OWNER.fullmatch(name) else None
-
-
-def _is_free(file: Path) -> bool:
-    """Whether the process that held this lock has ended."""
-    try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        about = json.loads(os.read(descriptor, 1000))
-        # Shared: somebody else who looks at the same moment must not look like the owner.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return isinstance(about, dict) and about.get("host") == socket.gethostname()
-    except (OSError, ValueError):
-        return False
-    finally:
-        os.close(descriptor)
 
 
 def read_untrusted(path: Path, max_bytes: int) -> bytes:

@@ -166,7 +166,10 @@ class PolicyTraits(Configurable):
     )
     keep_images = Int(3, min=0, help="Superseded images kept of each cell.").tag(config=True)
     orphan_grace = Float(
-        5.0, min=0, help="Seconds after which a kernel ends whose server is gone."
+        120.0,
+        min=0,
+        help="Seconds for which a kernel goes on whose server was killed: where the server is "
+        "started again within them, it takes the kernel up. 0: kernels end with their server.",
     ).tag(config=True)
 
     @validate("mounts")

@@ -13,19 +13,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.manager import KernelManager
-from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
 
 from .connections import connect, use_network
 from .container import KernelContainer
 from .deaths import raise_final
 from .errors import ContainersError, KernelDied
+from .handover import Joined, hand_over, joined
+from .kernelprocess import KernelProcess
 from .kernelstate import KernelState, forget, report, report_before, state_of
 from .launch import Prepared, Room, ask_image, prepare
 from .models import Image
@@ -34,12 +34,10 @@ from .rooms import furnish, host_path, remove_room, room_for
 from .standin import stand_in
 
 
-class ContainerProvisioner(KernelProvisionerBase):
+class ContainerProvisioner(KernelProcess):
     """Entry point `container-provisioner`. Has no traits an administrator could set: a kernel
     spec's `config` would beat them. Limits are the policy's."""
 
-    container: KernelContainer | None = None
-    fallback: LocalProvisioner | None = None
     _room: Room | None = None
     _prepared: Prepared | None = None
     _request: Request | None = None
@@ -51,9 +49,9 @@ class ContainerProvisioner(KernelProvisionerBase):
     _note = ""
     _ports: tuple[int, ...] = ()
     _inside: Mapping[str, Any] = {}
-    _asked_to_end = False
-    _running = False
     _ran = False
+    _goes_on = False
+    """Whether `container` runs its kernel already, which a server before this one has started."""
     _phase = ""
     _notebook: Path | None = None
     _starting: KernelContainer | None = None
@@ -81,49 +79,7 @@ class ContainerProvisioner(KernelProvisionerBase):
             self._phase = phase
             report(self)
 
-    # -- Popen's verbs ---------------------------------------------------------------------
-
-    @property
-    def has_process(self) -> bool:
-        """True from a launch until the `wait` after its end."""
-        return self._running
-
-    async def poll(self) -> int | None:
-        """None while the kernel runs. Called every 3 s by the restarter and every 0.1 s while
-        a kernel shuts down; starts nothing."""
-        if self.fallback is not None:
-            return await self.fallback.poll()
-        return self.container.poll() if self.container is not None else 0
-
-    async def wait(self) -> int | None:
-        """Wait for the kernel's end; callers put a timeout around it."""
-        while (code := await self.poll()) is None:  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.02)
-        if self.fallback is not None:
-            await self.fallback.wait()
-        self._running = False
-        return code
-
-    async def send_signal(self, signum: int) -> None:
-        """Signal the kernel's process group; SIGINT is the interrupt on every engine."""
-        if self.fallback is not None:
-            await self.fallback.send_signal(signum)
-        elif self.container is not None:
-            await self.container.signal(signum)
-
-    async def kill(self, restart: bool = False) -> None:
-        """End the kernel now; its container follows in `cleanup`."""
-        self._asked_to_end = self._asked_to_end or await self.poll() is None
-        await self.send_signal(signal.SIGKILL)
-
-    async def terminate(self, restart: bool = False) -> None:
-        """Ask the kernel to end."""
-        self._asked_to_end = True
-        await self.send_signal(signal.SIGTERM)
-
-    async def shutdown_requested(self, restart: bool = False) -> None:
-        """The client asked the kernel to end, so that its end is no death."""
-        self._asked_to_end = self._asked_to_end or await self.poll() is None
+    # -- end ---------------------------------------------------------------------------------
 
     async def cleanup(self, restart: bool = False) -> None:
         """Remove the container, unless a restart may go on in it."""
@@ -148,6 +104,8 @@ class ContainerProvisioner(KernelProvisionerBase):
 
         Raises no ContainersError: that becomes the fallback kernel.
         """
+        if (left := joined(str(self.kernel_id))) is not None:
+            return await self._go_on(left, **kwargs)
         environment = dict(kwargs.get("env") or os.environ)
         died, self._note, self.trouble = await self._death(), "", None
         self._request = None
@@ -172,6 +130,17 @@ class ContainerProvisioner(KernelProvisionerBase):
         await self._connect()
         argv = list(self._prepared.spec.argv) if self._prepared is not None else []
         return await super().pre_launch(cmd=argv, **kwargs)
+
+    async def _go_on(self, left: Joined, **kwargs: Any) -> dict[str, Any]:
+        """With a kernel that runs: a server that was killed has left it to this one."""
+        self.container, self._goes_on = left.container, True
+        self._room, self._prepared = left.container.room, left.container.prepared
+        self._request, self._notebook = left.request, left.request.notebook
+        self._session, self._ports = left.handover.session, left.handover.ports
+        self._manager.load_connection_info(left.handover.connection_info)
+        self._manager.write_connection_file(jupyter_session=self._session)
+        self.connection_info = self._manager.get_connection_info()
+        return await super().pre_launch(cmd=list(self._prepared.spec.argv), **kwargs)
 
     async def _prepare(self, request: Request) -> Prepared:
         """Of the image that the name meant last, where this process knows one and none queues."""
@@ -231,7 +200,8 @@ class ContainerProvisioner(KernelProvisionerBase):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start what `pre_launch` prepared, or the fallback kernel. `cmd` is for the logs."""
-        if self._prepared is not None:
+        goes_on, self._goes_on = self._goes_on, False
+        if self._prepared is not None and not goes_on:
             try:
                 await self._launch_container(self._prepared)
             except ContainersError as trouble:
@@ -242,6 +212,10 @@ class ContainerProvisioner(KernelProvisionerBase):
         if self.trouble is not None:
             room, env = await self._open_room(shared=False), kwargs.get("env")
             self.fallback = await stand_in(self, self._manager, room, self.trouble, env)
+        if self.container is not None and self._request is not None:
+            await hand_over(
+                self._manager, self._request, self.container, self._session, self._ports
+            )
         self._running, self._ran, self._starting = True, True, None
         self._say("")
         return self.connection_info

@@ -25,7 +25,8 @@ from .engines.guarded import Guarded
 from .errors import BadSettings
 from .kernelspecs import read_spec
 from .notebook import notebook_from_environment, read_settings, resolve_notebook
-from .paths import boot_id, owner
+from .owners import owner
+from .paths import boot_id
 from .policy import Policy
 from .policy_files import load_policy
 from .settings import Settings

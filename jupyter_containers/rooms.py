@@ -18,15 +18,15 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from .engines._keeper import keeper
 from .errors import KernelError, StartFailed
 from .launch import GUEST_DIR, GUEST_PORT, Prepared, Room, person
 from .models import Mount, User
-from .paths import boot_id, cache_directory, owner, read_untrusted, runtime_directory
+from .owners import owner
+from .paths import boot_id, cache_directory, read_untrusted, runtime_directory
 
 PORT = "port"
 """The file in `run` that a guest on another machine writes its port into."""
@@ -37,11 +37,13 @@ _FAR_PATIENCE = 300.0
 cannot."""
 
 
-def room_at(root: Path) -> Room:
-    """The room of this name. Homes may lie on a disk that several hosts share, so theirs says
-    which host's they are, and of which boot; so do the parts of rooms that lie there."""
+def room_at(root: Path, *, shared: bool = True) -> Room:
+    """The room of this name, or what it would be. Homes may lie on a disk that several hosts
+    share, so theirs says which host's they are, and of which boot; so do the parts of rooms that
+    lie there."""
     name = f"{_this_boot()}-{root.name}"
-    return Room(root=root, home=_homes() / name, shared=cache_directory() / "rooms" / name)
+    theirs = cache_directory() / "rooms" / name if shared else None
+    return Room(root=root, home=_homes() / name, shared=theirs)
 
 
 def _homes() -> Path:
@@ -66,16 +68,14 @@ def make_room(again: Room | None = None, *, shared: bool = False) -> Room:
     sees of it on the file system that this machine shares with others, if it shares one."""
     while True:
         name = again.root.name if again is not None else secrets.token_hex(4)
-        room = room_at(runtime_directory() / name)
-        if not shared:
-            room = replace(room, shared=None)
+        room = room_at(runtime_directory() / name, shared=shared)
         try:
             room.root.mkdir(mode=0o700)
         except FileExistsError:
             if again is not None:
                 raise
             continue
-        keeper.add(name, [], room.directories)
+        enter(room)
         owner().claim(room.root)
         if room.shared is not None:
             room.shared.mkdir(mode=0o700, parents=True)
@@ -85,6 +85,11 @@ def make_room(again: Room | None = None, *, shared: bool = False) -> Room:
         room.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         room.home.mkdir(mode=0o700)
         return room
+
+
+def enter(room: Room) -> None:
+    """Have the keeper delete it when this process is killed."""
+    keeper.add(room.root.name, [], room.directories)
 
 
 def room_for(before: Room | None, *, shared: bool, used: bool) -> Room:
@@ -147,15 +152,16 @@ def furnish(
     """Write what the container needs to find: called once per container, before its start."""
     place = room.conf if prepared.sockets else room.run
     _write(place / "connection.json", json.dumps(dict(connection)))
-    if prepared.facts.passwd:
-        _write(room.conf / "passwd", passwd(prepared.facts.passwd, prepared.user, prepared.home))
-        _write(room.conf / "group", group(prepared.facts.group, prepared.user))
-    spec = prepared.spec
-    _mount_points(room, prepared.home, spec.mounts)
+    spec, furniture = prepared.spec, prepared.furniture
+    assert furniture is not None
+    if furniture.passwd:
+        _write(room.conf / "passwd", passwd(furniture.passwd, spec.user, furniture.home))
+        _write(room.conf / "group", group(furniture.group, spec.user))
+    _mount_points(room, furniture.home, spec.mounts)
     if prepared.guest:
         same_kernel = prepared.sockets
         start = {
-            "argv": prepared.kernel_argv,
+            "argv": furniture.kernel_argv,
             "cwd": spec.workdir,
             "note": note,
             "token": prepared.token,
@@ -181,6 +187,19 @@ def identity(mount: Mount) -> tuple[str, int, int]:
             "Create it, or remove the mount from the notebook's settings.",
         ) from None
     return (mount.target, seen.st_dev, seen.st_ino)
+
+
+def wrong_mount(pid: int, mounts: Sequence[tuple[str, int, int]]) -> str | None:
+    """The first of these `identity` that a container's process does not see, or None: what the
+    guest asks itself inside, asked from outside where there is no guest. No cell has run yet."""
+    for target, device, inode in mounts:
+        try:
+            seen = os.stat(f"/proc/{pid}/root{target}")  # noqa: PTH116 - a target begins with /
+        except OSError:
+            return target
+        if (seen.st_dev, seen.st_ino) != (device, inode):
+            return target
+    return None
 
 
 def _mount_points(room: Room, home: str, mounts: tuple[Mount, ...]) -> None:

@@ -11,11 +11,10 @@ from pathlib import Path
 from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
 
-from .engines._keeper import keeper
 from .errors import ContainersError
 from .launch import Room
 from .paths import replace_file
-from .rooms import bound, unbind
+from .rooms import bound, enter, unbind
 
 
 async def stand_in(
@@ -26,7 +25,7 @@ async def stand_in(
     env: Mapping[str, str] | None,
 ) -> LocalProvisioner:
     """Start it. Called by the provisioner, whose connection file it gets."""
-    keeper.add(room.root.name, [], room.directories)
+    enter(room)
     fallback = LocalProvisioner(
         kernel_id=provisioner.kernel_id, kernel_spec=provisioner.kernel_spec, parent=manager
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jupyter_core.paths
 import pytest
 
-from jupyter_containers import policy_files
+from jupyter_containers import paths, policy_files
 
 
 def private_home(base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -31,3 +35,16 @@ def private_home(base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("SYSTEM_CONFIG_PATH", "ENV_CONFIG_PATH"):
         monkeypatch.setattr(jupyter_core.paths, name, [str(base / name.lower())])
     return home
+
+
+@contextmanager
+def private_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Our runtime directory, below a path as short as users have it."""
+    short = Path(f"/tmp/jct{os.getpid()}-{len(tmp_path.name)}")
+    short.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short))
+    monkeypatch.setattr(paths, "_is_shifter_here", lambda _: False)
+    try:
+        yield paths.runtime_directory()
+    finally:
+        subprocess.run(["rm", "-r", str(short)], check=True)

@@ -51,7 +51,7 @@ async def test_r_without_python_in_the_image(engine, image, folder, make_image, 
         assert done["text"] == "42"
         if engine in DAEMONS:
             # The engine's command that watches it is killed: the kernel has not ended.
-            watch = kernel.container._watch._process
+            watch = kernel.container._watched._watch._process
             watch.kill()
             await eventually(lambda: watch.poll() is not None)
         for _ in range(10):

@@ -5,12 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +13,7 @@ import pytest
 from jupyter_containers import paths
 from jupyter_containers.errors import StartFailed
 
-from .private_home import private_home
+from .private_home import private_home, private_runtime
 
 IS_SHIFTER_HERE = paths._is_shifter_here
 
@@ -30,15 +25,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Our runtime directory, below a path as short as users have it."""
-    short = Path(f"/tmp/jct{os.getpid()}-{len(tmp_path.name)}")
-    short.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short))
-    monkeypatch.setattr(paths, "_is_shifter_here", lambda _: False)
-    try:
-        yield paths.runtime_directory()
-    finally:
-        subprocess.run(["rm", "-r", str(short)], check=True)
+    with private_runtime(tmp_path, monkeypatch) as directory:
+        yield directory
 
 
 def test_where_shifter_is_its_containers_see_it(runtime: Path, tmp_path: Path) -> None:
@@ -140,123 +128,3 @@ def test_other_places(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config == home / "elsewhere"
     assert data == home / ".local/share/jupyter" and runtime == data / "runtime"
     assert paths.boot_id() == paths.boot_id() != ""
-
-
-# -- owners ------------------------------------------------------------------------------------
-
-OWN = """
-import sys
-from pathlib import Path
-from jupyter_containers.paths import owner, runtime_directory
-room = runtime_directory() / sys.argv[1]
-room.mkdir(mode=0o700)
-owner().claim(room)
-print(owner().id, flush=True)
-sys.stdin.read()
-"""
-
-
-@contextmanager
-def another_owner(room: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A process that owns a room, until it is killed."""
-    pipe = subprocess.PIPE
-    argv = [sys.executable, "-c", OWN, room]
-    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) as it:
-        assert it.stdout is not None
-        try:
-            yield it.stdout.readline().strip(), it
-        finally:
-            it.kill()
-
-
-def gone(id: str) -> bool:
-    return paths.owner_is_gone(id, socket.gethostname(), paths.boot_id())
-
-
-def test_a_killed_owner_leaves_orphans_and_a_living_one_none(runtime: Path) -> None:
-    with another_owner("aaaaaaaa") as (alive, _), another_owner("bbbbbbbb") as (killed, process):
-        assert alive and killed and alive != killed
-        assert not gone(alive) and not gone(killed)
-        assert paths.orphans() == []
-        process.kill()
-        process.wait()
-        assert gone(killed) and not gone(alive)
-        assert paths.orphans() == [runtime / "bbbbbbbb"]
-        assert paths.orphans() == [runtime / "bbbbbbbb"]  # until somebody removes it
-        subprocess.run(["rm", "-r", str(runtime / "bbbbbbbb")], check=True)
-        assert paths.orphans() == []
-        assert not (runtime / "owners" / killed).exists()  # forgotten: it owns nothing
-        assert (runtime / "owners" / alive).exists()
-
-
-def test_where_nobody_can_tell_an_owner_is_not_gone(runtime: Path) -> None:
-    with another_owner("aaaaaaaa") as (name, process):
-        process.kill()
-        process.wait()
-    host, boot = socket.gethostname(), paths.boot_id()
-    assert paths.owner_is_gone(name, host, boot)
-    assert not paths.owner_is_gone(name, "another", boot)
-    assert not paths.owner_is_gone(name, host, "another boot")
-    for lying in ("", "0" * 32, "../owners/" + name, name + "\n", "x" * 10_000, "\0"):
-        assert not paths.owner_is_gone(lying, host, boot)
-
-
-def test_many_who_look_at_once_agree(runtime: Path) -> None:
-    with another_owner("aaaaaaaa") as (_, process):
-        process.kill()
-        process.wait()
-    found: list[list[Path]] = []
-    threads = [threading.Thread(target=lambda: found.append(paths.orphans())) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == [[runtime / "aaaaaaaa"]] * 16
-
-
-def test_rooms_without_an_owner_have_time_to_be_claimed(runtime: Path) -> None:
-    for name in ("aaaaaaaa", "bbbbbbbb", "not-a-room"):
-        (runtime / name).mkdir(mode=0o700)
-    (runtime / "cccccccc").symlink_to("/etc")
-    (runtime / "bbbbbbbb" / "owner").write_text("../../x")
-    assert paths.orphans() == []
-    long_ago = time.time() - 3600
-    for name in ("aaaaaaaa", "bbbbbbbb", "not-a-room"):
-        os.utime(runtime / name, (long_ago, long_ago))
-    assert paths.orphans() == [runtime / "aaaaaaaa", runtime / "bbbbbbbb"]
-
-
-def test_this_process_is_one_owner_with_one_lock(runtime: Path) -> None:
-    made = paths.owner()
-    assert paths.owner() is made and not gone(made.id)
-    room = runtime / "dddddddd"
-    room.mkdir(mode=0o700)
-    made.claim(room)
-    assert paths.read_untrusted(room / "owner", 64).decode() == made.id
-    assert paths.orphans() == []
-
-
-def test_a_forked_child_is_an_owner_of_its_own_and_keeps_no_lock(runtime: Path) -> None:
-    code = """
-import os, socket, time
-from jupyter_containers import paths
-mine = paths.owner().id
-child = os.fork()
-if child == 0:
-    assert paths.owner().id != mine
-    os.close(1)
-    os.close(2)
-    time.sleep(30)
-    os._exit(0)
-while len(list((paths.runtime_directory() / "owners").iterdir())) < 2:
-    time.sleep(0.01)
-print(mine, child, flush=True)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20
-    )
-    mine, child = done.stdout.split()
-    try:
-        assert gone(mine)
-    finally:
-        os.kill(int(child), 9)

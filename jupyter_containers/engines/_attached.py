@@ -52,7 +52,8 @@ class Waiting:
 def detach(argv: Sequence[str], output: IO[bytes], env: Environment) -> Child:
     """Start a command that goes on by itself, what it prints in a file. Raises EngineMissing.
 
-    For containers that are processes: who calls it waits for it, and `forgets` it after.
+    For containers that are processes: who calls it waits for it, and has the keeper `forget` its
+    process group once the container's record names it.
     """
     log.debug("%s", shlex.join(argv))
     try:
@@ -72,5 +73,5 @@ def detach(argv: Sequence[str], output: IO[bytes], env: Environment) -> Child:
 
 
 def forget(process: Child) -> None:
-    """It has ended, and was waited for."""
+    """The keeper need not know of it any longer."""
     keeper.forget(f"group-{process.pid}")

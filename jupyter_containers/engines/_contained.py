@@ -95,7 +95,9 @@ class Contained:
                     _keeper_contained.delete(str(path))
 
     def start(self, spec: ContainerSpec, place: Place, argv: list[str], env: Environment) -> Child:
-        """Start the engine's command. Raises EngineMissing."""
+        """Start the engine's command. Raises EngineMissing.
+
+        Who calls it has entered `remove_argv` with the keeper, which finds it by its record."""
         with place.output.open("wb") as output:
             process = detach(argv, output, env)
         self._children[spec.name] = process
@@ -111,6 +113,7 @@ class Contained:
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
             }
         )
+        forget(process)
         return process
 
     def poll(self, name: str) -> int | None:
@@ -187,7 +190,6 @@ class Contained:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.pid, signals.SIGKILL)
             self._codes[name] = _code(child.wait()) or 0
-            forget(child)
             self._children.pop(name, None)
 
     def remove_argv(self, name: str) -> list[str]:

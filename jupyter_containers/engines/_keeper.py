@@ -3,7 +3,8 @@
 A server, nbclient or terminal that owns containers can be killed with SIGKILL at any time.
 One small process per owner, started with its first container or command, reads a pipe from it.
 At the end of the pipe it ends the commands, removes the containers and deletes the directories
-that were entered and not forgotten, and exits. It sleeps in `read` all its life.
+that were entered and not forgotten, and exits. It sleeps in `read` all its life. What another
+server may take up (`keep`) it leaves alone until that one's time is over.
 
 This module is the owner's side; `_keeper_main.py` is the process (standard library only).
 """
@@ -49,6 +50,13 @@ class Keeper:
     def add_group(self, key: str, pgid: int) -> None:
         """Enter a command's process group, ended when we are gone."""
         self._send({"key": key, "pgid": pgid})
+
+    def keep(self, keys: Sequence[str], seconds: float, claim: Path, lock: Path) -> None:
+        """Leave entries alone for so long when we are gone, and for good where the file `claim`
+        names another owner by then than the file `lock` is called after."""
+        for key in keys:
+            about = {"seconds": seconds, "claim": str(claim), "lock": str(lock)}
+            self._send({"key": key, "keep": about})
 
     def forget(self, key: str) -> None:
         """The owner has cleaned up itself."""

@@ -1,5 +1,6 @@
 """The keeper's process: see `_keeper.py`. Run as a file with `python -I -S`."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -20,23 +21,71 @@ def main() -> None:
         except ValueError:
             continue
         key = entry.pop("key")
-        if entry:
+        if "keep" in entry:
+            entries[key] = {**entries.get(key, {}), **entry}
+        elif entry:
             entries[key] = entry
         else:
             entries.pop(key, None)
-    groups = [e["pgid"] for e in entries.values() if "pgid" in e]
+    kept = [entry for entry in entries.values() if "keep" in entry]
+    until = _announce(kept)
+    _clean_up([entry for entry in entries.values() if "keep" not in entry])
+    for lock, end in until.items():
+        time.sleep(max(0.0, end - time.time()))
+        _clean_up_kept(lock, [entry for entry in kept if entry["keep"]["lock"] == lock])
+
+
+def _clean_up(entries: list) -> None:
+    groups = [e["pgid"] for e in entries if "pgid" in e]
     for signum, pause in ((signal.SIGTERM, 3.0), (signal.SIGKILL, 0.0)):
         groups = [g for g in groups if _signal(g, signum)]
         deadline = time.monotonic() + pause
         while groups and time.monotonic() < deadline:
             time.sleep(0.05)
             groups = [g for g in groups if _signal(g, 0)]
-    for entry in entries.values():
+    for entry in entries:
         for argv in entry.get("remove", ()):
             _remove(argv, entry.get("environment"))
-    for entry in entries.values():
+    for entry in entries:
         for directory in entry.get("directories", ()):
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _announce(kept: list) -> dict:
+    """Say in the owner's own file until when nobody may call what it left an orphan."""
+    until: dict[str, float] = {}
+    for entry in kept:
+        lock, end = entry["keep"]["lock"], time.time() + entry["keep"]["seconds"]
+        until[lock] = max(end, until.get(lock, 0.0))
+    for lock, end in until.items():
+        try:
+            with open(lock, "r+", encoding="utf-8") as file:
+                about = json.load(file)
+                file.seek(0)
+                json.dump({**about, "kept": end}, file)
+                file.truncate()
+        except (OSError, ValueError):
+            pass
+    return until
+
+
+def _clean_up_kept(lock: str, entries: list) -> None:
+    """What no other server has taken up. Holding the lock, so that none does just now."""
+    try:
+        with open(lock, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            _clean_up([entry for entry in entries if _is_still(lock, entry["keep"]["claim"])])
+    except OSError:  # forgotten: all of it was taken up, or removed
+        pass
+
+
+def _is_still(lock: str, claim: str) -> bool:
+    """Whether a room is the owner's yet. One that is gone is nobody's."""
+    try:
+        with open(claim, encoding="utf-8") as file:
+            return file.read() == os.path.basename(lock)
+    except OSError:
+        return False
 
 
 def _remove(argv: list, environment: dict | None) -> None:

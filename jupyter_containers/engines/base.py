@@ -198,6 +198,11 @@ class Placing(Protocol):
         nothing was submitted. Starts nothing, waits for nothing."""
         ...
 
+    async def find(self, id: str) -> Placement | None:
+        """Where a container is that another process started, for `placement` from now on; None
+        where it does not run. Raises EngineDown."""
+        ...
+
     async def trouble(self, spec: ContainerSpec) -> StartFailed | None:
         """Why a container that was started has ended before it answered; None: nobody knows."""
         ...

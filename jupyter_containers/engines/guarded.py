@@ -47,6 +47,10 @@ class Guarded:
         """Checked by `Policy.check_run`, which may also lower limits."""
         return await self._engine.start(await asyncio.to_thread(self.policy.check_run, spec))
 
+    async def check(self, spec: ContainerSpec) -> None:
+        """Like `start`, of a container that runs already: what is allowed may have changed."""
+        await asyncio.to_thread(self.policy.check_run, spec)
+
     async def run(self, spec: ContainerSpec, timeout: float) -> Output:
         """Checked like `start`: a probe gets no more than a kernel."""
         return await self._engine.run(await asyncio.to_thread(self.policy.check_run, spec), timeout)
@@ -117,6 +121,10 @@ class Guarded:
     def placement(self, id: str) -> Placement | None:
         """See `Placing.placement`; None for an engine of this machine."""
         return self._engine.placement(id) if isinstance(self._engine, Placing) else None
+
+    async def find(self, id: str) -> Placement | None:
+        """See `Placing.find`."""
+        return await self._engine.find(id) if isinstance(self._engine, Placing) else None
 
     async def trouble(self, spec: ContainerSpec) -> StartFailed | None:
         """See `Placing.trouble`."""

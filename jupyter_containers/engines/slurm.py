@@ -115,13 +115,7 @@ class Slurm(Placed):
         await asyncio.to_thread(place.write, record)
         node = await self._begun(spec, place, job)
         row, address = await asyncio.gather(self._row(job), _slurm_site.address(node))
-        self._placements[spec.name] = Placement(
-            job=job,
-            state="RUNNING",
-            node=node,
-            address=address,
-            ends=_queue.told + row.left if row is not None and row.left is not None else None,
-        )
+        self._placements[spec.name] = _running(job, node, address, row)
 
     async def _begun(self, spec: ContainerSpec, place: Place, job: str) -> str:
         """Wait until the job has begun; the name of its node. Raises StartFailed where it ends
@@ -179,6 +173,15 @@ class Slurm(Placed):
     def placement(self, id: str) -> Placement | None:
         """See `Placing.placement`."""
         return self._placements.get(id)
+
+    async def find(self, id: str) -> Placement | None:
+        """See `Placing.find`."""
+        row, node = await self._seen(id, 0), await _node_of(self.inner.contained.place(id))
+        if row is None or not row.alive or not node:
+            return None
+        found = _running(row.id, node, await _slurm_site.address(node), row)
+        self._placements[id] = found
+        return found
 
     async def poll(self, id: str) -> int | None:
         """See `Engine.poll`: what Slurm said within the last seconds."""
@@ -282,6 +285,11 @@ class Slurm(Placed):
         found = await asyncio.to_thread(listed, self.inner, self.name, jobs)
         key, _, value = label.partition("=")
         return [one for one in found if key in one.labels and value in ("", one.labels[key])]
+
+
+def _running(job: str, node: str, address: str, row: Job | None) -> Placement:
+    ends = _queue.told + row.left if row is not None and row.left is not None else None
+    return Placement(job=job, state="RUNNING", node=node, address=address, ends=ends)
 
 
 async def _node_of(place: Place) -> str:

@@ -96,11 +96,12 @@ def _bare(prepared: Prepared, directory: Path, manager: AsyncKernelManager) -> C
     (directory / "connection.json").write_text(json.dumps(choosing_itself(manager)))
     os.chmod(directory / "connection.json", 0o600)
     guest = Mount(str(GUEST_DIR), f"{INSIDE}/guest")
+    assert prepared.furniture is not None
     own = [mount for mount in prepared.spec.own if Path(mount.source).exists()]
     return replace(
         prepared.spec,
         name=f"jupyter-{secrets.token_hex(4)}",
-        argv=prepared.kernel_argv,
+        argv=prepared.furniture.kernel_argv,
         own=(Mount(str(directory), f"{INSIDE}/run", True), guest, *own),
     )
 

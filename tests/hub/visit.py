@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import uuid
-from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import requests
-import websocket
 
+from ..channels import execute
 from ..ui.lab import PATIENCE, until
 from .hub import Hub, Person
 
@@ -107,56 +104,12 @@ class Session:
 
     def run(self, code: str, seconds: float = PATIENCE) -> str:
         """What a cell prints and what it fails with."""
-        with ExitStack() as stack:
-            address = self.visit.base.replace("http", "ws", 1)
-            channels = stack.enter_context(
-                closing(
-                    websocket.create_connection(
-                        f"{address}api/kernels/{self.kernel}/channels?session_id={uuid.uuid4().hex}",
-                        header=[f"Authorization: token {self.visit.token()}"],
-                        timeout=seconds,
-                    )
-                )
-            )
-            return self._run(channels, code)
-
-    def _run(self, channels: websocket.WebSocket, code: str) -> str:
-        id, text = uuid.uuid4().hex, []
-        channels.send(json.dumps(_execute(id, code)))
-        while True:
-            message = json.loads(channels.recv())
-            content = message["content"]
-            if message["parent_header"].get("msg_id") != id:
-                continue
-            if message["msg_type"] == "stream":
-                text.append(content["text"])
-            elif message["msg_type"] == "error":
-                text.append(f"{content['ename']}: {content['evalue']}")
-            elif message["msg_type"] == "status" and content["execution_state"] == "idle":
-                return "".join(text).strip()
+        visit = self.visit
+        return execute(visit.base, visit.token(), self.kernel, code, seconds)
 
     def close(self) -> None:
         """Shut the kernel down."""
         self.visit.ask("DELETE", f"api/sessions/{self.id}")
-
-
-def _execute(id: str, code: str) -> dict[str, Any]:
-    header = {
-        "msg_id": id,
-        "msg_type": "execute_request",
-        "session": "test",
-        "username": "test",
-        "version": "5.3",
-    }
-    content = {"code": code, "silent": False, "allow_stdin": False, "stop_on_error": True}
-    return {
-        "header": header,
-        "parent_header": {},
-        "metadata": {},
-        "content": content,
-        "channel": "shell",
-        "buffers": [],
-    }
 
 
 def notebook(person: Person, path: Path, settings: dict[str, Any] | None, *cells: str) -> Path:
