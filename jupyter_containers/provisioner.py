@@ -137,6 +137,7 @@ class ContainerProvisioner(KernelProcess):
         self._room, self._prepared = left.container.room, left.container.prepared
         self._request, self._notebook = left.request, left.request.notebook
         self._session, self._ports = left.handover.session, left.handover.ports
+        self._say("Going on with its kernel")
         self._manager.load_connection_info(left.handover.connection_info)
         self._manager.write_connection_file(jupyter_session=self._session)
         self.connection_info = self._manager.get_connection_info()

@@ -94,4 +94,4 @@ def test_a_login_node(installed: Any) -> None:
     refused("Policy.max_slurm_time", policy, slurm={"time": "2-0"})
     refused("Policy.slurm_partitions", policy, slurm={"partition": "huge"})
     refused("Policy.slurm_extra", policy, slurm={"extra": "--output=/x"})
-    assert policy.orphan_grace == 60
+    assert policy.orphan_grace == 600

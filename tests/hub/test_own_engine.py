@@ -7,12 +7,14 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ..serving import NOTED
 from ..ui.lab import until
 from .hub import Hub, Person
 from .site import Site
@@ -73,7 +75,15 @@ def test_named_servers_share_images_and_no_kernels(
     until(lambda: not containers(ann, variables), "the container is gone")
 
 
-def test_a_server_that_is_killed_leaves_nothing_and_is_back(
+def kill(hub: Hub, person: Person, server: str) -> None:
+    """The newest of a person's servers, which is this one; return when the Hub has noticed."""
+    argv = ["pgrep", "--newest", "-u", person.name, "-f", "jupyterhub.singleuser"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    os.kill(int(done.stdout), signal.SIGKILL)
+    until(lambda: not hub.runs(person, server), "the Hub has noticed", 60)
+
+
+def test_a_server_that_is_killed_and_spawned_again_goes_on(
     hub: Hub, anns: Visit, ann: Person, image: str, variables: Mapping[str, str]
 ) -> None:
     notebook(ann, ann.home / "a.ipynb", {"image": image})
@@ -81,15 +91,40 @@ def test_a_server_that_is_killed_leaves_nothing_and_is_back(
     other.log_in()
     other.start()
     other.approve("a.ipynb")
+    session = other.open("a.ipynb")
+    session.run("x = 41")
+    before = containers(ann, variables)
+    time.sleep(NOTED)
+    kill(hub, ann, "killed")
+    # It is none of her other server's, which runs beside it, and no orphan of it either.
+    assert anns.ask("GET", "api/kernels").json() == []
+    other.start()
+    (found,) = other.ask("GET", "api/sessions").json()
+    assert (found["id"], found["kernel"]["id"]) == (session.id, session.kernel)
+    assert session.run("print(x + 1)") == "42"
+    assert containers(ann, variables) == before
+    other.stop()
+    until(lambda: not containers(ann, variables), "the container is gone")
+
+
+def test_a_server_that_is_killed_leaves_nothing(
+    hub: Hub, anns: Visit, ann: Person, image: str, variables: Mapping[str, str]
+) -> None:
+    own = str(ann.home / ".jupyter/jupyter_containers_config.py")
+    ann.run("mkdir", "-p", str(Path(own).parent))
+    ann.run("tee", own, input="c.Policy.orphan_grace = 3")
+    notebook(ann, ann.home / "a.ipynb", {"image": image})
+    other = Visit(hub, ann, "killed")
+    other.log_in()
+    other.start()
+    other.approve("a.ipynb")
     other.open("a.ipynb").run("1")
     assert len(containers(ann, variables)) == 1
-    argv = ["pgrep", "--newest", "-u", ann.name, "-f", "jupyterhub.singleuser"]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    os.kill(int(done.stdout), signal.SIGKILL)
+    kill(hub, ann, "killed")
+    ann.run("rm", own)
     until(lambda: not containers(ann, variables), "the container is gone")
     rooms = ann.runtime / "jc"
     until(lambda: not list(rooms.glob("[0-9a-f]" * 8)), "its sockets are gone")
-    until(lambda: not hub.runs(ann, "killed"), "the Hub has noticed", 60)
     assert anns.get("containers")["containers"] == []
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, expect
 
-from ..harness import containers
+from ..harness import containers, remove_by_hand
+from ..serving import NOTED
 from .browser import PANEL, LabPage
 from .cells import Brake, dockerfile, mark, write
 from .lab import Lab, until
@@ -17,12 +18,16 @@ def test_a_killed_server_is_shown_and_its_return_is_noticed(
     ui = open_page(own_lab)
     ui.tolerated += ["ERR_CONNECTION_", "ERR_EMPTY_RESPONSE", "Failed to fetch"]
     settings = {"image": image, "engine": engine}
-    path: Path = write(own_lab.root / "n.ipynb", "1 + 1", spec="container", settings=settings)
+    cells = ("x = globals().get('x', 0) + 1; x",)
+    path: Path = write(own_lab.root / "n.ipynb", *cells, spec="container", settings=settings)
     ui.open(path)
     panel = ui.show_panel()
     panel.get_by_role("button", name="Approve").click()
     ui.state("running")
     ui.kernel_is("container")
+    ui.run_all()
+    expect(ui.result(0)).to_have_text("1")
+    ui.page.wait_for_timeout(NOTED * 1000)
 
     # JupyterLab asks in dialogs of its own, whenever it finds out.
     dialog = ui.page.locator(".jp-Dialog").first
@@ -30,19 +35,28 @@ def test_a_killed_server_is_shown_and_its_return_is_noticed(
     own_lab.kill()
     gone = panel.get_by_text("The Jupyter server does not answer.")
     expect(gone).to_be_visible()
-    until(lambda: not containers(engine), "the killed server's container is gone")
     ui.audit(PANEL)
     ui.shot("6-server-gone")
+    own_lab.start()
+    expect(gone).to_have_count(0)
+    ui.state("running")
+    ui.run_all()  # its kernel has gone on
+    expect(ui.result(0)).to_have_text("2")
+    ui.shot("6-server-back")
 
+    own_lab.kill()
+    expect(gone).to_be_visible()
+    for name in containers(engine):
+        remove_by_hand(engine, name)
     own_lab.start()
     expect(gone).to_have_count(0)
     ui.state("no container runs")
-    ui.shot("6-server-back")
+    ui.shot("6-server-back-alone")
     panel.get_by_role("button", name="Start", exact=True).click()
     ui.state("running")
     ui.kernel_is("container")
     ui.run_all()
-    expect(ui.result(0)).to_have_text("2")
+    expect(ui.result(0)).to_have_text("1")
 
 
 def test_a_server_killed_in_the_middle_of_a_build(

@@ -27,5 +27,6 @@ c.Policy.max_builds = 1
 c.Policy.max_build_seconds = 3600
 c.Policy.min_free_disk = "20g"
 
-# A busy file system and a busy network: a server that is silent for a minute is not gone.
-c.Policy.orphan_grace = 60
+# A job may have waited for hours: it goes on for ten minutes without its server, which takes it up
+# again when it is back.
+c.Policy.orphan_grace = 600

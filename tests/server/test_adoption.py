@@ -1,0 +1,92 @@
+"""Which server takes up the kernels of one that was killed, and which does not."""
+
+from __future__ import annotations
+
+import os
+import time
+import urllib.error
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import containers, remove_by_hand, write_notebook
+from tests.serving import NOTED, Server
+from tests.ui.lab import until
+
+LeftBehind = Callable[[], list[str]]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "server")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def notebook(server: Server, engine: str, image: str) -> Path:
+    return write_notebook(server.root / "n.ipynb", {"image": image, "engine": engine})
+
+
+def test_is_no_other_servers(
+    server: Server, notebook: Path, engine_program: str, tmp_path: Path
+) -> None:
+    """It neither takes it up nor calls it an orphan."""
+    before = server.open(notebook)
+    assert server.run(before, "x = 41; print(x)") == "41"
+    time.sleep(NOTED)
+    server.kill()
+    other = Server(tmp_path / "other")
+    other.start()
+    try:
+        assert other.sessions() == []
+        time.sleep(3)  # it looks for orphans when it has started
+        assert len(containers(engine_program)) == 1
+    finally:
+        other.stop()
+    server.start()
+    assert server.run(before, "print(x + 1)") == "42"
+
+
+def test_what_the_policy_forbids_by_then_is_not_taken_up(
+    server: Server, notebook: Path, engine_program: str, left_behind: LeftBehind
+) -> None:
+    server.stop()
+    server.configure("c.Policy.orphan_grace = 8")
+    server.start()
+    assert server.run(server.open(notebook), "print(1)") == "1"
+    server.kill()
+    server.configure("c.Policy.orphan_grace = 8", "c.Policy.images = ['docker.io/library/no*']")
+    server.start()
+    assert server.sessions() == []
+    assert "(Policy.images)" in (server.home / "server.log").read_text()
+    until(lambda: containers(engine_program) == [], "the container is gone")
+    until(lambda: left_behind() == [], "nothing is left")
+
+
+def test_a_container_that_has_gone_meanwhile_is_no_ones(
+    server: Server, notebook: Path, engine_program: str
+) -> None:
+    before = server.open(notebook)
+    assert server.run(before, "print(1)") == "1"
+    time.sleep(NOTED)
+    server.kill()
+    (container,) = containers(engine_program)
+    remove_by_hand(engine_program, container)
+    server.start()
+    assert server.sessions() == []
+    with pytest.raises(urllib.error.HTTPError):
+        server.ask("GET", f"api/kernels/{before['kernel']['id']}")
+    assert server.run(server.open(notebook), "print(2)") == "2"
+
+
+def test_no_container_sees_what_is_written_down(server: Server, notebook: Path) -> None:
+    session = server.open(notebook)
+    code = """
+import subprocess
+print(subprocess.getoutput("find / -name kernel.json -not -path '/proc/*' 2>/dev/null"))
+"""
+    seen = server.run(session, code)
+    assert "/jc/" not in seen and "/rooms/" not in seen and f"/jc-{os.getuid()}" not in seen
