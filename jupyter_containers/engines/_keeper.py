@@ -90,13 +90,14 @@ class Keeper:
         )
 
     def close(self) -> None:
-        """End the keeper, and with it whatever is still entered. At exit, where a client may
-        not have shut its kernels down, and in tests."""
+        """End the keeper, and with it whatever is still entered, kept or not. At exit, where a
+        client may not have shut its kernels down (a server that got SIGINT), and in tests."""
         with self._lock:
             process, self._process = self._process, None
             if process is None or process.stdin is None or self._owner != os.getpid():
                 return
             with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(b'{"key": "", "keep": null}\n')
                 process.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(30)

@@ -21,15 +21,17 @@ def main() -> None:
         except ValueError:
             continue
         key = entry.pop("key")
-        if "keep" in entry:
+        if not key:  # the owner ends in order, and nothing is kept for anybody
+            entries = {name: {**one, "keep": None} for name, one in entries.items()}
+        elif "keep" in entry:
             entries[key] = {**entries.get(key, {}), **entry}
         elif entry:
             entries[key] = entry
         else:
             entries.pop(key, None)
-    kept = [entry for entry in entries.values() if "keep" in entry]
+    kept = [entry for entry in entries.values() if entry.get("keep")]
     until = _announce(kept)
-    _clean_up([entry for entry in entries.values() if "keep" not in entry])
+    _clean_up([entry for entry in entries.values() if not entry.get("keep")])
     for lock, end in until.items():
         time.sleep(max(0.0, end - time.time()))
         _clean_up_kept(lock, [entry for entry in kept if entry["keep"]["lock"] == lock])

@@ -108,11 +108,9 @@ def test_a_server_that_is_killed_and_spawned_again_goes_on(
 
 
 def test_a_server_that_is_killed_leaves_nothing(
-    hub: Hub, anns: Visit, ann: Person, image: str, variables: Mapping[str, str]
+    hub: Hub, anns: Visit, ann: Person, image: str, policy: Path, variables: Mapping[str, str]
 ) -> None:
-    own = str(ann.home / ".jupyter/jupyter_containers_config.py")
-    ann.run("mkdir", "-p", str(Path(own).parent))
-    ann.run("tee", own, input="c.Policy.orphan_grace = 3")
+    policy.write_text("c.Policy.orphan_grace = 3")
     notebook(ann, ann.home / "a.ipynb", {"image": image})
     other = Visit(hub, ann, "killed")
     other.log_in()
@@ -121,7 +119,6 @@ def test_a_server_that_is_killed_leaves_nothing(
     other.open("a.ipynb").run("1")
     assert len(containers(ann, variables)) == 1
     kill(hub, ann, "killed")
-    ann.run("rm", own)
     until(lambda: not containers(ann, variables), "the container is gone")
     rooms = ann.runtime / "jc"
     until(lambda: not list(rooms.glob("[0-9a-f]" * 8)), "its sockets are gone")
@@ -167,7 +164,6 @@ def test_what_the_administrator_says_counts_at_once(
         assert done.returncode == 1
         assert "which only the administrator may" in done.stderr
         assert own in done.stderr
-    ann.run("rm", own)
     assert not containers(ann, variables)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -76,3 +78,18 @@ def test_ends_where_no_server_comes(
     until(lambda: left_behind() == [], "nothing is left")
     server.start()
     assert server.sessions() == []
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_ends_with_a_server_that_is_stopped(
+    server: Server,
+    notebook: Path,
+    engine_program: str,
+    left_behind: LeftBehind,
+    signum: signal.Signals,
+) -> None:
+    assert server.run(server.open(notebook), "print(1)") == "1"
+    os.kill(server.pid, signum)
+    until(lambda: containers(engine_program) == [], "the container is gone", 15)
+    until(lambda: left_behind() == [], "nothing is left", 15)
+    server.stop()
