@@ -85,6 +85,8 @@ async def _start(app: ServerApp, left: Handover) -> None:
             kernel_id=left.kernel, kernel_name=left.spec, cwd=left.directory, env=environment
         )
     )
+    # With `use_pending_kernels` it has only begun.
+    await asyncio.wrap_future(manager.get_kernel(left.kernel).ready)
 
 
 async def _save(app: ServerApp, kernel: str, session: Session) -> None:

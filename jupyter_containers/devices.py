@@ -25,13 +25,12 @@ from .cuda import Driver, read_driver, too_old
 from .engines import _cdi, _process
 from .engines.guarded import Guarded
 from .errors import DeviceUnknown, EngineError
-from .jobdevices import of_this_job
+from .jobdevices import NAME, of_this_job
 from .measures import Device
 from .text import one_line
 
 _CDI = (Path("/etc/cdi"), Path("/var/run/cdi"))
 _MOST_BYTES = 1 << 20
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}")
 _KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,126}/[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _SUFFIXES = (".json", ".yaml", ".yml")
 _QUERY = "index,memory.total,memory.used,utilization.gpu"
@@ -190,7 +189,7 @@ def _read_spec(path: Path) -> list[Device]:
     if not _KIND.fullmatch(kind) or not isinstance(listed, list):
         return []
     names = [str(one.get("name", "")) for one in listed if isinstance(one, dict)]
-    good = [name for name in names if _NAME.fullmatch(name)]
+    good = [name for name in names if NAME.fullmatch(name)]
     return [Device(name=f"{kind}={name}", kind=kind) for name in good]
 
 

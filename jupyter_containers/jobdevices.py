@@ -18,7 +18,9 @@ from .text import one_line
 
 _MAKERS = {"nvidia.com/gpu": "CUDA_VISIBLE_DEVICES", "amd.com/gpu": "ROCR_VISIBLE_DEVICES"}
 _BY_HOST = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}")
+"""What a device is called after its kind, by CDI's grammar; nodes are called so too.
+https://github.com/cncf-tags/container-device-interface/blob/main/SPEC.md"""
 _HAS_GPUS = re.compile(r" Gres=\S*\bgpu[:(]")
 _SECONDS = 10.0
 
@@ -30,11 +32,12 @@ async def of_this_job(
     `environ` is this process's; `by_host` says whose numbers the names hold: the host's, or those
     that the job's processes see. Raises Unsupported for a GPU that the job does not have."""
     job = environ.get("SLURM_JOB_ID", "")
-    if not job or not any(_kind(device) in _MAKERS for device in devices):
+    gpus = [device for device in devices if _kind(device) in _MAKERS]
+    if not job or not gpus:
         return tuple(devices)
     if not _told(environ):
         if await _node_has_gpus(environ.get("SLURMD_NODENAME", "")):
-            raise _not_given(devices[0], job, ())
+            raise _not_given(gpus[0], job, ())
         return tuple(devices)
     found: list[str] = []
     for device in devices:
@@ -61,12 +64,12 @@ def _own(kind: str, environ: Mapping[str, str], by_host: bool) -> list[str]:
     """A maker's GPUs. Where nobody told Slurm who made them it sets the variables of all."""
     names = [*(_BY_HOST if by_host else ()), _MAKERS.get(kind, "")]
     given = next((environ[name] for name in names if environ.get(name)), "")
-    return [one for one in given.split(",") if _NAME.fullmatch(one) and one != "NoDevFiles"]
+    return [one for one in given.split(",") if NAME.fullmatch(one) and one != "NoDevFiles"]
 
 
 async def _node_has_gpus(node: str) -> bool:
     """Whether Slurm gives out GPUs on that node. Not where it cannot be asked."""
-    if not _NAME.fullmatch(node):
+    if not NAME.fullmatch(node):
         return False
     with suppress(EngineError):
         argv = ["scontrol", "show", "node", "--oneliner", node]

@@ -56,3 +56,13 @@ async def test_where_slurm_cannot_be_asked_nothing_is_refused(monkeypatch, tmp_p
     job = {**JOB, "SLURMD_NODENAME": "n1"}
     assert await of_this_job([ALL], job, by_host=True) == (ALL,)
     assert await of_this_job([ALL], {**JOB, "SLURMD_NODENAME": "-a"}, by_host=True) == (ALL,)
+
+
+async def test_a_refusal_names_the_gpu_and_not_what_else_was_asked_for(monkeypatch, tmp_path):
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text("#!/bin/sh\necho 'NodeName=n1 Gres=gpu:2 State=IDLE'\n")
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    job = {**JOB, "SLURMD_NODENAME": "n1"}
+    with pytest.raises(Unsupported, match=r"^nvidia\.com/gpu=1 is not .* it has no GPU"):
+        await of_this_job(["vendor.org/x=y", "nvidia.com/gpu=1"], job, by_host=True)

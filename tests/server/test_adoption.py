@@ -90,3 +90,19 @@ print(subprocess.getoutput("find / -name kernel.json -not -path '/proc/*' 2>/dev
 """
     seen = server.run(session, code)
     assert "/jc/" not in seen and "/rooms/" not in seen and f"/jc-{os.getuid()}" not in seen
+
+
+def test_a_server_that_answers_before_kernels_have_started(
+    server: Server, notebook: Path, engine_program: str
+) -> None:
+    server.stop()
+    server.configure("c.AsyncMappingKernelManager.use_pending_kernels = True")
+    server.start()
+    before = server.open(notebook)
+    assert server.run(before, "x = 41; print(x)") == "41"
+    time.sleep(NOTED)
+    server.kill()
+    server.start()
+    assert [one[0] for one in server.sessions()] == [before["id"]]
+    assert server.run(before, "print(x + 1)") == "42"
+    assert len(containers(engine_program)) == 1

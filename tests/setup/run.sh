@@ -171,7 +171,8 @@ podman_stream() {
 }
 
 docker_stream() {
-  user_tests "docker" docker d -m engine --ignore=tests/ui --ignore=tests/test_kit.py
+  user_tests "docker" docker d -m engine --ignore=tests/ui --ignore=tests/test_kit.py \
+    --ignore=tests/server/test_adoption.py
   user_tests "docker 20.10" docker20 v -m engine $core tests/builds
   root_tests "docker 20.10" docker20 -m engine tests/kernels
   root_tests "devices on docker" docker -m engine tests/kernels/test_devices.py

@@ -144,6 +144,10 @@ class Lab:
             if build["state"] in ("waiting", "running"):
                 self.ask("DELETE", f"jupyter-containers/builds/{build['id']}")
 
+    def connections(self) -> int:
+        """How many pages its kernels have."""
+        return sum(one["connections"] for one in self.ask("GET", "api/kernels"))
+
     @property
     def log(self) -> str:
         """The end of what it printed."""

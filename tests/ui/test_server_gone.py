@@ -59,6 +59,32 @@ def test_a_killed_server_is_shown_and_its_return_is_noticed(
     expect(ui.result(0)).to_have_text("1")
 
 
+def test_a_cell_that_runs_while_its_server_is_killed_runs_on(
+    own_lab: Lab, open_page: Callable[..., LabPage], engine: str, image: str
+) -> None:
+    ui = open_page(own_lab)
+    ui.tolerated += ["ERR_CONNECTION_", "ERR_EMPTY_RESPONSE", "Failed to fetch"]
+    settings = {"image": image, "engine": engine}
+    cell = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.1)\n'here'"
+    ui.open(write(own_lab.root / "n.ipynb", cell, spec="container", settings=settings))
+    ui.show_panel().get_by_role("button", name="Approve").click()
+    ui.state("running")
+    ui.kernel_is("container")
+    ui.run_all()
+    expect(ui.prompt(0)).to_have_text("[*]:")
+    ui.page.wait_for_timeout(NOTED * 1000)
+    dialog = ui.page.locator(".jp-Dialog").first
+    ui.page.add_locator_handler(dialog, _last_button)
+    own_lab.kill()
+    expect(ui.page.get_by_text("The Jupyter server does not answer.")).to_be_visible()
+    own_lab.start()
+    ui.state("running")
+    until(own_lab.connections, "the page has found its kernel again")
+    (own_lab.root / "go").touch()
+    expect(ui.result(0)).to_have_text("'here'")
+    ui.shot("6-cell-ran-on")
+
+
 def test_a_server_killed_in_the_middle_of_a_build(
     own_lab: Lab, open_page: Callable[..., LabPage], engine: str, image: str
 ) -> None:

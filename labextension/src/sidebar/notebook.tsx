@@ -22,7 +22,9 @@ interface INotebookProps extends ISectionProps {
 export function stateOf(truth: INotebook | null): string {
   const kernel = truth?.kernel ?? null;
   if (truth?.building) {
-    return kernel ? `${kernel.state}, a new image is built` : 'image is built';
+    return kernel
+      ? `${kernel.state}, a new image is being built`
+      : 'its image is being built';
   }
   if (isAway(truth)) {
     return 'its image is not here';

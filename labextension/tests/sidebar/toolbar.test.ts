@@ -60,7 +60,7 @@ describe('the toolbar', () => {
     expect(itemOf(await open(notebook(), plain)).text).toBe('');
   });
 
-  it('says that an image is built, also before there is a container', async () => {
+  it('says that an image is being built, also before there is a container', async () => {
     const cells = ['%%dockerfile\nFROM a:1'];
     const first = new FakePanel('python3', undefined, cells);
     const state = await open(notebook({ asked: null }), first);
@@ -70,15 +70,15 @@ describe('the toolbar', () => {
     await vi.advanceTimersByTimeAsync(500);
     expect(itemOf(state)).toEqual({
       text: 'building',
-      long: 'image is built',
+      long: 'its image is being built',
       state: 'starting'
     });
   });
 
-  it('says that a new image is built beside what runs', async () => {
+  it('says that a new image is being built beside what runs', async () => {
     const truth = notebook({ building: true, kernel: kernel() });
     expect(itemOf(await open(truth)).text).toBe('a:1 · building');
-    expect(stateOf(truth)).toBe('running, a new image is built');
+    expect(stateOf(truth)).toBe('running, a new image is being built');
     expect(colourOf(truth)).toBe('starting');
     expect(colourOf(notebook({ kernel: kernel() }))).toBe('running');
     expect(colourOf(notebook({ image_here: false }))).toBe('waiting');
