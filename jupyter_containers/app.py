@@ -16,8 +16,9 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 from traitlets import Bool
 
 from . import routes
-from .adoption import Sessions, adopt, identity
+from .adoption import Heir, Sessions, this_server
 from .changes import Change, listen, unlisten
+from .engines._keeper import keeper
 from .engines.children import watch_children
 from .errors import ContainersError
 from .leftovers import reap
@@ -47,7 +48,8 @@ class ContainersApp(ExtensionApp):
     server: Server
     _events: EventLogger
     _loop: IOLoop
-    _reaping: asyncio.Task[None] | None = None
+    _heir: Heir
+    _beginning: asyncio.Task[None] | None = None
     _noting: PeriodicCallback | None = None
 
     def initialize_settings(self) -> None:
@@ -60,30 +62,36 @@ class ContainersApp(ExtensionApp):
         self._events.register_event_schema(Path(__file__).with_name("change.yaml"))
         listen(self._heard)
         watch_children()
-        self._take_over(app)
-        if self.reap:
-            self._loop.add_callback(self._begin)
-
-    def _take_over(self, app: ServerApp) -> None:
-        """Be the heir of the server before this one, and have one."""
+        self._heir = Heir(app)
         try:
-            owner().serve(identity(app))
+            owner().serve(this_server(app))
         except (OSError, ContainersError) as error:
             self.log.warning("Kernels in containers end with this server: %s", error)
-            return
-        try:
-            asyncio.get_running_loop()  # as in tests
-        except RuntimeError:
-            self._loop.run_sync(self._adopt)
-        else:
-            self._loop.add_callback(self._adopt)
+        adopted = self._adopt_first(app)
+        self._loop.add_callback(self._begin, adopted)
         self._noting = PeriodicCallback(Sessions(app).write, _NOTE_EVERY)
         self._noting.start()
 
+    def _adopt_first(self, app: ServerApp) -> bool:
+        """Take up what is left to this server, before it listens; False where its loop runs
+        already, as in tests."""
+        try:
+            asyncio.get_running_loop()
+            return False
+        except RuntimeError:
+            pass
+        keeper.spares = True
+        try:
+            self._loop.run_sync(self._adopt)
+        except RuntimeError:  # somebody stopped the loop: the server shall end
+            self._loop.add_callback(app.stop)
+        return True
+
     async def _adopt(self) -> None:
-        assert self.serverapp is not None
-        with contextlib.suppress(ContainersError):
-            await adopt(self.serverapp, await self.server.policy())
+        try:
+            await self._heir.adopt(await self.server.policy())
+        except (OSError, ContainersError) as error:
+            self.log.warning("No kernel of the server before this one was taken up: %s", error)
 
     def initialize_handlers(self) -> None:
         """Called by jupyter_server while it starts."""
@@ -94,13 +102,22 @@ class ContainersApp(ExtensionApp):
         unlisten(self._heard)
         if self._noting is not None:
             self._noting.stop()
-        if self._reaping is not None:
-            self._reaping.cancel()
-            await asyncio.wait({self._reaping})
+        if self._beginning is not None:
+            self._beginning.cancel()
+            await asyncio.wait({self._beginning})
+        await self._heir.close()
         await self.server.builds.close()
 
-    def _begin(self) -> None:
-        self._reaping = asyncio.create_task(self._reap())
+    def _begin(self, adopted: bool) -> None:
+        """The loop runs. A server that cannot listen has ended before the task's first step."""
+        self._beginning = asyncio.create_task(self._work(adopted=adopted))
+
+    async def _work(self, *, adopted: bool) -> None:
+        keeper.spares = False
+        if not adopted:
+            await self._adopt()
+        if self.reap:
+            await self._reap()
 
     async def _reap(self) -> None:
         with contextlib.suppress(ContainersError):

@@ -69,7 +69,7 @@ class KernelContainer:
         engine, spec = self.prepared.engine, self.prepared.spec
         alone = self.prepared.sockets and not self.prepared.guest
         mounts = [identity(mount) for mount in spec.mounts] if alone else []
-        self._enter()
+        self._begins()
         try:
             container = await self._engine_start(say)
             if spec.publish:
@@ -87,21 +87,23 @@ class KernelContainer:
             await asyncio.shield(self.remove())
             raise
 
-    def _enter(self) -> None:
-        remove = self.prepared.engine.remove_argv(self.prepared.spec.name)
-        keeper.add(self.id, [remove], self.room.directories)
+    def _begins(self) -> None:
+        keeper.add(self.id, [self.prepared.engine.remove_argv(self.id)], self.room.directories)
         self.started = time.monotonic()
 
     async def join(self) -> None:
-        """Go on with a container that another process started, which has ended since: its guest
-        takes us as its owner. Leaves the container alone where that fails.
+        """Go on with a container that a process started which has ended since: its guest takes
+        us as its owner. Leaves the container alone where that fails.
 
-        Raises StartFailed where the kernel is over, or nobody answers, PolicyRefused where it may
-        not be any longer, and whatever an engine that does not answer raises."""
+        Raises StartFailed where the kernel is over, or nobody answers, and what an engine raises;
+        waits for a scheduler that does not answer."""
         engine, spec = self.prepared.engine, self.prepared.spec
-        await engine.check(spec)
-        if engine.places and await engine.find(self.id) is None:
-            raise StartFailed(f"{self.id} is not running.")
+        while engine.places:
+            with contextlib.suppress(EngineDown):
+                if await engine.find(self.id) is None:
+                    raise StartFailed(f"{self.id} is not running.")
+                break
+            await asyncio.sleep(1)
         if spec.publish:
             self.ports = await engine.ports(self.id)
         deadline = time.monotonic() + _JOIN_SECONDS
@@ -112,14 +114,14 @@ class KernelContainer:
         if self.poll() is not None:
             raise StartFailed(f"The kernel of {self.id} has ended.")
         enter(self.room)
-        self._enter()
+        self._begins()
 
     def leave(self) -> None:
         """What `join` has joined goes on without us, for as long as its guest waits."""
         if self._client is not None:
             self._client.close()
-        keeper.forget(self.id)
-        keeper.forget(self.room.root.name)
+        for key in (self.id, self.room.root.name):
+            keeper.forget(key)
 
     async def _engine_start(self, say: Say) -> Container:
         """Start it, and tell what a start in a scheduler's queue waits for: that may take hours."""

@@ -24,7 +24,7 @@ from jupyter_client.manager import KernelManager
 from .container import KernelContainer
 from .engines import open_engine
 from .engines._keeper import keeper
-from .errors import KernelError
+from .errors import ContainersError, KernelError, PolicyRefused
 from .launch import Prepared
 from .models import ContainerSpec, Mount, User
 from .owners import owner
@@ -56,6 +56,8 @@ class Handover:
     engine: str
     asked: dict[str, Any]
     container: dict[str, Any]
+    allowed: dict[str, Any]
+    """What of `container` the engine got: a policy that would give it another by now counts."""
     shared: bool
     sockets: bool
     token: str
@@ -64,7 +66,7 @@ class Handover:
     connection: dict[str, Any]
 
     @classmethod
-    def of(
+    async def of(
         cls,
         manager: KernelManager,
         request: Request,
@@ -74,6 +76,7 @@ class Handover:
     ) -> Self:
         """What a provisioner has of a kernel that runs."""
         prepared = container.prepared
+        allowed = await request.engine.allowed(prepared.spec)
         return cls(
             kernel=str(manager.kernel_id),
             spec=manager.kernel_name,
@@ -83,6 +86,7 @@ class Handover:
             engine=request.engine.name,
             asked=request.asked.to_json(),
             container=_plain(prepared.spec),
+            allowed=_plain(allowed),
             shared=container.room.shared is not None,
             sockets=prepared.sockets,
             token=prepared.token,
@@ -114,6 +118,11 @@ class Handover:
             labels=container_labels(self.kernel, notebook),
         )
 
+    async def check(self, request: Request) -> None:
+        """Raises PolicyRefused where the container would start otherwise by now, or not at all."""
+        if _plain(await request.engine.allowed(_spec(self.container))) != self.allowed:
+            raise PolicyRefused("Its container would start with other limits by now", "Policy")
+
     def rejoin(self, root: Path, request: Request) -> KernelContainer:
         """Its container, which `KernelContainer.join` then goes to."""
         room = room_at(root, shared=self.shared)
@@ -142,8 +151,8 @@ async def hand_over(
     has_heir = owner().server and manager.parent is not None and seconds
     if not (has_heir and container.prepared.guest):
         return
-    handover = Handover.of(manager, request, container, session, ports)
-    with suppress(OSError):
+    with suppress(OSError, ContainersError):
+        handover = await Handover.of(manager, request, container, session, ports)
         await asyncio.to_thread(_write, handover, container.room.root)
         claim = container.room.root / "owner"
         keeper.keep((container.id, container.room.root.name), seconds, claim, owner().file)
@@ -196,6 +205,7 @@ async def join(root: Path, handover: Handover, policy: Policy) -> None:
     ContainersError where it cannot be: it has ended, or the policy no longer allows it. The
     container is left alone then."""
     request = await asyncio.to_thread(handover.request, policy)
+    await handover.check(request)
     container = handover.rejoin(root, request)
     try:
         await container.join()

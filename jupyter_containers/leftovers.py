@@ -12,7 +12,7 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,9 +24,10 @@ from .buildplan import NAMESPACE
 from .engines import working_engines
 from .engines.guarded import Guarded
 from .errors import ContainersError
-from .models import Image
+from .launch import Room
+from .models import Container, Image
 from .ours import all_ours, is_orphan
-from .owners import orphans
+from .owners import CONTAINER, orphans
 from .paths import cache_directory
 from .policy import Policy
 from .rooms import lost_homes, remove_room, room_at
@@ -56,12 +57,13 @@ async def leftovers(engines: Iterable[Guarded], *, images: bool) -> list[Leftove
     """All of them, in the order they should be removed in. `images` adds superseded ones."""
     engines = list(engines)
     mine = [(one.engine, one.container) for one in await all_ours(engines)]
+    staying: set[str] = set()
     found = [
-        Leftover("container", one.name, None, partial(engine.remove, one.id))
+        Leftover("container", one.name, None, partial(_remove_orphan, engine, one, staying))
         for engine, one in mine
         if is_orphan(one)
     ]
-    found += await asyncio.to_thread(lambda: [*_directories(), *_caches(in_use=bool(mine))])
+    found += await asyncio.to_thread(lambda: [*_directories(staying), *_caches(in_use=bool(mine))])
     if images:
         for engine in engines:
             if engine.places:  # its images are another engine's, which is asked itself
@@ -87,6 +89,20 @@ async def reap(policy: Policy) -> list[str]:
     return removed
 
 
+async def _remove_orphan(engine: Guarded, container: Container, staying: set[str]) -> None:
+    """Unless a server has taken it up since somebody looked."""
+    if await asyncio.to_thread(is_orphan, container):
+        staying.add(container.name)
+        await engine.remove(container.id)
+        staying.discard(container.name)
+
+
+def _remove_room(room: Room, staying: Collection[str]) -> None:
+    """Unless a server has taken it up since, or its container stays: it tells whose that is."""
+    if room.root in orphans() and f"{CONTAINER}{room.root.name}" not in staying:
+        remove_room(room)
+
+
 def superseded(images: Iterable[Image]) -> list[Image]:
     """The images of `%%dockerfile` cells that a later build of the same cell replaced."""
     by_cell: dict[str, list[Image]] = {}
@@ -101,11 +117,12 @@ def superseded(images: Iterable[Image]) -> list[Image]:
     return old
 
 
-def _directories() -> Iterator[Leftover]:
+def _directories(staying: Collection[str]) -> Iterator[Leftover]:
     for root in orphans():
         room = room_at(root)
         size = sum(size_of(Path(directory)) for directory in room.directories)
-        yield Leftover("directory", str(root), size, partial(_in_thread, remove_room, room))
+        remove = partial(_in_thread, _remove_room, room, staying)
+        yield Leftover("directory", str(root), size, remove)
     for home in lost_homes():
         yield Leftover("directory", str(home), size_of(home), partial(_in_thread, _delete, home))
 

@@ -32,7 +32,8 @@ _UNCLAIMED = 600.0
 """Seconds a room may be without an owner: its maker claims it at once."""
 _OWNER = re.compile(r"[0-9a-f]{32}")
 _ROOM = re.compile(r"[0-9a-f]{8}")
-_CONTAINER = "jupyter-"
+CONTAINER = "jupyter-"
+"""What the names of our containers begin with; the rest is their room's."""
 
 
 @dataclass
@@ -96,7 +97,7 @@ def owner_is_gone(id: str, host: str, boot: str, container: str = "") -> bool:
 
 def room_of(container: str) -> Path | None:
     """The room of a container of ours, by its name; None where this machine has none."""
-    name = container.removeprefix(_CONTAINER)
+    name = container.removeprefix(CONTAINER)
     room = runtime_directory() / name
     return room if _ROOM.fullmatch(name) and room.is_dir() and not room.is_symlink() else None
 
@@ -126,16 +127,35 @@ def inherit(server: str, wanted: Callable[[Path], bool]) -> dict[Path, str]:
     owned = [(room, name) for room, name in _rooms() if name is not None]
     ours = {}
     for file in _owners():
-        with contextlib.suppress(OSError, ValueError), _held(file) as descriptor:
-            if _read(descriptor).get("server") == server:
-                for room in (room for room, name in owned if name == file.name and wanted(room)):
-                    owner().claim(room)
-                    ours[room] = file.name
+        if not _is_of(server, file):
+            continue
+        with contextlib.suppress(OSError), _held(file, tries=10):
+            for room in (room for room, name in owned if name == file.name and wanted(room)):
+                owner().claim(room)
+                ours[room] = file.name
     return ours
 
 
+def _is_of(server: str, file: Path) -> bool:
+    """Whether that server's process, of this host and boot, wrote it."""
+    try:
+        about = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return False
+    mine = {"server": server, "host": socket.gethostname(), "boot": boot_id()}
+    return isinstance(about, dict) and about.items() >= mine.items()
+
+
 def give_back(room: Path, before: str) -> None:
-    """What was inherited and is of no use: it is an orphan again."""
+    """What was inherited and is of no use: it is an orphan again, also where its owner has been
+    forgotten meanwhile."""
+    with contextlib.suppress(FileExistsError):
+        file = runtime_directory() / "owners" / before
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            _write(descriptor, _this_process())
+        finally:
+            os.close(descriptor)
     replace_file(room / "owner", before.encode(), lasting=False)
 
 
@@ -175,12 +195,21 @@ def _is_free(file: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _held(file: Path, how: int = fcntl.LOCK_EX) -> Iterator[int]:
-    """Its lock, for the block. Raises OSError where its process lives."""
+def _held(file: Path, how: int = fcntl.LOCK_EX, *, tries: int = 1) -> Iterator[int]:
+    """Its lock, for the block. Raises OSError where its process lives. Who only looks holds it
+    for a moment too: with several `tries` that does not count."""
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(file, flags)
     try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        while True:
+            tries -= 1
+            try:
+                fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not tries:
+                    raise
+            time.sleep(0.02)
         yield descriptor
     finally:
         os.close(descriptor)

@@ -213,6 +213,8 @@ class ContainerProvisioner(KernelProcess):
         if self.trouble is not None:
             room, env = await self._open_room(shared=False), kwargs.get("env")
             self.fallback = await stand_in(self, self._manager, room, self.trouble, env)
+        if goes_on and self.container is not None and self.container.placement is not None:
+            report_before(self, self.container.placement.ends)
         if self.container is not None and self._request is not None:
             await hand_over(
                 self._manager, self._request, self.container, self._session, self._ports

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,15 @@ class Server(Lab):
     def configure(self, *lines: str) -> None:
         """For the next start."""
         (self.home / "config/jupyter_server_config.py").write_text("\n".join(lines) + "\n")
+
+    def fail(self) -> str:
+        """Start one that ends by itself, as it should; what it said."""
+        argv, env = self._argv(), self._env()
+        done = subprocess.run(
+            argv, env=env, cwd=self.root, capture_output=True, text=True, timeout=PATIENCE
+        )
+        assert done.returncode != 0
+        return done.stderr
 
     def open(self, path: Path) -> dict[str, Any]:
         """A session of a notebook with a kernel, which is approved."""

@@ -216,3 +216,31 @@ def test_what_is_of_no_use_is_an_orphan_as_before(runtime: Path) -> None:
     assert owners.inherit("here", lambda _: True) == {runtime / "aaaaaaaa": file.name}
     owners.give_back(runtime / "aaaaaaaa", file.name)
     assert owners.orphans() == [runtime / "aaaaaaaa"]
+
+
+def test_what_is_given_back_to_one_who_was_forgotten_is_an_orphan(runtime: Path) -> None:
+    file = left(runtime, "aaaaaaaa", "here")
+    assert owners.inherit("here", lambda _: True) == {runtime / "aaaaaaaa": file.name}
+    assert owners.orphans() == []
+    assert not file.exists()  # it owned nothing
+    owners.give_back(runtime / "aaaaaaaa", file.name)
+    assert owners.orphans() == [runtime / "aaaaaaaa"]
+    host, boot = socket.gethostname(), paths.boot_id()
+    assert owners.owner_is_gone(file.name, host, boot, "jupyter-aaaaaaaa")
+
+
+def test_what_another_machine_wrote_is_not_ours(runtime: Path) -> None:
+    """The runtime directory may lie where several machines see it, and not each other's locks."""
+    file = left(runtime, "aaaaaaaa", "here")
+    about = json.loads(file.read_text())
+    for other in ({"host": "login2"}, {"boot": "another"}):
+        file.write_text(json.dumps(about | other))
+        assert inherit("here") == []
+
+
+def test_who_only_looks_keeps_nobody_from_inheriting(runtime: Path) -> None:
+    file = left(runtime, "aaaaaaaa", "here")
+    with file.open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.05, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        assert inherit("here") == [runtime / "aaaaaaaa"]

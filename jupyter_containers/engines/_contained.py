@@ -101,19 +101,20 @@ class Contained:
         with place.output.open("wb") as output:
             process = detach(argv, output, env)
         self._children[spec.name] = process
-        place.write(
-            {
-                "name": spec.name,
-                "image": spec.image,
-                "labels": dict(spec.labels),
-                "pid": process.pid,
-                "start": _keeper_contained.start_of(process.pid) or 0,
-                "host": socket.gethostname(),
-                "boot": boot_id(),
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            }
-        )
-        forget(process)
+        record = {
+            "name": spec.name,
+            "image": spec.image,
+            "labels": dict(spec.labels),
+            "pid": process.pid,
+            "start": _keeper_contained.start_of(process.pid) or 0,
+            "host": socket.gethostname(),
+            "boot": boot_id(),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        try:
+            place.write(record)
+        finally:
+            forget(process)
         return process
 
     def poll(self, name: str) -> int | None:

@@ -35,6 +35,9 @@ class Keeper:
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
         self._lock = threading.Lock()
+        self.spares = False
+        """Whether what is kept stays so when we end in order: a server that has taken kernels up
+        and cannot listen ends so."""
 
     def add(self, key: str, remove: Sequence[Sequence[str]], directories: Sequence[str]) -> None:
         """Enter a container: commands to run and then directories to delete when we are gone."""
@@ -97,10 +100,11 @@ class Keeper:
             if process is None or process.stdin is None or self._owner != os.getpid():
                 return
             with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(b'{"key": "", "keep": null}\n')
+                if not self.spares:
+                    process.stdin.write(b'{"key": "", "keep": null}\n')
                 process.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(30)
+                process.wait(0 if self.spares else 30)
 
 
 keeper = Keeper()

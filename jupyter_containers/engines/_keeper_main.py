@@ -45,12 +45,15 @@ def _clean_up(entries: list) -> None:
         while groups and time.monotonic() < deadline:
             time.sleep(0.05)
             groups = [g for g in groups if _signal(g, 0)]
+    stay: set[str] = set()  # of what could not be removed: they tell the next server whose it is
     for entry in entries:
         for argv in entry.get("remove", ()):
-            _remove(argv, entry.get("environment"))
+            if not _remove(argv, entry.get("environment")):
+                stay.update(entry.get("directories", ()))
     for entry in entries:
         for directory in entry.get("directories", ()):
-            shutil.rmtree(directory, ignore_errors=True)
+            if directory not in stay:
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def _announce(kept: list) -> dict:
@@ -90,12 +93,13 @@ def _is_still(lock: str, claim: str) -> bool:
         return False
 
 
-def _remove(argv: list, environment: dict | None) -> None:
-    """One that is just ending by itself cannot be removed at that moment."""
+def _remove(argv: list, environment: dict | None) -> bool:
+    """Whether it is gone. One that is just ending by itself cannot be removed at that moment."""
     for pause in (0.1, 0.5, 0.0):
         if _run(argv, environment):
-            return
+            return True
         time.sleep(pause)
+    return False
 
 
 def _run(argv: list, environment: dict | None) -> bool:

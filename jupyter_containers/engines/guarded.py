@@ -47,9 +47,9 @@ class Guarded:
         """Checked by `Policy.check_run`, which may also lower limits."""
         return await self._engine.start(await asyncio.to_thread(self.policy.check_run, spec))
 
-    async def check(self, spec: ContainerSpec) -> None:
-        """Like `start`, of a container that runs already: what is allowed may have changed."""
-        await asyncio.to_thread(self.policy.check_run, spec)
+    async def allowed(self, spec: ContainerSpec) -> ContainerSpec:
+        """What `start` would give the engine: limits filled in, private places covered."""
+        return await asyncio.to_thread(self.policy.check_run, spec)
 
     async def run(self, spec: ContainerSpec, timeout: float) -> Output:
         """Checked like `start`: a probe gets no more than a kernel."""

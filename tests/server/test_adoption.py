@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+import threading
 import time
 import urllib.error
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import websocket
 
 from tests.harness import containers, remove_by_hand, write_notebook
 from tests.serving import NOTED, Server
@@ -106,3 +110,69 @@ def test_a_server_that_answers_before_kernels_have_started(
     assert [one[0] for one in server.sessions()] == [before["id"]]
     assert server.run(before, "print(x + 1)") == "42"
     assert len(containers(engine_program)) == 1
+
+
+def test_a_limit_that_is_new_ends_what_runs_without_it(
+    server: Server, notebook: Path, engine_program: str
+) -> None:
+    server.stop()
+    server.configure("c.Policy.orphan_grace = 8")
+    server.start()
+    assert server.run(server.open(notebook), "print(1)") == "1"
+    server.kill()
+    server.configure("c.Policy.orphan_grace = 8", "c.Policy.max_memory = '1g'")
+    server.start()
+    assert server.sessions() == []
+    assert "would start with other limits by now" in (server.home / "server.log").read_text()
+    until(lambda: containers(engine_program) == [], "the container is gone")
+
+
+def test_a_server_that_cannot_listen_costs_nothing(
+    server: Server, notebook: Path, engine_program: str
+) -> None:
+    before = server.open(notebook)
+    assert server.run(before, "x = 41; print(x)") == "41"
+    time.sleep(NOTED)
+    server.kill()
+    with socket.create_server(("127.0.0.1", server.port)):
+        said = server.fail()
+    assert "goes on" in said and "already in use" in said
+    assert len(containers(engine_program)) == 1
+    server.start()
+    assert server.run(before, "print(x + 1)") == "42"
+
+
+def test_a_notebook_that_was_renamed_goes_on_under_its_new_name(
+    server: Server, notebook: Path
+) -> None:
+    before = server.open(notebook)
+    assert server.run(before, "x = 41; print(x)") == "41"
+    server.ask("PATCH", "api/contents/n.ipynb", {"path": "m.ipynb"})
+    server.ask("PATCH", f"api/sessions/{before['id']}", {"path": "m.ipynb", "name": "m.ipynb"})
+    time.sleep(NOTED)
+    server.kill()
+    server.start()
+    assert server.sessions() == [(before["id"], "m.ipynb", before["kernel"]["id"])]
+    server.ask("POST", f"api/kernels/{before['kernel']['id']}/restart")
+    said = server.run(before, "print('x' in dir())")
+    assert said == "False" or "asks for" in said  # of its new name nothing is approved yet
+
+
+def test_a_kernel_counts_as_busy_until_it_says_otherwise(server: Server, notebook: Path) -> None:
+    """Culling ends idle ones, and a page that was closed tells nobody."""
+    before = server.open(notebook)
+    kernel = f"api/kernels/{before['kernel']['id']}"
+
+    def run() -> None:
+        with contextlib.suppress(websocket.WebSocketException, OSError):  # its server is killed
+            server.run(before, "__import__('time').sleep(15)")
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    until(lambda: server.ask("GET", kernel)["execution_state"] == "busy", "it is busy")
+    time.sleep(NOTED)
+    server.kill()
+    thread.join()
+    server.start()
+    assert server.ask("GET", kernel)["execution_state"] == "busy"
+    until(lambda: server.ask("GET", kernel)["execution_state"] == "idle", "the cell is over", 30)

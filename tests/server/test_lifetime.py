@@ -81,10 +81,13 @@ async def test_what_killed_servers_left_is_removed_in_the_background(
     pytest.fail("it is still there")
 
 
-async def test_a_server_may_leave_them_alone(api, jp_serverapp):
+async def test_a_server_may_leave_them_alone(orphan, engine_program, api, jp_serverapp):
     await api("GET", "settings")
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_containers"]
-    assert app._reaping is None
+    async with asyncio.timeout(30):
+        await app._beginning
+    argv = [engine_program, "container", "inspect", orphan]
+    assert subprocess.run(argv, capture_output=True).returncode == 0
 
 
 async def test_an_end_of_the_server_cancels_its_builds(
