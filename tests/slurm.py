@@ -16,10 +16,15 @@ from tests.harness import Kernel, approve
 
 
 def ours():
-    """The names of this person's kernels' jobs that wait or run."""
-    argv = ["squeue", "--noheader", f"--user={os.getuid()}", "-o", "%j"]
-    names = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
-    return [name for name in names if name.startswith("jupyter-")]
+    """The names of this person's kernels' jobs that wait or run.
+
+    Not of those that are ending: nobody waits long for what a site does then (`Removal.over`), as
+    pyxis, which deletes an image that it unpacked.
+    """
+    argv = ["squeue", "--noheader", f"--user={os.getuid()}", "-o", "%T %j"]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    jobs = [line.partition(" ")[::2] for line in said.splitlines()]
+    return [name for state, name in jobs if name.startswith("jupyter-") and state != "COMPLETING"]
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ _PATIENCE = 50.0
 _CANCEL_EVERY = 5.0
 _ENDING = 2.0
 """Seconds after which the processes of a job that Slurm calls COMPLETING have ended: what goes on
-then is the cluster's own Epilog, for minutes on some. https://slurm.schedmd.com/prolog_epilog.html
+then is the cluster's own Epilog, for minutes on some, or pyxis that deletes what it unpacked.
+https://slurm.schedmd.com/prolog_epilog.html
 """
 _LONGEST_PAUSE = 2.0
 _DEFAULTS = ("SQUEUE_", "SCANCEL_", "SINFO_", "SCONTROL_", "SLURM_TIME_FORMAT")

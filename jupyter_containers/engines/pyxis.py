@@ -55,6 +55,7 @@ _SHARED = Problem(
 _SAID = re.compile(r"^(?:slurmstepd(?:-\S+)?|srun): (?:error: )?(?:pyxis:)?\s*(.*)$", re.MULTILINE)
 _NOTHING = re.compile(
     r": task \d+: |^Failed to invoke spank|^spank: |^child \d+ |^printing enroot log|^Terminating"
+    r"|^cluster configuration lacks support for cpu binding"
 )
 """What srun says of any task's end, and others of nothing in particular."""
 

@@ -105,6 +105,8 @@ def test_a_variable_of_this_machine_is_not_read_in_a_path(tmp_path: Path) -> Non
 
 
 ENDED = "srun: error: n1: task 0: Exited with exit code 3\n"
+UNBOUND = "srun: cluster configuration lacks support for cpu binding\n"
+"""Of a Slurm whose TaskPlugin is none, for any job."""
 FAILED = """\
 slurmstepd: error: pyxis: container start failed with error code: 1
 slurmstepd: error: pyxis: printing enroot log file:
@@ -120,11 +122,13 @@ def test_its_own_failure_is_told_from_the_programs() -> None:
     pyxis = Pyxis()
     assert pyxis.ran_nothing(Completed((), 0, "", "")) is None
     assert pyxis.ran_nothing(Completed((), 3, "", ENDED)) is None
+    assert pyxis.ran_nothing(Completed((), 3, "", UNBOUND + ENDED)) is None
     assert pyxis.ran_nothing(Completed((), 1, "", FAILED)) == 125
-    said = pyxis.trouble(Completed((), 1, "", FAILED)).message
+    said = pyxis.trouble(Completed((), 1, "", UNBOUND + FAILED)).message
     assert "could not start the container" in said
     assert "failed to mount: /data at /x" in said
     assert "task 0" not in said
+    assert "cpu binding" not in said
 
 
 MISSING = """\

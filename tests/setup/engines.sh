@@ -198,7 +198,7 @@ up_as_root() {
 # Shifter's images come over a registry: Policy.push_registry in /etc/jupyter names it.
 installed_here() (
   for name in enroot podman-hpc shifter; do ! command -v "$name" >/dev/null || echo "$name"; done
-  [ -z "${JC_TEST_PYXIS:-}" ] || echo slurm+pyxis # see slurm.sh
+  ! root || [ -z "${JC_TEST_PYXIS:-}" ] || echo slurm+pyxis # see slurm.sh
 )
 
 up_as_user() {

@@ -5,6 +5,7 @@ CACHE and RUN are `engines.sh`'s, IMAGES the name that its images begin with.
 
 import json
 import pathlib
+import shutil
 import sys
 
 cache, run, images, file, conf, *names = sys.argv[1:]
@@ -32,11 +33,20 @@ known["apptainer"] = {
     "path": f"{cache}/apptainer/usr/bin",
     "env": process_env,
 }
-known["enroot"] = {"engine": "enroot", "env": known["apptainer"]["env"]}
-known["shifter"] = {"engine": "shifter", "env": known["apptainer"]["env"]}
+
+
+def _where(program: str) -> dict[str, object]:
+    """Where it is, if not where the ordinary user's programs are (tester.sh)."""
+    place = str(pathlib.Path(shutil.which(program) or "/usr/bin/none").parent)
+    return {} if place in ("/usr/bin", "/bin") else {"path": place}
+
+
+known["enroot"] = {"engine": "enroot", "env": process_env, **_where("enroot")}
+known["shifter"] = {"engine": "shifter", "env": process_env, **_where("shifter")}
 known["podman-hpc"] = {
     "engine": "podman-hpc",
     "env": process_env | {"SQUASH_DIR": f"{run}/images-{conf}/squash"},
+    **_where("podman-hpc"),
 }
 known["pyxis"] = known["enroot"]
 for name in ("apptainer", "charliecloud", "pyxis"):

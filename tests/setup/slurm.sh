@@ -3,8 +3,8 @@
 # this machine and on 127.0.0.1, with two pretended GPUs each. A node has a /run/user of its own, as
 # nodes of clusters do; all the rest is the file system that they share.
 # After `up`, SLURM_CONF=DIR/slurm.conf reaches it. What it does not have is what cgroups would
-# enforce: limits of memory and CPUs. With JC_TEST_PYXIS=/…/spank_pyxis.so, and enroot on PATH, srun
-# knows --container-image.
+# enforce: limits of memory and CPUs. With JC_TEST_PYXIS='/…/spank_pyxis.so [OPTION…]', and enroot on
+# PATH, srun knows --container-image; an option is, for example, use_squashfuse=true.
 set -euo pipefail
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 verb=$1 dir=$(readlink -m "$2")
@@ -55,13 +55,25 @@ Epilog=$dir/epilog
 CONF
   printf '#!/bin/sh\n[ "$SLURM_JOB_PARTITION" != tidy ] || exec sleep 8\n' >"$dir/epilog"
   chmod 755 "$dir/epilog"
-  if [ -n "${JC_TEST_PYXIS:-}" ]; then
-    echo "PlugStackConfig=$dir/plugstack.conf" >>"$dir/slurm.conf"
-    echo "required $JC_TEST_PYXIS runtime_path=$dir/pyxis" >"$dir/plugstack.conf"
-  fi
+  [ -z "${JC_TEST_PYXIS:-}" ] || pyxis
   echo 'NodeName=n[1-3] Name=gpu File=/dev/null,/dev/zero' >"$dir/gres.conf"
   printf 'CgroupPlugin=cgroup/v1\nCgroupAutomount=no\nCgroupMountpoint=/sys/fs/cgroup\n' \
     >"$dir/cgroup.conf"
+}
+
+# pyxis runs enroot as the job's owner, and enroot as installed keeps what runs below /run, where
+# only root may. Its hook for GPUs gets a tool that gives none: they are pretended.
+pyxis() {
+  local enroot
+  enroot=$(command -v enroot) || die "JC_TEST_PYXIS needs enroot on PATH"
+  echo "PlugStackConfig=$dir/plugstack.conf" >>"$dir/slurm.conf"
+  echo "required $JC_TEST_PYXIS runtime_path=$dir/pyxis" >"$dir/plugstack.conf"
+  mkdir "$dir/bin"
+  install -d -m 1777 "$dir/enroot"
+  printf '#!/bin/sh\nexport ENROOT_RUNTIME_PATH=%s/enroot/$(id -u)\nexec %s "$@"\n' \
+    "$dir" "$enroot" >"$dir/bin/enroot"
+  chmod 755 "$dir/bin" "$dir/bin/enroot"
+  ln -s /bin/true "$dir/bin/nvidia-container-cli"
 }
 
 up() {
@@ -75,7 +87,7 @@ up() {
   config
   munged --force --key-file="$dir/munge/key" --socket="$dir/munge/sock" \
     --pid-file="$dir/munge/pid" --log-file="$dir/munge/log" --seed-file="$dir/munge/seed"
-  export SLURM_CONF=$dir/slurm.conf USER=root
+  export SLURM_CONF=$dir/slurm.conf USER=root PATH=$dir/bin:$PATH
   slurmctld -f "$SLURM_CONF" -c
   local node i
   for node in n1 n2 n3; do node_up "$node"; done
