@@ -10,8 +10,9 @@ import os
 import pwd
 import stat
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from .errors import BadSettings, PolicyRefused
@@ -55,18 +56,24 @@ class Allowed:
     """Read-only mounts of ours: nothing where keys are, itself where Jupyter runs from."""
 
 
-def rules_of(given: Mapping[str, str], secrets: Mapping[str, str]) -> dict[Path, str]:
+def rules_of(given: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
     """The rules by resolved path. `given` (the administrator's, `~` is the person's home) beat
     ours at the same path; a longer path beats a shorter one. `secrets` are files of builds."""
-    rules = {_real(name): "no" for name in (*_SYSTEM, *_engine_sockets())}
-    private: list[str | Path] = [*_private_places(), *secrets.values()]
-    rules |= {_real(place): "private" for place in private}
-    return rules | {_real(name): mode for name, mode in given.items()}
+    said = [(name, "no") for name in (*_SYSTEM, *_engine_sockets())]
+    said += [(place, "private") for place in (*_private_places(), *secrets.values())]
+    said += given.items()
+    above = cache(os.path.realpath)  # for these only: they lie in a few folders
+    return {_real(path, above): mode for path, mode in said}
 
 
-def _real(path: str | Path) -> Path:
+def _real(path: str, above: Callable[[str], str] = os.path.realpath) -> str:
     """Resolved as far as it exists; unlike pathlib's, this never fails."""
-    return Path(os.path.realpath(Path(path).expanduser()))
+    if path.startswith("~"):
+        path = str(Path(path).expanduser())
+    folder, name = os.path.split(path.rstrip("/") or "/")
+    place = f"{above(folder).rstrip('/')}/{name}"
+    odd = name in (".", "..") or os.path.islink(place)  # noqa: PTH114 - never fails
+    return os.path.realpath(place) if odd else place
 
 
 def _engine_sockets() -> list[str]:
@@ -74,19 +81,19 @@ def _engine_sockets() -> list[str]:
     return [path for path in paths if path.startswith("/")]
 
 
-def _private_places() -> list[Path]:
-    homes = {Path.home(), Path(pwd.getpwuid(os.getuid()).pw_dir)}
-    places = [home / name for home in homes for name in _HOME]
-    places += [cache_directory(), data_directory(), *jupyter_directories()]
-    places += [Path(f"/tmp/jc-{os.getuid()}"), Path("/tmp/.X11-unix")]
+def _private_places() -> list[str]:
+    homes = {str(Path.home()), pwd.getpwuid(os.getuid()).pw_dir}
+    places = [f"{home}/{name}" for home in homes for name in _HOME]
+    places += map(str, (cache_directory(), data_directory(), *jupyter_directories()))
+    places += [f"/tmp/jc-{os.getuid()}", "/tmp/.X11-unix"]
     named = (path for name in _NAMED_BY for path in os.environ.get(name, "").split(os.pathsep))
-    places += [Path(path) for path in named if path.startswith("/")]
+    places += [path for path in named if path.startswith("/")]
     agent = os.environ.get("SSH_AUTH_SOCK", "")
-    places += [Path(agent).parent] if agent.startswith("/") else []
+    places += [str(Path(agent).parent)] if agent.startswith("/") else []
     return places
 
 
-def judge(mount: Mount, rules: Mapping[Path, str]) -> Allowed:
+def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
     """What may be mounted of what is asked. Called for every mount before every start.
 
     Raises PolicyRefused, and BadSettings where the source is not there, or not for this person.
@@ -99,35 +106,34 @@ def judge(mount: Mount, rules: Mapping[Path, str]) -> Allowed:
         raise _refused(source, "may not be mounted")
     if mode == "ro" and mount.writable:
         raise _refused(source, "may only be mounted read-only")
-    below = {path: rule for path, rule in rules.items() if source in path.parents}
+    below = {path: rule for path, rule in rules.items() if _is_below(path, source)}
     private = [path for path, rule in below.items() if rule == "private"]
     for path, rule in below.items():
-        covered = any(place in path.parents for place in private)
+        covered = any(_is_below(path, place) for place in private)
         if rule == "no" and not covered:
             raise _refused(source, f"may not be mounted: {path} is below it, which may not")
         if rule == "ro" and mount.writable:
             raise _refused(source, f"may only be mounted read-only, as {path} below it may")
-    return _covered(Mount(str(source), mount.target, mount.writable), private)
+    return _covered(Mount(source, mount.target, mount.writable), private)
 
 
-def refused_files(directory: Path, paths: Iterable[str], rules: Mapping[Path, str]) -> str:
+def refused_files(directory: Path, paths: Iterable[str], rules: Mapping[str, str]) -> str:
     """The first of `paths` below a resolved directory that no rule lets anybody read; "" for
     none. Quick for thousands of them where no rule cuts through the directory."""
-    if _mode(directory, rules) in ("rw", "ro"):
-        inside = [path for path in rules if directory in path.parents]
-        if not inside:
-            return ""
+    whole = not any(_is_below(path, str(directory)) for path in rules)
+    if whole and _mode(str(directory), rules) in ("rw", "ro"):
+        return ""
     for path in paths:
-        if _mode(directory / path, rules) not in ("rw", "ro"):
+        if _mode(str(directory / path), rules) not in ("rw", "ro"):
             return str(directory / path)
     return ""
 
 
-def _there(source: str) -> Path:
+def _there(source: str) -> str:
     try:
-        path = Path(source).resolve(strict=True)
-        kind = path.stat().st_mode
-    except (OSError, RuntimeError, ValueError) as error:
+        path = os.path.realpath(source, strict=True)
+        kind = Path(path).stat().st_mode
+    except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "not a path"
         raise BadSettings(
             "mounts",
@@ -143,22 +149,27 @@ def _there(source: str) -> Path:
             f"{source!r} cannot be mounted: you may not use it yourself.",
             "Ask its owner to let you, or remove the mount from the settings.",
         )
-    refuse_unquotable(str(path), "mounts")
+    refuse_unquotable(path, "mounts")
     return path
 
 
-def _mode(path: Path, rules: Mapping[Path, str]) -> str:
-    for place in (path, *path.parents):
-        if place in rules:
-            return rules[place]
-    return "no"
+def _is_below(path: str, above: str) -> bool:
+    """Of resolved paths, and quick: rules are many."""
+    return path.startswith("/" if above == "/" else f"{above}/") and path != above
 
 
-def _covered(mount: Mount, private: list[Path]) -> Allowed:
-    source = Path(mount.source)
+def _mode(path: str, rules: Mapping[str, str]) -> str:
+    while path not in rules:
+        if path == "/":
+            return "no"
+        path = path.rpartition("/")[0] or "/"
+    return rules[path]
+
+
+def _covered(mount: Mount, private: list[str]) -> Allowed:
     over = []
     for place in private:
-        if any(other in place.parents for other in private):
+        if any(_is_below(place, other) for other in private):
             continue
         target = _inside(mount, place)
         if _is_directory(place):
@@ -166,27 +177,32 @@ def _covered(mount: Mount, private: list[Path]) -> Allowed:
         elif os.access(place, os.F_OK):
             over.append(Mount(str(empty_file()), target))
     if mount.writable:
-        prefixes = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
-        for part in (prefix / name for prefix in prefixes for name in _RUNS_FROM):
-            if source == part or part in source.parents:
+        source, prefixes = mount.source, {_real(sys.prefix), _real(sys.base_prefix)}
+        for part in (f"{prefix.rstrip('/')}/{name}" for prefix in prefixes for name in _RUNS_FROM):
+            if source == part or _is_below(source, part):
                 raise _refused(source, "may only be mounted read-only: Jupyter runs from there")
-            if source in part.parents and part.exists() and not part.is_symlink():
-                over.append(Mount(str(part), _inside(mount, part)))
+            if _is_below(part, source) and _is_itself(part):
+                over.append(Mount(part, _inside(mount, part)))
     return Allowed(mount, tuple(sorted(over, key=lambda one: one.target)))
 
 
-def _is_directory(path: Path) -> bool:
+def _is_directory(path: str) -> bool:
     try:
-        return path.is_dir()
+        return Path(path).is_dir()
     except OSError:  # what we may not look at, a container of ours may not either
         return False
 
 
-def _inside(mount: Mount, path: Path) -> str:
-    target = str(PurePosixPath(mount.target, path.relative_to(mount.source)))
+def _is_itself(path: str) -> bool:
+    """There, and no link."""
+    return Path(path).exists() and not Path(path).is_symlink()
+
+
+def _inside(mount: Mount, path: str) -> str:
+    target = str(PurePosixPath(mount.target, PurePosixPath(path).relative_to(mount.source)))
     refuse_unquotable(target, "mounts")
     return target
 
 
-def _refused(path: Path, why: str) -> PolicyRefused:
+def _refused(path: str, why: str) -> PolicyRefused:
     return PolicyRefused(f"`{path}` {why}", TRAIT)

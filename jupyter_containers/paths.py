@@ -129,7 +129,7 @@ def data_directory() -> Path:
 def jupyter_directories() -> tuple[Path, ...]:
     """Jupyter's config, data and runtime directories (tokens, approvals), resolved."""
     named = (jupyter_config_dir(), jupyter_data_dir(), jupyter_runtime_dir())
-    return tuple(Path(name).resolve() for name in named)
+    return tuple(Path(os.path.realpath(name)) for name in named)
 
 
 @cache

@@ -175,7 +175,7 @@ class Policy(PolicyTraits):
             own=(*spec.own, *sorted(over, key=lambda one: one.target)),
         )
 
-    def _rules(self) -> dict[Path, str]:
+    def _rules(self) -> dict[str, str]:
         named = {
             path.removesuffix(":rw"): "rw" if path.endswith(":rw") else "ro"
             for path in self.mount_names.values()

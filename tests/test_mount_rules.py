@@ -250,7 +250,8 @@ def test_whatever_the_rules_nothing_is_reached_against_them(
         rules = {base / place: mode for place, mode in modes.items()}
         source = base / asked
         try:
-            allowed = judge(Mount(str(source), "/m", writable), rules)
+            said = {str(path): mode for path, mode in rules.items()}
+            allowed = judge(Mount(str(source), "/m", writable), said)
         except PolicyRefused:
             # Never for nothing: it, or something below it, is not freely allowed.
             reach = [path for path in rules if path.is_relative_to(source)]

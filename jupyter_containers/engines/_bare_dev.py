@@ -26,8 +26,8 @@ _LINKS = {
 def make_dev(place: Path) -> None:
     """Make it, `place` itself included. Raises OSError."""
     for name in ("", "pts", "shm"):
-        (place / name).mkdir(exist_ok=True)
+        (place / name).mkdir()
     for name in DEVICES:
-        (place / name).touch()
+        (place / name).touch(exist_ok=False)
     for name, target in _LINKS.items():
         (place / name).symlink_to(target)

@@ -50,7 +50,7 @@ def furnish(
 ) -> None:
     """Fill a container's directory. Raises OSError."""
     for name in ("root", "tmp", "var-tmp", "upper", "work"):
-        (place / name).mkdir(parents=True)
+        (place / name).mkdir()
     (place / "image").symlink_to(tree)
     (place / SHELL).symlink_to(which("sh") or "/bin/sh")
     make_dev(place / "dev")
@@ -87,7 +87,7 @@ def table(
     spec: ContainerSpec, place: Path, points: list[tuple[Mount, PurePosixPath]], *, overlay: bool
 ) -> str:
     """What to mount, in fstab(5)'s words. Pure but for the sources' own mount flags."""
-    root = place / "root"
+    root, dev = place / "root", f"{place}/dev"
     lines: list[tuple[object, Path | str, str, str]] = [
         ("overlay", root, "overlay", "lowerdir=image,upperdir=upper,workdir=work,userxattr")
         if overlay
@@ -101,11 +101,11 @@ def table(
         )
         options = "rbind" if mount.writable else ",".join(["bind", "ro", *_locked(mount.source)])
         lines.append((mount.source, where, "none", options))
-    lines += [(f"/dev/{name}", place / "dev" / name, "none", "bind") for name in DEVICES]
-    lines.append(("devpts", place / "dev/pts", "devpts", PTS))
+    lines += [(f"/dev/{name}", f"{dev}/{name}", "none", "bind") for name in DEVICES]
+    lines.append(("devpts", f"{dev}/pts", "devpts", PTS))
     size = spec.shm or SHM
-    lines.append(("tmpfs", place / "dev/shm", "tmpfs", f"mode=1777,nosuid,nodev,size={size}"))
-    lines.append((place / "dev", "/dev", "none", "rbind"))
+    lines.append(("tmpfs", f"{dev}/shm", "tmpfs", f"mode=1777,nosuid,nodev,size={size}"))
+    lines.append((dev, "/dev", "none", "rbind"))
     return "".join(
         f"{_escaped(source)} {_escaped(target)} {kind} {options} 0 0\n"
         for source, target, kind, options in lines

@@ -10,18 +10,19 @@ this person finds it, and none takes another for it:
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal as signals
 import socket
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..models import Container, ContainerSpec
 from ..paths import boot_id, cache_directory
@@ -29,6 +30,7 @@ from . import _keeper_contained
 from ._attached import Child, detach, forget
 from ._process import Completed, Environment
 
+_T = TypeVar("_T")
 _UNUSED = 600.0
 """Seconds that a directory may be without a container: it is started at once."""
 _MOST_OUTPUT = 256 * 1024
@@ -86,6 +88,16 @@ class Contained:
         place = self.place(spec.name)
         place.path.mkdir(mode=0o700)
         return place
+
+    async def making(self, spec: ContainerSpec, work: Callable[[ContainerSpec], _T]) -> _T:
+        """What fills the directory, in a thread. It goes where that fails, or is cancelled."""
+        working = asyncio.ensure_future(asyncio.to_thread(work, spec))
+        try:
+            return await asyncio.shield(working)
+        except BaseException:
+            await asyncio.wait({working})
+            await asyncio.to_thread(self.remove, spec.name)
+            raise
 
     def _sweep(self) -> None:
         """Delete directories whose maker was killed before it had started anything."""

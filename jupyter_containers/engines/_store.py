@@ -213,12 +213,12 @@ async def locked(path: Path) -> AsyncIterator[None]:
 def on_network(path: Path) -> bool:
     """Whether a directory lies on a file system where many small files are slow, and overlays
     and their attributes do not work: images are better one file there."""
-    place = next(one for one in (path, *path.parents) if one.exists()).resolve()
+    place = os.path.realpath(path) + "/"
     best, kind = "", ""
     with suppress(OSError):
         for line in Path("/proc/self/mounts").read_text().splitlines():
-            _, target, type_, *_ = line.split(" ")
-            if place.is_relative_to(target) and len(target) >= len(best):
+            _, target, type_, _ = line.split(" ", 3)
+            if place.startswith(f"{target.rstrip('/')}/") and len(target) >= len(best):
                 best, kind = target, type_
     return bool(_NETWORK.search(kind))
 

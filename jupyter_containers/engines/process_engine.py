@@ -190,9 +190,8 @@ class ProcessEngine(ABC):
 
     async def run(self, spec: ContainerSpec, timeout: float) -> Completed:
         """See `Engine.run`."""
-        stored, place = await self.prepare(spec)
+        _, command = await self.contained.making(spec, self._made)
         try:
-            command = await asyncio.to_thread(self.command, spec, stored, place)
             done = await run(command.argv, env=command.env, timeout=timeout, cwd="/")
         finally:
             await asyncio.to_thread(self.contained.remove, spec.name)
@@ -201,9 +200,8 @@ class ProcessEngine(ABC):
 
     async def start(self, spec: ContainerSpec) -> Container:
         """See `Engine.start`."""
-        stored, place = await self.prepare(spec)
+        place, command = await self.contained.making(spec, self._made)
         try:
-            command = await asyncio.to_thread(self.command, spec, stored, place)
             self.contained.start(spec, place, list(command.argv), command.env)
             for pause in wait_for_inner(self.contained, spec.name, _UP_SECONDS):
                 await asyncio.sleep(pause)
@@ -220,21 +218,24 @@ class ProcessEngine(ABC):
 
     async def prepare(self, spec: ContainerSpec) -> tuple[Stored, Place]:
         """Image and directory of a container. Raises ImageNotHere, StartFailed."""
-        stored = await asyncio.to_thread(self.store.find, spec.image)
-        if stored is None:
+        return await self.contained.making(spec, self._prepared)
+
+    def _prepared(self, spec: ContainerSpec) -> tuple[Stored, Place]:
+        if (stored := self.store.find(spec.image)) is None:
             raise ImageNotHere(spec.reference or spec.image, self.name)
         try:
-            place = await asyncio.to_thread(self.contained.make, spec)
-            await asyncio.to_thread(self.furnish, spec, stored, place)
-        except (OSError, ContainersError) as error:
-            await asyncio.to_thread(self.contained.remove, spec.name)
-            if isinstance(error, ContainersError):
-                raise
+            place = self.contained.make(spec)
+            self.furnish(spec, stored, place)
+        except OSError as error:
             raise StartFailed(
                 f"The container's directory cannot be made: {error}.",
                 "Free some disk space, or set XDG_CACHE_HOME to a directory that is yours.",
             ) from None
         return stored, place
+
+    def _made(self, spec: ContainerSpec) -> tuple[Place, Command]:
+        stored, place = self._prepared(spec)
+        return place, self.command(spec, stored, place)
 
     async def poll(self, id: str) -> int | None:
         """See `Engine.poll`. Costs nothing."""

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,31 @@ def test_a_broken_record_is_removed(contained: Contained) -> None:
     assert list(contained.all()) == []
     contained.remove("a")
     assert not place.path.exists()
+
+
+async def test_nothing_is_left_where_it_cannot_be_filled_or_nobody_waits(
+    contained: Contained,
+) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def slow(spec: ContainerSpec) -> None:
+        contained.make(spec)
+        begun.set()
+        goes_on.wait(10)
+
+    def failing(spec: ContainerSpec) -> None:
+        contained.make(spec)
+        raise OSError("full")
+
+    spec = ContainerSpec(name="a", image="i", argv=(), user=USER)
+    with pytest.raises(OSError, match="full"):
+        await contained.making(spec, failing)
+    assert list(contained.records()) == []
+    left = asyncio.ensure_future(contained.making(spec, slow))
+    await asyncio.to_thread(begun.wait, 10)
+    left.cancel()
+    await asyncio.sleep(0)
+    goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await left
+    assert list(contained.records()) == []
