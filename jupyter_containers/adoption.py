@@ -7,7 +7,6 @@ kernel that it is not told of. What cannot be taken up is an orphan, as it would
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import queue
 from collections.abc import Mapping
@@ -23,8 +22,6 @@ from .errors import ContainersError, StartFailed
 from .handover import Handover, Session
 from .kernelstate import kernels_of
 from .policy import Policy
-
-log = logging.getLogger("jupyter_containers")
 
 _PATIENCE = 30.0
 """Seconds for each: people wait for their server meanwhile."""
@@ -66,15 +63,17 @@ class Heir:
             async with asyncio.timeout(_PATIENCE):
                 await self._adopt(left, policy, room)
         except Exception as error:  # noqa: BLE001 - jupyter_server's and its extensions' own too
-            log.warning("The kernel in %s was not taken up: %s", room.name, _why(error))
+            self._app.log.warning("The kernel in %s was not taken up: %s", room.name, _why(error))
             with suppress(OSError):
                 await asyncio.to_thread(owners.give_back, room, before)
             return
-        log.warning("The kernel of %s goes on: %s", left.notebook or left.spec, left.kernel)
+        self._app.log.info("The kernel of %s goes on: %s", left.notebook or left.spec, left.kernel)
         try:
             await self._restore_sessions(left.kernel, room)
         except Exception as error:  # noqa: BLE001 - the kernel runs; other session managers' own
-            log.warning("The sessions of kernel %s are lost: %s", left.kernel, _why(error))
+            self._app.log.warning(
+                "The sessions of kernel %s are lost: %s", left.kernel, _why(error)
+            )
 
     async def _adopt(self, left: Handover, policy: Policy, room: Path) -> None:
         """What a start does with an id that was joined is to go on with it."""
@@ -94,6 +93,9 @@ class Heir:
         finally:
             if (unused := handover.joined(left.kernel)) is not None:
                 unused.container.leave()
+        if unused is not None:
+            await ensure_async(self._kernels.shutdown_kernel(left.kernel, now=True))
+            raise StartFailed(f"The kernel spec {left.spec} is none of ours by now.")
         task = asyncio.create_task(self._look(left.kernel))
         self._looking.add(task)
         task.add_done_callback(self._looking.discard)
@@ -144,25 +146,25 @@ class Sessions:
 
     def __init__(self, app: ServerApp) -> None:
         self._app = app
-        self._written: dict[str, list[Session]] = {}
 
     async def write(self) -> None:
         """What has changed since the last time."""
         kernels = {one.id: one.container for one in kernels_of(self._app.kernel_manager)}
         if not kernels:
             return
-        found: dict[str, list[Session]] = {}
+        found: dict[str, list[Session]] = {name: [] for name in kernels.values() if name}
         listed: list[dict[str, Any]] = await ensure_async(self._app.session_manager.list_sessions())
         for one in listed:
             container = kernels.get(str((one.get("kernel") or {}).get("id")))
             if container:
-                found.setdefault(container, []).append(_named(one))
-        for container, sessions in found.items():
-            room = owners.room_of(container)
-            if room is not None and self._written.get(container) != sessions:
-                with suppress(OSError):
-                    await asyncio.to_thread(handover.write_sessions, room, sessions)
-                    self._written[container] = sessions
+                found[container].append(_named(one))
+        await asyncio.to_thread(_write_all, found)
+
+
+def _write_all(found: Mapping[str, list[Session]]) -> None:
+    for container, sessions in found.items():
+        if (room := owners.room_of(container)) is not None:
+            handover.write_sessions(room, sessions)
 
 
 def _named(session: Mapping[str, Any]) -> Session:

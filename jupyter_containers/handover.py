@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -174,10 +174,12 @@ def read(root: Path) -> Handover | None:
         return None
 
 
-def write_sessions(root: Path, sessions: Iterable[Session]) -> None:
-    """Write down which sessions a kernel has now, where it is one that is handed over. Blocks."""
-    if (root / RECORD).exists():
-        replace_file(root / SESSIONS, json.dumps([*sessions]).encode(), lasting=False)
+def write_sessions(root: Path, sessions: list[Session]) -> None:
+    """Write down which sessions a kernel has now, where that is news and the kernel is one that is
+    handed over. A full disk keeps the last ones. Blocks for two files."""
+    if (root / RECORD).exists() and read_sessions(root) != sessions:
+        with suppress(OSError):
+            replace_file(root / SESSIONS, json.dumps(sessions).encode(), lasting=False)
 
 
 def read_sessions(root: Path) -> list[Session]:
