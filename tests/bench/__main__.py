@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.harness import DAEMONS
 
-from . import images, jobs, processes
+from . import by_hand, images, jobs, processes
 from .kernels import Kernels
 from .loop import Loop
 from .report import Row, table, write
@@ -31,10 +31,11 @@ ENGINES = (
 """Measured unless JC_TEST_ENGINES says otherwise."""
 
 ROWS = (
-    *("start", "restart", "execute", "no-change", "no-change-1gb", "full", "idle", "loop"),
+    *("start", "same", "restart", "execute", "no-change", "no-change-1gb", "full", "idle", "loop"),
     *("bare", "conversion", "job"),
 )
 AIMS = {
+    "same": 1.05,
     "restart": 1.6,
     "execute": 1.05,
     "no-change": 1.0,
@@ -48,7 +49,7 @@ AIMS = {
 MOST_LOOPS = 5
 """Runs of the loop's row: each is a build and six kernels, and hundreds of wakes."""
 START_AIMS = {"podman": 1.6, "docker": 1.9, "apptainer": 1.65, "charliecloud": 1.1}
-PROCESS_ROWS = ("start", "restart", "execute", "bare", "conversion")
+PROCESS_ROWS = ("start", "same", "restart", "execute", "bare", "conversion")
 """Of engines whose containers are processes: another engine builds for them, and is measured."""
 
 
@@ -79,10 +80,11 @@ async def _measure(engine: str, image: str, folder: str, wanted: list[str], runs
     place = Path(folder)
     kernels = Kernels(engine, image, _below(place, "kernels"), runs)
     mine = _rows_of(engine)
-    if {"start", "restart", "execute", "idle", "job"} & set(wanted) & set(mine):
+    if {"start", "same", "restart", "execute", "idle", "job"} & set(wanted) & set(mine):
         await kernels.prepare()
     measures: dict[str, Callable[[], Awaitable[Row]]] = {
         "start": lambda: kernels.start(START_AIMS[engine]),
+        "same": lambda: by_hand.same_command(kernels, runs, AIMS["same"]),
         "job": lambda: jobs.job(kernels, runs, AIMS["job"]),
         "restart": lambda: kernels.restart(AIMS["restart"]),
         "execute": lambda: kernels.round_trip(AIMS["execute"]),

@@ -1,0 +1,103 @@
+"""A kernel's container against the engine's own start of the same command."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import cast
+
+from jupyter_client.manager import AsyncKernelManager
+
+from jupyter_containers.connections import use_sockets
+from jupyter_containers.engines._arguments import env_file
+from jupyter_containers.engines.docker import Docker
+from jupyter_containers.engines.process_engine import ProcessEngine
+from jupyter_containers.launch import Prepared, prepare
+from jupyter_containers.provisioner import ContainerProvisioner
+from jupyter_containers.request import Request
+from jupyter_containers.rooms import furnish, make_room, remove_room
+
+from .kernels import Kernels, answered, stop
+from .report import Row, in_turns
+
+
+async def same_command(kernels: Kernels, runs: int, aim: float) -> Row:
+    """From `start_kernel`, or from the command with all that it needs made before, to the first
+    `kernel_info_reply`: what we add to the engine's own time."""
+    manager, _ = await kernels.ours.start()
+    provisioner = cast("ContainerProvisioner", manager.provisioner)
+    request, prepared = provisioner._request, provisioner._prepared
+    assert request is not None and prepared is not None
+    await stop(manager)
+
+    async def ours() -> float:
+        manager, seconds = await kernels.ours.start()
+        await stop(manager)
+        return seconds
+
+    async def theirs() -> float:
+        return await _by_hand(request, prepared.spec.image)
+
+    medians = await in_turns(ours, theirs, runs)
+    return Row(
+        name="kernel start, same command",
+        aim=aim,
+        ours="start_kernel to kernel_info_reply: settings, approvals, policy, files, container, "
+        "guest, kernel",
+        theirs="the engine's command for that container, its files made before, to "
+        "kernel_info_reply",
+        ours_s=medians[0],
+        theirs_s=medians[1],
+        runs=runs,
+    )
+
+
+async def _by_hand(request: Request, image: str) -> float:
+    room = make_room()
+    manager = AsyncKernelManager(
+        kernel_name="python3", connection_file=str(room.root / f"{secrets.token_hex(4)}.json")
+    )
+    inside = use_sockets(manager, room, "")
+    found = await request.engine.image(image)
+    assert found is not None
+    labels = request.labels
+    prepared = await prepare(
+        request.settings, found, request.directory, request.engine, room, labels, lambda _: None
+    )
+    furnish(room, prepared, inside, request.policy.orphan_grace, "")
+    argv, text, env = await _command(prepared)
+    try:
+        begun = time.perf_counter()
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd="/", env=env
+        )
+        talk = asyncio.ensure_future(process.communicate(text))
+        client = await answered(manager)
+        seconds = time.perf_counter() - begun
+        client.stop_channels()
+        manager.context.destroy(linger=0)
+        with suppress(ProcessLookupError):
+            process.kill()  # a container that is this process; others go with `remove`
+        await talk
+    finally:
+        await request.engine.remove(prepared.spec.name)
+        remove_room(room)
+    return seconds
+
+
+async def _command(prepared: Prepared) -> tuple[Sequence[str], bytes, Mapping[str, str]]:
+    """The command, its standard input and its environment."""
+    spec = await prepared.engine.allowed(prepared.spec)
+    engine = prepared.engine._engine
+    if isinstance(engine, ProcessEngine):
+        stored, place = await engine.prepare(spec)
+        command = engine.command(spec, stored, place)
+        changed = {**os.environ, **command.env}
+        return command.argv, b"", {k: v for k, v in changed.items() if v is not None}
+    assert isinstance(engine, Docker)
+    return engine.run_argv(spec, detach=True), env_file(spec.env), dict(os.environ)
