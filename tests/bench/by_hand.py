@@ -20,7 +20,7 @@ from jupyter_containers.engines.process_engine import ProcessEngine
 from jupyter_containers.launch import Prepared, prepare
 from jupyter_containers.provisioner import ContainerProvisioner
 from jupyter_containers.request import Request
-from jupyter_containers.rooms import furnish, make_room, remove_room
+from jupyter_containers.rooms import bound, furnish, make_room, remove_room
 
 from .kernels import Kernels, answered, stop
 from .report import Row, in_turns
@@ -77,6 +77,7 @@ async def _by_hand(request: Request, image: str) -> float:
             *argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd="/", env=env
         )
         talk = asyncio.ensure_future(process.communicate(text))
+        await bound(room, lambda: False)  # asked before, ZeroMQ would come again after 100 ms
         client = await answered(manager)
         seconds = time.perf_counter() - begun
         client.stop_channels()
