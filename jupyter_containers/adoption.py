@@ -141,24 +141,18 @@ def _why(error: Exception) -> str:
     return error.message if isinstance(error, ContainersError) else repr(error)
 
 
-class Sessions:
-    """Writes down which sessions the kernels have, as often as it is asked to. One per server."""
-
-    def __init__(self, app: ServerApp) -> None:
-        self._app = app
-
-    async def write(self) -> None:
-        """What has changed since the last time."""
-        kernels = {one.id: one.container for one in kernels_of(self._app.kernel_manager)}
-        if not kernels:
-            return
-        found: dict[str, list[Session]] = {name: [] for name in kernels.values() if name}
-        listed: list[dict[str, Any]] = await ensure_async(self._app.session_manager.list_sessions())
-        for one in listed:
-            container = kernels.get(str((one.get("kernel") or {}).get("id")))
-            if container:
-                found[container].append(_named(one))
-        await asyncio.to_thread(_write_all, found)
+async def note_sessions(app: ServerApp) -> None:
+    """Write down which sessions the kernels have, where that is news. Called every few seconds."""
+    kernels = {one.id: one.container for one in kernels_of(app.kernel_manager)}
+    if not kernels:
+        return
+    found: dict[str, list[Session]] = {name: [] for name in kernels.values() if name}
+    listed: list[dict[str, Any]] = await ensure_async(app.session_manager.list_sessions())
+    for one in listed:
+        container = kernels.get(str((one.get("kernel") or {}).get("id")))
+        if container:
+            found[container].append(_named(one))
+    await asyncio.to_thread(_write_all, found)
 
 
 def _write_all(found: Mapping[str, list[Session]]) -> None:

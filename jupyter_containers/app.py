@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from pathlib import Path
 
 from jupyter_events import EventLogger
@@ -16,7 +17,7 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 from traitlets import Bool
 
 from . import routes
-from .adoption import Heir, Sessions, this_server
+from .adoption import Heir, note_sessions, this_server
 from .changes import Change, listen, unlisten
 from .engines._keeper import keeper
 from .engines.children import watch_children
@@ -69,7 +70,7 @@ class ContainersApp(ExtensionApp):
             self.log.warning("Kernels in containers end with this server: %s", error)
         adopted = self._adopt_first(app)
         self._loop.add_callback(self._begin, adopted)
-        self._noting = PeriodicCallback(Sessions(app).write, _NOTE_EVERY)
+        self._noting = PeriodicCallback(partial(note_sessions, app), _NOTE_EVERY)
         self._noting.start()
 
     def _adopt_first(self, app: ServerApp) -> bool:

@@ -24,6 +24,8 @@ from jupyter_containers.engines._keeper import keeper
 from jupyter_containers.models import EngineInfo, Problem
 from jupyter_containers.paths import cache_directory, runtime_directory
 from jupyter_containers.policy_files import load_policy
+from tests.harness import write_notebook
+from tests.serving import Server
 
 pytest_plugins = ("pytest_jupyter.jupyter_server", "pytest_jupyter.jupyter_client")
 
@@ -172,6 +174,21 @@ def no_notebook_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def engine_program(engine_env: EngineUnderTest) -> str:
     """The program to ask the engine itself with."""
     return engine_env.engine
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A Jupyter server in a process of its own, which the test may kill."""
+    server = Server(tmp_path / "server")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def its_notebook(server: Server, engine: str, image: str) -> Path:
+    """`n.ipynb` of that server, not yet approved."""
+    return write_notebook(server.root / "n.ipynb", {"image": image, "engine": engine})
 
 
 @pytest.fixture

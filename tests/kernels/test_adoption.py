@@ -6,35 +6,22 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.harness import containers, write_notebook
+from tests.harness import containers
 from tests.serving import NOTED, Server
 from tests.ui.lab import until
 
 LeftBehind = Callable[[], list[str]]
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path / "server")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def notebook(server: Server, engine: str, image: str) -> Path:
-    return write_notebook(server.root / "n.ipynb", {"image": image, "engine": engine})
-
-
 def test_goes_on_in_the_next_server(
-    server: Server, notebook: Path, engine_program: str, left_behind: LeftBehind
+    server: Server, its_notebook: Path, engine_program: str, left_behind: LeftBehind
 ) -> None:
-    before = server.open(notebook)
+    before = server.open(its_notebook)
     assert server.run(before, "x = 41; print(x)") == "41"
     (container,) = containers(engine_program)
     time.sleep(NOTED)
@@ -65,12 +52,12 @@ def test_goes_on_in_the_next_server(
 
 
 def test_ends_where_no_server_comes(
-    server: Server, notebook: Path, engine_program: str, left_behind: LeftBehind
+    server: Server, its_notebook: Path, engine_program: str, left_behind: LeftBehind
 ) -> None:
     server.stop()
     server.configure("c.Policy.orphan_grace = 4")
     server.start()
-    assert server.run(server.open(notebook), "print(1)") == "1"
+    assert server.run(server.open(its_notebook), "print(1)") == "1"
     server.kill()
     time.sleep(1)
     assert len(containers(engine_program)) == 1
@@ -83,12 +70,12 @@ def test_ends_where_no_server_comes(
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_ends_with_a_server_that_is_stopped(
     server: Server,
-    notebook: Path,
+    its_notebook: Path,
     engine_program: str,
     left_behind: LeftBehind,
     signum: signal.Signals,
 ) -> None:
-    assert server.run(server.open(notebook), "print(1)") == "1"
+    assert server.run(server.open(its_notebook), "print(1)") == "1"
     os.kill(server.pid, signum)
     until(lambda: containers(engine_program) == [], "the container is gone", 15)
     until(lambda: left_behind() == [], "nothing is left", 15)

@@ -1,7 +1,6 @@
 """The server is killed while the page is open, and comes back."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from playwright.sync_api import Locator, expect
 
@@ -15,23 +14,10 @@ from .lab import Lab, until
 def test_a_killed_server_is_shown_and_its_return_is_noticed(
     own_lab: Lab, open_page: Callable[..., LabPage], engine: str, image: str
 ) -> None:
-    ui = open_page(own_lab)
-    ui.tolerated += ["ERR_CONNECTION_", "ERR_EMPTY_RESPONSE", "Failed to fetch"]
-    settings = {"image": image, "engine": engine}
-    cells = ("x = globals().get('x', 0) + 1; x",)
-    path: Path = write(own_lab.root / "n.ipynb", *cells, spec="container", settings=settings)
-    ui.open(path)
-    panel = ui.show_panel()
-    panel.get_by_role("button", name="Approve").click()
-    ui.state("running")
-    ui.kernel_is("container")
-    ui.run_all()
+    ui, panel = _running(open_page(own_lab), "x = globals().get('x', 0) + 1; x", image, engine)
     expect(ui.result(0)).to_have_text("1")
     ui.page.wait_for_timeout(NOTED * 1000)
 
-    # JupyterLab asks in dialogs of its own, whenever it finds out.
-    dialog = ui.page.locator(".jp-Dialog").first
-    ui.page.add_locator_handler(dialog, _last_button)
     own_lab.kill()
     gone = panel.get_by_text("The Jupyter server does not answer.")
     expect(gone).to_be_visible()
@@ -62,19 +48,10 @@ def test_a_killed_server_is_shown_and_its_return_is_noticed(
 def test_a_cell_that_runs_while_its_server_is_killed_runs_on(
     own_lab: Lab, open_page: Callable[..., LabPage], engine: str, image: str
 ) -> None:
-    ui = open_page(own_lab)
-    ui.tolerated += ["ERR_CONNECTION_", "ERR_EMPTY_RESPONSE", "Failed to fetch"]
-    settings = {"image": image, "engine": engine}
     cell = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.1)\n'here'"
-    ui.open(write(own_lab.root / "n.ipynb", cell, spec="container", settings=settings))
-    ui.show_panel().get_by_role("button", name="Approve").click()
-    ui.state("running")
-    ui.kernel_is("container")
-    ui.run_all()
+    ui, _ = _running(open_page(own_lab), cell, image, engine)
     expect(ui.prompt(0)).to_have_text("[*]:")
     ui.page.wait_for_timeout(NOTED * 1000)
-    dialog = ui.page.locator(".jp-Dialog").first
-    ui.page.add_locator_handler(dialog, _last_button)
     own_lab.kill()
     expect(ui.page.get_by_text("The Jupyter server does not answer.")).to_be_visible()
     own_lab.start()
@@ -95,8 +72,7 @@ def test_a_server_killed_in_the_middle_of_a_build(
     read = "open('/made').read().strip()"
     ui.open(write(own_lab.root / "n.ipynb", cell, read, spec="python3"))
     ui.kernel_is("python3")
-    dialog = ui.page.locator(".jp-Dialog").first
-    ui.page.add_locator_handler(dialog, _last_button)
+    _answers_dialogs(ui)
     ui.run_all()
     brake.wait()
     own_lab.kill()
@@ -110,6 +86,25 @@ def test_a_server_killed_in_the_middle_of_a_build(
     ui.run_all()
     brake.release()
     expect(ui.result(1)).to_have_text(f"'{word}'")
+
+
+def _running(ui: LabPage, cell: str, image: str, engine: str) -> tuple[LabPage, Locator]:
+    """The page, whose notebook's one cell was started in a container, and its panel."""
+    ui.tolerated += ["ERR_CONNECTION_", "ERR_EMPTY_RESPONSE", "Failed to fetch"]
+    settings = {"image": image, "engine": engine}
+    ui.open(write(ui.lab.root / "n.ipynb", cell, spec="container", settings=settings))
+    panel = ui.show_panel()
+    panel.get_by_role("button", name="Approve").click()
+    ui.state("running")
+    ui.kernel_is("container")
+    ui.run_all()
+    _answers_dialogs(ui)
+    return ui, panel
+
+
+def _answers_dialogs(ui: LabPage) -> None:
+    """JupyterLab asks in dialogs of its own, whenever it finds out that its server is gone."""
+    ui.page.add_locator_handler(ui.page.locator(".jp-Dialog").first, _last_button)
 
 
 def _last_button(dialog: Locator) -> None:
