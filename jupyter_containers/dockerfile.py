@@ -261,12 +261,29 @@ class _Reader:
         for device in one.values("device"):
             self.entitlements.append((one.line, f"RUN --device={device}"))
         for mount in mounts(one):
+            if mount.get("type") == "cache":
+                self.cache(one, mount, scope)
             if origin := mount.get("from"):
                 self.origin(one, origin)
             elif mount.get("type", "bind") == "bind":
                 path = scope.expand(mount.get("source", "."), one, strict=True)
                 rw = bool({"rw", "readwrite"} & mount.keys())
                 self.sources.append(Source(one.line, "RUN --mount", path, False, False, rw))
+
+    def cache(self, one: Instruction, mount: Mapping[str, str], scope: Scope) -> None:
+        """RUN --mount=type=cache: its id must not lead out of the engine's cache directory.
+
+        buildah before 1.38 joins the id, or without one the target, to that directory as it
+        is, so `..` mounts any directory of the host for writing (CVE-2024-9675).
+        """
+        written = mount.get("id", "")
+        name = scope.expand(written, one, strict=True)
+        target = scope.expand(mount.get("target", ""), one)
+        if name.startswith("/") or ".." in f"{written}/{name}/{target}".split("/"):
+            one.fail(
+                f"the cache id {name or target!r} is a path.",
+                "Name the cache with letters, digits, - _ and . alone: id=pip",
+            )
 
     def origin(self, one: Instruction, name: str) -> None:
         """COPY --from, RUN --mount=from=: an earlier stage, or an image."""

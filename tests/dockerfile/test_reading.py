@@ -203,6 +203,7 @@ class TestSources:
             ("RUN --mount=type=bind,source=a,target=/b ls", ["a"]),
             ("RUN --mount=type=BIND,SRC=a,dst=/b ls", ["a"]),
             ("RUN --mount=type=cache,target=/b ls", []),
+            ("ARG TARGETARCH\nRUN --mount=type=cache,id=pip..3-$TARGETARCH,target=/b ls", []),
             ("RUN --mount=type=secret,id=a ls", []),
             ("RUN --mount=type=bind,from=x,source=a,target=/b ls", []),
             ("ONBUILD COPY a b", []),
