@@ -60,6 +60,18 @@ def test_the_lock_names_no_host() -> None:
     assert not [name for name, one in lock["packages"].items() if "resolved" in one]
 
 
+def test_no_other_cell_executor_stays_on() -> None:
+    """JupyterLab gives a cell to the executor that was registered last, which a federated
+    extension of ours never is; so it switches off those of the others.
+    """
+    package = json.loads((TOP / "package.json").read_text())
+    assert set(package["jupyterlab"]["disabledExtensions"]) >= {
+        "@jupyterlab/notebook-extension:cell-executor",
+        "@jupyter/docprovider-extension:notebook-cell-executor",
+        "@datalayer/jupyter-server-nbmodel:notebook-cell-executor",
+    }
+
+
 @pytest.mark.parametrize(
     ("group", "name"),
     [
