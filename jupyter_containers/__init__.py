@@ -15,7 +15,7 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
     """What jupyter_server loads; `jupyter_server_config.d` enables it."""
-    module = f"{__name__}.app"
+    module = f"{__name__}.server.app"
     return [{"module": module, "app": import_module(module).ContainersApp}]
 
 

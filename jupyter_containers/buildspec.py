@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from .bases import target_stage
-from .buildplan import LABEL, Plan, secrets
-from .dockerfile import parse
+from .builds.bases import target_stage
+from .builds.plan import LABEL, Plan, secrets
+from .dockerfile.parser import parse
+from .dockerfile.render import CA_ARGS, CA_SECRET, render
 from .models import BuildSecret, BuildSpec, BuildStep, Progress
-from .render import CA_ARGS, CA_SECRET, render
 
 
 def spec_of(plan: Plan, context: Path | None, work: Path) -> BuildSpec:

@@ -3,8 +3,8 @@ by the certificate that it is the one we started, and encrypts what is said."""
 
 from __future__ import annotations
 
-from .engines._process import run
 from .errors import StartFailed
+from .host.process import run
 from .text import one_line
 
 _ARGV = (

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from . import slurmoptions, structures, values
+from . import structures
 from .models import NO_ENV, Mount
-from .values import Reader, format_size
+from .settings import slurm, validators
+from .settings.validators import Reader, format_size
 
 VERSION = 1
 """Of the metadata. A later 1.x may add keys, which we then leave out with a warning."""
@@ -72,7 +73,7 @@ def _build(value: Any, key: str) -> Build:
 
 def _fingerprint(given: Mapping[str, Any], key: str, name: str) -> str:
     value = given.get(name, "")
-    return str(values.fingerprint(value, f"{key}.{name}")) if value != "" else ""
+    return str(validators.fingerprint(value, f"{key}.{name}")) if value != "" else ""
 
 
 def _write_build(build: Build) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def _shortest(number: float) -> float:
 def _choice(*choices: str, option: str, doc: str, trait: str = "") -> Field:
     return Field(
         kind="choice",
-        read=values.choice(*choices),
+        read=validators.choice(*choices),
         default=choices[0],
         choices=choices,
         trait=trait,
@@ -105,11 +106,11 @@ _UNLIMITED = ("charliecloud", "enroot", "pyxis", "shifter")
 
 FIELDS: dict[str, Field] = {
     "image": Field(
-        kind="image", read=values.image, trait="images", doc="Image that the kernel runs in."
+        kind="image", read=validators.image, trait="images", doc="Image that the kernel runs in."
     ),
     "engine": Field(
         kind="word",
-        read=values.engine,
+        read=validators.engine,
         default="",
         trait="engines",
         option="--engine",
@@ -117,7 +118,7 @@ FIELDS: dict[str, Field] = {
     ),
     "kernel": Field(
         kind="word",
-        read=values.word,
+        read=validators.word,
         default="",
         option="--kernel",
         doc="Name of a kernel spec inside the image, for R, Julia and other languages.",
@@ -127,7 +128,7 @@ FIELDS: dict[str, Field] = {
     ),
     "digest": Field(
         kind="word",
-        read=values.digest,
+        read=validators.digest,
         default="",
         doc="The registry's digest of a pulled image.",
     ),
@@ -142,7 +143,7 @@ FIELDS: dict[str, Field] = {
     ),
     "devices": Field(
         kind="list",
-        read=values.list_of(values.device),
+        read=validators.list_of(validators.device),
         write=list,
         default=(),
         trait="devices",
@@ -151,7 +152,7 @@ FIELDS: dict[str, Field] = {
     ),
     "cpus": Field(
         kind="number",
-        read=values.number(0.01, 4096),
+        read=validators.number(0.01, 4096),
         write=_shortest,
         trait="max_cpus",
         option="--cpus",
@@ -161,7 +162,7 @@ FIELDS: dict[str, Field] = {
     ),
     "memory": Field(
         kind="size",
-        read=values.size_of_at_least(6 << 20),
+        read=validators.size_of_at_least(6 << 20),
         write=format_size,
         trait="max_memory",
         option="--memory",
@@ -171,7 +172,7 @@ FIELDS: dict[str, Field] = {
     ),
     "pids": Field(
         kind="count",
-        read=values.count(1, 1 << 22),
+        read=validators.count(1, 1 << 22),
         trait="max_pids",
         option="--pids",
         unable=_UNLIMITED,
@@ -179,7 +180,7 @@ FIELDS: dict[str, Field] = {
     ),
     "shm": Field(
         kind="size",
-        read=values.size_of_at_least(64 << 10),
+        read=validators.size_of_at_least(64 << 10),
         write=format_size,
         option="--shm",
         unable=("apptainer", "shifter"),
@@ -194,7 +195,7 @@ FIELDS: dict[str, Field] = {
     ),
     "ports": Field(
         kind="list",
-        read=values.list_of(values.port),
+        read=validators.list_of(validators.port),
         write=list,
         default=(),
         trait="ports",
@@ -220,21 +221,21 @@ FIELDS: dict[str, Field] = {
     ),
     "workdir": Field(
         kind="word",
-        read=values.workdir,
+        read=validators.workdir,
         default=".",
         option="--workdir",
         doc="Where the kernel starts; relative to the notebook's folder.",
     ),
     "hostname": Field(
         kind="word",
-        read=values.hostname,
+        read=validators.hostname,
         option="--hostname",
         unable=("apptainer", "pyxis", "shifter"),
         doc="The container's host name.",
     ),
     "read_only": Field(
         kind="flag",
-        read=values.flag,
+        read=validators.flag,
         default=False,
         option="--read-only",
         doc="Nothing but mounts, HOME and /tmp can be written.",
@@ -244,7 +245,7 @@ FIELDS: dict[str, Field] = {
     ),
     "slurm": Field(
         kind="object",
-        read=slurmoptions.slurm,
+        read=slurm.slurm,
         write=dict,
         default=NO_ENV,
         trait="slurm_partitions",

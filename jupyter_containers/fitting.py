@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from .engine_rules import EXPOSED
+from .builds.jobs import Job
 from .engines.guarded import Guarded
 from .errors import ContainersError
-from .jobs import Job
+from .images.prepare import ready
+from .kernels.container_files import make_room, remove_room
 from .models import Image
-from .readiness import ready
-from .rooms import make_room, remove_room
+from .policy.engines import EXPOSED
 
 _MOMENT = 0.5
 """Seconds after which somebody wants to know what takes so long."""

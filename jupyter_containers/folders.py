@@ -7,9 +7,9 @@ import os
 from pathlib import Path, PurePosixPath
 
 from .errors import BadSettings
+from .host.paths import jupyter_directories
 from .models import Mount, parse_target, refuse_unquotable
-from .paths import jupyter_directories
-from .settings import Settings
+from .settings.schema import Settings
 
 
 def home_inside() -> str:

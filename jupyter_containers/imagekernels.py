@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from .engines.guarded import Guarded
 from .errors import ContainersError
-from .facts import ImageFacts, choose
 from .fitting import fit_image
+from .images.facts import ImageFacts, choose
+from .images.probe import recalled
 from .models import Image
-from .probe import recalled
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import signal
 
 from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
 
-from .container import KernelContainer
+from .kernels.container import KernelContainer
 
 
 class KernelProcess(KernelProvisionerBase):

@@ -21,10 +21,10 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_core.paths import jupyter_data_dir
 
 from .errors import BadInput, BadReference, BadSettings, ContainersError, KernelError, Unknown
+from .host.paths import read_untrusted, replace_file
 from .models import parse_image
-from .paths import read_untrusted, replace_file
-from .policy import Policy
-from .settings import Settings
+from .policy.policy import Policy
+from .settings.schema import Settings
 from .text import one_line
 
 GENERIC = "container"
@@ -166,7 +166,15 @@ def _document(
     name: str, title: str, language: str, interrupt_mode: str, settings: Settings
 ) -> dict[str, Any]:
     connection = "{connection_file}"
-    argv = [sys.executable, "-m", "jupyter_containers.relay", "--spec", name, "-f", connection]
+    argv = [
+        sys.executable,
+        "-m",
+        "jupyter_containers.relay",
+        "--spec",
+        name,
+        "-f",
+        connection,
+    ]
     return {
         "argv": argv,
         "display_name": title,

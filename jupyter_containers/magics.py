@@ -19,12 +19,12 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import no_var_expand
 from IPython.display import DisplayHandle
 
-from .builds import BuildRequest, Builds, Built
-from .cells import DockerfileCell, cell_of
-from .engines import choose_engine
+from .builds.manager import BuildRequest, Builds, Built
+from .engines.registry import choose_engine
 from .errors import ContainersError
 from .models import Progress
-from .policy_files import load_policy
+from .notebook.cells import DockerfileCell, cell_of
+from .policy.loader import load_policy
 from .text import one_line
 
 _PACE = 0.25

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from e2b_dockerfile_utils import PatternMatcher
 
-from .dockerfile import Source
+from .dockerfile.parser import Source
 from .errors import DockerfileError
 
 _MAX_PATTERNS = 2_000

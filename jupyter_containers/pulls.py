@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from .changes import Change, tell
+from .builds.jobs import Job, Outcome
 from .engines.guarded import Guarded
 from .errors import ImageNotHere
-from .jobs import Job, Outcome
+from .events import Change, tell
 from .models import Image
 
 Fetched = Callable[["Pull", Image], Awaitable[None]]

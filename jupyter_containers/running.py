@@ -20,21 +20,21 @@ import nbformat
 from jupyter_client.kernelspec import KernelSpec
 from nbformat import NotebookNode
 
-from .approvals import Approvals, asks
-from .buildplan import earlier_images
-from .builds import Builds, Built
-from .cellbuilds import NOT_YET, cell_request, settings_after
-from .cells import DockerfileCell, Options
-from .engines import choose_engine, preferred_engine
+from .builds.cells import NOT_YET, cell_request, settings_after
+from .builds.manager import Builds, Built
+from .builds.plan import earlier_images
+from .cli.execution import CellFailed, Execution, error_output
+from .cli.terminal import Screen, follow, settle
+from .engines.registry import choose_engine, preferred_engine
 from .errors import BadInput, ContainersError, ImageNotHere, NotApproved
-from .execution import CellFailed, Execution, error_output
 from .fitting import fit_image
+from .host.paths import replace_file
 from .kernelspecs import GENERIC
-from .notebook import KEY, dockerfile_cells, read_notebook, settings_of
-from .paths import replace_file
-from .policy import Policy
-from .settings import Settings
-from .terminal import Screen, follow, settle
+from .notebook.cells import DockerfileCell, Options
+from .notebook.file import KEY, dockerfile_cells, read_notebook, settings_of
+from .policy.approvals import Approvals, asks
+from .policy.policy import Policy
+from .settings.schema import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from .errors import BadReference, BadSettings
 from .models import Mount, parse_image, parse_target, refuse_unquotable
-from .values import MANY, flag, list_of, meant, show, text
+from .settings.validators import MANY, flag, list_of, meant, show, text
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}", re.ASCII)
 

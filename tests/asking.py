@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.engines import _instance
 from jupyter_containers.engines.base import Engine, Output
-from jupyter_containers.facts import ImageFacts
+from jupyter_containers.engines.registry import _instance
+from jupyter_containers.host.paths import cache_directory
+from jupyter_containers.images.facts import ImageFacts
+from jupyter_containers.images.probe import probe
 from jupyter_containers.models import ContainerSpec
-from jupyter_containers.paths import cache_directory
-from jupyter_containers.probe import probe
 
 from .harness import DAEMONS
 
@@ -25,7 +25,7 @@ Ask = Callable[..., Awaitable[ImageFacts]]
 def forgetful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Nothing is remembered from another test."""
     directory = tmp_path / "cache"
-    monkeypatch.setattr("jupyter_containers.cache.cache_directory", lambda: directory)
+    monkeypatch.setattr("jupyter_containers.host.cache.cache_directory", lambda: directory)
     return directory
 
 

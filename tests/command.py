@@ -15,7 +15,7 @@ import nbformat
 
 from .harness import containers
 
-COMMAND = (sys.executable, "-m", "jupyter_containers.cli")
+COMMAND = (sys.executable, "-m", "jupyter_containers.cli.main")
 
 
 def jc(

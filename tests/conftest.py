@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.engines import choose_engine, look
-from jupyter_containers.engines._keeper import keeper
+from jupyter_containers.engines.registry import choose_engine, look
+from jupyter_containers.host.paths import cache_directory, runtime_directory
+from jupyter_containers.host.reaper.client import keeper
 from jupyter_containers.models import EngineInfo, Problem
-from jupyter_containers.paths import cache_directory, runtime_directory
-from jupyter_containers.policy_files import load_policy
+from jupyter_containers.policy.loader import load_policy
 from tests.harness import write_notebook
 from tests.serving import Server
 
@@ -237,7 +237,7 @@ def enforces_memory(features: frozenset[str]) -> bool:
 def no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine whose containers share no sockets with this machine, as Docker Desktop's."""
     monkeypatch.setattr(
-        "jupyter_containers.probe._Trial.verdict",
+        "jupyter_containers.images.probe._Trial.verdict",
         lambda self, said: {"transport": "tcp", "boot": "", "reason": "made so by the test"},
     )
-    monkeypatch.setattr("jupyter_containers.probe._still_true", lambda way: False)
+    monkeypatch.setattr("jupyter_containers.images.probe._still_true", lambda way: False)

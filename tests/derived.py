@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from uv import find_uv_bin
 
-from jupyter_containers.engines._process import run
-from jupyter_containers.engines._store import Store
-from jupyter_containers.kit_uv import index_environment
+from jupyter_containers.engines.process_engine.image_store import Store
+from jupyter_containers.host.process import run
+from jupyter_containers.images.kit_resolver import index_environment
 from tests.harness import DAEMONS
 
 MakeImage = Callable[..., Awaitable[str]]
@@ -63,7 +63,7 @@ def make_image(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             done = await run(argv, timeout=300)
             assert done.code == 0, done.stderr
             if builder != engine:
-                argv = [sys.executable, "-m", "jupyter_containers.cli", "convert", reference]
+                argv = [sys.executable, "-m", "jupyter_containers.cli.main", "convert", reference]
                 done = await run([*argv, "--from", builder, "--to", engine], timeout=300)
                 assert done.code == 0, done.stderr
             made[name] = reference

@@ -15,10 +15,10 @@ from typing import Any
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
 
-from jupyter_containers.approvals import Approvals
-from jupyter_containers.paths import cache_directory
-from jupyter_containers.policy_files import load_policy
-from jupyter_containers.settings import Settings
+from jupyter_containers.host.paths import cache_directory
+from jupyter_containers.policy.approvals import Approvals
+from jupyter_containers.policy.loader import load_policy
+from jupyter_containers.settings.schema import Settings
 
 
 def write_notebook(path: Path, settings: dict[str, Any] | None, *cells: str) -> Path:

@@ -16,13 +16,13 @@ import pytest
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.session import Session
 
-from jupyter_containers import kit as kits
-from jupyter_containers.engines import _instance
 from jupyter_containers.engines.base import Engine
-from jupyter_containers.facts import Interpreter
-from jupyter_containers.kit import BYTECODE_TARGET, TARGET, Kit, fit
+from jupyter_containers.engines.registry import _instance
+from jupyter_containers.images import kit as kits
+from jupyter_containers.images.facts import Interpreter
+from jupyter_containers.images.kit import BYTECODE_TARGET, TARGET, Kit, fit
+from jupyter_containers.images.probe import choose, probe
 from jupyter_containers.models import ContainerSpec, Mount
-from jupyter_containers.probe import choose, probe
 
 GUEST = Path(kits.__file__).parent / "guest"
 INSIDE = "/opt/jupyter-containers"
@@ -39,7 +39,7 @@ def kit_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def own_cache(kit_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Nothing of the person's own cache is used."""
-    monkeypatch.setattr("jupyter_containers.cache.cache_directory", lambda: kit_cache)
+    monkeypatch.setattr("jupyter_containers.host.cache.cache_directory", lambda: kit_cache)
     return kit_cache
 
 

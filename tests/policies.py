@@ -9,8 +9,8 @@ from traitlets.config import Config
 
 from jupyter_containers.errors import PolicyRefused
 from jupyter_containers.models import ContainerSpec, User
-from jupyter_containers.policy import Policy
-from jupyter_containers.policy_files import load_policy
+from jupyter_containers.policy.loader import load_policy
+from jupyter_containers.policy.policy import Policy
 
 ID = "sha256:" + "0123456789abcdef" * 4
 ME = User(mode="me", uid=1000, gid=1000, host_uid=1000, host_gid=1000)

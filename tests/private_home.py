@@ -11,7 +11,8 @@ from pathlib import Path
 import jupyter_core.paths
 import pytest
 
-from jupyter_containers import paths, policy_files
+from jupyter_containers.host import paths
+from jupyter_containers.policy import loader
 
 
 def private_home(base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -31,7 +32,7 @@ def private_home(base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "JUPYTER_RUNTIME_DIR": home / ".local/share/jupyter/runtime",
     }.items():
         monkeypatch.setenv(name, str(path))
-    monkeypatch.setattr(policy_files, "SYSTEM", (str(base / "system_config_path"),))
+    monkeypatch.setattr(loader, "SYSTEM", (str(base / "system_config_path"),))
     for name in ("SYSTEM_CONFIG_PATH", "ENV_CONFIG_PATH"):
         monkeypatch.setattr(jupyter_core.paths, name, [str(base / name.lower())])
     return home

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.approvals import Approvals, asks
 from jupyter_containers.errors import BadInput, NotApproved
 from jupyter_containers.models import Mount
-from jupyter_containers.settings import FIELDS, Settings
+from jupyter_containers.policy.approvals import Approvals, asks
+from jupyter_containers.settings.schema import FIELDS, Settings
 
 from .private_home import private_home
 
@@ -194,7 +194,7 @@ def test_images_of_several_cells_stay_approved(notebook: Path) -> None:
 
 
 def test_many_images_keep_the_newest(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jupyter_containers.approvals._MOST_IMAGES", 3)
+    monkeypatch.setattr("jupyter_containers.policy.approvals._MOST_IMAGES", 3)
     for number in (1, 2, 3, 1, 4):
         Approvals().approve_image(notebook, f"localhost/x:{number}")
     known = [
@@ -267,7 +267,7 @@ def test_where_nothing_can_be_recorded_it_is_said(notebook: Path, home: Path) ->
 APPROVE = """
 import sys
 from pathlib import Path
-from jupyter_containers.approvals import Approvals
+from jupyter_containers.policy.approvals import Approvals
 for number in range(40):
     Approvals().approve_image(Path(sys.argv[1]), f"localhost/{sys.argv[2]}:{number}")
 """

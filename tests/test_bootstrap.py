@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers import bootstrap as room
-from jupyter_containers.bootstrap import BASE, bootstrap, root_filesystem
-from jupyter_containers.engines import open_engine
 from jupyter_containers.engines.guarded import Guarded
+from jupyter_containers.engines.registry import open_engine
 from jupyter_containers.errors import ContainersError, ImageError, NetworkFailed
+from jupyter_containers.images import bootstrap as room
+from jupyter_containers.images.bootstrap import BASE, bootstrap, root_filesystem
 from jupyter_containers.models import ContainerSpec, Progress
-from jupyter_containers.policy_files import load_policy
+from jupyter_containers.policy.loader import load_policy
 
 
 @pytest.fixture(scope="module")

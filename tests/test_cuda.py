@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers import devices
-from jupyter_containers.cuda import Driver, read_driver, too_old
-from jupyter_containers.notebookstate import notebook_state
-from jupyter_containers.policy import Policy
+from jupyter_containers.devices import gpus
+from jupyter_containers.devices.cuda import Driver, read_driver, too_old
+from jupyter_containers.kernels import preflight
+from jupyter_containers.kernels.preflight import notebook_state
+from jupyter_containers.policy.policy import Policy
 from tests.harness import write_notebook
 
 HEAD = """
@@ -94,27 +95,26 @@ def smi(tmp_path, monkeypatch):
     program.write_text(f"#!/bin/sh\necho >>{tmp_path}/asked\n/bin/cat <<'E'\n{HEAD}\nE\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent))
-    monkeypatch.setattr(devices, "_known", None)
+    monkeypatch.setattr(gpus, "_known", None)
     return lambda: len((tmp_path / "asked").read_text().splitlines())
 
 
 async def test_it_is_asked_once_and_only_for_gpus(smi):
     new = {"CUDA_VERSION": "13.0.0"}
     for _ in range(2):
-        said = await devices.driver_warning(["nvidia.com/gpu=all"], new)
+        said = await gpus.driver_warning(["nvidia.com/gpu=all"], new)
         assert "535.183.1" in said
     assert smi() == 1
-    assert await devices.driver_warning(["example.org/harmless=zero"], new) == ""
-    assert await devices.driver_warning(["nvidia.com/gpu=all"], {}) == ""
+    assert await gpus.driver_warning(["example.org/harmless=zero"], new) == ""
+    assert await gpus.driver_warning(["nvidia.com/gpu=all"], {}) == ""
 
 
 async def test_without_a_driver_nothing_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert await devices.driver_warning(["nvidia.com/gpu=0"], {"CUDA_VERSION": "99.0"}) == ""
+    assert await gpus.driver_warning(["nvidia.com/gpu=0"], {"CUDA_VERSION": "99.0"}) == ""
 
 
 async def test_who_looks_at_a_notebook_is_warned(smi, tmp_path, monkeypatch):
-    from jupyter_containers import notebookstate
     from jupyter_containers.engines.guarded import Guarded
     from jupyter_containers.models import EngineInfo, Image
 
@@ -133,7 +133,7 @@ async def test_who_looks_at_a_notebook_is_warned(smi, tmp_path, monkeypatch):
     async def choose(name, policy):
         return engine
 
-    monkeypatch.setattr(notebookstate, "preferred_engine", choose)
+    monkeypatch.setattr(preflight, "preferred_engine", choose)
     notebook = write_notebook(
         tmp_path / "n.ipynb", {"image": "a/b", "devices": ["nvidia.com/gpu=0"]}
     )

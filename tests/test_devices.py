@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from jupyter_containers.devices import find_devices, read_smi
+from jupyter_containers.devices.gpus import find_devices, read_smi
 from jupyter_containers.measures import Device
 
 SPEC = """---

@@ -6,14 +6,9 @@ import shutil
 
 import pytest
 
-from jupyter_containers.engines import (
-    ENGINES,
-    choose_engine,
-    instead_of,
-    preferred_engine,
-)
+from jupyter_containers.engines.registry import ENGINES, choose_engine, instead_of, preferred_engine
 from jupyter_containers.errors import EngineMissing, Unsupported
-from jupyter_containers.policy_files import load_policy
+from jupyter_containers.policy.loader import load_policy
 
 from .command import jc, notebook_of
 from .harness import approve, running, write_notebook

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from jupyter_containers.errors import ImageUnusable
-from jupyter_containers.facts import ImageFacts, choose
-from jupyter_containers.facts_text import document, image_user, parse_facts
+from jupyter_containers.images.facts import ImageFacts, choose
+from jupyter_containers.images.probe_output import document, image_user, parse_facts
 from jupyter_containers.models import Image
 
 R_SPEC: dict[str, Any] = {

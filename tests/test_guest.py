@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import jupyter_containers
-from jupyter_containers.guestclient import GuestClient
+from jupyter_containers.kernels.guest_client import GuestClient
 
 GUEST_DIR = Path(jupyter_containers.__file__).parent / "guest"
 

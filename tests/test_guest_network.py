@@ -19,7 +19,7 @@ import pytest
 
 import jupyter_containers
 from jupyter_containers.certificates import _ARGV, certificate_of
-from jupyter_containers.guestclient import GuestClient
+from jupyter_containers.kernels.guest_client import GuestClient
 
 MAIN = Path(jupyter_containers.__file__).parent / "guest" / "main.py"
 TOKEN = "a" * 32

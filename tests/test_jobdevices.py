@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from jupyter_containers.devices.slurm import of_this_job
 from jupyter_containers.errors import Unsupported
-from jupyter_containers.jobdevices import of_this_job
 
 ALL = "nvidia.com/gpu=all"
 JOB = {"SLURM_JOB_ID": "7"}

@@ -16,7 +16,7 @@ import jupyter_containers
 from jupyter_containers.errors import BadInput, BadReference, BadSettings
 from jupyter_containers.kernelspecs import GENERIC, pin, pinned_specs, read_spec, unpin
 from jupyter_containers.models import Mount
-from jupyter_containers.settings import Settings
+from jupyter_containers.settings.schema import Settings
 
 from .private_home import private_home
 
@@ -54,7 +54,15 @@ def test_clients_that_know_no_provisioners_start_the_relay() -> None:
     pin("python:3.12", "py312", PLAIN)
     manager = AsyncKernelManager(kernel_name="py312", connection_file="/c.json")
     assert manager.format_kernel_cmd() == [
-        *(sys.executable, "-m", "jupyter_containers.relay", "--spec", "py312", "-f", "/c.json"),
+        *(
+            sys.executable,
+            "-m",
+            "jupyter_containers.relay",
+            "--spec",
+            "py312",
+            "-f",
+            "/c.json",
+        ),
     ]
     done = subprocess.run(
         [sys.executable, "-m", "jupyter_containers.relay", "--help"],

@@ -9,12 +9,12 @@ from typing import cast
 
 import pytest
 
-from jupyter_containers.engines import _instance
 from jupyter_containers.engines.base import Engine, Output
+from jupyter_containers.engines.registry import _instance
 from jupyter_containers.errors import KitFailed
-from jupyter_containers.kit import TARGET, Kit, fit
+from jupyter_containers.images.kit import TARGET, Kit, fit
+from jupyter_containers.images.probe import Interpreter, choose, probe
 from jupyter_containers.models import ContainerSpec, Image, User
-from jupyter_containers.probe import Interpreter, choose, probe
 
 from .derived import MakeImage, make_image
 from .kit_kernels import check, kernel_in, kit_cache, own_cache

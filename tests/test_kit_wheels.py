@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from jupyter_containers import kit_uv
 from jupyter_containers.errors import KitFailed
-from jupyter_containers.facts import Interpreter
-from jupyter_containers.kit import kit_for
+from jupyter_containers.images import kit_resolver
+from jupyter_containers.images.facts import Interpreter
+from jupyter_containers.images.kit import kit_for
 
 from .kit_kernels import kit_cache, own_cache
 
@@ -23,7 +23,7 @@ __all__ = ["kit_cache", "own_cache"]
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory = tmp_path / "cache"
-    monkeypatch.setattr("jupyter_containers.cache.cache_directory", lambda: directory)
+    monkeypatch.setattr("jupyter_containers.host.cache.cache_directory", lambda: directory)
     return directory
 
 
@@ -76,7 +76,7 @@ async def test_wheels_for(changes: dict[str, Any], tag: str) -> None:
     ],
 )
 def test_platforms(changes: dict[str, Any], expected: str) -> None:
-    assert kit_uv.platform(python(**changes)) == expected
+    assert kit_resolver.platform(python(**changes)) == expected
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ global.no-index='false'
 nonsense
 global.broken='
 """
-    assert kit_uv.uv_environment(kit_uv.pip_settings(listed)) == {
+    assert kit_resolver.uv_environment(kit_resolver.pip_settings(listed)) == {
         "UV_DEFAULT_INDEX": "https://env.example/simple",
         "UV_INDEX": "https://a.example/simple https://b.example/simple",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
@@ -175,7 +175,7 @@ global.broken='
         "SSL_CERT_FILE": "/etc/ssl/corp.pem",
     }
     monkeypatch.setenv("SSL_CERT_FILE", "/mine.pem")
-    assert "SSL_CERT_FILE" not in kit_uv.uv_environment({"cert": "/etc/ssl/corp.pem"})
+    assert "SSL_CERT_FILE" not in kit_resolver.uv_environment({"cert": "/etc/ssl/corp.pem"})
 
 
 async def test_two_makers_at_once(empty_cache: Path) -> None:

@@ -5,7 +5,7 @@ import base64
 import signal
 import time
 
-from jupyter_containers.engines import _instance
+from jupyter_containers.engines.registry import _instance
 
 from .derived import make_image as make_image
 from .harness import DAEMONS, Kernel, approve, containers, eventually, running, write_notebook

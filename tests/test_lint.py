@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.lint import Diagnostic, lint
+from jupyter_containers.builds.lint import Diagnostic, lint
 from tests.conftest import NO_ENGINES, _engines
 
 TEXT = """FROM python AS x

@@ -18,7 +18,7 @@ from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 from jupyter_containers.guest import boot
-from jupyter_containers.notebook import parse_cell
+from jupyter_containers.notebook.file import parse_cell
 
 from .command import processes, soon
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from jupyter_containers.errors import BadSettings, PolicyRefused
 from jupyter_containers.models import ContainerSpec, Mount
-from jupyter_containers.mount_rules import judge
-from jupyter_containers.policy import Policy
+from jupyter_containers.policy.mounts import judge
+from jupyter_containers.policy.policy import Policy
 
 from .policies import policy, refused, spec
 from .private_home import private_home

@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from jupyter_containers.bootstrap import BASE
+from jupyter_containers.images.bootstrap import BASE
 
 from .command import containers_of, jc
 from .harness import DAEMONS

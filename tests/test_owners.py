@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers import owners, paths
+from jupyter_containers.host import owners, paths
 
 from .private_home import private_runtime
 
@@ -30,8 +30,8 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 OWN = """
 import sys
 from pathlib import Path
-from jupyter_containers.owners import owner
-from jupyter_containers.paths import runtime_directory
+from jupyter_containers.host.owners import owner
+from jupyter_containers.host.paths import runtime_directory
 room = runtime_directory() / sys.argv[1]
 room.mkdir(mode=0o700)
 owner().claim(room)
@@ -125,7 +125,7 @@ def test_this_process_is_one_owner_with_one_lock(runtime: Path) -> None:
 def test_a_forked_child_is_an_owner_of_its_own_and_keeps_no_lock(runtime: Path) -> None:
     code = """
 import os, socket, time
-from jupyter_containers import owners, paths
+from jupyter_containers.host import owners, paths
 mine = owners.owner().id
 child = os.fork()
 if child == 0:

@@ -114,9 +114,9 @@ def test_nothing_starts_commands_but_one_door() -> None:
     assert "subprocess" in ruff["flake8-tidy-imports"]["banned-api"]
     excepted = {name for name, rules in ruff["per-file-ignores"].items() if "TID251" in rules}
     assert excepted == {
-        "jupyter_containers/engines/_process.py",
+        "jupyter_containers/host/process.py",
         "jupyter_containers/engines/_attached.py",
-        "jupyter_containers/engines/_keeper*.py",
+        "jupyter_containers/host/reaper/*.py",
         "jupyter_containers/examples/**",  # configuration of others
         "jupyter_containers/guest/**",
         "tests/**",

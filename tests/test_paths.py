@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers import paths
 from jupyter_containers.errors import StartFailed
+from jupyter_containers.host import paths
 
 from .private_home import private_home, private_runtime
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from jupyter_containers.placement import Placement
+from jupyter_containers.engines.placement import Placement
 
 
 @pytest.mark.parametrize(

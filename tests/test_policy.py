@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_containers.errors import PolicyRefused
 from jupyter_containers.models import Demands
-from jupyter_containers.settings import Settings
+from jupyter_containers.settings.schema import Settings
 
 from .policies import ID, ROOT, policy, refused, spec
 from .private_home import private_home
@@ -218,8 +218,10 @@ def test_the_ca_is_the_one_this_process_trusts(home: Path, monkeypatch: pytest.M
 def test_a_host_with_a_ca_of_its_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("jupyter_containers.surroundings._LOCAL", (f"{home}/local",))
-    monkeypatch.setattr("jupyter_containers.surroundings._BUNDLES", (f"{home}/no", f"{home}/all"))
+    monkeypatch.setattr("jupyter_containers.host.environment._LOCAL", (f"{home}/local",))
+    monkeypatch.setattr(
+        "jupyter_containers.host.environment._BUNDLES", (f"{home}/no", f"{home}/all")
+    )
     (home / "all").write_text("x")
     assert policy().ca_bundle() is None
     (home / "local/deeper").mkdir(parents=True)

@@ -11,8 +11,8 @@ import pytest
 import jupyter_containers
 from jupyter_containers.errors import PolicyRefused
 from jupyter_containers.models import Demands
-from jupyter_containers.policy import Policy
-from jupyter_containers.policy_files import load_policy
+from jupyter_containers.policy.loader import load_policy
+from jupyter_containers.policy.policy import Policy
 
 from .policies import ROOT, refused, spec
 from .private_home import private_home

@@ -9,7 +9,7 @@ import pytest
 from traitlets.config import Config
 
 from jupyter_containers.errors import PolicyRefused
-from jupyter_containers.policy_files import load_policy
+from jupyter_containers.policy.loader import load_policy
 
 from .private_home import private_home
 

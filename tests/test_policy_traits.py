@@ -13,11 +13,11 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from traitlets.config import Config
 
-from jupyter_containers import policy_files
 from jupyter_containers.errors import BadReference, BadSettings, PolicyRefused
-from jupyter_containers.policy import Policy
-from jupyter_containers.policy_files import load_policy
-from jupyter_containers.request import find_request
+from jupyter_containers.kernels.request import find_request
+from jupyter_containers.policy import loader
+from jupyter_containers.policy.loader import load_policy
+from jupyter_containers.policy.policy import Policy
 
 from .policies import policy, spec
 from .private_home import private_home
@@ -106,7 +106,7 @@ def test_each_trait_can_be_set_from_python_and_json(name: str, home: Path) -> No
     assert getattr(Policy(), name) != means or name == "min_free_disk"
     own = home / ".jupyter"
     if name == "user_config":  # the administrator's alone
-        own = Path(policy_files.SYSTEM[0])
+        own = Path(loader.SYSTEM[0])
     else:
         assert getattr(policy(**{name: value}), name) == means
     own.mkdir()

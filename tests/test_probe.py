@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers import probe as probing
 from jupyter_containers.errors import ImageUnusable
-from jupyter_containers.probe import choose
+from jupyter_containers.images import probe as probing
+from jupyter_containers.images.probe import choose
 
 from .asking import Ask, Through, ask, forgetful, probe_containers
 from .derived import MakeImage, make_image

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 
-from jupyter_containers.bootstrap import BASE
+from jupyter_containers.images.bootstrap import BASE
 
 README = Path(__file__).parents[1] / "README.md"
 

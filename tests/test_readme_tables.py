@@ -6,11 +6,11 @@ import json
 import re
 from pathlib import Path
 
-from jupyter_containers.cli import VERBS
+from jupyter_containers.cli.main import VERBS
 from jupyter_containers.fields import FIELDS, Field
 from jupyter_containers.guest import cell as grammar
-from jupyter_containers.policy_traits import PolicyTraits
-from jupyter_containers.settings import Settings
+from jupyter_containers.policy.traits import PolicyTraits
+from jupyter_containers.settings.schema import Settings
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from jupyter_client.manager import KernelManager
 
-from jupyter_containers.cli import main
-from jupyter_containers.paths import cache_directory
+from jupyter_containers.cli.main import main
+from jupyter_containers.host.paths import cache_directory
 
 from .command import processes, soon
 
@@ -195,7 +195,15 @@ def _refused(tmp_path: Path, **changes: object) -> str:
     file = tmp_path / "connection.json"
     ports = {f"{name}_port": 1 for name in ("shell", "iopub", "stdin", "control", "hb")}
     file.write_text(json.dumps({"ip": "127.0.0.1", "key": "k", **ports, **changes}))
-    argv = [sys.executable, "-m", "jupyter_containers.relay", "--spec", "nosuch", "-f", str(file)]
+    argv = [
+        sys.executable,
+        "-m",
+        "jupyter_containers.relay",
+        "--spec",
+        "nosuch",
+        "-f",
+        str(file),
+    ]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     return done.stderr
@@ -214,7 +222,7 @@ def test_where_sockets_do_not_cross_messages_are_relayed(plain, folder, no_socke
     from jupyter_client import BlockingKernelClient
     from jupyter_client.connect import write_connection_file
 
-    from jupyter_containers.relay import Outer, Relay
+    from jupyter_containers.kernels.relay import Outer, Relay
 
     file, _ = write_connection_file(str(folder / "c.json"), key=b"secret")
 

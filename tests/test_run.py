@@ -10,8 +10,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from jupyter_containers.notebook import parse_cell
-from jupyter_containers.paths import cache_directory
+from jupyter_containers.host.paths import cache_directory
+from jupyter_containers.notebook.file import parse_cell
 
 from .command import Running, containers_of, jc, jc_json, notebook_of, processes, soon, texts
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from jupyter_containers.errors import BadSettings, PolicyRefused
 from jupyter_containers.models import Mount
-from jupyter_containers.policy import Policy
-from jupyter_containers.settings import FIELDS, Build, Settings, format_size, parse_size
+from jupyter_containers.policy.policy import Policy
+from jupyter_containers.settings.schema import FIELDS, Build, Settings, format_size, parse_size
 
 HEX = "0123456789abcdef" * 4
 DESIGNED: dict[str, Any] = {

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_containers.engines._arguments import env_file
+from jupyter_containers.engines.common.run_argv import env_file
 from jupyter_containers.errors import BadReference, BadSettings
-from jupyter_containers.settings import FIELDS, Settings
+from jupyter_containers.settings.schema import FIELDS, Settings
 
 from .test_settings import HEX, parse, refused
 

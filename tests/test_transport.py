@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.engines import _instance
+from jupyter_containers.engines.registry import _instance
+from jupyter_containers.images.probe import choose, probe
 from jupyter_containers.models import ContainerSpec
-from jupyter_containers.probe import choose, probe
 
 from .asking import Ask, Through, ask, forgetful
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers import paths
 from jupyter_containers.errors import KernelError
+from jupyter_containers.host import paths
 
 
 def test_only_plain_files_of_ours_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

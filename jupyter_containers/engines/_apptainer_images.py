@@ -13,13 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import BaseUnknown, ContainersError, DiskFull, EngineDown
+from ..host.process import Stream, run
+from ..host.reaper import process_container
 from ..models import Image, Progress
 from ..text import one_line, printable
-from . import _keeper_contained
-from ._build_trouble import build_trouble
-from ._process import Stream, run
-from ._pulls import lines_and_size
-from ._store import random_id
+from .common.errors import build_trouble
+from .docker.transfer import lines_and_size
+from .process_engine.image_store import random_id
 
 TREE = "tree"
 SIF = "image.sif"
@@ -58,7 +58,7 @@ async def make(
                 if found := _SAID.match(line):
                     yield Progress(kind="log", text=one_line(printable(found[1])))
         code = await stream.wait()
-    await asyncio.to_thread(_keeper_contained.delete, str(scratch))
+    await asyncio.to_thread(process_container.delete, str(scratch))
     if code:
         raise _trouble(code, printable("\n".join(said), 20_000), reference)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..models import Problem
-from ._inspect import at_least
+from .docker.inspect import at_least
 
 _OLDEST = {"apptainer": (1, 1), "singularity": (3, 10)}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import DiskFull, EngineFailed
 from ..models import Progress
-from ._docker_archive import Moved, NotAnImage
+from .process_engine.image_archive import Moved, NotAnImage
 
 Work = Callable[[Moved], Any]
 FULL = "where images are kept; JUPYTER_CONTAINERS_IMAGES names the directory"

@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Sequence
 from typing import IO
 
-from ._keeper import keeper
-from ._process import Completed, Environment, cannot_run, with_env
+from ..host.process import Completed, Environment, cannot_run, with_env
+from ..host.reaper.client import keeper
 
-log = logging.getLogger("jupyter_containers.commands")
+log = logging.getLogger("jupyter_containers.cli.options")
 
 Child = subprocess.Popen[bytes]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from ..errors import EngineDown, EngineFailed
 from ..models import BuildStep, Progress
-from ._build_steps import Steps
-from ._build_trouble import build_trouble, fetch_trouble
+from .common.build_steps import Steps
+from .common.errors import build_trouble, fetch_trouble
 
 _MAX_SAID = 400
 """Lines of the client's own that are kept for an error."""

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from ..errors import Unsupported
 from ..models import EngineInfo, Problem, User
-from . import _cdi, _inspect
+from .common import cdi
+from .docker import inspect
 
 
 def engine_info(name: str, said: Mapping[str, Any]) -> EngineInfo:
@@ -19,8 +20,8 @@ def engine_info(name: str, said: Mapping[str, Any]) -> EngineInfo:
     options = [str(option) for option in said.get("SecurityOptions") or ()]
     rootless = any("name=rootless" in option for option in options)
     features = {"build", "secrets", "pull", "limits", "network-none", "network-private", "ports"}
-    if _cdi.docker_gives(said):
-        features.add(_cdi.FEATURE)
+    if cdi.docker_gives(said):
+        features.add(cdi.FEATURE)
     problems: list[Problem] = []
     if any("name=userns" in option for option in options):
         problems.append(
@@ -35,7 +36,7 @@ def engine_info(name: str, said: Mapping[str, Any]) -> EngineInfo:
     if rootless:
         features.add("root")
     version = str(said["ServerVersion"])
-    if _inspect.at_least(version, 23, 0):
+    if inspect.at_least(version, 23, 0):
         features.add("heredocs")
     return EngineInfo(
         name=name,

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from shutil import which
 
+from ..host.process import run
 from ..models import Problem
-from ._inspect import at_least
-from ._process import run
+from .docker.inspect import at_least
 
 _OLDEST = (3, 4)
 _TOOLS = {

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..host.process import Completed
 from ..models import Image
-from . import _inspect
-from ._process import Completed
+from .docker import inspect
 
 Run = Callable[[Sequence[str]], Awaitable[Completed]]
 _TABLE = "{{.ID}} {{.Repository}}:{{.Tag}}"
@@ -38,7 +38,7 @@ class Listing:
         if new:
             # An image removed in between makes inspect fail but still print all the others.
             done = await run(["image", "inspect", *new])
-            images = (_inspect.image(one) for one in _inspect.parse_array(done.stdout))
+            images = (inspect.image(one) for one in inspect.parse_array(done.stdout))
             self._known |= {one.id: (names[one.id], one) for one in images if one.id in names}
         self._known = {id: one for id, one in self._known.items() if id in names}
         found = [self._known[id][1] for id in names if id in self._known]

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from ..errors import ImageNotHere
+from ..host.environment import memory
+from ..host.process import Completed
 from ..measures import Layer, Stats
-from ..surroundings import memory
 from ..text import one_line, printable
-from ._inspect import parse_array, parse_object
-from ._process import Completed
 from ._trouble import daemon_trouble
+from .docker.inspect import parse_array, parse_object
 
 Run = Callable[[Sequence[str]], Awaitable[Completed]]
 

@@ -11,7 +11,7 @@ from typing import Literal
 from ..measures import Layer
 from ..models import BuildSpec, ContainerSpec, Image, Progress, User
 from .base import Output
-from .process_engine import ProcessEngine
+from .process_engine.base import ProcessEngine
 
 
 class Placed:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from ..errors import EngineDown
-from ._process import run
+from ..host.process import run
 from ._trouble import daemon_trouble
 
 _GONE = re.compile(r"no such|no container|already in progress", re.IGNORECASE)

@@ -9,12 +9,12 @@ from contextlib import aclosing
 from pathlib import Path
 
 from ..errors import ContainersError, DiskFull, EngineDown, ImageNotHere
+from ..host.process import Stream
 from ..models import Image, Progress
 from ..text import one_line, printable
-from ._buildkit import FindImage
-from ._process import Stream
-from ._pulls import lines_and_size
 from ._trouble import daemon_trouble
+from .docker.buildkit import FindImage
+from .docker.transfer import lines_and_size
 
 _LOADED = re.compile(r"Loaded image(?: ID)?: (sha256:[0-9a-f]{64})$")
 

@@ -6,8 +6,8 @@ import re
 from pathlib import PurePosixPath
 
 from ..errors import ContainersError, EngineDown, StartFailed
+from ..host.process import Completed
 from ..text import one_line
-from ._process import Completed
 from ._trouble import last_words
 
 STAYED = re.compile(r"(?m)^Failed to switch to working dir: (.*), staying in /$")

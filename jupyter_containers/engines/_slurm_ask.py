@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from ._keeper_slurm import theirs
-from ._process import Completed, run
+from ..host.process import Completed, run
+from ..host.reaper.slurm_job import theirs
 
 
 async def ask(*argv: str, timeout: float = 60.0) -> Completed:

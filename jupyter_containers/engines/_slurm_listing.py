@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..models import Container
-from ._contained import container_of
-from ._slurm_job import labels_of
-from ._slurm_queue import Job
-from .process_engine import ProcessEngine
+from .process_engine.base import ProcessEngine
+from .process_engine.containers import container_of
+from .slurm.job import labels_of
+from .slurm.queue import Job
 
 
 def listed(inner: ProcessEngine, name: str, jobs: Mapping[str, Job]) -> list[Container]:

@@ -19,9 +19,9 @@ from ..errors import (
     ImageNotHere,
     StartFailed,
 )
+from ..host.process import Completed
 from ..models import ContainerSpec
 from ..text import one_line, printable
-from ._process import Completed
 
 
 def daemon_trouble(name: str, stderr: str, verb: str = "info") -> EngineError:

@@ -22,15 +22,16 @@ from ..errors import (
     StartFailed,
     Unsupported,
 )
+from ..host.paths import cache_directory
+from ..host.process import Completed, run
 from ..models import ContainerSpec, EngineInfo, Image, Progress
-from ..paths import cache_directory
-from . import _apptainer_images, _apptainer_site, _cdi, _namespaces
-from ._arguments import limits
-from ._contained import Place
-from ._process import Completed, run
-from ._store import Stored, on_network
+from . import _apptainer_images, _apptainer_site
 from ._trouble import last_words
-from .process_engine import Command, ProcessEngine
+from .common import cdi, userns
+from .common.run_argv import limits
+from .process_engine.base import Command, ProcessEngine
+from .process_engine.containers import Place
+from .process_engine.image_store import Stored, on_network
 
 _KEPT = ("CACHEDIR", "TMPDIR", "CONFIGDIR")
 """Of a person's APPTAINER_* variables, all else would change what a container gets: binds,
@@ -85,15 +86,15 @@ class Apptainer(ProcessEngine):
         problems = [problem for problem in (old, _apptainer_site.no_fuse()) if problem is not None]
         usable = old is None
         config = (await run([self.program, "buildcfg"], timeout=20)).stdout
-        if "SUID_INSTALL=1" not in config and (closed := await _namespaces.closed()):
+        if "SUID_INSTALL=1" not in config and (closed := await userns.closed()):
             problems.append(closed)
             usable = False
-        features = {"pull", "network-none", "root", _cdi.FEATURE}
-        if _namespaces.delegated():
+        features = {"pull", "network-none", "root", cdi.FEATURE}
+        if userns.delegated():
             features.add("limits")
         elif usable:
-            problems.append(_namespaces.NO_LIMITS)
-        problems.append(_namespaces.SAME_NETWORK)
+            problems.append(userns.NO_LIMITS)
+        problems.append(userns.SAME_NETWORK)
         return self.described(version, features, problems, usable=usable)
 
     # -- containers ------------------------------------------------------------------------
@@ -127,7 +128,7 @@ class Apptainer(ProcessEngine):
             overlay = place.path / "overlay"
             options.append(f"--overlay={overlay}" if overlay.exists() else "--writable-tmpfs")
         devices, visible = _devices(spec.devices)
-        options += devices + (limits(spec) if _namespaces.delegated() else [])
+        options += devices + (limits(spec) if userns.delegated() else [])
         verb = "run" if spec.entrypoint == "image" else "exec"
         argv = (self.program, "--silent", verb, *options, _payload(stored), *spec.argv)
         return Command(argv=argv, env=self._environment({**visible, **spec.env}))
@@ -181,7 +182,7 @@ class Apptainer(ProcessEngine):
                 "Start the kernel again: until Jupyter ends, containers run without the filter.",
             )
         if "user namespace" in lowered or "clone_newuser" in lowered:
-            return EngineDown(_namespaces.CLOSED.message, _namespaces.CLOSED.fix)
+            return EngineDown(userns.CLOSED.message, userns.CLOSED.fix)
         if "fuse" in lowered:
             return StartFailed(
                 f"{self.name} cannot mount the image: {said}", _apptainer_site.NO_FUSE.fix

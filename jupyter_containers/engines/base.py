@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from ..errors import StartFailed
+from ..host.process import Completed
 from ..measures import Layer, Stats
 from ..models import (
     BuildSpec,
@@ -18,8 +19,7 @@ from ..models import (
     Progress,
     User,
 )
-from ..placement import Placement
-from ._process import Completed
+from .placement import Placement
 
 
 class Output(Protocol):

@@ -21,12 +21,12 @@ from ..models import (
     Progress,
     User,
 )
-from ..placement import Placement
-from ._answers import Answers
 from .base import Engine, FromRegistry, Output, Placing, Watch
+from .image_cache import Answers
+from .placement import Placement
 
 if TYPE_CHECKING:
-    from ..policy import Policy
+    from ..policy.policy import Policy
 
 
 _ANSWERS: WeakKeyDictionary[Engine, Answers] = WeakKeyDictionary()

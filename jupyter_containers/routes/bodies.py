@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..errors import BadInput, BadSettings
-from ..values import show
+from ..settings.validators import show
 
 MOST_BYTES = 4 << 20
 _MOST_TEXT = 1 << 20

@@ -13,14 +13,14 @@ from typing import cast
 
 from jupyter_client.manager import AsyncKernelManager
 
-from jupyter_containers.connections import use_sockets
-from jupyter_containers.engines._arguments import env_file
-from jupyter_containers.engines.docker import Docker
-from jupyter_containers.engines.process_engine import ProcessEngine
-from jupyter_containers.launch import Prepared, prepare
-from jupyter_containers.provisioner import ContainerProvisioner
-from jupyter_containers.request import Request
-from jupyter_containers.rooms import bound, furnish, make_room, remove_room
+from jupyter_containers.engines.common.run_argv import env_file
+from jupyter_containers.engines.docker.engine import Docker
+from jupyter_containers.engines.process_engine.base import ProcessEngine
+from jupyter_containers.kernels.connection import use_sockets
+from jupyter_containers.kernels.container_files import bound, furnish, make_room, remove_room
+from jupyter_containers.kernels.provisioner import ContainerProvisioner
+from jupyter_containers.kernels.request import Request
+from jupyter_containers.kernels.spec import Prepared, prepare
 
 from .kernels import Kernels, answered, stop
 from .report import Row, in_turns

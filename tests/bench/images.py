@@ -10,12 +10,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from jupyter_containers.builds import BuildRequest, Builds, Built
-from jupyter_containers.engines import choose_engine
+from jupyter_containers.builds.manager import BuildRequest, Builds, Built
+from jupyter_containers.engines.registry import choose_engine
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.models import NO_ENV
-from jupyter_containers.notebook import parse_cell
-from jupyter_containers.policy_files import load_policy
+from jupyter_containers.notebook.file import parse_cell
+from jupyter_containers.policy.loader import load_policy
 
 from .report import Row, in_turns
 

@@ -15,13 +15,13 @@ from typing import cast
 
 from jupyter_client.manager import AsyncKernelManager
 
-from jupyter_containers.connections import CHANNELS, choosing_itself, use_network
-from jupyter_containers.engines._contained import Place
-from jupyter_containers.engines._process import run
-from jupyter_containers.engines.slurm import Slurm
-from jupyter_containers.launch import GUEST_DIR, INSIDE, Prepared
+from jupyter_containers.engines.process_engine.containers import Place
+from jupyter_containers.engines.slurm.engine import Slurm
+from jupyter_containers.host.process import run
+from jupyter_containers.kernels.connection import CHANNELS, choosing_itself, use_network
+from jupyter_containers.kernels.provisioner import ContainerProvisioner
+from jupyter_containers.kernels.spec import GUEST_DIR, INSIDE, Prepared
 from jupyter_containers.models import ContainerSpec, Mount
-from jupyter_containers.provisioner import ContainerProvisioner
 
 from .kernels import Kernels, answered, stop
 from .report import Row, in_turns

@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 from typing import cast
 
-from jupyter_containers.conversions import convert
-from jupyter_containers.engines import choose_engine
-from jupyter_containers.engines.process_engine import ProcessEngine
+from jupyter_containers.engines.process_engine.base import ProcessEngine
+from jupyter_containers.engines.registry import choose_engine
+from jupyter_containers.images.convert import convert
 from jupyter_containers.models import ContainerSpec, Image, Mount
-from jupyter_containers.policy_files import load_policy
+from jupyter_containers.policy.loader import load_policy
 
 from .images import _run
 from .report import Row, in_turns

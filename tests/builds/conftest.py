@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.paths import cache_directory
+from jupyter_containers.host.paths import cache_directory
 from tests.builds.site import Site
 
 

@@ -14,12 +14,12 @@ import pytest
 from traitlets.config import Config
 
 from jupyter_containers import errors
-from jupyter_containers.buildplan import NAMESPACE
-from jupyter_containers.builds import Build, BuildRequest, Builds, Built
-from jupyter_containers.cells import cell_of
-from jupyter_containers.engines import open_engine
+from jupyter_containers.builds.manager import Build, BuildRequest, Builds, Built
+from jupyter_containers.builds.plan import NAMESPACE
+from jupyter_containers.engines.registry import open_engine
 from jupyter_containers.models import Progress
-from jupyter_containers.policy import Policy
+from jupyter_containers.notebook.cells import cell_of
+from jupyter_containers.policy.policy import Policy
 
 
 class Site:
@@ -81,7 +81,7 @@ class Commands(logging.Handler):
 
 @contextlib.contextmanager
 def commands() -> Iterator[list[str]]:
-    logger, handler = logging.getLogger("jupyter_containers.commands"), Commands()
+    logger, handler = logging.getLogger("jupyter_containers.cli.options"), Commands()
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)

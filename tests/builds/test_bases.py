@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from jupyter_containers import cache, errors
-from jupyter_containers.buildplan import earlier_images
-from jupyter_containers.cells import cell_of
+from jupyter_containers import errors
+from jupyter_containers.builds.plan import earlier_images
+from jupyter_containers.host import cache
+from jupyter_containers.notebook.cells import cell_of
 from tests.builds.site import Site, events
 from tests.engines.building import lines
 from tests.moving import Moving

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from jupyter_containers.buildplan import LABEL
+from jupyter_containers.builds.plan import LABEL
 from jupyter_containers.kernelspecs import pin, unpin
 from jupyter_containers.models import Image
-from jupyter_containers.settings import Settings
+from jupyter_containers.settings.schema import Settings
 from tests.builds.site import Site
 
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from jupyter_containers import errors
-from jupyter_containers.buildplan import LABEL
+from jupyter_containers.builds.plan import LABEL
 from tests.builds.site import Site, about_this, commands
 
 

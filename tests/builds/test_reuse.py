@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from jupyter_containers import cache
+from jupyter_containers.host import cache
 from tests.builds.site import Site, about_this, commands, events
 from tests.engines.building import lines
 
@@ -145,11 +145,11 @@ OTHER = """
 import asyncio, sys
 from pathlib import Path
 from traitlets.config import Config
-from jupyter_containers.builds import BuildRequest, Builds
-from jupyter_containers.cells import cell_of
-from jupyter_containers.engines import open_engine
-from jupyter_containers.policy import Policy
-from jupyter_containers.settings import Settings
+from jupyter_containers.builds.manager import BuildRequest, Builds
+from jupyter_containers.notebook.cells import cell_of
+from jupyter_containers.engines.registry import open_engine
+from jupyter_containers.policy.policy import Policy
+from jupyter_containers.settings.schema import Settings
 
 async def main():
     program, folder, name, text = sys.argv[1:]

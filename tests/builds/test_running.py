@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 from jupyter_containers import errors
-from jupyter_containers.paths import cache_directory
+from jupyter_containers.host.paths import cache_directory
 from tests.builds.site import Site, events
 from tests.engines.building import begun, gone, leftovers, lines, running
 

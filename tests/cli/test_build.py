@@ -8,7 +8,7 @@ import signal
 import subprocess
 import uuid
 
-from jupyter_containers.engines.docker import Docker
+from jupyter_containers.engines.docker.engine import Docker
 from tests.command import Running, jc, jc_json, notebook_of, processes, soon
 from tests.harness import running, write_notebook
 

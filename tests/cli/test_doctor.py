@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from jupyter_containers.engines import ENGINES
+from jupyter_containers.engines.registry import ENGINES
 from tests.command import jc, jc_json
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from jupyter_containers.cli import VERBS
+from jupyter_containers.cli.main import VERBS
 from tests.command import COMMAND, jc
 
 
@@ -29,7 +29,7 @@ def test_it_is_a_verb_of_jupyter():
 
 
 def test_importing_it_imports_nothing_heavy():
-    code = "import sys, jupyter_containers.cli; print(*sys.modules)"
+    code = "import sys, jupyter_containers.cli.main; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"asyncio", "jupyter_client", "nbformat", "traitlets", "zmq", "IPython"}
     assert not heavy & set(done.stdout.split())

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from jupyter_containers.cli import main
+from jupyter_containers.cli.main import main
 from jupyter_containers.fields import FIELDS
 from tests.command import jc, jc_json, notebook_of
 

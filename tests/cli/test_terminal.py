@@ -7,7 +7,7 @@ import re
 import subprocess
 import uuid
 
-from jupyter_containers.terminal import Screen, size
+from jupyter_containers.cli.terminal import Screen, size
 from tests.command import COMMAND
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jupyter_containers.context import Context, collect
-from jupyter_containers.dockerfile import parse
+from jupyter_containers.dockerfile.context import Context, collect
+from jupyter_containers.dockerfile.parser import parse
 
 GB = 10**9
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.context import stage, unstage
+from jupyter_containers.dockerfile.context import stage, unstage
 from jupyter_containers.errors import PolicyRefused
 from tests.context.collecting import GB, names, take
 

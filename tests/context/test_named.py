@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.context import collect, context_directory
-from jupyter_containers.dockerfile import parse, triggers
+from jupyter_containers.dockerfile.context import collect, context_directory
+from jupyter_containers.dockerfile.parser import parse, triggers
 from jupyter_containers.errors import BadInput, DockerfileError
 from tests.context.collecting import GB, names, take
 

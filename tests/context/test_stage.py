@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.context import stage, unstage
+from jupyter_containers.dockerfile.context import stage, unstage
 from jupyter_containers.errors import BadInput
 from tests.context.collecting import take
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from jupyter_containers.dockerfile import Dockerfile, demands, parse
+from jupyter_containers.dockerfile.parser import Dockerfile, demands, parse
 
 
 def of(text: str, **args: str) -> Dockerfile:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_containers.dockerfile import demands, parse
+from jupyter_containers.dockerfile.parser import demands, parse
+from jupyter_containers.dockerfile.render import render
 from jupyter_containers.errors import BadInput, ContainersError, DockerfileError
 from jupyter_containers.models import parse_image
-from jupyter_containers.render import render
 from tests.dockerfile.parsed import of
 
 CRUMBS = (

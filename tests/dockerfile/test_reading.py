@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_containers.dockerfile import Source, demands, parse, triggers
+from jupyter_containers.dockerfile.parser import Source, demands, parse, triggers
+from jupyter_containers.dockerfile.variables import platform_args
 from jupyter_containers.errors import DockerfileError
-from jupyter_containers.variables import platform_args
 from tests.dockerfile.parsed import images, of, paths
 
 PYTHON = "docker.io/library/python:3.12"

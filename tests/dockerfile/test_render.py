@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_containers.dockerfile import parse
+from jupyter_containers.dockerfile.lexer import read
+from jupyter_containers.dockerfile.parser import parse
+from jupyter_containers.dockerfile.render import CA_ARGS, CA_PATH, CA_SECRET, Rendered, render
 from jupyter_containers.errors import DockerfileError
-from jupyter_containers.reader import read
-from jupyter_containers.render import CA_ARGS, CA_PATH, CA_SECRET, Rendered, render
 from tests.dockerfile.parsed import of
 
 MOUNT = f"--mount=type=secret,id={CA_SECRET},target={CA_PATH},mode=0444"

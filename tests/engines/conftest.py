@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.engines.base import Engine
-from jupyter_containers.engines.docker import Docker
-from jupyter_containers.engines.podman import Podman
+from jupyter_containers.engines.docker.engine import Docker
+from jupyter_containers.engines.podman.engine import Podman
 
 
 @pytest.fixture

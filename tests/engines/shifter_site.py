@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.engines import _shifter_site
-from jupyter_containers.engines.shifter import Shifter
+from jupyter_containers.engines.shifter import site
+from jupyter_containers.engines.shifter.engine import Shifter
 from jupyter_containers.models import ContainerSpec, Image, User
 from tests.recordings import SHIFTER, programs
 
@@ -73,11 +73,11 @@ def here(
     conf = tmp_path / "udiRoot.conf"
     conf.write_text(CONF)
     if program:
-        conf = _shifter_site.config_file()
+        conf = site.config_file()
     else:
-        monkeypatch.setattr(_shifter_site, "_is_setuid", lambda program: True)
+        monkeypatch.setattr(site, "_is_setuid", lambda program: True)
     if os.environ.get("JC_RECORD") == "1":
-        monkeypatch.setattr(_shifter_site, "_is_setuid", lambda program: True)
+        monkeypatch.setattr(site, "_is_setuid", lambda program: True)
     words = {
         str(tmp_path): "$TMP",
         str(Path(program).parents[1]) if program else "/opt/shifter": "$PREFIX",

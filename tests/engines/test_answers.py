@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from jupyter_containers.engines import _answers
+from jupyter_containers.engines import image_cache
 from jupyter_containers.engines._listing import Listing, read_table, stamp_of, storage_tables
-from jupyter_containers.engines._process import Completed
 from jupyter_containers.engines.guarded import Guarded
 from jupyter_containers.errors import EngineDown
+from jupyter_containers.host.process import Completed
 from jupyter_containers.models import BuildSpec, Image, Progress
-from jupyter_containers.policy import Policy
+from jupyter_containers.policy.policy import Policy
 
 ONE = Image(id="sha256:1", references=("localhost/one:latest", "busybox:1"))
 
@@ -97,7 +97,7 @@ async def test_an_answer_is_good_for_a_second(engine, slow, monkeypatch):
     for name in ("localhost/one", "localhost/one:latest", "docker.io/library/busybox:1"):
         assert await engine.recent_image(name) == ONE
     assert len(slow.asked) == 1
-    monkeypatch.setattr(_answers, "FRESH", 0.0)
+    monkeypatch.setattr(image_cache, "FRESH", 0.0)
     await engine.recent_image("localhost/one")
     assert len(slow.asked) == 2
 

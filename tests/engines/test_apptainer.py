@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.engines._contained import Place
-from jupyter_containers.engines._store import Stored
 from jupyter_containers.engines.apptainer import Apptainer
+from jupyter_containers.engines.process_engine.containers import Place
+from jupyter_containers.engines.process_engine.image_store import Stored
 from jupyter_containers.errors import BaseUnknown, ImageNotHere, StartFailed, Unsupported
 from jupyter_containers.models import ContainerSpec, Image, Mount, User
 from tests.command import jc, soon
@@ -141,7 +141,7 @@ async def test_a_killed_conversion_leaves_nothing(
     program: Apptainer, image: str, tmp_path: Path
 ) -> None:
     env = {**os.environ, "JUPYTER_CONTAINERS_IMAGES": str(tmp_path / "images")}
-    argv = [sys.executable, "-m", "jupyter_containers.cli", "convert", image]
+    argv = [sys.executable, "-m", "jupyter_containers.cli.main", "convert", image]
     command = subprocess.Popen([*argv, "--from", "podman", "--to", "apptainer"], env=env)
     made = tmp_path / "images/apptainer"
     soon(lambda: list(made.glob("new-*/scratch/*")) != [], 60)
@@ -201,7 +201,7 @@ async def test_an_image_that_no_registry_has(
 
 def test_doctor_where_no_user_namespace_can_be_made(program: Apptainer) -> None:
     closed = "echo 0 > /proc/sys/user/max_user_namespaces; exec "
-    argv = [sys.executable, "-m", "jupyter_containers.cli", "doctor", "--engine", "apptainer"]
+    argv = [sys.executable, "-m", "jupyter_containers.cli.main", "doctor", "--engine", "apptainer"]
     done = subprocess.run(
         [
             "unshare",

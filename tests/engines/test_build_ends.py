@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers import errors
-from jupyter_containers.engines import _keeper_builds
 from jupyter_containers.engines.base import Engine
+from jupyter_containers.host.reaper import podman_build
 from tests.engines.building import (
     asleep,
     begun,
@@ -89,8 +89,8 @@ async def test_the_killed_command_of_the_engine_leaves_nothing(
 
 OWNER = """
 import asyncio, sys
-from jupyter_containers.engines.docker import Docker
-from jupyter_containers.engines.podman import Podman
+from jupyter_containers.engines.docker.engine import Docker
+from jupyter_containers.engines.podman.engine import Podman
 from jupyter_containers.models import BuildSpec
 
 async def main():
@@ -149,6 +149,6 @@ def test_a_directory_is_not_deleted_through_a_mount(tmp_path: Path) -> None:
     mine.mkdir()
     (mine / "file").write_text("precious")
     subprocess.run(["mount", "--bind", mine, directory / "buildah1/mnt"], check=True)
-    _keeper_builds.remove_directory(str(directory), ["podman"])
+    podman_build.remove_directory(str(directory), ["podman"])
     assert (mine / "file").read_text() == "precious"
     assert not directory.exists()

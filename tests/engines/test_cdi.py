@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_containers.engines._cdi import cannot_give, podman_gives
 from jupyter_containers.engines._docker_info import engine_info
-from jupyter_containers.engines._process import Completed
 from jupyter_containers.engines._trouble import container_trouble
+from jupyter_containers.engines.common.cdi import cannot_give, podman_gives
 from jupyter_containers.errors import DeviceUnknown, StartFailed
+from jupyter_containers.host.process import Completed
 from jupyter_containers.models import ContainerSpec, EngineInfo, User
 
 DIRECTORIES = ["/etc/cdi", "/var/run/cdi"]

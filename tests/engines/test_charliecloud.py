@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.engines._charliecloud_builds import build_argv
-from jupyter_containers.engines._charliecloud_dockerfile import bases, translate
-from jupyter_containers.engines._charliecloud_place import env_text, furnish
-from jupyter_containers.engines._contained import Place
-from jupyter_containers.engines._store import Stored
-from jupyter_containers.engines.charliecloud import Charliecloud
+from jupyter_containers.engines.charliecloud.build import build_argv
+from jupyter_containers.engines.charliecloud.dockerfile import bases, translate
+from jupyter_containers.engines.charliecloud.engine import Charliecloud
+from jupyter_containers.engines.charliecloud.mounts import env_text, furnish
+from jupyter_containers.engines.process_engine.containers import Place
+from jupyter_containers.engines.process_engine.image_store import Stored
 from jupyter_containers.errors import BuildFailed, DockerfileError, Unsupported
 from jupyter_containers.models import (
     BuildSecret,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.engines import _keeper_contained
-from jupyter_containers.engines._contained import Contained
+from jupyter_containers.engines.process_engine.containers import Contained
+from jupyter_containers.host.reaper import process_container
 from jupyter_containers.models import ContainerSpec, User
 
 USER = User(mode="me", uid=1, gid=1, host_uid=1, host_gid=1)
@@ -65,7 +65,7 @@ async def test_a_number_that_was_given_again_is_not_it(contained: Contained) -> 
     place = contained.place("a")
     place.write(place.record() | {"start": 1})
     assert Contained("test", ()).poll("a") == -signal.SIGKILL
-    _keeper_contained.end(str(place.path))
+    process_container.end(str(place.path))
     os.kill(pid, 0)  # untouched
     os.kill(pid, signal.SIGKILL)
     contained.remove("a")
@@ -99,7 +99,7 @@ async def test_without_a_pid_namespace_a_mount_tells_whose_a_process_is(
     """As in Shifter's containers: nothing but their mounts is their own."""
     spec = ContainerSpec(name="a", image="i", argv=(), user=USER)
     place, root = contained.make(spec), tmp_path / "root"
-    (place.path / _keeper_contained.SHOWN).mkdir()
+    (place.path / process_container.SHOWN).mkdir()
     (root / "opt/jupyter-containers").mkdir(parents=True)
     script = (
         "for d in /usr /bin /lib /lib64 /proc /dev; do mkdir $2$d; mount --rbind $d $2$d; done; "

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.engines._docker_archive import NotAnImage, pack, unpack
-from jupyter_containers.engines._trees import complete, make_point, resolve
+from jupyter_containers.engines.process_engine.image_archive import NotAnImage, pack, unpack
+from jupyter_containers.engines.process_engine.rootfs import complete, make_point, resolve
 
 Member = tuple[str, str | bytes | None, dict[str, Any]]
 

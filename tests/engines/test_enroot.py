@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.engines.enroot import Enroot
+from jupyter_containers.engines.enroot.engine import Enroot
 from jupyter_containers.errors import (
     BaseUnknown,
     DiskFull,

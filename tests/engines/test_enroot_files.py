@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.engines.enroot import Enroot
+from jupyter_containers.engines.enroot.engine import Enroot
 from jupyter_containers.models import Image
 from tests.harness import running, write_notebook
 
@@ -46,7 +46,7 @@ async def works(folder: Path) -> None:
 async def test_a_kernel_in_one_file(
     program: Enroot, image: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = "jupyter_containers.engines._enroot_images"
+    module = "jupyter_containers.engines.enroot.images"
     monkeypatch.setattr(f"{module}.on_network", lambda path: True)
     assert await load(program, image, tmp_path) == ["image.json", "image.sqsh"]
     await works(folder)
@@ -55,7 +55,7 @@ async def test_a_kernel_in_one_file(
 async def test_a_kernel_whose_overlay_is_in_memory(
     program: Enroot, image: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = "jupyter_containers.engines.enroot"
+    module = "jupyter_containers.engines.enroot.engine"
     monkeypatch.setattr(f"{module}.on_network", lambda path: True)
     assert await load(program, image, tmp_path) == ["image.json", "tree"]
     await works(folder)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.engines._enroot_images import make_harmless, source
-from jupyter_containers.engines._enroot_place import conf_text, rc_text
+from jupyter_containers.engines.enroot.images import make_harmless, source
+from jupyter_containers.engines.enroot.scripts import conf_text, rc_text
 from jupyter_containers.models import ContainerSpec, Image, Mount, User
 
 ID = "sha256:" + "5" * 64

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from jupyter_containers.engines import _measures
-from jupyter_containers.engines._process import Completed
 from jupyter_containers.errors import EngineFailed, ImageNotHere
+from jupyter_containers.host.process import Completed
 from jupyter_containers.measures import Layer, Stats
 
 PODMAN = """[

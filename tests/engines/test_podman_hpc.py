@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.engines import podman_hpc
-from jupyter_containers.engines.podman_hpc import PodmanHpc
+from jupyter_containers.engines.podman import hpc
+from jupyter_containers.engines.podman.hpc import PodmanHpc
 from jupyter_containers.errors import (
     BaseUnknown,
     ImageError,
@@ -72,9 +72,9 @@ def here(
     for name in ("squash", "a", "b"):
         (place / name).mkdir()
     (place / "seccomp.json").touch()
-    if podman_hpc._FILTER.exists():
-        shutil.copy(podman_hpc._FILTER, place / "seccomp.json")
-    monkeypatch.setattr(podman_hpc, "_FILTER", place / "seccomp.json")
+    if hpc._FILTER.exists():
+        shutil.copy(hpc._FILTER, place / "seccomp.json")
+    monkeypatch.setattr(hpc, "_FILTER", place / "seccomp.json")
     monkeypatch.setenv("TMPDIR", str(place))
     monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(place / "registries.conf"))
     monkeypatch.setenv("SQUASH_DIR", str(place / "squash"))

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from traitlets.config import Config
 
-from jupyter_containers.engines import open_engine
+from jupyter_containers.engines.registry import open_engine
 from jupyter_containers.errors import PolicyRefused
 from jupyter_containers.models import ContainerSpec, Mount
-from jupyter_containers.policy_files import load_policy
+from jupyter_containers.policy.loader import load_policy
 
 from ..harness import running, write_notebook
 

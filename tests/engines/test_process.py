@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from jupyter_containers.engines._process import Stream, run
-from jupyter_containers.engines.children import watch_children
 from jupyter_containers.errors import EngineDown, EngineFailed, EngineMissing
+from jupyter_containers.host.child_watcher import watch_children
+from jupyter_containers.host.process import Stream, run
 
 from ..bench.lag import measure
 from ..harness import eventually

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.engines import look, names, open_engine
-from jupyter_containers.engines._contained import Place
-from jupyter_containers.engines._process import Completed
-from jupyter_containers.engines._slurm_job import script_of
-from jupyter_containers.engines._store import Stored
-from jupyter_containers.engines.pyxis import Pyxis, fstab_text
+from jupyter_containers.engines.process_engine.containers import Place
+from jupyter_containers.engines.process_engine.image_store import Stored
+from jupyter_containers.engines.registry import look, names, open_engine
+from jupyter_containers.engines.slurm.job import script_of
+from jupyter_containers.engines.slurm.pyxis import Pyxis, fstab_text
 from jupyter_containers.errors import EngineMissing, Unsupported
+from jupyter_containers.host.process import Completed
 from jupyter_containers.models import ContainerSpec, Image, Mount, User
 
 from ..policies import policy

@@ -7,12 +7,12 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from jupyter_containers.context import collect, stage, unstage
-from jupyter_containers.dockerfile import parse
-from jupyter_containers.engines import choose_engine
+from jupyter_containers.dockerfile.context import collect, stage, unstage
+from jupyter_containers.dockerfile.parser import parse
+from jupyter_containers.dockerfile.render import CA_ARGS, CA_PATH, CA_SECRET, render
+from jupyter_containers.engines.registry import choose_engine
 from jupyter_containers.models import BuildSecret, BuildSpec
-from jupyter_containers.policy_files import load_policy
-from jupyter_containers.render import CA_ARGS, CA_PATH, CA_SECRET, render
+from jupyter_containers.policy.loader import load_policy
 
 SECRET = "certificate-" + uuid.uuid4().hex
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.engines import _shifter_place, _shifter_site
-from jupyter_containers.engines._process import Completed
-from jupyter_containers.engines._shifter_gateway import name_of
-from jupyter_containers.engines._shifter_site import Shown, Site, parse
 from jupyter_containers.engines._shifter_trouble import its_own, trouble
-from jupyter_containers.engines.shifter import Shifter
+from jupyter_containers.engines.shifter import mounts, site
+from jupyter_containers.engines.shifter.engine import Shifter
+from jupyter_containers.engines.shifter.gateway import name_of
+from jupyter_containers.engines.shifter.site import Shown, Site, parse
 from jupyter_containers.errors import BaseUnknown, EngineDown, StartFailed, Unsupported
+from jupyter_containers.host.process import Completed
 from jupyter_containers.models import ContainerSpec, Image, Mount, User
 
 ME = User(mode="me", uid=1000, gid=1000, host_uid=1000, host_gid=1000)
@@ -54,9 +54,9 @@ def test_what_is_seen_of_this_machine(tmp_path: Path) -> None:
 def test_a_configuration_that_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_shifter_site, "config_file", lambda: tmp_path / "udiRoot.conf")
+    monkeypatch.setattr(site, "config_file", lambda: tmp_path / "udiRoot.conf")
     with pytest.raises(EngineDown, match="cannot be read"):
-        _shifter_site.read()
+        site.read()
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="Shifter refuses root, before all else")
@@ -64,15 +64,15 @@ def test_a_cache_that_containers_do_not_see(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "udiRoot.conf").write_text("siteFs=/no/where:/nowhere\n")
-    monkeypatch.setattr(_shifter_site, "config_file", lambda: tmp_path / "udiRoot.conf")
-    monkeypatch.setattr(_shifter_site, "_is_setuid", lambda program: True)
+    monkeypatch.setattr(site, "config_file", lambda: tmp_path / "udiRoot.conf")
+    monkeypatch.setattr(site, "_is_setuid", lambda program: True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "with space"))
-    problem = _shifter_site.unusable()
+    problem = site.unusable()
     assert problem is not None and "XDG_CACHE_HOME" in problem.fix
     monkeypatch.setenv("XDG_CACHE_HOME", f"/var/tmp/jc-test-{os.getuid()}")
-    assert _shifter_site.unusable() is None
-    monkeypatch.setattr(_shifter_site, "_ALWAYS", ())
-    assert _shifter_site.unusable() is not None
+    assert site.unusable() is None
+    monkeypatch.setattr(site, "_ALWAYS", ())
+    assert site.unusable() is not None
 
 
 def test_the_path_that_was_compiled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,9 +80,9 @@ def test_the_path_that_was_compiled_in(tmp_path: Path, monkeypatch: pytest.Monke
     program.write_bytes(b"\x7fELF\0/usr/lib/x\0/opt/site-1/etc/udiRoot.conf\0more")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert _shifter_site.config_file() == Path("/opt/site-1/etc/udiRoot.conf")
+    assert site.config_file() == Path("/opt/site-1/etc/udiRoot.conf")
     program.write_bytes(b"nothing")
-    assert _shifter_site.config_file() == Path("/etc/shifter/udiRoot.conf")
+    assert site.config_file() == Path("/etc/shifter/udiRoot.conf")
 
 
 @pytest.fixture
@@ -110,8 +110,8 @@ def test_options(place: Path) -> None:
         env={"A": " b ", "B": "", "C": "#d=e"},
     )
     site = site_of(place)
-    _shifter_place.furnish(asked, site, place, Image(id="i", env={"PATH": "/bin"}))
-    assert _shifter_place.options(asked, site, place) == [
+    mounts.furnish(asked, site, place, Image(id="i", env={"PATH": "/bin"}))
+    assert mounts.options(asked, site, place) == [
         "--volume=/seen/place/inside:/opt/jupyter-containers:ro",
         "--volume=/seen/data:/data:ro",
         "--module=gpu",
@@ -136,9 +136,9 @@ def test_what_cannot_be_mounted(place: Path) -> None:
         (str(place), "/seen/elsewhere", Unsupported),
     ):
         with pytest.raises(error):
-            _shifter_place.options(spec(mounts=(Mount(source, target, True),)), site, place)
+            mounts.options(spec(mounts=(Mount(source, target, True),)), site, place)
     with pytest.raises(Unsupported, match="NVIDIA"):
-        _shifter_place.environment(spec(devices=("amd.com/gpu=0",)), site, Image(id="i"))
+        mounts.environment(spec(devices=("amd.com/gpu=0",)), site, Image(id="i"))
 
 
 def test_what_a_site_shows_read_only_cannot_be_written(place: Path) -> None:
@@ -147,8 +147,8 @@ def test_what_a_site_shows_read_only_cannot_be_written(place: Path) -> None:
     here, there = (Mount(str(place), name, True) for name in ("/seen/place", "/data"))
     for mount in (here, there):
         with pytest.raises(StartFailed, match="read-only"):
-            _shifter_place.options(spec(mounts=(mount,)), site, place)
-    option = _shifter_place.options(spec(mounts=(Mount(str(place), "/data"),)), site, place)[1]
+            mounts.options(spec(mounts=(mount,)), site, place)
+    option = mounts.options(spec(mounts=(Mount(str(place), "/data"),)), site, place)[1]
     assert option == "--volume=/seen/place:/data:ro"
 
 
@@ -156,16 +156,16 @@ def test_what_is_there_already_is_not_mounted(place: Path) -> None:
     (place / "inside").mkdir()
     (place / "my notebooks").mkdir()
     asked = spec(mounts=(Mount(str(place / "my notebooks"), "/seen/place/my notebooks", True),))
-    assert len(_shifter_place.options(asked, site_of(place), place)) == 4
+    assert len(mounts.options(asked, site_of(place), place)) == 4
 
 
 def test_a_program_behind_an_entrypoint(place: Path) -> None:
     image = Image(id="i", entrypoint=("/entry", "a b"))
     site = site_of(place)
-    assert _shifter_place.program(spec(), site, image) == ("run",)
-    with_entry = _shifter_place.program(spec(entrypoint="image"), site, image)
+    assert mounts.program(spec(), site, image) == ("run",)
+    with_entry = mounts.program(spec(entrypoint="image"), site, image)
     assert with_entry == ("/entry", "a b", "run")
-    odd = _shifter_place.program(spec(env={"A": "1\n2"}), site, image)
+    odd = mounts.program(spec(env={"A": "1\n2"}), site, image)
     assert odd == ("/bin/sh", "/opt/jupyter-containers/start", "run")
 
 

@@ -16,9 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_containers.engines import PLACED, _load, names
-from jupyter_containers.engines._contained import Place
-from jupyter_containers.engines._slurm_job import (
+from jupyter_containers.engines.process_engine.containers import Place
+from jupyter_containers.engines.process_engine.image_store import Stored
+from jupyter_containers.engines.registry import PLACED, _load, names
+from jupyter_containers.engines.slurm.errors import how_it_ended, refused
+from jupyter_containers.engines.slurm.job import (
     comment,
     labels_of,
     sbatch_argv,
@@ -26,12 +28,10 @@ from jupyter_containers.engines._slurm_job import (
     script,
     script_of,
 )
-from jupyter_containers.engines._slurm_queue import read
-from jupyter_containers.engines._slurm_trouble import how_it_ended, refused
-from jupyter_containers.engines._store import Stored
+from jupyter_containers.engines.slurm.queue import read
 from jupyter_containers.errors import EngineDown, EngineMissing, StartFailed
+from jupyter_containers.kernels.listing import is_orphan
 from jupyter_containers.models import Container, ContainerSpec, Image, Mount, User
-from jupyter_containers.ours import is_orphan
 
 ME = User(mode="me", uid=1000, gid=1000, host_uid=1000, host_gid=1000)
 PLACE = Place(Path("/cache/containers/apptainer/jupyter-0123abcd"))
@@ -174,7 +174,7 @@ def test_every_engine_can_be_placed(engine: str) -> None:
 def test_limits_are_the_jobs_alone(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the login node's cgroups are: in a job nobody is there who would set a container's,
     and Apptainer ends with FATAL for want of a D-Bus session."""
-    monkeypatch.setattr("jupyter_containers.engines._namespaces.delegated", lambda: True)
+    monkeypatch.setattr("jupyter_containers.engines.common.userns.delegated", lambda: True)
     inner = _load(f"slurm+{engine}")().inner
     limited = spec(cpus=2.0, memory=1 << 30, pids=2048)
     assert script_of(inner, limited, STORED, PLACE) == script_of(inner, spec(), STORED, PLACE)
@@ -182,14 +182,16 @@ def test_limits_are_the_jobs_alone(engine: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_engines_of_slurm_are_named_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jupyter_containers.engines.which", lambda program: None)
+    monkeypatch.setattr("jupyter_containers.engines.registry.which", lambda program: None)
     assert not [name for name in names() if "+" in name]
-    monkeypatch.setattr("jupyter_containers.engines.which", lambda program: f"/bin/{program}")
+    monkeypatch.setattr(
+        "jupyter_containers.engines.registry.which", lambda program: f"/bin/{program}"
+    )
     assert f"slurm+{PLACED[0]}" in names()
 
 
 def test_without_slurm_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from jupyter_containers.engines import open_engine
+    from jupyter_containers.engines.registry import open_engine
 
     from ..policies import policy
 

@@ -3,7 +3,7 @@ tests/kernels/test_job_ends.py."""
 
 from __future__ import annotations
 
-from jupyter_containers.engines._keeper_slurm import Removal, theirs
+from jupyter_containers.host.reaper.slurm_job import Removal, theirs
 
 
 def test_a_job_is_gone_once_slurm_lists_none() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.engines import podman_hpc
+from jupyter_containers.engines.podman import hpc
 
 
 def test_a_squash_store_that_others_can_write_to_is_not_used(
@@ -14,9 +14,9 @@ def test_a_squash_store_that_others_can_write_to_is_not_used(
 ) -> None:
     store = tmp_path / "storage"
     monkeypatch.setenv("SQUASH_DIR", str(store))
-    assert podman_hpc._foreign_store() == []
+    assert hpc._foreign_store() == []
     store.mkdir(mode=0o700)
-    assert podman_hpc._foreign_store() == []
+    assert hpc._foreign_store() == []
     store.chmod(0o777)
-    (problem,) = podman_hpc._foreign_store()
+    (problem,) = hpc._foreign_store()
     assert str(store) in problem.message and "SQUASH_DIR" in problem.fix

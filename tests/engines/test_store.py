@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.engines._store import Store, images_directory, on_network, random_id
+from jupyter_containers.engines.process_engine.image_store import (
+    Store,
+    images_directory,
+    on_network,
+    random_id,
+)
 from jupyter_containers.models import Image
 
 NAME = "localhost/one:latest"

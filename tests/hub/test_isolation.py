@@ -226,10 +226,18 @@ def test_one_persons_yes_is_not_anothers(
     """The same file, approved by him; she opens it and is asked herself."""
     mounts = [{"source": str(shared), "target": "/data"}]
     path = notebook(bob, shared / "both.ipynb", {"image": image, "mounts": mounts}, "1")
-    argv = (str(place.python), "-m", "jupyter_containers.cli", "approve", str(path), "--yes")
+    argv = (str(place.python), "-m", "jupyter_containers.cli.main", "approve", str(path), "--yes")
     done = bob.run(*argv, env=variables)
     assert done.returncode == 0, done.stderr
-    ran = (str(place.python), "-m", "jupyter_containers.cli", "run", str(path), "-o", "out.ipynb")
+    ran = (
+        str(place.python),
+        "-m",
+        "jupyter_containers.cli.main",
+        "run",
+        str(path),
+        "-o",
+        "out.ipynb",
+    )
     done = ann.run(*ran, env=variables)
     assert done.returncode == 1
     assert "asks for" in done.stderr

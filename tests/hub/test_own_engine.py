@@ -158,7 +158,7 @@ def test_what_the_administrator_says_counts_at_once(
     session.close()
     # ... and where it does not, as in a terminal of her own, the policy does.
     python = str(policy.parents[2] / "bin/python")
-    argv = (python, "-m", "jupyter_containers.cli", "run", "p.ipynb", "--approve")
+    argv = (python, "-m", "jupyter_containers.cli.main", "run", "p.ipynb", "--approve")
     for preferred in ("0", "1"):  # whether hers is read after the environment's, or before it
         done = ann.run(*argv, env={**variables, "JUPYTER_PREFER_ENV_PATH": preferred})
         assert done.returncode == 1

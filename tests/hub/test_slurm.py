@@ -48,7 +48,7 @@ c.SlurmSpawner.state_exechost_exp = "127.0.0.1"  # all nodes are this machine
 @pytest.fixture(scope="module")
 def converted(ann: Person, image: str, place: Site, variables: Mapping[str, str]) -> str:
     """Her image, made Charliecloud's on the file system that the nodes share."""
-    argv = ("-m", "jupyter_containers.cli", "convert", image)
+    argv = ("-m", "jupyter_containers.cli.main", "convert", image)
     ways = ("--from", "podman", "--to", "charliecloud")
     done = ann.run(str(place.python), *argv, *ways, env=variables)
     assert done.returncode == 0, done.stderr
@@ -138,7 +138,15 @@ def test_a_node_that_is_drained_and_then_fails(
     the node's failure ends it, and she is told which."""
     settings = {"image": converted, "engine": "slurm+charliecloud"}
     notebook(ann, ann.home / "jobs/d.ipynb", settings, "import time; time.sleep(600)")
-    command = ("-m", "jupyter_containers.cli", "run", "jobs/d.ipynb", "--approve", "-o", "o.ipynb")
+    command = (
+        "-m",
+        "jupyter_containers.cli.main",
+        "run",
+        "jobs/d.ipynb",
+        "--approve",
+        "-o",
+        "o.ipynb",
+    )
     argv = ann.argv(str(place.python), *command, env={**variables, "SLURM_CONF": slurm})
     running = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     node = ""

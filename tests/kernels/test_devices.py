@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from jupyter_containers.engines import open_engine
-from jupyter_containers.policy_files import load_policy
+from jupyter_containers.engines.registry import open_engine
+from jupyter_containers.policy.loader import load_policy
 from tests import cdi
 from tests.command import jc, jc_json
 from tests.harness import running

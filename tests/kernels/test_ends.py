@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.engines import _attached, _contained, _process
+from jupyter_containers.engines import _attached
+from jupyter_containers.engines.process_engine import containers as process_containers
+from jupyter_containers.host import process
 from tests.harness import (
     DAEMONS,
     Kernel,
@@ -114,7 +116,7 @@ async def test_the_engines_command_is_killed_while_it_starts(
     approve(path)
     async with running(path) as kernel:
         assert await kernel.value("1") == "1"  # probe and kit are known now
-    real = _process._spawn
+    real = process._spawn
 
     async def spawn(argv, *rest):
         process = await real(argv, *rest)
@@ -127,8 +129,8 @@ async def test_the_engines_command_is_killed_while_it_starts(
         asyncio.get_running_loop().call_later(delay, _kill, process)
         return process
 
-    monkeypatch.setattr(_process, "_spawn", spawn)
-    monkeypatch.setattr(_contained, "detach", detach)
+    monkeypatch.setattr(process, "_spawn", spawn)
+    monkeypatch.setattr(process_containers, "detach", detach)
     kernel = Kernel(path)
     try:
         await kernel.start()

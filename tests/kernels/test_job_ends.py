@@ -19,7 +19,7 @@ from shutil import which
 import pytest
 from traitlets.config import Config
 
-from jupyter_containers.engines._store import VARIABLE, images_directory
+from jupyter_containers.engines.process_engine.image_store import VARIABLE, images_directory
 from tests.harness import running
 from tests.slurm import full, ours, phase_of, silent_conf, starting, states
 
@@ -102,7 +102,7 @@ async def test_a_rebuilt_image_waits_in_the_queue_once(
     async with running(path) as kernel:
         assert await kernel.value("1") == "1"
     names_again(before / inner, store / inner, image, "2" * 64)
-    caplog.set_level(logging.DEBUG, "jupyter_containers.commands")
+    caplog.set_level(logging.DEBUG, "jupyter_containers.cli.options")
     async with running(path) as kernel:
         assert await kernel.value("2") == "2"
         assert kernel.container.prepared.spec.image == "sha256:" + "2" * 64

@@ -20,12 +20,12 @@ import psutil
 import pytest
 import zmq
 
-from jupyter_containers import shapes
+from jupyter_containers import serializers
 from jupyter_containers.certificates import certificate_of
-from jupyter_containers.changes import Change, listen, unlisten
-from jupyter_containers.guestclient import GuestClient
-from jupyter_containers.leftovers import reap
-from jupyter_containers.policy_files import load_policy
+from jupyter_containers.events import Change, listen, unlisten
+from jupyter_containers.kernels.guest_client import GuestClient
+from jupyter_containers.kernels.prune import reap
+from jupyter_containers.policy.loader import load_policy
 from tests.command import jc
 from tests.harness import Kernel, approve, eventually, running, write_notebook
 from tests.slurm import (
@@ -42,7 +42,7 @@ from tests.slurm import (
 SERVER_IN_A_JOB = """
 import asyncio, json, os
 from jupyter_containers.errors import Unsupported
-from jupyter_containers.jobdevices import of_this_job
+from jupyter_containers.devices.slurm import of_this_job
 try:
     print(json.dumps(asyncio.run(of_this_job(["nvidia.com/gpu=all"], os.environ, by_host=True))))
 except Unsupported as error:
@@ -138,7 +138,7 @@ async def test_gets_what_it_asks_for(notebook):
         gpu = await kernel.value("__import__('os').environ['CUDA_VISIBLE_DEVICES']")
         assert gpu in ("0", "1")
         assert await kernel.value("__import__('os').environ['SLURM_CPUS_PER_TASK']") == "2"
-        shape = shapes.kernel(kernel.provisioner.state)["placement"]
+        shape = serializers.kernel(kernel.provisioner.state)["placement"]
         assert shape["node"] in ("n1", "n2", "n3")
         assert 28 * 60 < shape["ends"] - time.time() <= 30 * 60
         assert shape["warning"] is None
@@ -155,7 +155,7 @@ async def test_the_end_of_its_time_is_told_before_and_after(notebook):
         async with running(notebook(slurm={"partition": "short", "time": 1})) as kernel:
             started = len(told)
             await asyncio.sleep(1)
-            warning = shapes.kernel(kernel.provisioner.state)["placement"]["warning"]
+            warning = serializers.kernel(kernel.provisioner.state)["placement"]["warning"]
             assert "save what you need" in warning
             assert [change.state for change in told[started:]] == ["running"]
             async with asyncio.timeout(150):

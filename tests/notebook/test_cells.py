@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 
-from jupyter_containers.cells import cell_of
 from jupyter_containers.errors import BadInput
 from jupyter_containers.guest import cell as guest
-from jupyter_containers.notebook import (
+from jupyter_containers.notebook.cells import cell_of
+from jupyter_containers.notebook.file import (
     Options,
     cell_fingerprint,
     dockerfile_cells,

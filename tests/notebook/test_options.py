@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_containers.cells import parse_options
 from jupyter_containers.errors import BadInput, ContainersError
-from jupyter_containers.notebook import Options
+from jupyter_containers.notebook.cells import parse_options
+from jupyter_containers.notebook.file import Options
 
 
 class TestOptions:

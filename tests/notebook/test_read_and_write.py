@@ -14,7 +14,7 @@ import nbformat.v4
 import pytest
 
 from jupyter_containers.errors import BadInput, BadSettings
-from jupyter_containers.notebook import read_settings, write_settings
+from jupyter_containers.notebook.file import read_settings, write_settings
 
 nbf: Any = nbformat  # it has no types
 

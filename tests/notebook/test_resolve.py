@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.errors import BadInput
-from jupyter_containers.notebook import (
+from jupyter_containers.notebook.file import (
     MAX_BYTES,
     notebook_from_environment,
     read_notebook,

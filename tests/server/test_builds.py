@@ -198,7 +198,7 @@ async def test_events_come_while_the_build_runs_and_outlive_a_reader(
 async def test_a_heartbeat_while_nothing_happens(
     engine, images, notebook, api, monkeypatch, jp_fetch
 ):
-    monkeypatch.setattr("jupyter_containers.routes.builds.HEARTBEAT", 0.3)
+    monkeypatch.setattr("jupyter_containers.server.handlers.builds.HEARTBEAT", 0.3)
     source = cell(images, "RUN sleep 2")
     _, job = await api("POST", "builds", request(engine, source))
     path = ("jupyter-containers", "builds", job["id"], "events")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from jupyter_containers.engines import working_engines
-from jupyter_containers.policy_files import load_policy
+from jupyter_containers.engines.registry import working_engines
+from jupyter_containers.policy.loader import load_policy
 from tests.harness import DAEMONS
 
 

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from jupyter_containers.routes import handlers
+from jupyter_containers.server.handlers import handlers
 from tests.harness import write_notebook
 
 ROUTES = [
@@ -226,7 +226,7 @@ async def test_what_nobody_expected_is_a_plain_error(api, monkeypatch):
     async def broken(*_):
         raise RuntimeError("secret /home/me")
 
-    monkeypatch.setattr("jupyter_containers.routes.images.find_devices", broken)
+    monkeypatch.setattr("jupyter_containers.server.handlers.images.find_devices", broken)
     status, said = await api("GET", "devices")
     assert status == 500
     assert "secret" not in json.dumps(said)

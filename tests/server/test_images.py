@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from jupyter_containers.devices import find_devices
+from jupyter_containers.devices.gpus import find_devices
 from tests import cdi
 
 

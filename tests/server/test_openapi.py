@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import load_all_checks, not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance, unsupported_method
 
-from jupyter_containers.routes import handlers
+from jupyter_containers.server.handlers import handlers
 from tests.harness import write_notebook
 
 from .contract import CONTRACT

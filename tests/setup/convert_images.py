@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 
-from jupyter_containers.cli import main
+from jupyter_containers.cli.main import main
 
 said = json.loads(pathlib.Path(os.environ["JC_TEST_ENGINES_FILE"]).read_text())
 engine = said["engines"][sys.argv[1]]

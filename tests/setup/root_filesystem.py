@@ -5,6 +5,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from jupyter_containers.bootstrap import root_filesystem
+from jupyter_containers.images.bootstrap import root_filesystem
 
 asyncio.run(root_filesystem(sys.argv[1], Path(sys.argv[2]), partial(print, flush=True)))

@@ -1,0 +1,1 @@
+"""From a `%%dockerfile` cell to an image: plan, jobs, bases, lint, prune."""

@@ -1,0 +1,111 @@
+"""What has to hold before a build is given to the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ..dockerfile.parser import triggers
+from ..engines.guarded import Guarded
+from ..errors import BadInput, DiskFull
+from ..host.paths import cache_directory
+from ..models import Reference
+from ..settings.validators import format_size
+from .plan import LABEL, BuildRequest, Plan
+
+_ASK_AGAIN = 0.2
+"""Seconds between two looks whether another process has finished the same build."""
+
+
+@asynccontextmanager
+async def alone(plan: Plan) -> AsyncIterator[bool]:
+    """Alone among this person's processes that build the same; True where we had to wait."""
+    directory = cache_directory() / "locks"
+    directory.mkdir(parents=True, exist_ok=True)
+    # A fixed number of files, so that none has to be removed while another waits for it.
+    descriptor = os.open(directory / plan.fingerprint[:3], os.O_RDWR | os.O_CREAT, 0o600)
+    waited = False
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                waited = True
+                await asyncio.sleep(_ASK_AGAIN)
+        yield waited
+    finally:
+        os.close(descriptor)
+
+
+async def check_tag(plan: Plan) -> None:
+    """A cell's `-t` takes a name from no image but its own notebook's: what other notebooks have
+    approved under that name would be another image, with their folders. The same build under
+    another notebook is the same image."""
+    if not plan.tag or plan.request.may_retag:
+        return
+    engine = plan.request.engine
+    image = await engine.image(plan.tag)
+    if image is None:
+        return
+    label = image.labels.get(LABEL, "")
+    fingerprint, _, rest = label.partition(" ")
+    if fingerprint == plan.fingerprint or rest.endswith(f" {plan.origin}"):
+        return
+    whose = "another notebook's" if label else "one that no %%dockerfile cell built"
+    name = Reference.parse(plan.tag).short
+    raise BadInput(
+        f"%%dockerfile: --tag: there is an image {name} already, {whose}.",
+        f"Choose another tag, or remove that image first: {engine.name} image rm {name}",
+    )
+
+
+async def check_heredocs(plan: Plan) -> None:
+    """An engine that knows no here-documents reads their bodies as instructions, FROM and all,
+    so it must never see one."""
+    engine = plan.request.engine
+    kept = (triggers(base.onbuild) for base in plan.bases if base.onbuild)
+    found = plan.dockerfile.heredoc or next((one.heredoc for one in kept if one.heredoc), None)
+    if found is None or "heredocs" in (await engine.info()).features:
+        return
+    if engine.name == "docker" and plan.dockerfile.marks.syntax:
+        return
+    hint = "Write the lines as RUN … && …, or put them into a file beside the notebook and COPY it."
+    if engine.name == "docker":
+        hint += " Or let the Dockerfile begin with: # syntax=docker/dockerfile:1"
+    found.fail(f"this version of {engine.name} knows no here-documents (<<).", hint)
+
+
+_stores: dict[tuple[str, ...], str] = {}
+
+
+async def _store(engine: Guarded) -> str:
+    """Where an engine keeps its images; asked once per process, since podman takes its time."""
+    told = ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "CONTAINERS_STORAGE_CONF")
+    key = (engine.name, *(os.environ.get(name, "") for name in told))
+    if key not in _stores:
+        _stores[key] = (await engine.info()).endpoint.split(":", 2)[-1]
+    return _stores[key]
+
+
+async def check_disk(request: BuildRequest) -> None:
+    """Raise DiskFull below the policy's floor, where the engine or we would write."""
+    floor = request.engine.policy.min_free_disk
+    if floor is None:
+        return
+    for path in (Path(await _store(request.engine)), cache_directory()):
+        with contextlib.suppress(OSError):  # another machine's, or nothing we may look at
+            place = next(one for one in (path, *path.parents) if one.exists())
+            free = (await asyncio.to_thread(shutil.disk_usage, place)).free
+            if path.is_absolute() and free < floor:
+                left = format_size(free >> 20 << 20)
+                raise DiskFull(
+                    f"{left} are left at {place}, and a build starts with no less than "
+                    f"{format_size(floor)}: Policy.min_free_disk"
+                )

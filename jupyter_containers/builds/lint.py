@@ -1,0 +1,215 @@
+"""What a Dockerfile could do better: Hadolint, and BuildKit's own check where it is at hand.
+
+Called by `build --check` and the cell. Fetches nothing: the check sees `scratch` for every image.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from ..dockerfile.parser import Dockerfile, parse
+from ..dockerfile.render import render
+from ..engines.registry import open_engine
+from ..errors import BadInput, ContainersError, DockerfileError, EngineError, EngineFailed
+from ..host import process
+from ..models import NO_ENV
+from ..notebook.cells import parse_cell
+from ..policy.policy import Policy
+from ..text import one_line, printable
+
+Level = Literal["error", "warning", "info", "style"]
+_LEVELS = ("error", "warning", "info", "style")
+_TIMEOUT = 30.0
+_WIKIS = {
+    "DL": "https://github.com/hadolint/hadolint/wiki/{}",
+    "SC": "https://www.shellcheck.net/wiki/{}",
+}
+_SAME = {
+    "DL3025": "JSONArgsRecommended",
+    "DL4000": "MaintainerDeprecated",
+    "DL4003": "MultipleInstructionsDisallowed",
+    "DL4004": "MultipleInstructionsDisallowed",
+    "DL3000": "WorkdirRelativePath",
+    "DL3024": "DuplicateStageName",
+    "DL3029": "FromPlatformFlagConstDisallowed",
+    "DL3063": "ReservedStageName",
+}
+"""What both say: BuildKit's is kept, since it is the one that builds."""
+_UNSURE = ("UndefinedVar", "InvalidBaseImagePlatform")
+"""Rules that look into the base image, which is not fetched here."""
+
+
+@dataclass(frozen=True, order=True)
+class Diagnostic:
+    """One remark. `line` and `column` count from 1 in the Dockerfile; `url` explains `code`."""
+
+    line: int
+    column: int
+    level: Level
+    code: str
+    message: str
+    url: str = ""
+
+
+async def lint(
+    text: str,
+    args: Mapping[str, str] = NO_ENV,
+    *,
+    directory: Path | None = None,
+    buildx: Sequence[str] | None = None,
+    engine: str = "",
+) -> tuple[Diagnostic, ...]:
+    """All remarks on a Dockerfile, in order of lines; a mistake in it is one of level `error`.
+
+    `directory` is where a `.hadolint.yaml` may lie. `buildx` begins a command line whose
+    BuildKit is asked as well (`["docker", "buildx"]`); where that fails, one remark says so.
+    Give it for a daemon of Docker 27 or newer: for older ones buildx fetches a frontend.
+    `engine` is the one that is to run the image, where that is known: what only it does
+    otherwise is remarked on too. Raises EngineMissing or EngineFailed where Hadolint cannot be
+    run.
+    """
+    found: list[Diagnostic] = []
+    dockerfile = None
+    try:
+        dockerfile = parse(text, args)
+    except DockerfileError as error:
+        message = f"{error.message} {error.hint}".removeprefix(f"Dockerfile line {error.line}: ")
+        found.append(Diagnostic(error.line, 1, "error", "Dockerfile", message.strip()))
+    said = await _hadolint(*_spaced(text, dockerfile), directory)
+    if dockerfile is None:  # Hadolint's words for the same mistake are less clear.
+        said = [one for one in said if one.level != "error"]
+    elif buildx is not None:
+        checked = await _buildkit(dockerfile, buildx)
+        known = {(one.line, one.code) for one in checked}
+        said = [one for one in said if (one.line, _SAME.get(one.code)) not in known]
+        found += checked
+    found += _of_engine(dockerfile, engine) if dockerfile is not None else []
+    return tuple(sorted({*found, *said}))
+
+
+async def lint_cell(source: str, directory: Path, policy: Policy) -> list[Diagnostic]:
+    """The remarks on a `%%dockerfile` cell's source; lines count in the cell. Raises BadInput
+    where it is none, and as `lint` does."""
+    cell = parse_cell(source)
+    if cell is None:
+        raise BadInput("This cell builds nothing.", "Let it begin with: %%dockerfile")
+    buildx = await own_check(cell.options.engine, policy)
+    args, engine = cell.options.build_args, cell.options.engine
+    found = await lint(cell.text, args, directory=directory, buildx=buildx, engine=engine)
+    return [replace(one, line=one.line + cell.first_line - 1) for one in found]
+
+
+def _of_engine(dockerfile: Dockerfile, engine: str) -> list[Diagnostic]:
+    """https://hpc.github.io/charliecloud/ch-image.html#dockerfile-instructions"""
+    if engine != "charliecloud":
+        return []
+    url = "https://hpc.github.io/charliecloud/ch-image.html"
+    found = []
+    for one in dockerfile.instructions:
+        if one.name == "USER":
+            text = "Charliecloud ignores USER: builds and containers run as you."
+            found.append(Diagnostic(one.line, 1, "warning", "CharliecloudUser", text, url))
+        places = {"WORKDIR": one.words[:1], "COPY": one.words[-1:], "ADD": one.words[-1:]}
+        if any(word.startswith("/home/") for word in places.get(one.name, ())):
+            text = (
+                "A container's HOME is an empty directory at your HOME's own path, and sites may "
+                "lay their /home over an image's: applications belong below /opt or /usr/local."
+            )
+            found.append(Diagnostic(one.line, 1, "warning", "CharliecloudHome", text, url))
+    return found
+
+
+async def own_check(engine: str, policy: Policy) -> list[str] | None:
+    """What `lint` takes as `buildx`: BuildKit's own check, where a daemon is at hand that has it
+    without fetching anything. `engine` is the one that builds; empty: any may."""
+    if engine not in ("", "docker"):
+        return None
+    try:
+        info = await open_engine("docker", policy).info()
+    except ContainersError:
+        return None
+    major = info.version.partition(".")[0]
+    return ["docker", "buildx"] if info.usable and major.isdigit() and int(major) >= 27 else None
+
+
+def _spaced(text: str, dockerfile: Dockerfile | None) -> tuple[str, list[int]]:
+    """The text with an empty line after each heredoc, and which line each was.
+
+    Hadolint 2.15 takes an instruction right behind a heredoc for a mistake (DL1000).
+    """
+    lines = (dockerfile.text if dockerfile else text).split("\n")
+    numbers = list(range(1, len(lines) + 1))
+    for one in reversed(dockerfile.instructions if dockerfile else ()):
+        if one.heredocs:
+            lines.insert(one.end, "")
+            numbers.insert(one.end, one.end)
+    return "\n".join(lines), numbers
+
+
+async def _hadolint(text: str, numbers: list[int], directory: Path | None) -> list[Diagnostic]:
+    beside = Path(sys.executable).with_name("hadolint")
+    program = str(beside) if beside.is_file() else shutil.which("hadolint") or "hadolint"
+    argv = [program, "--no-fail", "--format", "json", "-"]
+    done = await process.run(
+        argv,
+        input=text.encode(errors="replace"),
+        timeout=_TIMEOUT,
+        cwd=str(directory) if directory else None,
+    )
+    try:
+        found = [_remark(remark, numbers) for remark in json.loads(done.stdout)]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise EngineFailed(argv, done.code, done.stderr or done.stdout) from error
+    if done.stderr.strip():  # such as a .hadolint.yaml that it cannot read
+        found.append(Diagnostic(1, 1, "info", "hadolint", one_line(done.stderr, 500)))
+    return found
+
+
+def _remark(remark: Mapping[str, Any], numbers: Sequence[int]) -> Diagnostic:
+    code = one_line(str(remark["code"]), 40)
+    level = cast(Level, remark["level"]) if remark["level"] in _LEVELS else "warning"
+    message = printable(str(remark["message"]), 1000)
+    url = _WIKIS.get(code[:2], "").format(code)
+    line = numbers[min(max(int(remark["line"]), 1), len(numbers)) - 1]
+    return Diagnostic(line, int(remark["column"]), level, code, message, url)
+
+
+async def _buildkit(dockerfile: Dockerfile, buildx: Sequence[str]) -> list[Diagnostic]:
+    """https://docs.docker.com/reference/cli/docker/buildx/build/#call, from BuildKit 0.15 on."""
+    pins = {fetch.reference: "scratch" for fetch in dockerfile.fetches}
+    try:
+        blank = render(dockerfile, pins)
+    except DockerfileError as error:
+        return [Diagnostic(error.line, 1, "error", "Dockerfile", error.message)]
+    lines = blank.text.split("\n")
+    if dockerfile.marks.syntax_line:
+        lines[dockerfile.marks.syntax_line - 1] = "#"  # it would be fetched and run
+    argv = [*buildx, "build", "--call=check,format=json", "-"]
+    for name, value in dockerfile.args.items():
+        argv[-1:-1] = ["--build-arg", f"{name}={value}"]
+    try:
+        done = await process.run(argv, input="\n".join(lines).encode(), timeout=_TIMEOUT)
+        report = json.loads(done.stdout)
+        return [
+            Diagnostic(
+                blank.original(int(warning["location"]["ranges"][0]["start"]["line"])),
+                1,
+                "warning",
+                one_line(str(warning["ruleName"]), 60),
+                printable(str(warning["detail"]), 1000),
+                one_line(str(warning["url"]), 300),
+            )
+            for warning in report["warnings"] or ()
+            if warning["ruleName"] not in _UNSURE
+        ]
+    except EngineError as error:
+        why = error.message
+    except (ValueError, TypeError, KeyError, IndexError):
+        why = one_line(done.stderr or done.stdout, 300) or "it gave no report."
+    return [Diagnostic(1, 1, "info", "check", f"BuildKit's own check was not made: {why}")]

@@ -1,0 +1,257 @@
+"""What a `%%dockerfile` cell comes to: its bases, its files, its fingerprint, and the spec.
+
+    cell ─ parse ─ policy ─ bases (pinned) ─ context ─ fingerprint ─ image's name
+                                                                        │ is it here?
+                                                  stage, render ─ spec ─┘ no: build
+
+The fingerprint stands in the image's name and label, so that one question to the engine tells
+whether there is anything to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from ..dockerfile.context import Context, collect, context_directory
+from ..dockerfile.parser import Dockerfile, demands, parse, triggers
+from ..engines.guarded import Guarded
+from ..errors import BadInput
+from ..fields import Build as BuiltFrom
+from ..models import NO_ENV, BuildSecret, Image, Reference
+from ..notebook.cells import DockerfileCell
+from .bases import Base, Resolver, Say, as_remembered, needed, recall_bases
+
+LABEL = "jupyter-containers.build"
+"""On every image that we build: its fingerprint, its lineage and its origin. One label, because
+podman commits a layer for each."""
+NAMESPACE = "localhost/jupyter-containers"
+
+_MOST = 1 << 62
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """The image of a cell. `reference` is what settings name: the cell's tag, else our own
+    name; `source` goes into the settings beside it."""
+
+    image: Image
+    reference: str
+    name: str
+    fingerprint: str
+    source: BuiltFrom
+    reused: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRequest:
+    """One cell to build. Equal requests are one build."""
+
+    cell: DockerfileCell
+    directory: Path
+    """The notebook's (or Dockerfile's): `--context` is relative to it."""
+    engine: Guarded
+    notebook: str = ""
+    """The notebook's file name: the image is named after it."""
+    earlier: Mapping[str, Built] = field(default_factory=lambda: NO_BUILT)
+    """What earlier cells of the notebook were built to, by the full reference of their tag."""
+    bases: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
+    """Base image → digest that the notebook was last built with (`build.bases`)."""
+    update_bases: bool = False
+    notice: str = ""
+    """What the person should know before anything else."""
+    may_retag: bool = False
+    """The person typed the tag by hand, so it may take a name from any other image."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two requests the same."""
+        earlier = tuple(sorted((name, one.fingerprint) for name, one in self.earlier.items()))
+        options = (repr(self.cell.options), self.cell.text, self.update_bases)
+        return (self.engine.name, str(self.directory), self.notebook, *options, earlier)
+
+
+NO_BUILT: Mapping[str, Built] = MappingProxyType({})
+
+
+def earlier_images(cells: Iterable[tuple[DockerfileCell, Built]]) -> Mapping[str, Built]:
+    """For `BuildRequest.earlier`: the tagged ones among a notebook's cells built so far."""
+    return {
+        str(Reference.parse(cell.options.tag)): built for cell, built in cells if cell.options.tag
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A request with all that was found out about it."""
+
+    request: BuildRequest
+    dockerfile: Dockerfile
+    bases: tuple[Base, ...]
+    context: Context
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256, in hex, of cell, arguments, files and base images."""
+        bases = {base.reference: base.pin for base in self.bases}
+        return _fingerprint(self.request.cell.fingerprint, self.context.fingerprint, bases)
+
+    @property
+    def name(self) -> str:
+        """The image's own name, which no other build has."""
+        stem = self.request.notebook.removesuffix(".ipynb").lower()
+        slug = re.sub(r"[^a-z0-9]+", "-", stem)[:40].strip("-") or "notebook"
+        return f"{NAMESPACE}/{slug}:{self.fingerprint[:12]}"
+
+    @property
+    def tag(self) -> str:
+        """The full reference of `-t TAG`; empty where there is none."""
+        given = self.request.cell.options.tag
+        return str(Reference.parse(given)) if given else ""
+
+    @property
+    def lineage(self) -> str:
+        """Which cell it is, however it changes: superseded images of it share this."""
+        request = self.request
+        which = request.cell.id or str(request.cell.index)
+        return _short([str(request.directory), request.notebook, which])
+
+    @property
+    def origin(self) -> str:
+        """Which notebook (or folder, for a Dockerfile) it belongs to."""
+        return _short([str(self.request.directory), self.request.notebook])
+
+    @property
+    def label(self) -> str:
+        """The value of `LABEL`."""
+        return f"{self.fingerprint} {self.lineage} {self.origin}"
+
+    def is_made(self, image: Image | None) -> bool:
+        """Whether an image of our name is what this plan would build, under all its names."""
+        if image is None or not image.labels.get(LABEL, "").startswith(self.fingerprint):
+            return False
+        names = {str(Reference.parse(name)) for name in image.references if _is_reference(name)}
+        return not self.tag or self.tag in names
+
+    def built(self, image: Image, *, reused: bool) -> Built:
+        """The outcome."""
+        source = BuiltFrom(
+            cell=self.request.cell.fingerprint,
+            context=self.context.fingerprint,
+            bases={base.reference: base.pin for base in self.bases if not base.earlier},
+        )
+        return Built(
+            image=image,
+            reference=self.tag or self.name,
+            name=self.name,
+            fingerprint=self.fingerprint,
+            source=source,
+            reused=reused,
+        )
+
+
+def is_of(image: Image, build: BuiltFrom) -> bool:
+    """Whether an image that is here was built from what a notebook records. A base that is the
+    image of an earlier cell is not recorded: such an image is told only by its own name."""
+    fingerprint = image.labels.get(LABEL, "").partition(" ")[0]
+    return fingerprint == _fingerprint(build.cell, build.context, build.bases)
+
+
+def _fingerprint(cell: str, context: str, bases: Mapping[str, str]) -> str:
+    made_of = [1, cell, context, sorted(bases.items())]
+    return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+
+
+def _short(made_of: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
+
+
+def _is_reference(name: str) -> bool:
+    return bool(name) and "<none>" not in name
+
+
+async def find(request: BuildRequest, say: Say) -> tuple[Plan, Image | None]:
+    """The plan of a request, and the image where it is built already.
+
+    What the last build of the cell remembers of its bases is believed first: then one question
+    to the engine decides.
+    Raises BadInput, PolicyRefused, BaseUnknown, NetworkFailed.
+    """
+    options, engine = request.cell.options, request.engine
+    dockerfile = await asyncio.to_thread(parse, request.cell.text, options.build_args)
+    dockerfile.check_target(options.target)
+    _check_tag(options.tag)
+    engine.policy.check_build(demands(dockerfile), 0)
+    secrets(request)
+    fetches = needed(dockerfile, options.target)
+    earlier = [
+        Base(
+            reference=fetch.reference,
+            pin=request.earlier[fetch.reference].fingerprint,
+            name=request.earlier[fetch.reference].name,
+            onbuild=request.earlier[fetch.reference].image.onbuild,
+            earlier=True,
+        )
+        for fetch in fetches
+        if fetch.reference in request.earlier
+    ]
+    others = [fetch for fetch in fetches if fetch.reference not in request.earlier]
+    if not request.update_bases:
+        names = [fetch.reference for fetch in others]
+        known = recall_bases(engine.name, request.cell.fingerprint, names)
+        if known is not None and _agree(known, request.bases):
+            plan = await _plan(request, dockerfile, [*earlier, *known])
+            image, same = await as_remembered(engine, plan.name, known)
+            if same and (plan.is_made(image) or image is None):
+                return plan, image if plan.is_made(image) and not options.no_cache else None
+    resolver = Resolver(engine, request.bases, say, update=request.update_bases)
+    plan = await _plan(request, dockerfile, [*earlier, *await resolver.all(others)])
+    image = await engine.image(plan.name)
+    return plan, image if plan.is_made(image) and not options.no_cache else None
+
+
+def _check_tag(tag: str) -> None:
+    """Under one of our own names, an image could pass for another notebook's."""
+    if tag and str(Reference.parse(tag)).startswith(f"{NAMESPACE}/"):
+        raise BadInput(
+            f"%%dockerfile: --tag: names below {NAMESPACE}/ are given by jupyter-containers.",
+            f"Choose another, such as localhost/{tag.rpartition('/')[2]}",
+        )
+
+
+def _agree(known: Iterable[Base], pins: Mapping[str, str]) -> bool:
+    return all(pins.get(base.reference, base.pin) == base.pin for base in known if not base.local)
+
+
+async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: Iterable[Base]) -> Plan:
+    policy, bases = request.engine.policy, tuple(bases)
+    more = [triggers(base.onbuild) for base in bases if base.onbuild]
+    directory = await asyncio.to_thread(
+        context_directory, request.directory, request.cell.options.context
+    )
+    most = _MOST if policy.max_context is None else policy.max_context
+    context = await asyncio.to_thread(collect, dockerfile, directory, most, more)
+    policy.check_build(demands(dockerfile, *more), context.total)
+    policy.check_context(directory, [file.path for file in context.files])
+    return Plan(request=request, dockerfile=dockerfile, bases=bases, context=context)
+
+
+def secrets(request: BuildRequest) -> tuple[BuildSecret, ...]:
+    """The secrets a cell asks for, as files. Raises PolicyRefused, and BadInput for a file that
+    is not there."""
+    found = []
+    for name in request.cell.options.secrets:
+        source = request.engine.policy.secret_source(name)
+        if not source.is_file():
+            raise BadInput(
+                f"The secret {name!r} is to be read from a file that is not there.",
+                "Whoever set Policy.build_secrets can put it in its place.",
+            )
+        found.append(BuildSecret(id=name, source=str(source)))
+    return tuple(found)

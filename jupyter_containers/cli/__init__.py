@@ -1,0 +1,1 @@
+"""`jupyter containers`: a module for each command."""

@@ -1,0 +1,231 @@
+"""A notebook's kernels, one after another, and its cells executed in them.
+
+The command line's `run` uses this. A kernel is an ordinary one of jupyter_client's: a kernel
+spec that exists only in memory carries the settings to the provisioner, so that the notebook on
+disk need not change. nbclient executes the cells and collects their outputs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.client import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from ..errors import ContainersError, KernelError, StartFailed
+from ..events import Change, listen, unlisten
+from ..host.cache import workplace
+from ..kernels.provisioner import ContainerProvisioner
+from ..kernelspecs import GENERIC, PROVISIONER
+from ..settings.schema import Settings
+from ..text import printable
+from .terminal import Screen
+
+_READY_SECONDS = 60.0
+
+
+class CellFailed(KernelError):
+    """A cell raised, took too long, or took its kernel with it. The notebook has the rest."""
+
+
+class _InMemory(KernelSpecManager):
+    """Knows one kernel spec, which is nowhere on disk."""
+
+    spec: KernelSpec
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002
+        """See KernelSpecManager."""
+        return self.spec
+
+
+class _Client(NotebookClient):
+    """nbclient, telling what a cell prints while it prints."""
+
+    screen: Screen
+
+    def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
+        """See NotebookClient; called for every output."""
+        if self.screen.live and msg["msg_type"] == "stream":
+            lines = str(msg["content"]["text"]).strip().splitlines()
+            self.screen.detail(lines[-1] if lines else "")
+        return super().output(outs, msg, display_id, cell_index)
+
+
+class Execution:
+    """One notebook from its first kernel to its last. `close` in any case."""
+
+    def __init__(
+        self, notebook: NotebookNode, path: Path, timeout: float | None, screen: Screen
+    ) -> None:
+        self._notebook = notebook
+        self._path = path
+        self._client = _Client(notebook, timeout=timeout, record_timing=False)
+        self._client.screen = screen
+        self._client.log.setLevel(logging.CRITICAL)  # what it logs it also raises
+        self._manager: AsyncKernelManager | None = None
+        self._files = contextlib.AsyncExitStack()
+        self._runs: tuple[Settings, str] | None = None
+
+    async def enter(self, settings: Settings, image_id: str) -> bool:
+        """Move to a container of these settings; True where a kernel was started for it.
+
+        The same settings and the same image mean the same kernel, with all its variables.
+        Raises whatever keeps a container from starting.
+        """
+        if self._runs == (settings, image_id):
+            return False
+        await self.close()
+        # Its connection file goes where the keeper finds it, should we be killed.
+        directory = await self._files.enter_async_context(workplace("clients"))
+        manager = self._client.km = self._manager = _manager(settings, directory)
+        try:
+            with _named(self._path), self._telling():
+                await manager.start_kernel(cwd=str(self._path.parent))
+            if (trouble := _provisioner(manager).trouble) is not None:
+                raise trouble
+            await self._connect(manager)
+        except BaseException:
+            await asyncio.shield(self.close(now=True))
+            raise
+        self._runs = (settings, image_id)
+        return True
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Show what a start waits for in a cluster's queue, which may take hours."""
+
+        def tell(change: Change) -> None:
+            if change.what == "container" and change.state.startswith("Job "):
+                self._client.screen.detail(change.state)
+
+        listen(tell)
+        try:
+            yield
+        finally:
+            unlisten(tell)
+
+    async def _connect(self, manager: AsyncKernelManager) -> None:
+        client = self._client.kc = manager.client()
+        client.allow_stdin = False
+        client.start_channels()
+        try:
+            await client.wait_for_ready(timeout=_READY_SECONDS)
+        except RuntimeError as error:
+            raise await _why(manager) or StartFailed(
+                f"The kernel did not answer: {error}"
+            ) from None
+        reply = await client.kernel_info(reply=True, timeout=_READY_SECONDS)
+        self._notebook.metadata["language_info"] = reply["content"]["language_info"]
+
+    async def execute(self, index: int) -> None:
+        """Execute one cell; its outputs stand in the notebook whatever happens.
+
+        Raises CellFailed, and KernelDied with the reason.
+        """
+        cell, manager = self._notebook.cells[index], self._manager
+        assert manager is not None
+        try:
+            await self._client.async_execute_cell(cell, index)
+        except CellExecutionError as error:
+            raise CellFailed(_traceback(cell) or f"{error.ename}: {error.evalue}") from None
+        except CellTimeoutError:
+            raise CellFailed(
+                f"The cell was not done after {self._client.timeout:g} s.",
+                "Give it more with --timeout SECONDS.",
+            ) from None
+        except DeadKernelError:
+            # nbclient says this also where it was cancelled itself.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError from None
+            died = await _why(manager) or CellFailed("The kernel ended while it ran the cell.")
+            cell.outputs.append(error_output(died))
+            self._runs = None
+            raise died from None
+
+    def finish(self) -> None:
+        """Note the state of the widgets in the notebook, once all cells have run."""
+        self._client.set_widgets_metadata()
+
+    async def close(self, *, now: bool = False) -> None:
+        """End the kernel and remove its container. Twice is fine."""
+        client, self._client.kc = self._client.kc, None
+        manager, self._manager, self._client.km = self._manager, None, None
+        self._runs = None
+        # Comms and displays of one kernel mean nothing to the next; the widgets' state stays.
+        self._client.comm_objects.clear()
+        self._client.output_hook_stack.clear()
+        if client is not None:
+            client.stop_channels()
+        if manager is not None and manager.has_kernel:
+            await manager.shutdown_kernel(now=now)
+        elif manager is not None:
+            await manager.cleanup_resources()
+        await self._files.aclose()
+
+
+def _traceback(cell: NotebookNode) -> str:
+    shown = [one["traceback"] for one in cell.outputs if one["output_type"] == "error"]
+    return printable("\n".join(shown[-1])).strip() if shown else ""
+
+
+def error_output(error: ContainersError) -> NotebookNode:
+    """One of our errors as the output of the cell that met it."""
+    lines = [*error.message.splitlines(), *(["", error.hint] if error.hint else [])]
+    return NotebookNode(
+        output_type="error", ename=type(error).__name__, evalue=error.message, traceback=lines
+    )
+
+
+def _manager(settings: Settings, directory: Path) -> AsyncKernelManager:
+    specs = _InMemory()
+    specs.spec = KernelSpec(
+        display_name=settings.image,
+        metadata={
+            "container": settings.to_json(),
+            "kernel_provisioner": {"provisioner_name": PROVISIONER},
+        },
+    )
+    manager = AsyncKernelManager(
+        kernel_name=GENERIC,
+        kernel_spec_manager=specs,
+        connection_file=str(directory / "kernel.json"),
+    )
+    manager.log.setLevel(logging.CRITICAL)  # the provisioner's troubles are raised here
+    return manager
+
+
+def _provisioner(manager: AsyncKernelManager) -> ContainerProvisioner:
+    assert isinstance(manager.provisioner, ContainerProvisioner)
+    return manager.provisioner
+
+
+async def _why(manager: AsyncKernelManager) -> KernelError | None:
+    """Why a kernel is over; None where it is not, or nobody can tell."""
+    container = _provisioner(manager).container
+    if container is None:
+        return None
+    return await container.why() if container.poll() is not None else None
+
+
+@contextlib.contextmanager
+def _named(notebook: Path) -> Iterator[None]:
+    """The provisioner learns of the notebook as it does from other clients without names."""
+    name = "JUPYTER_CONTAINERS_NOTEBOOK"
+    before = os.environ.get(name)
+    os.environ[name] = str(notebook)
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before

@@ -1,0 +1,54 @@
+"""The verbs of the command line, one file per group, and what they share.
+
+Each verb is `async def VERB(args) -> int` with `VERB_arguments(parser)` beside it. They parse,
+call a room below, and print; what they decide is decided there.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..engines.guarded import Guarded
+from ..engines.registry import choose_engine, names, working_engines
+from ..errors import BadInput
+from ..policy.loader import load_policy
+from ..policy.policy import Policy
+
+
+def with_engine(parser: ArgumentParser) -> None:
+    """`--engine`."""
+    parser.add_argument(
+        "--engine", default="", metavar="E", help=f"{' or '.join(names())}; else the first usable"
+    )
+
+
+def with_json(parser: ArgumentParser) -> None:
+    """`--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+
+
+def administered() -> Policy:
+    """The administrator's policy, from Jupyter's configuration."""
+    return load_policy(None)
+
+
+async def one_engine(args: Namespace) -> Guarded:
+    """The engine that was asked for, or the first that works. Raises EngineMissing."""
+    return await choose_engine(args.engine, administered())
+
+
+async def all_engines(args: Namespace) -> list[Guarded]:
+    """The engine that was asked for, or all that work, for verbs that list."""
+    return await working_engines(args.engine, administered())
+
+
+def existing_file(path: Path) -> Path:
+    """A file named on the command line, as an absolute path through no symlink."""
+    try:
+        found = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise BadInput(f"{path} cannot be read: {getattr(error, 'strerror', error)}.") from None
+    if not found.is_file():
+        raise BadInput(f"{path} is not a file.")
+    return found

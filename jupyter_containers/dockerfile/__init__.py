@@ -1,0 +1,1 @@
+"""A Dockerfile's text understood, and the files it names. Starts nothing."""

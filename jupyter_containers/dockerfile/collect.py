@@ -1,0 +1,230 @@
+"""Which files a Dockerfile names: patterns, `.dockerignore`, links, and what is left out.
+
+    COPY src *.txt /app/     → what the words name below the context's directory, and no more
+
+Hidden files and keys go along only where a word names them: `COPY . /app` must not carry
+`.env` or `id_rsa` into an image by accident. A symlink that a word leads through is followed
+inside the directory only; one found in a folder stays a link.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import os
+import stat
+from collections.abc import Sequence
+
+from e2b_dockerfile_utils import PatternMatcher
+
+from ..errors import BadInput, DockerfileError
+from ..patterns import Word, error_at, is_sensitive, words
+from .openat import Root
+from .parser import Source
+
+MAX_FILES = 200_000
+_MAX_HOPS = 40
+_MAX_DEPTH = 200
+_MAX_PATH = 2000
+
+
+class Gatherer:
+    """Collects what sources name below one directory; `found` maps paths to their status."""
+
+    def __init__(self, root: Root, ignore: PatternMatcher | None) -> None:
+        self.root = root
+        self.ignore = ignore
+        self.found: dict[str, os.stat_result] = {}
+        self.left_out: set[str] = set()
+
+    def take(self, source: Source) -> None:
+        """Add what one source names. Raises DockerfileError, with its line, where that is not
+        there, leads out of the directory, or is left out by `.dockerignore`.
+        """
+        parts = words(source)
+        try:
+            if not parts:
+                self.folder("", bold=False)
+                return
+            found = self._reach("", parts, source, bold=False, hops=0)
+            if not found and not any(part.pattern for part in parts):
+                raise self._missing(source, parts)
+        except ValueError as error:
+            raise error_at(source, f"{source.path!r} is no pattern: {error}.") from error
+        except PermissionError as error:
+            raise error_at(
+                source,
+                f"{error.filename or source.path!r} cannot be read: permission denied.",
+                "Change its mode, or name it in .dockerignore.",
+            ) from error
+        except OSError as error:
+            raise error_at(source, f"{source.path!r} changed meanwhile: {error}.") from error
+
+    def _reach(
+        self, base: str, parts: Sequence[Word], source: Source, *, bold: bool, hops: int
+    ) -> bool:
+        """Follow `parts` from the folder `base`, which no symlink leads to."""
+        part, rest = parts[0], parts[1:]
+        if part.text == "..":  # Of a symlink's target: words() leaves none.
+            if not base:
+                return self._leads_out(source, base)
+            above = base.rpartition("/")[0]
+            if rest:
+                return self._reach(above, rest, source, bold=bold, hops=hops)
+            self.folder(above, bold=False)
+            return True
+        if part.pattern and part.text == "**" and source.parents:
+            return self._anywhere(base, parts, source, bold=bold, hops=hops)
+        found = False
+        for name in self._names(base, part):
+            path = f"{base}/{name}" if base else name
+            if part.pattern and is_sensitive(name) and not (bold or part.bold):
+                self.left_out.add(path)
+                continue
+            inner = bold or name.startswith(".")
+            found |= self._arrive(path, rest, source, bold=inner, hops=hops)
+        return found
+
+    def _names(self, base: str, part: Word) -> list[str]:
+        if part.pattern:
+            return part.among([name for name, _ in self.root.names(base)])
+        return [part.text]
+
+    def _anywhere(
+        self, base: str, parts: Sequence[Word], source: Source, *, bold: bool, hops: int
+    ) -> bool:
+        """`**` of COPY --parents: here or in any folder below."""
+        rest = parts[1:] or [Word("*", pattern=True)]
+        found = self._reach(base, rest, source, bold=bold, hops=hops)
+        for name, status in self.root.names(base):
+            if stat.S_ISDIR(status.st_mode) and (bold or not is_sensitive(name)):
+                inner = f"{base}/{name}" if base else name
+                found |= self._anywhere(inner, parts, source, bold=bold, hops=hops)
+        return found
+
+    def _arrive(
+        self, path: str, rest: Sequence[Word], source: Source, *, bold: bool, hops: int
+    ) -> bool:
+        """Take what stands at `path`, or go on below it."""
+        try:
+            status = self.root.status(path)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+                return False
+            raise
+        if stat.S_ISLNK(status.st_mode):
+            return self._follow(path, status, rest, source, bold=bold, hops=hops)
+        if rest:
+            inside = stat.S_ISDIR(status.st_mode)
+            return inside and self._reach(path, rest, source, bold=bold, hops=hops)
+        ignored = self._ignored(path)
+        if stat.S_ISDIR(status.st_mode):
+            if not ignored:
+                self._add(path, status)
+                self.folder(path, bold=bold)
+            elif self._may_keep(path):
+                self.folder(path, bold=bold)
+            return not ignored or self._may_keep(path) or self._is_ignored(path, source)
+        if not stat.S_ISREG(status.st_mode):
+            raise error_at(source, f"{path!r} is neither a file nor a folder.")
+        if ignored:
+            return self._is_ignored(path, source)
+        self._add(path, status)
+        return True
+
+    def _follow(
+        self,
+        path: str,
+        status: os.stat_result,
+        rest: Sequence[Word],
+        source: Source,
+        *,
+        bold: bool,
+        hops: int,
+    ) -> bool:
+        """Keep a link that a source leads through, and go on where it points."""
+        target = self.root.link(path)
+        if target.startswith("/") or hops >= _MAX_HOPS:
+            return self._leads_out(source, path)
+        onward = [Word(part) for part in target.split("/") if part not in ("", ".")]
+        base = path.rpartition("/")[0]
+        found = True
+        if [*onward, *rest]:
+            found = self._reach(base, [*onward, *rest], source, bold=bold, hops=hops + 1)
+        else:
+            self.folder(base, bold=False)
+        if found:
+            self._add(path, status)
+        else:
+            self.left_out.add(path)
+        return found
+
+    def folder(self, path: str, *, bold: bool) -> None:
+        """All below a folder. Links stay links; sockets, pipes and devices are left out."""
+        pending = [path]
+        while pending:
+            above = pending.pop()
+            for name, status in self.root.names(above):
+                inner = f"{above}/{name}" if above else name
+                if is_sensitive(name) and not bold:
+                    self.left_out.add(inner)
+                    continue
+                ignored = self._ignored(inner)
+                is_folder = stat.S_ISDIR(status.st_mode)
+                if is_folder and (not ignored or self._may_keep(inner)):
+                    pending.append(inner)
+                if not ignored:
+                    self._add(inner, status)
+
+    def _add(self, path: str, status: os.stat_result) -> None:
+        kind = stat.S_IFMT(status.st_mode)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+            self.left_out.add(path)
+            return
+        if path.count("/") > _MAX_DEPTH or len(path) > _MAX_PATH:
+            raise BadInput(f"The folder {path[:60]}… nests too deep for a build.")
+        self.found[path] = status
+        if len(self.found) > MAX_FILES:
+            raise BadInput(
+                f"COPY and ADD name more than {MAX_FILES:,} files.",
+                "Name fewer folders, or list what is not needed in .dockerignore.",
+            )
+
+    def _ignored(self, path: str) -> bool:
+        return self.ignore is not None and self.ignore.matches(path)
+
+    def _may_keep(self, path: str) -> bool:
+        return self.ignore is not None and self.ignore.may_match_under(path)
+
+    def _is_ignored(self, path: str, source: Source) -> bool:
+        """A pattern may meet ignored files; a plain name of one is a mistake."""
+        if any(part.pattern for part in words(source)):
+            return False
+        raise error_at(
+            source,
+            f"{path!r} is left out by .dockerignore.",
+            f"Add a line !{path} at its end, or take the word out of {source.instruction}.",
+        )
+
+    def _leads_out(self, source: Source, path: str) -> bool:
+        if any(part.pattern for part in words(source)):
+            self.left_out.add(path)
+            return False
+        raise error_at(
+            source,
+            f"{source.path!r} is a symlink that leads out of the build's folder.",
+            "Copy the file itself there, or choose a folder above with --context.",
+        )
+
+    def _missing(self, source: Source, parts: Sequence[Word]) -> DockerfileError:
+        names: list[str] = []
+        above = "/".join(part.text for part in parts[:-1])
+        try:
+            names = [name for name, _ in self.root.names(above)]
+        except OSError:
+            above = ""
+        close = difflib.get_close_matches(parts[-1].text, names[:5000], 1)
+        hint = "Paths are relative to the notebook's folder, or to --context."
+        if close:
+            hint = f"Did you mean {f'{above}/' if above else ''}{close[0]}? {hint}"
+        return error_at(source, f"{source.path!r} is not there.", hint)

@@ -1,0 +1,297 @@
+"""A build's context: the files that COPY and ADD name, their fingerprint, a folder of just them.
+
+Nothing else is read, hashed or sent: a large data set beside the notebook costs nothing. All
+functions here touch many files and block; `builds` calls them in a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from e2b_dockerfile_utils import PatternMatcher
+
+from ..errors import BadInput, DiskFull, PolicyRefused
+from ..host.paths import cache_directory
+from ..patterns import matcher_of
+from .collect import Gatherer
+from .digest_cache import Digests
+from .openat import Root
+from .parser import Dockerfile
+
+_READABLE = stat.S_ISUID | stat.S_ISGID | 0o555
+"""The mode bits that count. Who may write a file depends on the umask of whoever checked it
+out, and two people's contexts of one commit shall have one fingerprint."""
+_FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file (btrfs, xfs)
+
+
+@dataclass(frozen=True)
+class File:
+    """One entry. `content` is the sha256 of a file, the target of a link, "" of a folder;
+    `identity` its device, inode and time of change, so that `stage` takes no other.
+    """
+
+    path: str
+    kind: Literal["file", "link", "folder"]
+    size: int
+    mode: int
+    content: str
+    identity: tuple[int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """`files` are in order of their path. `left_out` are hidden files, keys, sockets and links
+    that lead out, met below a folder or by a pattern: a notice for whoever expected them.
+    """
+
+    directory: Path
+    files: tuple[File, ...] = ()
+    left_out: tuple[str, ...] = ()
+    written: bool = False
+    """A RUN mounts it for writing, which podman does with the files themselves: no hard links."""
+
+    @property
+    def total(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256, in hex, of names, contents and modes; of no directory and of no times."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            mode = file.mode & _READABLE if file.kind != "link" else 0
+            line = [file.path, file.kind, mode, file.content]
+            digest.update(json.dumps(line).encode() + b"\n")
+        return digest.hexdigest()
+
+
+def context_directory(base: Path, option: str) -> Path:
+    """The directory that `--context` names, relative to the notebook's; resolved.
+
+    Raises BadInput where there is none. Whether it may be used is the caller's to decide: it
+    may be anywhere.
+    """
+    try:
+        directory = (base / option).resolve(strict=True)
+    except (OSError, ValueError, RuntimeError):
+        directory = None
+    if directory is None or not directory.is_dir():
+        raise BadInput(
+            f"The build's folder {option or base.name!r} is not there.",
+            f"--context is a folder, relative to {base}.",
+        )
+    return directory
+
+
+def collect(
+    dockerfile: Dockerfile,
+    directory: Path,
+    max_bytes: int | None = None,
+    more: Sequence[Dockerfile] = (),
+) -> Context:
+    """The files below `directory` that the Dockerfile (and `more`, the `triggers` of its
+    bases) names, each hashed at most once in its life.
+
+    Raises DockerfileError for what is missing or leads out, with its line, PolicyRefused where
+    it is over `max_bytes` (Policy.max_context; nothing is hashed then), BadInput for the rest.
+    """
+    sources = [source for one in (dockerfile, *more) for source in one.sources]
+    directory = context_directory(directory, "")
+    if not sources:
+        return Context(directory=directory)
+    with contextlib.closing(Root(directory)) as root:
+        gatherer = Gatherer(root, _ignore(root))
+        for source in sources:
+            gatherer.take(source)
+        _limit(gatherer, max_bytes)
+        with contextlib.closing(_digests()) as digests:
+            files = [
+                _file(root, digests, directory, path, status)
+                for path, status in sorted(gatherer.found.items())
+            ]
+    return Context(
+        directory=directory,
+        files=tuple(files),
+        left_out=tuple(sorted(gatherer.left_out)),
+        written=any(source.writable for source in sources),
+    )
+
+
+def _digests() -> Digests:
+    return Digests(cache_directory() / "digests.sqlite")
+
+
+def _ignore(root: Root) -> PatternMatcher | None:
+    """`.dockerignore`, as moby reads it. Raises BadInput where it is none."""
+    try:
+        with root.file(".dockerignore") as descriptor, open(descriptor, "rb", closefd=False) as f:
+            text = f.read(1024 * 1024).decode("utf-8-sig")
+        return matcher_of(text.split("\n"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f".dockerignore cannot be read: {str(error)[:300]}.", "Mend or remove it."
+        ) from error
+
+
+def _limit(gatherer: Gatherer, max_bytes: int | None) -> None:
+    sizes = {
+        path: status.st_size
+        for path, status in gatherer.found.items()
+        if stat.S_ISREG(status.st_mode)
+    }
+    total = sum(sizes.values())
+    if max_bytes is not None and total > max_bytes:
+        largest = sorted(sizes, key=lambda path: -sizes[path])[:3]
+        listed = ", ".join(f"{path} ({_human(sizes[path])})" for path in largest)
+        raise PolicyRefused(
+            f"COPY and ADD name {_human(total)} in {len(sizes):,} files, and at most "
+            f"{_human(max_bytes)} may go into a build. The largest: {listed}",
+            "Policy.max_context",
+            "Mount data instead of copying it (--mount), or list it in .dockerignore.",
+        )
+
+
+def _human(size: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
+
+
+def _file(root: Root, digests: Digests, directory: Path, path: str, status: os.stat_result) -> File:
+    mode, identity = stat.S_IMODE(status.st_mode), _identity(status)
+    try:
+        if stat.S_ISDIR(status.st_mode):
+            return File(path, "folder", 0, mode, "", identity)
+        if stat.S_ISLNK(status.st_mode):
+            return File(path, "link", 0, mode, root.link(path), identity)
+        if (content := digests.known(f"{directory}/{path}", status)) is not None:
+            return File(path, "file", status.st_size, mode, content, identity)
+        with root.file(path) as descriptor:
+            now = os.fstat(descriptor)
+            if _identity(now) != identity:
+                raise OSError("it was changed just now")
+            content = digests.of(descriptor, f"{directory}/{path}")
+            return File(path, "file", now.st_size, mode, content, identity)
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be read for the build: {error.strerror or error}.",
+            "Change its mode, or name it in .dockerignore."
+            if isinstance(error, PermissionError)
+            else "Run the cell again, or name the file in .dockerignore.",
+        ) from error
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_dev, status.st_ino, status.st_mtime_ns
+
+
+def stage(context: Context, into: Path) -> None:
+    """Make the folder `into` (its parent is there) with just these files, for the engine.
+
+    Files are hard links where both lie on one file system, else copies that share blocks where
+    it can; so let `into` be near. Raises BadInput where a file is not the one collected, and
+    DiskFull. Undo it with `unstage`, which keeps the digests valid.
+    """
+    into.mkdir(mode=0o700)
+    try:
+        _fill(context, into)
+    except BaseException:
+        unstage(context, into)
+        raise
+
+
+def _fill(context: Context, into: Path) -> None:
+    folders = []
+    with (
+        contextlib.closing(Root(context.directory)) as root,
+        contextlib.closing(Root(into)) as below,
+        contextlib.closing(_digests()) as digests,
+    ):
+        for file in context.files:
+            above, _, name = file.path.rpartition("/")
+            (into / above).mkdir(parents=True, exist_ok=True)
+            with below.folder(above) as folder:
+                if file.kind == "folder":
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(name, dir_fd=folder)
+                    folders.append(file)
+                elif file.kind == "link":
+                    os.symlink(file.content, name, dir_fd=folder)
+                else:
+                    _place(root, digests, context, file, folder, name)
+        for file in reversed(folders):
+            (into / file.path).chmod(file.mode | stat.S_IRWXU)
+
+
+def _place(
+    root: Root, digests: Digests, context: Context, file: File, folder: int, name: str
+) -> None:
+    try:
+        with root.file(file.path) as descriptor:
+            before = os.fstat(descriptor)
+            if _identity(before) != file.identity or before.st_size != file.size:
+                raise OSError("it was changed just now")
+            try:
+                if context.written:
+                    raise OSError
+                # Through /proc, so that the inode that was checked is the one that is linked.
+                os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=folder)
+            except OSError:  # another file system, or somebody else's file
+                _copy(descriptor, folder, name, file.mode)
+            digests.renew(f"{context.directory}/{file.path}", before, os.fstat(descriptor))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull("the copy of the build's files") from error
+        raise BadInput(
+            f"{file.path} cannot be read for the build: {error.strerror or error}.",
+            "Run the cell again.",
+        ) from error
+
+
+def _copy(descriptor: int, folder: int, name: str, mode: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    target = os.open(name, flags, 0o600, dir_fd=folder)
+    with open(descriptor, "rb", closefd=False) as source, os.fdopen(target, "wb") as copy:
+        try:
+            fcntl.ioctl(target, _FICLONE, descriptor)
+        except OSError:
+            shutil.copyfileobj(source, copy, 1024 * 1024)
+        os.fchmod(target, mode)
+
+
+def unstage(context: Context, into: Path) -> None:
+    """Remove the folder that `stage` made, or what there is of it. Twice is fine."""
+    with (
+        contextlib.suppress(OSError),
+        contextlib.closing(_digests()) as digests,
+        contextlib.closing(Root(context.directory)) as root,
+    ):
+        for file in context.files:
+            if file.kind == "file":
+                _unlink(root, digests, context.directory, file, into / file.path)
+    shutil.rmtree(into, ignore_errors=True)
+
+
+def _unlink(root: Root, digests: Digests, directory: Path, file: File, staged: Path) -> None:
+    """Removing a hard link changes the other one's ctime, by which its digest is known."""
+    with contextlib.suppress(OSError), root.file(file.path) as descriptor:
+        before = os.fstat(descriptor)
+        if os.path.samestat(before, staged.lstat()):
+            staged.unlink()
+            digests.renew(f"{directory}/{file.path}", before, os.fstat(descriptor))

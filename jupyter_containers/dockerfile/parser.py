@@ -1,0 +1,315 @@
+"""A Dockerfile understood: its stages, what it fetches, which files it names. Pure.
+
+Made once per build by `parse`; `builds` asks it for `demands` (judged by the policy), `context`
+for the files, `render` for the text that engines get.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from ..directives import Directives, clean, directives
+from ..errors import BadInput, BadReference, DockerfileError
+from ..models import NO_ENV, Demands, parse_image
+from .instructions import Instruction, closest, is_heredoc, mounts
+from .lexer import read
+from .variables import Scope, platform_args
+
+_REMOTE = re.compile(r"[a-zA-Z0-9]+://|[\w.-]+@[\w.-]+:")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One FROM. `base` is what is written there, `reference` the image it comes to ("" for
+    scratch and for an earlier stage, which is then `parent`).
+    """
+
+    index: int
+    name: str
+    line: int
+    base: str
+    reference: str = ""
+    parent: int | None = None
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """An image that the engine will fetch: where it is asked for, as written, and in full."""
+
+    line: int
+    instruction: str
+    written: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A path of the context that COPY, ADD or RUN --mount names, variables put in."""
+
+    line: int
+    instruction: str
+    path: str
+    wildcards: bool = True
+    parents: bool = False
+    writable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dockerfile:
+    """Lines count from 1 in `text`, which is the cell's or file's with plain line ends."""
+
+    text: str
+    args: Mapping[str, str]
+    marks: Directives
+    instructions: tuple[Instruction, ...]
+    stages: tuple[Stage, ...]
+    fetches: tuple[Fetch, ...] = ()
+    sources: tuple[Source, ...] = ()
+    urls: tuple[tuple[int, str], ...] = ()
+    entitlements: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def heredoc(self) -> Instruction | None:
+        """The first instruction with a heredoc: engines that know none would read its body
+        as instructions, so such a text must never reach them.
+        """
+        return next((one for one in self.instructions if one.heredocs), None)
+
+    def check_target(self, target: str) -> None:
+        """Raise BadInput unless `target` is "" or names a stage (or its number)."""
+        names = [stage.name for stage in self.stages if stage.name]
+        if target and target.lower() not in [*names, *map(str, range(len(self.stages)))]:
+            close = closest(target, names) or ", ".join(names)
+            raise BadInput(
+                f"The Dockerfile has no stage {target!r}.",
+                f"Did you mean {close}?" if close else "Name one with FROM image AS name.",
+            )
+
+
+def parse(text: str, args: Mapping[str, str] = NO_ENV) -> Dockerfile:
+    """Understand a Dockerfile with these build arguments.
+
+    Raises DockerfileError with the line and instruction of the first mistake.
+    """
+    if "BUILDKIT_SYNTAX" in args:
+        raise BadInput(
+            "The build argument BUILDKIT_SYNTAX would replace the Dockerfile's own syntax.",
+            "Write # syntax=… as the first line of the Dockerfile instead.",
+        )
+    text = clean(text)
+    return _Reader(text, args).dockerfile()
+
+
+def triggers(onbuild: Sequence[str]) -> Dockerfile:
+    """What a base's ONBUILD adds to a build of it: for `demands` and `collect`'s `more`."""
+    return parse("\n".join(["FROM scratch", *onbuild]))
+
+
+def demands(*dockerfiles: Dockerfile) -> Demands:
+    """All that a build of these (a Dockerfile, and `triggers` of its bases) fetches or wants."""
+    images: dict[str, int] = {}
+    urls: dict[str, int] = {}
+    wanted: dict[str, int] = {}
+    for one in dockerfiles:
+        for fetch in one.fetches:
+            images.setdefault(fetch.reference, fetch.line)
+        for line, url in one.urls:
+            urls.setdefault(url, line)
+        for line, what in one.entitlements:
+            wanted.setdefault(what, line)
+    return Demands(
+        images=tuple(images),
+        urls=tuple(urls),
+        entitlements=tuple(wanted),
+        lines=MappingProxyType(images | urls | wanted),
+    )
+
+
+class _Reader:
+    """One pass over the instructions, with the scopes as they grow."""
+
+    def __init__(self, text: str, args: Mapping[str, str]) -> None:
+        self.text = text
+        self.args = args
+        self.marks = directives(text)
+        self.instructions = read(text)
+        predefined = platform_args()
+        given = {name: args[name] for name in predefined if name in args}
+        self.globals = Scope(self.marks.escape, args=predefined | given)
+        froms = [one.words for one in self.instructions if one.name == "FROM"]
+        self.named = {words[2].lower() for words in froms if len(words) == 3}
+        self.scopes: list[Scope] = []
+        self.kept: list[list[Instruction]] = []
+        self.stages: list[Stage] = []
+        self.fetches: list[Fetch] = []
+        self.sources: list[Source] = []
+        self.urls: list[tuple[int, str]] = []
+        self.entitlements: list[tuple[int, str]] = []
+
+    def dockerfile(self) -> Dockerfile:
+        if self.marks.syntax:
+            self.fetch(self.marks.syntax, self.marks.syntax_line, "# syntax")
+        for one in self.instructions:
+            if one.name == "FROM":
+                self.begin(one)
+            elif self.stages:
+                self.inside(one, self.scopes[-1])
+            elif one.name == "ARG":
+                self.before(one)
+            else:
+                one.fail("it stands before the first FROM.", "Begin with FROM, then an image.")
+        if not self.stages:
+            self.instructions[-1].fail("no FROM follows.", "Begin with FROM, then an image.")
+        return Dockerfile(
+            text=self.text,
+            args=MappingProxyType(dict(self.args)),
+            marks=self.marks,
+            instructions=self.instructions,
+            stages=tuple(self.stages),
+            fetches=tuple(self.fetches),
+            sources=tuple(dict.fromkeys(self.sources)),
+            urls=tuple(self.urls),
+            entitlements=tuple(self.entitlements),
+        )
+
+    def before(self, one: Instruction) -> None:
+        """ARG before the first FROM: for FROM lines only, until a stage asks for it again."""
+        for word in one.words:
+            name, given, default = word.partition("=")
+            if name in self.args:
+                self.globals.args[name] = self.args[name]
+            elif given:
+                self.globals.args[name] = self.globals.expand(default, one)
+
+    def begin(self, one: Instruction) -> None:
+        """FROM: an image, an earlier stage, or nothing (scratch)."""
+        base = self.globals.expand(one.words[0], one, strict=True)
+        if not base:
+            one.fail(f"{one.words[0]!r} comes to nothing.", "Name an image.")
+        name = one.words[2].lower() if len(one.words) == 3 else ""
+        if name and any(stage.name == name for stage in self.stages):
+            one.fail(f"an earlier stage is named {name!r} already.")
+        stage = Stage(index=len(self.stages), name=name, line=one.line, base=one.words[0])
+        parent = self.stage(base)
+        if parent is not None:
+            stage = replace(stage, parent=parent.index)
+        elif base != "scratch":
+            stage = replace(stage, reference=self.fetch(base, one.line, "FROM"))
+        inherited = self.scopes[parent.index] if parent else Scope(self.marks.escape)
+        self.scopes.append(replace(inherited, args={**inherited.args}, env={**inherited.env}))
+        self.stages.append(stage)
+        self.kept.append([])
+        if parent:
+            self.triggered(self.kept[parent.index])
+
+    def triggered(self, kept: Sequence[Instruction]) -> None:
+        """ONBUILD of an earlier stage of this file, which runs where a stage begins with it."""
+        before = len(self.fetches)
+        for one in kept:
+            self.inside(one, self.scopes[-1])
+            if len(self.fetches) > before:
+                one.fail("an ONBUILD that fetches cannot be used in the file it stands in.")
+
+    def inside(self, one: Instruction, scope: Scope) -> None:
+        """An instruction of a stage."""
+        if one.trigger is not None:
+            self.kept[-1].append(one.trigger)
+        elif one.name == "ARG":
+            self.declare(one, scope)
+        elif one.name == "ENV":
+            pairs = zip(one.words[::2], one.words[1::2], strict=False)
+            scope.env.update({name: scope.expand(value, one) for name, value in pairs})
+        elif one.name in ("COPY", "ADD"):
+            self.copies(one, scope)
+        elif one.name == "RUN":
+            self.runs(one, scope)
+
+    def declare(self, one: Instruction, scope: Scope) -> None:
+        for word in one.words:
+            name, given, default = word.partition("=")
+            if name in self.args:
+                scope.args[name] = self.args[name]
+            elif given:
+                scope.args[name] = scope.expand(default, one)
+            elif name in self.globals.args:
+                scope.args[name] = self.globals.args[name]
+
+    def copies(self, one: Instruction, scope: Scope) -> None:
+        if origin := one.values("from"):
+            self.origin(one, origin[0])
+            return
+        parents = one.values("parents") not in ([], ["false"])
+        for word in one.words[:-1]:
+            if not one.json and is_heredoc(word):
+                continue
+            path = scope.expand(word, one, strict=True)
+            if not _REMOTE.match(path):
+                self.sources.append(Source(one.line, one.name, path, parents=parents))
+            elif one.name == "ADD":
+                self.urls.append((one.line, path))
+            else:
+                one.fail(f"{path!r} is not in the context.", "ADD downloads; COPY does not.")
+
+    def runs(self, one: Instruction, scope: Scope) -> None:
+        for flag, usual in (("security", "sandbox"), ("network", "default none")):
+            for value in one.values(flag):
+                if value not in usual.split():
+                    self.entitlements.append((one.line, f"RUN --{flag}={value}"))
+        for device in one.values("device"):
+            self.entitlements.append((one.line, f"RUN --device={device}"))
+        for mount in mounts(one):
+            if mount.get("type") == "cache":
+                self.cache(one, mount, scope)
+            if origin := mount.get("from"):
+                self.origin(one, origin)
+            elif mount.get("type", "bind") == "bind":
+                path = scope.expand(mount.get("source", "."), one, strict=True)
+                rw = bool({"rw", "readwrite"} & mount.keys())
+                self.sources.append(Source(one.line, "RUN --mount", path, False, False, rw))
+
+    def cache(self, one: Instruction, mount: Mapping[str, str], scope: Scope) -> None:
+        """RUN --mount=type=cache: its id must not lead out of the engine's cache directory.
+
+        buildah before 1.38 joins the id, or without one the target, to that directory as it
+        is, so `..` mounts any directory of the host for writing (CVE-2024-9675).
+        """
+        written = mount.get("id", "")
+        name = scope.expand(written, one, strict=True)
+        target = scope.expand(mount.get("target", ""), one)
+        if name.startswith("/") or ".." in f"{written}/{name}/{target}".split("/"):
+            one.fail(
+                f"the cache id {name or target!r} is a path.",
+                "Name the cache with letters, digits, - _ and . alone: id=pip",
+            )
+
+    def origin(self, one: Instruction, name: str) -> None:
+        """COPY --from, RUN --mount=from=: an earlier stage, or an image."""
+        if "$" in name:
+            hint = f"Add a stage FROM {name} AS other, and write from=other."
+            one.fail(f"variables do not work in from={name}.", hint)
+        if name.isdecimal() and one.name == "RUN":
+            one.fail(f"from={name} must be a stage's name or an image.")
+        elif name.isdecimal():
+            if int(name) >= len(self.stages) - 1:
+                one.fail(f"stage {name} does not come before this one.")
+        elif (stage := self.stage(name)) is not None:
+            if stage is self.stages[-1]:
+                one.fail(f"{name!r} is this stage itself.")
+        elif name.lower() in self.named:
+            one.fail(f"the stage {name!r} comes later.", "Move it above this stage.")
+        elif name != "scratch":
+            self.fetch(name, one.line, one.name)
+
+    def stage(self, name: str) -> Stage | None:
+        return next((stage for stage in self.stages if stage.name == name.lower()), None)
+
+    def fetch(self, written: str, line: int, instruction: str) -> str:
+        try:
+            reference = parse_image(written)
+        except BadReference as error:
+            raise DockerfileError(line, instruction, error.message, error.hint) from None
+        self.fetches.append(Fetch(line, instruction, written, reference))
+        return reference

@@ -1,0 +1,1 @@
+"""Charliecloud: `ch-run` and `ch-image`."""

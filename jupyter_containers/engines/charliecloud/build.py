@@ -1,0 +1,230 @@
+"""Builds with `ch-image`, whose images are unpacked trees in a storage of its own.
+
+Bases come from our store: `ch-image` gets them by their id, so none is fetched twice or from
+elsewhere. It builds one image at a time per storage, so ours wait for each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ...errors import ContainersError, EngineDown, ImageNotHere
+from ...host.process import Stream
+from ...host.reaper import process_container
+from ...host.reaper.client import keeper
+from ...models import BuildSpec, BuildStep, Image, Progress
+from ...text import one_line
+from ..common.build_steps import Steps
+from ..common.errors import build_trouble
+from ..docker.buildkit import common_env
+from ..process_engine.image_store import Store, random_id
+from ..process_engine.rootfs import complete
+from . import images
+from .dockerfile import SECRETS, Translated, bases, translate
+from .images import IDENTITY, alone, busy, chimage
+from .mounts import TREE
+from .site import environment
+
+_STEP = re.compile(r" *(\d+)([*. ]) ([A-Z]+)(?:\.F)? (.*)")
+_OF_ITSELF = (
+    "error: ",
+    "hint: ",
+    "grown in ",
+    "--force: ",
+    "warning: --force",
+    "will use --force",
+    "copying image ",
+    "something went wrong, rolling back",
+)
+_EXITED = re.compile(r"RUN command exited with (\d+)")
+
+
+def build_argv(spec: BuildSpec, tag: str, directory: str) -> list[str]:
+    """The command for a build whose Dockerfile comes on standard input, pure."""
+    alone = ["unshare", "--user", "--map-current-user", "--net"]
+    return [
+        *(alone if spec.network == "none" else []),
+        "ch-image",
+        "build",
+        "--force",
+        *(["--rebuild"] if spec.no_cache else []),
+        *([f"--bind={directory}/secrets:{SECRETS}"] if spec.secrets else []),
+        f"--tag={tag}",
+        "--file=-",
+        # Its cache knows files by the path that it was given, and each build has its own.
+        f"./{Path(spec.context).name}" if spec.context is not None else f"{directory}/empty",
+    ]
+
+
+async def build(store: Store, spec: BuildSpec) -> AsyncGenerator[Progress]:
+    """See `Engine.build`."""
+    # The same for each build of one cell: the cache knows files of other stages by their path.
+    lineage = hashlib.sha256(spec.tag.rpartition(":")[0].encode()).hexdigest()[:16]
+    tag = f"jupyter-containers/build-{lineage}"
+    async with alone(store), _workplace(spec) as directory:
+        await chimage("delete", tag, check=False)  # one that was killed may have left half of it
+        names = {}
+        for base in bases(spec):
+            yield Progress(kind="notice", text=f"Getting {one_line(base)} ready")
+            names[base] = await _base(store, base, directory)
+        told = translate(spec, names)
+        for text in told.notices:
+            yield Progress(kind="notice", text=text)
+        reader = _Reader(spec, told)
+        env = {**environment(), **IDENTITY, **common_env(spec)}
+        argv = build_argv(spec, tag, str(directory))
+        try:
+            above = str(Path(spec.context).parent) if spec.context is not None else None
+            async with Stream(argv, input=told.text.encode(), env=env, cwd=above) as stream:
+                async for _, line in stream:
+                    for event in reader.read(line):
+                        yield event
+                code = await stream.wait()
+            if code:
+                raise reader.trouble(code)
+            yield Progress(kind="notice", text="Writing the image")
+            image = await _keep(store, spec, told, tag)
+        finally:
+            await asyncio.shield(chimage("delete", tag, check=False))
+    yield Progress(kind="image", text=spec.tag, image=image)
+
+
+@asynccontextmanager
+async def _workplace(spec: BuildSpec) -> AsyncIterator[Path]:
+    """An empty context and the secrets, which are read before `ch-image` sees them."""
+    directory = Path(tempfile.mkdtemp(prefix="jupyter-containers-build-"))
+    keeper.add(f"build-{directory}", [], [str(directory)])
+    try:
+        (directory / "empty").mkdir()
+        (directory / "secrets").mkdir()
+        for secret in spec.secrets:
+            await asyncio.to_thread(
+                shutil.copyfile, secret.source, directory / "secrets" / secret.id
+            )
+        yield directory
+    finally:
+        await asyncio.to_thread(process_container.delete, str(directory))
+        keeper.forget(f"build-{directory}")
+
+
+async def _base(store: Store, reference: str, directory: Path) -> str:
+    """What `ch-image` calls an image of ours; it is imported where it was not yet."""
+    if reference == "scratch":
+        name, tree = "jupyter-containers/scratch", directory / "scratch"
+        await asyncio.to_thread(tree.mkdir)
+        await asyncio.to_thread(complete, tree)
+    else:
+        stored = await asyncio.to_thread(store.find, reference)
+        if stored is None:
+            raise ImageNotHere(reference, "charliecloud")
+        name = f"jupyter-containers/base-{stored.image.id.removeprefix('sha256:')[:32]}"
+        tree = stored.directory / TREE
+    if name not in (await chimage("list")).stdout.split():
+        await chimage("import", str(tree), name)
+    return name
+
+
+async def _keep(store: Store, spec: BuildSpec, told: Translated, tag: str) -> Image:
+    """The built tree as an image of the store."""
+    base = (
+        await asyncio.to_thread(store.find, told.stage.base)
+        if told.stage.base != "scratch"
+        else None
+    )
+    before = base.image if base is not None else Image(id="")
+    image = replace(
+        before,
+        id=random_id(),
+        references=(spec.tag, *spec.also),
+        digests=(),
+        created="",
+        size=0,
+        user="",
+        labels={**before.labels, **told.stage.labels, **spec.labels},
+        entrypoint=before.entrypoint if told.stage.entrypoint is None else told.stage.entrypoint,
+    )
+    async with store.adding(image) as new:
+        assert new is not None
+        image = await images.export(tag, new, image)
+        await asyncio.to_thread(_without_secrets, new / TREE)
+        store.describe(new, image)
+    found = await asyncio.to_thread(store.find, image.id)
+    if found is None:
+        raise ImageNotHere(spec.tag, "charliecloud")
+    return found.image
+
+
+def _without_secrets(tree: Path) -> None:
+    """What `ch-image` made to mount them upon."""
+    place = tree / SECRETS.removeprefix("/")
+    if not place.is_symlink() and place.is_dir() and not os.listdir(place):  # noqa: PTH208
+        place.rmdir()
+
+
+class _Reader:
+    """What `ch-image` prints, as events."""
+
+    def __init__(self, spec: BuildSpec, told: Translated) -> None:
+        self._steps = Steps(spec.steps)
+        self._of = told.steps
+        self._lines = told.text.split("\n")
+        self._at = 0
+        self._step: BuildStep | None = None
+        self._text = ""
+        self._said: deque[str] = deque(maxlen=40)
+
+    def read(self, line: str) -> Iterator[Progress]:
+        """Events of one line. It counts in the translated text, and never backwards: what a RUN
+        prints may look like it."""
+        found = _STEP.fullmatch(line)
+        number = int(found[1]) if found else 0
+        if found is None or not self._at <= number <= len(self._of) or not self._is(found, number):
+            yield from self._other(line)
+            return
+        step = self._of[number - 1]
+        again = number == self._at or (step is not None and step == self._step)
+        self._at, self._step = number, step
+        self._text = step.text if step is not None else self._lines[number - 1]
+        if not again:
+            yield from self._steps.events("step", step, self._text)
+        if found[2] == "*" and not again:
+            yield from self._steps.events("cached", step, self._text)
+
+    def _is(self, found: re.Match[str], number: int) -> bool:
+        return self._lines[number - 1].split(" ", 1)[0].upper() == found[3]
+
+    def _other(self, line: str) -> Iterator[Progress]:
+        self._said.append(line)
+        if not line.startswith(_OF_ITSELF):
+            yield from self._steps.events("log", self._step, line)
+
+    def trouble(self, code: int) -> ContainersError:
+        """The error this build ends with."""
+        if code < 0:
+            return EngineDown(
+                f"ch-image was killed during the build (signal {-code}).",
+                "If the machine ran out of memory, give the build less to do at a time.",
+            )
+        tail = self._steps.tail(self._step)
+        errors = [line for line in self._said if line.startswith("error: ")]
+        said = "\n".join(errors or self._said).removeprefix("error: ")
+        if (other := busy(said)) is not None:
+            return other
+        return build_trouble(
+            "charliecloud",
+            said=_EXITED.sub(r"exit status: \1", said),
+            code=code,
+            step=self._step,
+            instruction=self._text,
+            tail=tail if _EXITED.search(said) else "\n".join([*tail.splitlines(), said]).strip(),
+        )

@@ -1,0 +1,205 @@
+"""How images of Charliecloud come to be and go to other engines: trees in our store."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+import re
+import secrets
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...errors import DiskFull, EngineDown, EngineFailed, ImageNotHere
+from ...host.process import Completed, Stream, run
+from ...models import Image, Progress
+from ...text import one_line, printable
+from .._aside import FULL, aside
+from ..common.errors import build_trouble
+from ..process_engine import image_archive
+from ..process_engine.image_archive import Moved
+from ..process_engine.image_store import Store, locked, random_id
+from ..process_engine.rootfs import complete
+from .mounts import TREE
+from .site import environment
+
+METADATA = "ch/metadata.json"
+IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "jupyter-containers"), ("EMAIL", "jupyter-containers@localhost"))
+}
+"""The build cache of `ch-image` is a git repository."""
+_LONG = 1800.0
+_LAYER = re.compile(r"layer (\d+)/(\d+): ")
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+async def load(store: Store, archive: Path, image: Image) -> AsyncGenerator[Progress]:
+    """See `Engine.load`."""
+    async with store.adding(image) as new:
+        if new is not None:
+            tree = new / TREE
+
+            def work(moved: Moved) -> None:
+                config = image_archive.unpack(archive, tree, moved)
+                complete(tree)
+                _tell(tree, image, config)
+
+            async with aclosing(aside("charliecloud", work, "Unpacking the image")) as events:
+                async for event in events:
+                    yield event
+    yield await store.made(image.id, image.id)
+
+
+def _tell(tree: Path, image: Image, config: dict[str, Any]) -> None:
+    """What `ch-image` needs to know of an image that others build on."""
+    runs = config.get("config") or {}
+    told = {
+        "arch": image.architecture or "amd64",
+        "arg": {},
+        "cwd": str(runs.get("WorkingDir") or "/"),
+        "env": dict(image.env),
+        "history": [],
+        "labels": {},
+        "shell": [str(word) for word in runs.get("Shell") or ("/bin/sh", "-c")],
+        "volumes": [],
+    }
+    directory = (tree / METADATA).parent
+    if directory.is_symlink() or not directory.is_dir():
+        directory.unlink(missing_ok=True)
+        directory.mkdir()
+    env = "".join(f"{name}={value}\n" for name, value in image.env.items() if "\n" not in value)
+    for place, text in ((tree / METADATA, json.dumps(told)), (directory / "environment", env)):
+        place.unlink(missing_ok=True)
+        place.write_text(text)
+
+
+async def save(store: Store, reference: str, archive: Path) -> AsyncGenerator[Progress]:
+    """See `Engine.save`."""
+    stored = await asyncio.to_thread(store.find, reference)
+    if stored is None:
+        raise ImageNotHere(reference, "charliecloud")
+    image = stored.image
+    config = {
+        "architecture": image.architecture or "amd64",
+        "config": {
+            "Env": [f"{name}={value}" for name, value in image.env.items()],
+            "Labels": dict(image.labels),
+            "Entrypoint": list(image.entrypoint) or None,
+        },
+    }
+
+    def work(moved: Moved) -> None:
+        def told(done: int, _: int) -> None:
+            moved(min(done, image.size) if image.size else done, image.size)
+
+        image_archive.pack(stored.directory / TREE, archive, config, told)
+
+    text = f"Reading {one_line(reference)} from charliecloud"
+    async with aclosing(aside("charliecloud", work, text)) as events:
+        async for event in events:
+            yield event
+
+
+@asynccontextmanager
+async def alone(store: Store) -> AsyncIterator[None]:
+    """`ch-image` refuses to work where another one does."""
+    await asyncio.to_thread(store.root.mkdir, mode=0o700, parents=True, exist_ok=True)
+    async with locked(store.root / "build.lock"):
+        yield
+
+
+def busy(said: str) -> EngineDown | None:
+    """Where a person's own `ch-image` is at work."""
+    if "already in use" not in said:
+        return None
+    return EngineDown(
+        "Another ch-image is at work, and it lets none beside it.",
+        "Wait for its end and try again; or give Jupyter a storage of its own: CH_IMAGE_STORAGE.",
+    )
+
+
+async def chimage(*words: str, check: bool = True) -> Completed:
+    """One short command of `ch-image`. Raises EngineFailed, DiskFull."""
+    argv = ["ch-image", *words]
+    done = await run(argv, env=environment() | IDENTITY, timeout=_LONG)
+    if done.code and check:
+        if (other := busy(done.stderr)) is not None:
+            raise other
+        if "No space left" in done.stderr:
+            raise DiskFull("where ch-image keeps its images (CH_IMAGE_STORAGE)")
+        raise EngineFailed(argv, done.code, done.stderr)
+    return done
+
+
+async def pull(store: Store, reference: str) -> AsyncGenerator[Progress]:
+    """See `Engine.pull`. `ch-image` fetches; the tree becomes ours."""
+    name = f"jupyter-containers/pull-{secrets.token_hex(8)}"
+    machine = platform.machine()
+    image = Image(
+        id=random_id(), references=(reference,), architecture=_MACHINES.get(machine, machine)
+    )
+    said: deque[str] = deque(maxlen=40)
+    env = environment() | IDENTITY
+    async with alone(store):
+        try:
+            async with Stream(["ch-image", "pull", source(reference), name], env=env) as stream:
+                async for _, line in stream:
+                    said.append(line)
+                    if found := _LAYER.match(line):
+                        step, steps = int(found[1]), int(found[2])
+                        yield Progress(kind="step", text=one_line(line), step=step, steps=steps)
+                    else:
+                        yield Progress(kind="log", text=one_line(printable(line)))
+                code = await stream.wait()
+            if code:
+                raise build_trouble(
+                    "charliecloud",
+                    said="\n".join(line for line in said if not line.startswith("hint: ")),
+                    code=code,
+                    step=None,
+                    instruction="",
+                    tail="",
+                    reference=reference,
+                )
+            async with store.adding(image) as new:
+                assert new is not None
+                store.describe(new, await export(name, new, image))
+        finally:
+            await asyncio.shield(chimage("delete", name, check=False))
+    yield await store.made(image.id, reference)
+
+
+def source(reference: str) -> str:
+    """Without the tag beside a digest: `ch-image` reads one of them."""
+    name, at, digest = reference.partition("@")
+    above, slash, last = name.rpartition("/")
+    return f"{above}{slash}{last.partition(':')[0]}@{digest}" if at else reference
+
+
+async def export(name: str, new: Path, image: Image) -> Image:
+    """The tree that `ch-image` calls `name`, in `new`; returns `image` with what it tells of
+    itself, which is untrusted."""
+    argv = ["ch-convert", "-i", "ch-image", "-o", "dir", name, str(new / TREE)]
+    done = await run(argv, env=environment(), timeout=_LONG)
+    if done.code:
+        if "No space left" in done.stderr:
+            raise DiskFull(FULL)
+        raise EngineFailed(argv, done.code, done.stderr)
+    await asyncio.to_thread(complete, new / TREE)
+    return await asyncio.to_thread(_described, new / TREE, image)
+
+
+def _described(tree: Path, image: Image) -> Image:
+    try:
+        told = json.loads((tree / METADATA).read_bytes())
+        env = {str(name): str(value) for name, value in dict(told["env"]).items()}
+        labels = {one_line(str(k)): printable(str(v)) for k, v in dict(told["labels"]).items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return image
+    return replace(image, env=env, labels={**labels, **image.labels})

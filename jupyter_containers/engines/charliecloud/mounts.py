@@ -1,0 +1,134 @@
+"""What a Charliecloud container is made of before `ch-run` sees it: its own directory.
+
+`ch-run` shows a container all of this machine's /dev, and binds nothing read-only. So the mounts
+are ours, in a mount namespace of our own around it: an overlay over the image's tree, the
+person's folders in it, a /dev with what every container has. `mount --all` makes them from a
+table, in one process and a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from shutil import which
+
+from ...models import ContainerSpec, Mount
+from .._bare_dev import DEVICES, PTS, SHM, make_dev
+from ..process_engine.rootfs import make_point
+
+TREE = "tree"
+"""The image, within its directory of the store."""
+SHELL = "ch-start"
+"""Our shell's own name: so no container's shell is taken for it (`_contained._first`)."""
+SCRIPT = """set -e
+cd "$1"
+mount --all --fstab table
+if [ -n "$2" ]; then hostname "$2"; fi
+if [ "$3" = none ]; then ip link set lo up; fi
+init=$4
+shift 4
+if [ -z "$init" ]; then exec "$@"; fi
+"$@" || exit $?
+exit 0
+"""
+"""Arguments: the directory, a host name or nothing, the network, a word where the container needs
+an init: the shell stays and reaps then."""
+
+_LOCKED = {
+    os.ST_NOSUID: "nosuid",
+    os.ST_NODEV: "nodev",
+    os.ST_NOEXEC: "noexec",
+}
+"""What a mount namespace below may not take away when it makes a mount read-only
+(mount_namespaces(7), "locked")."""
+
+
+def furnish(
+    spec: ContainerSpec, tree: Path, place: Path, env: Mapping[str, str], *, overlay: bool
+) -> None:
+    """Fill a container's directory. Raises OSError."""
+    for name in ("root", "tmp", "var-tmp", "upper", "work"):
+        (place / name).mkdir()
+    (place / "image").symlink_to(tree)
+    (place / SHELL).symlink_to(which("sh") or "/bin/sh")
+    make_dev(place / "dev")
+    (place / "env").write_text(env_text(env))
+    mounts = [
+        Mount(str(place / "var-tmp"), "/var/tmp", True),
+        *sorted(spec.own + spec.mounts, key=lambda one: len(PurePosixPath(one.target).parts)),
+    ]
+    points = list(_points(mounts, tree, place, place / "upper" if overlay else tree))
+    (place / "table").write_text(table(spec, place, points, overlay=overlay))
+
+
+def _points(
+    mounts: list[Mount], tree: Path, place: Path, over: Path
+) -> Iterator[tuple[Mount, PurePosixPath]]:
+    """Each mount, and where it is in the image: in the tree, or in what is mounted above it."""
+    above: list[tuple[PurePosixPath, Path]] = [(PurePosixPath("/tmp"), place / "tmp")]
+    for mount in mounts:
+        directory = Path(mount.source).is_dir()
+        target = PurePosixPath(mount.target)
+        holds = [one for one in above if target.is_relative_to(one[0]) and target != one[0]]
+        if holds:
+            under, source = max(holds, key=lambda one: len(one[0].parts))
+            inside = str(target.relative_to(under))
+            point = under / make_point(source, source, inside, directory=directory).relative_to("/")
+        else:
+            point = make_point(tree, over, mount.target, directory=directory)
+        if directory:
+            above.append((target, Path(mount.source)))
+        yield mount, point
+
+
+def table(
+    spec: ContainerSpec, place: Path, points: list[tuple[Mount, PurePosixPath]], *, overlay: bool
+) -> str:
+    """What to mount, in fstab(5)'s words. Pure but for the sources' own mount flags."""
+    root, dev = place / "root", f"{place}/dev"
+    lines: list[tuple[object, Path | str, str, str]] = [
+        ("overlay", root, "overlay", "lowerdir=image,upperdir=upper,workdir=work,userxattr")
+        if overlay
+        else (place / "image", root, "none", "rbind")
+    ]
+    for mount, point in points:
+        # `ch-run` binds this directory upon /tmp last, with all that is in it.
+        in_tmp = point.is_relative_to("/tmp") and str(point) != "/tmp"
+        where = (
+            place / "tmp" / point.relative_to("/tmp") if in_tmp else root / point.relative_to("/")
+        )
+        options = "rbind" if mount.writable else ",".join(["bind", "ro", *_locked(mount.source)])
+        lines.append((mount.source, where, "none", options))
+    lines += [(f"/dev/{name}", f"{dev}/{name}", "none", "bind") for name in DEVICES]
+    lines.append(("devpts", f"{dev}/pts", "devpts", PTS))
+    size = spec.shm or SHM
+    lines.append(("tmpfs", f"{dev}/shm", "tmpfs", f"mode=1777,nosuid,nodev,size={size}"))
+    lines.append((dev, "/dev", "none", "rbind"))
+    return "".join(
+        f"{_escaped(source)} {_escaped(target)} {kind} {options} 0 0\n"
+        for source, target, kind, options in lines
+    )
+
+
+def _locked(source: str) -> list[str]:
+    flags = os.statvfs(source).f_flag
+    return [word for flag, word in _LOCKED.items() if flags & flag]
+
+
+def _escaped(path: object) -> str:
+    """See fstab(5)."""
+    return re.sub(r"[\s\\#]", lambda found: f"\\{ord(found[0]):03o}", str(path))
+
+
+def env_text(env: Mapping[str, str]) -> str:
+    """For `--set-env=FILE`, which takes one pair of single quotes away."""
+    apart = not_in_text(env)
+    return "".join(f"{name}='{value}'\n" for name, value in env.items() if name not in apart)
+
+
+def not_in_text(env: Mapping[str, str]) -> dict[str, str]:
+    """What `env_text` cannot say: a value ends with its line, and a `$` at its beginning or after
+    a colon means another variable (ch-run(1))."""
+    return {name: value for name, value in env.items() if re.search(r"\n|(?:^|:)\$", value)}

@@ -1,0 +1,178 @@
+"""Why a build or pull failed, in a sentence with the way out. Shared by the engines.
+
+The patterns are what BuildKit, buildah, pip, apt, curl and Go's net package print, each seen.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ...errors import (
+    BaseUnknown,
+    BuildFailed,
+    ContainersError,
+    DiskFull,
+    DockerfileError,
+    EngineDown,
+    EngineFailed,
+    NetworkFailed,
+)
+from ...models import BuildStep
+from ...text import one_line, printable
+from .._trouble import daemon_trouble
+
+_DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_DOWN = re.compile(
+    r"cannot connect to the docker daemon|is the docker daemon|error during connect|"
+    r"permission denied.*\.sock|newuidmap|unable to connect to podman|cannot clone",
+    re.IGNORECASE,
+)
+_LOST = re.compile(
+    r"code = Unavailable|error reading from server: EOF|transport is closing|"
+    r"unexpected EOF$|connection error: desc",
+)
+_PARSE = re.compile(r"dockerfile parse error (?:on )?line (\d+): (.*)", re.IGNORECASE)
+_UNKNOWN = re.compile(
+    r"manifest unknown|name unknown|: not found|repository does not exist|pull access denied|"
+    r"requested access to the resource is denied|unauthorized|did not resolve to an alias|"
+    r"no stage or image found|image not known|short-name resolution|403 \(?forbidden|"
+    r"returned error code: 40[134] ",
+    re.IGNORECASE,
+)
+_EXIT = re.compile(r"exit (?:code|status):? (\d+)")
+
+_PROXIES = "c.Policy.build_proxies in jupyter_containers_config.py."
+_ASK = "Ask whoever runs the network, or set it in jupyter_containers_config.py: "
+_NETWORK: tuple[tuple[re.Pattern[str], str, str], ...] = (
+    (
+        re.compile(
+            r"x509:|certificate.verify.failed|SSL certificate problem|self.signed certificate|"
+            r"unable to get local issuer|certificate verification failed|"
+            r"certificate signed by unknown",
+            re.IGNORECASE,
+        ),
+        "a certificate is not trusted",
+        (
+            f"Your network may sign with a CA of its own. {_ASK}"
+            "c.Policy.build_ca = '/etc/ssl/certs/ca-certificates.crt'"
+        ),
+    ),
+    (
+        re.compile(
+            r"proxyconnect|cannot connect to proxy|ProxyError|407 proxy|tunnel connection failed",
+            re.IGNORECASE,
+        ),
+        "the proxy does not answer or refuses",
+        f"Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY. A build takes them from {_PROXIES}",
+    ),
+    (
+        re.compile(r"toomanyrequests|rate limit", re.IGNORECASE),
+        "the registry allows no more pulls for now",
+        "Log in with the engine, use a mirror, or wait.",
+    ),
+    (
+        re.compile(
+            r"no such host|name resolution|could not resolve|name or service not known|"
+            r"server misbehaving|bad address",
+            re.IGNORECASE,
+        ),
+        "a host's name was not found",
+        f"Check the network and DNS. A build takes its proxy from {_PROXIES}",
+    ),
+    (
+        re.compile(
+            r"i/o timeout|TLS handshake timeout|network is unreachable|no route to host|"
+            r"connection timed out|failed to establish a new connection|"
+            r"context deadline exceeded|dial tcp|curl: \(7\) failed to connect",
+            re.IGNORECASE,
+        ),
+        "a server was not reached",
+        f"Check the network. A build takes its proxy from {_PROXIES}",
+    ),
+)
+
+
+def build_trouble(
+    engine: str,
+    *,
+    said: str,
+    code: int,
+    step: BuildStep | None,
+    instruction: str,
+    tail: str,
+    reference: str = "",
+) -> ContainersError:
+    """Why a build or pull ended. `said` is the engine's own complaint, `code` its exit code,
+    `step` the instruction that failed where one did, `tail` the last lines that it printed,
+    `reference` the image of a pull."""
+    said = printable(said, 20_000).strip()
+    line = step.line if step is not None else None
+    instruction = one_line(step.text if step is not None else instruction, 120)
+    if _DOWN.search(said):
+        return daemon_trouble(engine, said)
+    if _DISK.search(said) or _DISK.search(tail):
+        full = DiskFull(f"where {engine} keeps its images, or in the container that builds")
+        full.line, full.instruction, full.tail = line, instruction, tail
+        return full
+    if found := _PARSE.search(said):
+        return DockerfileError(int(found[1]), "", one_line(found[2], 400), _old_buildkit(said))
+    keyword = instruction.split(" ", 1)[0].upper()
+    if keyword != "RUN" and (trouble := fetch_trouble(said, step, instruction, reference)):
+        return trouble
+    where = f"Dockerfile line {line}: " if line else ""
+    exit_code = _EXIT.search(said)
+    ended = int(exit_code[1]) if exit_code else None
+    if keyword == "RUN" and (cause := _network(tail)):
+        sentence = f"{where}{instruction} failed: {cause[0]}.\n{tail}".rstrip()
+        return NetworkFailed(sentence, cause[1], instruction=instruction, line=line, tail=tail)
+    if not instruction:
+        if _LOST.search(said):
+            return EngineDown(f"{engine} stopped during the build: {one_line(said[-400:], 400)}")
+        return EngineFailed((engine, "pull" if reference else "build"), code, _last(said))
+    return BuildFailed(instruction, line, ended, tail or _last(said))
+
+
+def fetch_trouble(
+    said: str, step: BuildStep | None, instruction: str, reference: str = ""
+) -> ContainersError | None:
+    """Why an image or file was not fetched; None where that is not what went wrong."""
+    line = step.line if step is not None else None
+    if not reference and (
+        found := re.search(r"--from=(\S+)|^FROM\s+(?:--\S+\s+)*(\S+)", instruction)
+    ):
+        reference = found[1] or found[2]
+    where = f"Dockerfile line {line}: " if line else ""
+    if reference and _UNKNOWN.search(said):
+        return BaseUnknown(one_line(reference), line, _last(said))
+    if reference.startswith("localhost/") and "dial tcp" in said:
+        return BaseUnknown(one_line(reference), line, "names under localhost/ are built here")
+    if cause := _network(said):
+        what = one_line(reference or instruction or "an image", 200)
+        sentence = f"{where}{what} was not fetched: {cause[0]}: {_last(said)}"
+        return NetworkFailed(sentence, cause[1], instruction=instruction, line=line)
+    return None
+
+
+def _network(text: str) -> tuple[str, str] | None:
+    """What is wrong with the network, and the way out."""
+    for pattern, what, hint in _NETWORK:
+        if pattern.search(text):
+            return what, hint
+    return None
+
+
+def _last(said: str) -> str:
+    """The engine's last complaint, without its own marks. (podman-hpc closes with the second.)"""
+    marks = ("---", "Pull failed.")
+    lines = [line for line in said.splitlines() if line.strip() and not line.startswith(marks)]
+    text = one_line(lines[-1] if lines else "no message", 600)
+    return re.sub(r"^(ERROR|Error): (failed to build: )?(failed to solve: )?", "", text)
+
+
+def _old_buildkit(said: str) -> str:
+    if "unknown instruction" in said.lower():
+        return (
+            "An older BuildKit reads here-documents as instructions: write RUN … && …, or let "
+            "the Dockerfile begin with: # syntax=docker/dockerfile:1"
+        )
+    return ""

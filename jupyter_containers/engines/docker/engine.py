@@ -1,0 +1,275 @@
+"""Docker, by its command line (20.10 and newer, rootful or rootless).
+
+`docker run`'s grammar is also podman's, so `podman.py` inherits from here and changes what
+differs. Arguments are pure functions of a spec: `run_argv` is compared as text in tests.
+"""
+
+from __future__ import annotations
+
+import re
+import signal as signals
+import tempfile
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from ...errors import EngineDown, EngineFailed
+from ...host.process import Completed, run
+from ...measures import Layer, Stats
+from ...models import BuildSpec, Container, ContainerSpec, Ended, EngineInfo, Image, Progress, User
+from ...text import printable
+from .. import _docker_info, _listing, _measures, _removal, _saves
+from .._attached import Waiting
+from .._trouble import container_trouble, daemon_trouble
+from ..common.info_cache import KnownInfo
+from ..common.run_argv import PACKAGE_MANAGER_CAPABILITIES, env_file, limits, mount_option
+from . import buildkit, inspect, transfer
+
+
+class Docker:
+    """Talks to the daemon that `docker` talks to (DOCKER_HOST, the current context)."""
+
+    name = "docker"
+    program = "docker"
+
+    def __init__(self) -> None:
+        self._info = KnownInfo(self.name, self._ask_info)
+        self._listed = _listing.Listing()
+
+    # -- what it says of itself ------------------------------------------------------------
+
+    async def info(self) -> EngineInfo:
+        """See `Engine.info`; remembered for a minute where the engine was usable."""
+        return await self._info.get()
+
+    async def _ask_info(self) -> EngineInfo:
+        done = await self._run(["info", "--format", "{{json .}}"], timeout=20)
+        said = inspect.parse_object(done.stdout)
+        if not said.get("ServerVersion"):
+            raise daemon_trouble(self.name, done.stderr or str(said.get("ServerErrors", "")))
+        return _docker_info.engine_info(self.name, said)
+
+    async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
+        """See `Engine.user`. Rootless Docker maps its root to the person; rootful nobody."""
+        return _docker_info.user_inside(await self.info(), mode, image_ids)
+
+    # -- images ----------------------------------------------------------------------------
+
+    async def images(self) -> list[Image]:
+        """See `Engine.images`."""
+        return await self._listed.images(self._checked, self._run)
+
+    async def image(self, reference: str) -> Image | None:
+        """See `Engine.image`."""
+        done = await self._run(["image", "inspect", reference])
+        if done.code == 0:
+            return await self._whole(inspect.parse_array(done.stdout)[0])
+        if re.search(r"no such image|image not known|not found", done.stderr, re.IGNORECASE):
+            return None
+        raise daemon_trouble(self.name, done.stderr, "image inspect")
+
+    async def all_here(self, references: Sequence[str]) -> list[Image] | None:
+        """See `Engine.all_here`."""
+        done = await self._run(["image", "inspect", *references])
+        said = inspect.parse_array(done.stdout)
+        if done.code != 0 or len(said) != len(references):
+            return None
+        return [await self._whole(one) for one in said]
+
+    async def _whole(self, said: dict[str, Any]) -> Image:
+        return inspect.image(said)
+
+    def pull(self, reference: str) -> AsyncGenerator[Progress]:
+        """See `Engine.pull`."""
+        return transfer.pull((self.program,), None, reference, self.image)
+
+    def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
+        """See `Engine.build`."""
+        return buildkit.build((self.program,), None, spec, self.image)
+
+    def save(self, reference: str, archive: Path) -> AsyncGenerator[Progress]:
+        """See `Engine.save`."""
+        return _saves.save(self.program, reference, archive, self.image)
+
+    def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
+        """See `Engine.load`."""
+        return _saves.load(self.program, archive, image, self.image)
+
+    async def layers(self, reference: str) -> list[Layer]:
+        """See `Engine.layers`."""
+        return await _measures.layers(self.name, reference, self._run)
+
+    async def remove_image(self, reference: str) -> None:
+        """See `Engine.remove_image`."""
+        await self._checked(["image", "rm", reference])
+
+    # -- containers ------------------------------------------------------------------------
+
+    def run_argv(self, spec: ContainerSpec, *, detach: bool) -> list[str]:
+        """The command for a spec, pure. The environment comes on standard input (`env_file`),
+        so that no value is ever seen in a process list."""
+        options = [
+            "--detach" if detach else "--rm",
+            f"--name={spec.name}",
+            "--pull=never",
+            "--env-file=/dev/stdin",
+            f"--workdir={spec.workdir}",
+            "--no-healthcheck",
+            "--cap-drop=ALL",
+            "--security-opt=no-new-privileges",
+            *self._user_argv(spec.user),
+            *(f"--label={key}={value}" for key, value in sorted(spec.labels.items())),
+            *(mount_option(m.source, m.target, m.writable) for m in spec.own + spec.mounts),
+            *(f"--tmpfs={target}" for target in spec.tmpfs),
+            *self._limits_argv(spec),
+            *self._network_argv(spec),
+            *self._devices_argv(spec.devices),
+        ]
+        if spec.hostname:
+            options.append(f"--hostname={spec.hostname}")
+        if spec.read_only:
+            options += ["--read-only", "--tmpfs=/tmp", "--tmpfs=/var/tmp"]
+        if spec.init:
+            options.append("--init")
+        command = list(spec.argv)
+        if spec.entrypoint == "none":
+            options.append(f"--entrypoint={command.pop(0)}")
+        return [self.program, "run", *options, spec.image, *command]
+
+    def _user_argv(self, user: User) -> list[str]:
+        caps = PACKAGE_MANAGER_CAPABILITIES if user.mode == "root" else ()
+        return [f"--user={user.uid}:{user.gid}", *(f"--cap-add={c}" for c in caps)]
+
+    def _limits_argv(self, spec: ContainerSpec) -> list[str]:
+        shm = [] if spec.shm is None else [f"--shm-size={spec.shm}"]
+        return limits(spec) + shm
+
+    def _network_argv(self, spec: ContainerSpec) -> list[str]:
+        if spec.network == "none":
+            return ["--network=none"]
+        return [f"--publish=127.0.0.1:{host or ''}:{inside}/tcp" for host, inside in spec.publish]
+
+    def _devices_argv(self, devices: Sequence[str]) -> list[str]:
+        return [f"--device={device}" for device in devices]
+
+    async def run(self, spec: ContainerSpec, timeout: float) -> Completed:
+        """See `Engine.run`."""
+        try:
+            return await run(
+                self.run_argv(spec, detach=False), input=env_file(spec.env), timeout=timeout
+            )
+        except BaseException:
+            await self.remove(spec.name)
+            raise
+
+    async def start(self, spec: ContainerSpec) -> Container:
+        """See `Engine.start`."""
+        argv = self.run_argv(spec, detach=True)
+        try:
+            # Podman's conmon keeps the directory it is started in, and puts a file `oom` there
+            # when memory runs out (src/oom.c): not into the person's folder.
+            with tempfile.TemporaryDirectory() as nowhere:
+                done = await run(argv, input=env_file(spec.env), timeout=120, cwd=nowhere)
+            if done.code != 0:
+                raise container_trouble(self.name, spec, done)
+        except BaseException:
+            await self._discard(spec.name)
+            raise
+        return Container(
+            id=done.stdout.strip().splitlines()[-1],
+            name=spec.name,
+            image=spec.image,
+            running=True,
+            labels=spec.labels,
+        )
+
+    async def poll(self, id: str) -> int | None:
+        """See `Engine.poll`. A container that is gone has ended, killed by somebody else."""
+        state = await self._state(id)
+        if state is None:
+            return -signals.SIGKILL
+        return None if state.get("Running") else inspect.code(state)
+
+    async def ended(self, id: str) -> Ended | None:
+        """See `Engine.ended`."""
+        state = await self._state(id)
+        if state is None or state.get("Running"):
+            return None
+        return Ended(code=inspect.code(state), out_of_memory=bool(state.get("OOMKilled")))
+
+    async def _state(self, id: str) -> dict[str, Any] | None:
+        argv = ["container", "inspect", "--format", "{{json .State}}", id]
+        done = await self._run(argv)
+        if done.code == 0:
+            return inspect.parse_object(done.stdout)
+        if re.search(r"no such|no container", done.stderr, re.IGNORECASE):
+            return None
+        raise daemon_trouble(self.name, done.stderr, "container inspect")
+
+    async def pid(self, id: str) -> int | None:
+        """See `Engine.pid`."""
+        state = await self._state(id) or {}
+        return int(state.get("Pid") or 0) or None
+
+    def watch(self, id: str) -> Waiting:
+        """See `Engine.watch`."""
+        return Waiting([self.program, "wait", id])
+
+    async def logs(self, id: str, tail: int) -> str:
+        """See `Engine.logs`; empty for a container that is gone."""
+        done = await self._run(["logs", f"--tail={tail}", id])
+        return printable(done.stdout + done.stderr, 20_000) if done.code == 0 else ""
+
+    async def signal(self, id: str, signum: int) -> None:
+        """See `Engine.signal`."""
+        await self._checked(["kill", f"--signal={signum}", id])
+
+    async def ports(self, id: str) -> dict[int, int]:
+        """See `Engine.ports`."""
+        done = await self._checked(["port", id])
+        lines = re.findall(r"^(\d+)/tcp -> 127\.0\.0\.1:(\d+)$", done.stdout, re.MULTILINE)
+        return {int(inside): int(host) for inside, host in lines}
+
+    async def remove(self, id: str) -> None:
+        """See `Engine.remove`."""
+        await _removal.remove(self.name, self._rm(id))
+
+    async def _discard(self, name: str) -> None:
+        """Remove what a start that failed may have left."""
+        await self.remove(name)
+
+    def _rm(self, id: str) -> Sequence[str]:
+        return [self.program, "rm", "--force", "--volumes", id]
+
+    def remove_argv(self, id: str) -> Sequence[str]:
+        """See `Engine.remove_argv`."""
+        return self._rm(id)
+
+    def by_hand(self, image: str) -> str:
+        """See `Engine.by_hand`."""
+        return f"{self.program} run --rm -it --entrypoint /bin/sh {image}"
+
+    async def containers(self, label: str) -> list[Container]:
+        """See `Engine.containers`."""
+        argv = ["ps", "--all", "--quiet", "--no-trunc", f"--filter=label={label}"]
+        ids = (await self._checked(argv)).stdout.split()
+        if not ids:
+            return []
+        done = await self._run(["container", "inspect", *ids])
+        return [inspect.container(one) for one in inspect.parse_array(done.stdout)]
+
+    async def stats(self, id: str) -> Stats | None:
+        """See `Engine.stats`."""
+        return await _measures.stats(self.name, id, self._run)
+
+    async def _run(self, argv: Sequence[str], timeout: float = 60.0) -> Completed:
+        return await run([self.program, *argv], timeout=timeout)
+
+    async def _checked(self, argv: Sequence[str]) -> Completed:
+        done = await self._run(argv)
+        if done.code != 0:
+            trouble = daemon_trouble(self.name, done.stderr, argv[0])
+            if isinstance(trouble, EngineDown):
+                raise trouble
+            raise EngineFailed(done.argv, done.code, printable(done.stderr))
+        return done

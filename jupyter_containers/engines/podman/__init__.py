@@ -1,0 +1,1 @@
+"""Podman and podman-hpc, by their command lines."""

@@ -1,0 +1,141 @@
+"""Podman, by its command line (4.0 and newer, rootless or rootful).
+
+Its grammar is Docker's; this file is what differs: the user namespace, SELinux labels, and what
+`info` says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ...host.process import run
+from ...host.reaper import podman_run
+from ...models import BuildSpec, ContainerSpec, EngineInfo, Image, Problem, Progress, User
+from .._listing import stamp_of, storage_tables
+from .._trouble import daemon_trouble
+from ..common import cdi
+from ..docker import inspect
+from ..docker.engine import Docker
+from . import buildah
+
+
+class Podman(Docker):
+    """Talks to the podman of the person who runs this process; there is no daemon."""
+
+    name = "podman"
+    program = "podman"
+    _tables: tuple[Path, ...] = ()
+
+    async def _ask_info(self) -> EngineInfo:
+        done = await self._run(["info", "--format", "json"], timeout=30)
+        said = inspect.parse_object(done.stdout)
+        if done.code != 0 or "host" not in said:
+            raise daemon_trouble(self.name, done.stderr)
+        host, store = said["host"], said.get("store") or {}
+        self._tables = storage_tables(store, host)
+        rootless = bool((host.get("security") or {}).get("rootless"))
+        features = {"build", "secrets", "pull", "network-none", "network-private", "ports"}
+        if rootless:
+            features.add("root")
+        problems = list(_problems(host, store, rootless))
+        if not rootless or _delegated(host):
+            features.add("limits")
+        version = str((said.get("version") or {}).get("Version", ""))
+        if cdi.podman_gives(version):
+            features.add(cdi.FEATURE)
+        if inspect.at_least(version, 4, 8):  # buildah 1.33
+            features.add("heredocs")
+        return EngineInfo(
+            name=self.name,
+            version=version,
+            usable=True,
+            rootless=rootless,
+            features=frozenset(features),
+            problems=tuple(problems),
+            endpoint=f"podman:{os.getuid()}:{store.get('graphRoot', '')}",
+        )
+
+    async def images(self) -> list[Image]:
+        """See `Engine.images`. Podman's command takes from 0.2 s on: where nothing changed in its
+        storage, what it said before stands."""
+        await self.info()
+        stamp = await asyncio.to_thread(stamp_of, self._tables)
+        return await self._listed.images(self._checked, self._run, stamp)
+
+    async def _whole(self, said: dict[str, Any]) -> Image:
+        found = inspect.image(said)
+        root = inspect.storage_root(said)
+        if root is None:
+            root = (await self.info()).endpoint.split(":", 2)[-1]
+        return replace(found, onbuild=await asyncio.to_thread(inspect.onbuild, said, root))
+
+    async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
+        """Rootless podman can map the person to any id inside (`--userns=keep-id`)."""
+        info, uid, gid = await self.info(), os.getuid(), os.getgid()
+        if not info.rootless:
+            return await super().user(mode, image_ids)
+        inside = {"me": (uid, gid), "root": (0, 0), "image": image_ids}[mode]
+        return User(mode=mode, uid=inside[0], gid=inside[1], host_uid=uid, host_gid=gid)
+
+    def _user_argv(self, user: User) -> list[str]:
+        argv = super()._user_argv(user)
+        # SELinux would hide every mount; relabelling a person's home would be worse.
+        # https://github.com/containers/podman/issues/3683
+        argv += ["--security-opt=label=disable", "--passwd=false", "--http-proxy=false"]
+        if user.host_uid == 0 or user.uid == 0:
+            return argv  # rootless podman's own mapping: root inside is the person outside
+        if (user.uid, user.gid) == (user.host_uid, user.host_gid):
+            return [*argv, "--userns=keep-id"]
+        return [*argv, f"--userns=keep-id:uid={user.uid},gid={user.gid}"]
+
+    def _limits_argv(self, spec: ContainerSpec) -> list[str]:
+        # Unlike Docker, podman would set its own default of 2048 where none is asked.
+        return super()._limits_argv(spec) + (["--pids-limit=0"] if spec.pids is None else [])
+
+    def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
+        """See `Engine.build`."""
+        return buildah.build((self.program,), None, spec, self.image)
+
+    def _rm(self, id: str) -> Sequence[str]:
+        # Podman waits 10 s for SIGTERM unless told not to.
+        return [self.program, "rm", "--force", "--time=0", "--volumes", "--ignore", id]
+
+    def remove_argv(self, id: str) -> Sequence[str]:
+        """See `Engine.remove_argv`. Whoever needs it may have been killed in a start."""
+        return [sys.executable, "-I", "-S", podman_run.__file__, id, *self._rm(id)]
+
+    async def _discard(self, name: str) -> None:
+        await super()._discard(name)
+        await run(self.remove_argv(name), timeout=60)
+
+
+def _delegated(host: dict[str, Any]) -> bool:
+    """Whether a rootless container's limits are enforced: cgroup v2 with delegation."""
+    return host.get("cgroupVersion") == "v2" and "memory" in (host.get("cgroupControllers") or ())
+
+
+def _problems(host: dict[str, Any], store: dict[str, Any], rootless: bool) -> list[Problem]:
+    found = []
+    if rootless and not _delegated(host):
+        found.append(
+            Problem(
+                "Limits on memory and CPUs are not enforced for rootless containers here "
+                "(they need cgroup v2 with delegation).",
+                "Ask the administrator: https://rootlesscontaine.rs/getting-started/common/cgroup2/",
+            )
+        )
+    if store.get("graphDriverName") == "vfs":
+        found.append(
+            Problem(
+                "Podman copies whole images (storage driver vfs): slow, and it fills the disk.",
+                'Set driver = "overlay" in ~/.config/containers/storage.conf, then: '
+                "podman system reset",
+            )
+        )
+    return found

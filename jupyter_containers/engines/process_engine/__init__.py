@@ -1,0 +1,1 @@
+"""Engines whose containers are child processes."""

@@ -1,0 +1,1 @@
+"""NERSC's Shifter."""

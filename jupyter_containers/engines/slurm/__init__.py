@@ -1,0 +1,1 @@
+"""Containers in jobs of Slurm."""

@@ -1,0 +1,1 @@
+"""This machine: processes, directories, owners, the reaper."""

@@ -1,0 +1,75 @@
+"""What we remember on disk: small JSON documents, and directories that appear whole or not at all.
+
+Everything lies below `paths.cache_directory()` and can be deleted at any time. Used by `probe`
+and `kit`. The functions block for a file or two: call them in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from .paths import cache_directory
+from .reaper.client import keeper
+
+
+def place(kind: str, *parts: object) -> Path:
+    """Where what `parts` lead to is kept; their order and number count."""
+    text = json.dumps([str(part) for part in parts])
+    return cache_directory() / kind / hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def recall(path: Path) -> dict[str, Any] | None:
+    """A remembered document, or None where there is none that can be read."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def remember(path: Path, document: dict[str, Any]) -> None:
+    """Write a document; readers see the old or the new one. A full disk forgets it."""
+    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(json.dumps(document))
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+
+
+def settle(new: Path, final: Path) -> None:
+    """Move a finished directory to its place. Somebody else's that is there already stays."""
+    new.chmod(0o755)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        new.rename(final)
+    except OSError:
+        if not final.is_dir():
+            raise
+
+
+@asynccontextmanager
+async def workplace(kind: str) -> AsyncIterator[Path]:
+    """A private directory beside the finished ones; removed after, even from a killed owner."""
+    above = cache_directory() / kind
+    await asyncio.to_thread(os.makedirs, above, exist_ok=True)
+    work = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="new-", dir=above))
+    keeper.add(work.name, [], [str(work)])
+    try:
+        yield work
+    finally:
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+        keeper.forget(work.name)

@@ -1,0 +1,1 @@
+"""Ends and removes what a killed process leaves: a process of its own."""

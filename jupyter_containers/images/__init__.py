@@ -1,0 +1,1 @@
+"""What an image has, and what it gets to run a kernel."""

@@ -1,0 +1,1 @@
+"""One kernel's container, from start to end."""

@@ -1,0 +1,62 @@
+"""The kernel that stands in where a container cannot: every cell answers with what happened.
+
+Runs on the host as `python -m jupyter_containers.fallback -f FILE`, executes nothing a client
+sends, and reads its sentence from its environment, where the provisioner put it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ipykernel.kernelapp import IPKernelApp
+from ipykernel.kernelbase import Kernel
+
+from .. import __version__
+
+
+class FallbackKernel(Kernel):
+    """Answers; never executes."""
+
+    implementation = "jupyter-containers-fallback"
+    implementation_version = __version__
+    language_info = {  # noqa: RUF012 - as every kernel declares it
+        "name": "python",
+        "mimetype": "text/x-python",
+        "file_extension": ".py",
+    }
+    banner = "The container of this notebook did not start."
+
+    async def do_execute(
+        self,
+        code: str,
+        silent: bool,
+        *_args: Any,
+        **_kwargs: Any,
+    ) -> dict[str, Any]:
+        """The trouble as an error, so that a run stops here; blank code is fine."""
+        if not code.strip():
+            return {
+                "status": "ok",
+                "execution_count": self.execution_count,
+                "payload": [],
+                "user_expressions": {},
+            }
+        message = os.environ.get("JUPYTER_CONTAINERS_TROUBLE", "The container did not start.")
+        hint = os.environ.get("JUPYTER_CONTAINERS_HINT", "")
+        error = {
+            "ename": "ContainerNotStarted",
+            "evalue": f"{message}\n{hint}".rstrip(),
+            "traceback": [*message.splitlines(), "", *hint.splitlines(), "", _AGAIN],
+        }
+        if not silent:
+            self.send_response(self.iopub_socket, "error", error)  # type: ignore[no-untyped-call]
+        return {"status": "error", "execution_count": self.execution_count, **error}
+
+
+_AGAIN = "Nothing was run. When this is put right, restart the kernel."
+
+
+def main() -> None:
+    """Entry of `python -m jupyter_containers.fallback`."""
+    IPKernelApp.launch_instance(kernel_class=FallbackKernel)

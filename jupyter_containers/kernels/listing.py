@@ -1,0 +1,97 @@
+"""The containers of this person's kernels, whichever process they belong to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..engines.guarded import Guarded
+from ..errors import BadInput, EngineError, Unknown
+from ..host.owners import owner_is_gone
+from ..host.paths import boot_id
+from ..models import Container
+from .request import LABEL
+
+log = logging.getLogger("jupyter_containers")
+
+
+@dataclass(frozen=True)
+class Ours:
+    """A container that this person's Jupyter started, and the engine that runs it."""
+
+    engine: Guarded
+    container: Container
+
+    def label(self, name: str) -> str:
+        """One of our labels; empty where it has none."""
+        return self.container.labels.get(f"{LABEL}.{name}", "")
+
+    @property
+    def image(self) -> str:
+        """The image as it was asked for."""
+        return self.label("image") or self.container.image
+
+    @property
+    def orphan(self) -> bool:
+        """Whether the process that it belonged to has ended, for certain."""
+        return is_orphan(self.container)
+
+
+async def our_containers(engine: Guarded) -> list[Container]:
+    """The containers that this person's kernels run in, or ran in. An image that somebody made
+    of one (`commit`) hands its labels to containers that are none: they name the first."""
+    found = await engine.containers(LABEL)
+    return [
+        one
+        for one in found
+        if one.labels.get(f"{LABEL}.uid") == str(os.getuid())
+        and one.labels.get(f"{LABEL}.name") == one.name
+    ]
+
+
+async def all_ours(engines: Iterable[Guarded]) -> list[Ours]:
+    """This person's on several engines, asked at the same time. One that fails just now hides
+    no other's."""
+    engines = list(engines)
+    asked = (our_containers(engine) for engine in engines)
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    ours = []
+    for engine, some in zip(engines, found, strict=True):
+        if isinstance(some, EngineError):
+            log.warning("%s: %s", engine.name, some.message)
+        elif isinstance(some, BaseException):
+            raise some
+        else:
+            ours += [Ours(engine, one) for one in some]
+    return ours
+
+
+async def one_of_ours(engines: Iterable[Guarded], id: str) -> Ours:
+    """The container of this name or id, or whose id begins so. Raises Unknown for none, and
+    BadInput for several."""
+    found = [
+        one
+        for one in await all_ours(engines)
+        if id == one.container.name or (id and one.container.id.startswith(id))
+    ]
+    hint = "`jupyter containers ps` lists them."
+    if not found:
+        raise Unknown(f"There is no container {id[:100]!r} of yours.", hint)
+    if len(found) > 1:
+        raise BadInput(f"{id!r} begins the ids of {len(found)} containers.", hint)
+    return found[0]
+
+
+def is_orphan(container: Container) -> bool:
+    """Whether the process that a container of ours belonged to has ended, for certain."""
+    owner, host, boot = (
+        container.labels.get(f"{LABEL}.{name}", "") for name in ("owner", "host", "boot")
+    )
+    before = host == socket.gethostname() and boot not in ("", boot_id())
+    is_job = f"{LABEL}.job" in container.labels  # on another machine, which has not gone down
+    gone = owner_is_gone(owner, host, boot, container.name)
+    return gone or (before and (is_job or not container.running))

@@ -1,0 +1,164 @@
+"""What a notebook asks for, whether it may have it, and whether it is here. Decides nothing that
+a start would decide otherwise: it asks the same rooms.
+
+The sidebar shows it; the check of a form being filled in and the yes to it are here too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..builds.cells import NOT_YET
+from ..builds.plan import is_of
+from ..devices.gpus import check_devices, driver_warning
+from ..engines.registry import instead_of, preferred_engine
+from ..errors import BadInput, BadSettings, ContainersError, PolicyRefused
+from ..events import Change, tell
+from ..fields import VERSION
+from ..models import Image
+from ..notebook.file import dockerfile_cells, read_notebook, settings_of
+from ..policy.approvals import Approvals, Ask, asks
+from ..policy.policy import Policy
+from ..settings.schema import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotebookState:
+    """One notebook on disk. `error` is what a start with these settings would end with."""
+
+    asked: Mapping[str, Any] | None = None
+    error: ContainersError | None = None
+    missing: tuple[Ask, ...] = ()
+    asks: tuple[str, ...] = ()
+    engine: str = ""
+    image_here: bool | None = None
+    build_same: bool | None = None
+    warning: str = ""
+    """What would not keep it from starting, but from working."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """Settings as somebody types them: what is wrong with which key, what needs a yes."""
+
+    errors: tuple[tuple[str, ContainersError], ...] = ()
+    missing: tuple[Ask, ...] = ()
+
+
+async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
+    """Look at a notebook. Raises BadInput where the file is none."""
+    data = await asyncio.to_thread(read_notebook, notebook)
+    try:
+        asked = settings_of(data)
+    except BadSettings as error:
+        return NotebookState(error=error)
+    if not asked:
+        return NotebookState()
+    try:
+        settings = Settings.parse(asked, where=notebook.name)
+        resolved = await asyncio.to_thread(settings.resolved, notebook.parent, policy)
+    except ContainersError as error:
+        return NotebookState(asked=asked, error=error)
+    refused = await asyncio.to_thread(_refused, resolved, policy)
+    missing = await asyncio.to_thread(Approvals().missing_asks, notebook, resolved)
+    words = await asyncio.to_thread(lambda: tuple(ask.text for ask in asks(resolved)))
+    engine, image, told = "", None, ""
+    try:
+        chosen = await preferred_engine(settings.engine, policy)
+        engine, told = chosen.name, instead_of(settings.engine, chosen)
+        image = await chosen.recent_image(settings.image)
+        await check_devices(chosen, settings.devices)
+    except ContainersError as error:
+        refused = refused or error
+    return NotebookState(
+        asked=asked,
+        error=refused,
+        missing=missing,
+        asks=words,
+        engine=engine,
+        image_here=image is not None if engine else None,
+        build_same=_build_same(settings, image, data),
+        warning=told or (await driver_warning(settings.devices, image.env) if image else ""),
+    )
+
+
+def _refused(resolved: Settings, policy: Policy) -> ContainersError | None:
+    try:
+        policy.check_asked(resolved)
+    except ContainersError as error:
+        return error
+    return None
+
+
+def _build_same(
+    settings: Settings, image: Image | None, notebook: Mapping[str, Any]
+) -> bool | None:
+    """None where there is nothing to compare, and where nobody can tell: what an image built on
+    an earlier cell's image is made of is not in the settings."""
+    if image is None or settings.build is None:
+        return None
+    if is_of(image, settings.build):
+        return True
+    with suppress(BadInput):
+        if not any(cell.options.tag for cell in dockerfile_cells(notebook)):
+            return False
+    return None
+
+
+async def check_settings(notebook: Path, asked: Mapping[str, Any], policy: Policy) -> Checked:
+    """Every key by itself, so that a form shows all that is wrong at once, then all together.
+    Changes nothing."""
+    return await asyncio.to_thread(_check, notebook, asked, policy)
+
+
+def _check(notebook: Path, asked: Mapping[str, Any], policy: Policy) -> Checked:
+    wrong: list[tuple[str, ContainersError]] = []
+    version = asked.get("version", VERSION)
+    for key, value in asked.items():
+        try:
+            one = {"image": NOT_YET, "version": version, key: value}
+            settings = Settings.parse(one, where="").resolved(notebook.parent, policy)
+            policy.check_asked(settings, image=key == "image")
+        except ContainersError as error:
+            wrong.append((str(key), error))
+    if wrong:
+        return Checked(errors=tuple(wrong))
+    try:
+        whole = Settings.parse(asked, where="").resolved(notebook.parent, policy)
+        policy.check_asked(whole)
+    except ContainersError as error:
+        return Checked(errors=((_blamed(error), error),))
+    return Checked(missing=Approvals().missing_asks(notebook, whole))
+
+
+def _blamed(error: ContainersError) -> str:
+    return error.key if isinstance(error, BadSettings) else ""
+
+
+def trait_of(error: ContainersError) -> str:
+    """The policy's trait that refused, where one did."""
+    return error.trait if isinstance(error, PolicyRefused) else ""
+
+
+async def approve_settings(
+    notebook: Path, asked: Mapping[str, Any], shown: Collection[str], policy: Policy
+) -> None:
+    """This person says yes to exactly these settings for this notebook, having read what of
+    them was `shown` as missing. What they come to now may be more, and what the policy refuses
+    is not approved anyhow: raises AsksMore, PolicyRefused, BadSettings."""
+    await asyncio.to_thread(_approve, notebook, asked, shown, policy)
+    tell(Change(what="notebook", id=notebook.name, notebook=notebook, state="approved"))
+
+
+def _approve(
+    notebook: Path, asked: Mapping[str, Any], shown: Collection[str], policy: Policy
+) -> None:
+    settings = Settings.parse(asked, where=notebook.name)
+    resolved = settings.resolved(notebook.parent, policy)
+    policy.check_asked(resolved)
+    Approvals().approve(notebook, resolved, shown)

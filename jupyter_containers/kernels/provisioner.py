@@ -1,0 +1,272 @@
+"""A container as jupyter_client sees a process.
+
+https://jupyter-client.readthedocs.io/en/stable/provisioning.html
+
+The provisioner owns one kernel. It decides where the settings come from, asks whether they are
+approved, and hands the rest down: `launch.prepare` makes the spec, `KernelContainer` runs it.
+Whatever goes wrong before a kernel runs ends in the fallback kernel, whose every cell says what
+happened and what to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.manager import KernelManager
+
+from ..errors import ContainersError, KernelDied
+from ..kernelprocess import KernelProcess
+from ..models import Image
+from .connection import connect, use_network
+from .container import KernelContainer
+from .container_files import furnish, host_path, remove_room, room_for
+from .exit_reasons import raise_final
+from .fallback import stand_in
+from .handover import Joined, hand_over, joined
+from .request import Request, find_notebook, find_request
+from .spec import Prepared, Room, ask_image, prepare
+from .state import KernelState, forget, report, report_before, state_of
+
+
+class ContainerProvisioner(KernelProcess):
+    """Entry point `container-provisioner`. Has no traits an administrator could set: a kernel
+    spec's `config` would beat them. Limits are the policy's."""
+
+    _room: Room | None = None
+    _prepared: Prepared | None = None
+    _request: Request | None = None
+    _believed = False
+    """Whether `_prepared` is of what the image's name meant last, and has to be asked again."""
+    _session = ""
+    trouble: ContainersError | None = None
+    """Why the fallback kernel stands in; None where the container runs."""
+    _note = ""
+    _ports: tuple[int, ...] = ()
+    _inside: Mapping[str, Any] = {}
+    _ran = False
+    _goes_on = False
+    """Whether `container` runs its kernel already, which a server before this one has started."""
+    _phase = ""
+    _notebook: Path | None = None
+    _starting: KernelContainer | None = None
+
+    @property
+    def kernels(self) -> object:
+        """See `kernelstate.Reports`."""
+        return getattr(self.parent, "parent", None)
+
+    @property
+    def state(self) -> KernelState:
+        """See `kernelstate.Reports`."""
+        return state_of(
+            str(self.kernel_id),
+            (self._notebook, self._request, self.container or self._starting),
+            self.trouble,
+            phase=self._phase,
+            again=self._ran,
+            fallback=self.fallback is not None,
+        )
+
+    def _say(self, phase: str) -> None:
+        """What the start is doing now, in a few words; empty: it is over."""
+        if phase != self._phase:
+            self._phase = phase
+            report(self)
+
+    # -- end ---------------------------------------------------------------------------------
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Remove the container, unless a restart may go on in it."""
+        if self.fallback is not None:
+            await self.fallback.cleanup(restart=restart)
+            self.fallback = None
+        if not restart:
+            await self._remove()
+            forget(self)
+
+    async def _remove(self, *, room: bool = True) -> None:
+        container, self.container = self.container, None
+        if container is not None:
+            await container.remove()
+        elif room and self._room is not None:
+            await asyncio.to_thread(remove_room, self._room)
+
+    # -- launch ----------------------------------------------------------------------------
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """Prepare the container and the connection files. Called before every (re)start.
+
+        Raises no ContainersError: that becomes the fallback kernel.
+        """
+        if (left := joined(str(self.kernel_id))) is not None:
+            return await self._go_on(left, **kwargs)
+        environment = dict(kwargs.get("env") or os.environ)
+        died, self._note, self.trouble = await self._death(), "", None
+        self._request = None
+        self._say("Reading the settings")
+        if died is not None:
+            self.log.error("Kernel %s: %s", self.kernel_id, died)
+            self._note = str(died)
+        try:
+            if died is not None and self.container is not None:
+                raise_final(died, self.container.started)
+            self._notebook = await asyncio.to_thread(find_notebook, self, environment)
+            request = await find_request(self, self._notebook, kwargs.get("cwd"))
+            self._prepared = await self._prepare(request)
+            if self.container is not None and not self.container.can_host(self._prepared):
+                await self._remove()
+        except ContainersError as trouble:
+            self.log.error("Kernel %s cannot start in a container: %s", self.kernel_id, trouble)
+            self.trouble, self._prepared = trouble, None
+            with contextlib.suppress(ContainersError):  # the keeper tries again
+                await self._remove(room=False)
+        self._session = str(environment.get("JPY_SESSION_NAME", ""))
+        await self._connect()
+        argv = list(self._prepared.spec.argv) if self._prepared is not None else []
+        return await super().pre_launch(cmd=argv, **kwargs)
+
+    async def _go_on(self, left: Joined, **kwargs: Any) -> dict[str, Any]:
+        """With a kernel that runs: a server that was killed has left it to this one."""
+        self.container, self._goes_on = left.container, True
+        self._room, self._prepared = left.container.room, left.container.prepared
+        self._request, self._notebook = left.request, left.request.notebook
+        self._session, self._ports = left.handover.session, left.handover.ports
+        self._say("Going on with its kernel")
+        self._manager.load_connection_info(left.handover.connection_info)
+        self._manager.write_connection_file(jupyter_session=self._session)
+        self.connection_info = self._manager.get_connection_info()
+        return await super().pre_launch(cmd=list(self._prepared.spec.argv), **kwargs)
+
+    async def _prepare(self, request: Request) -> Prepared:
+        """Of the image that the name meant last, where this process knows one and none queues."""
+        self._request = request
+        self._say("Looking at the image")
+        places = request.engine.places
+        last = None if places else request.engine.last_image(request.settings.image)
+        self._believed = last is not None
+        if last is not None:
+            with contextlib.suppress(ContainersError):
+                return await self._prepare_with(request, last)
+            self._believed = False
+        asked = ask_image(request.engine, request.settings.image)
+        image, _ = await asyncio.gather(asked, request.engine.info())
+        return await self._prepare_with(request, image)
+
+    async def _prepare_with(self, request: Request, image: Image) -> Prepared:
+        return await prepare(
+            request.settings,
+            image,
+            request.directory,
+            request.engine,
+            await self._open_room(shared=request.engine.places),
+            request.labels,
+            self._say,
+        )
+
+    async def _open_room(self, *, shared: bool) -> Room:
+        """One room per kernel, `shared` with other machines or not. On a thread: such a file
+        system may keep one waiting."""
+        used = self.container is not None
+        self._room = await asyncio.to_thread(room_for, self._room, shared=shared, used=used)
+        return self._room
+
+    async def _death(self) -> KernelDied | None:
+        """How the last kernel died, where nobody had asked it to end."""
+        container, asked = self.container, self._asked_to_end
+        self._asked_to_end = False
+        if container is None or asked or container.poll() is None:
+            return None
+        return await container.why()
+
+    @property
+    def _manager(self) -> KernelManager:
+        manager = self.parent
+        assert manager is not None
+        return cast("KernelManager", manager)
+
+    async def _connect(self) -> None:
+        """Write both connection files for the transport that this start uses."""
+        prepared = self._prepared
+        room = await self._open_room(shared=prepared is not None and prepared.engine.places)
+        self._inside, self._ports = connect(
+            self._manager, prepared, room, self._session, self._ports
+        )
+        self.connection_info = self._manager.get_connection_info()
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Start what `pre_launch` prepared, or the fallback kernel. `cmd` is for the logs."""
+        goes_on, self._goes_on = self._goes_on, False
+        if self._prepared is not None and not goes_on:
+            try:
+                await self._launch_container(self._prepared)
+            except ContainersError as trouble:
+                self.log.error("Kernel %s: %s", self.kernel_id, trouble)
+                self.trouble, self._prepared = trouble, None
+                await self._remove()
+                await self._connect()
+        if self.trouble is not None:
+            room, env = await self._open_room(shared=False), kwargs.get("env")
+            self.fallback = await stand_in(self, self._manager, room, self.trouble, env)
+        if goes_on and self.container is not None and self.container.placement is not None:
+            report_before(self, self.container.placement.ends)
+        if self.container is not None and self._request is not None:
+            await hand_over(
+                self._manager, self._request, self.container, self._session, self._ports
+            )
+        self._running, self._ran, self._starting = True, True, None
+        self._say("")
+        return self.connection_info
+
+    async def _launch_container(self, prepared: Prepared) -> None:
+        """Start it. What the image's name means now is asked meanwhile: asked before, each
+        start would take 30 to 60 ms longer."""
+        if not self._believed:
+            return await self._start(prepared)
+        assert self._request is not None
+        started, image = await asyncio.gather(
+            self._start(prepared),
+            ask_image(self._request.engine, self._request.settings.image),
+            return_exceptions=True,
+        )
+        if isinstance(image, Image) and image.id != prepared.spec.image:
+            await self._remove()
+            self._prepared = await self._prepare_with(self._request, image)
+            await self._connect()
+            return await self._start(self._prepared)
+        for result in (image, started):
+            if isinstance(result, BaseException):
+                await self._remove()
+                raise result
+        return None
+
+    async def _start(self, prepared: Prepared) -> None:
+        if self.container is not None:
+            await self.container.restart_kernel(self._note)
+        else:
+            assert self._request is not None
+            grace = self._request.policy.orphan_grace
+            room = await self._open_room(shared=prepared.engine.places)
+            prepared = await prepared.sealed()
+            await asyncio.to_thread(furnish, room, prepared, self._inside, grace, self._note)
+            container = self._starting = KernelContainer(prepared.publishing(self._ports), room)
+            self._say("Starting the container")
+            await container.start(self._say)
+            self.container = container
+        if (placement := self.container.placement) is not None:
+            use_network(self._manager, placement.address, self.container.channels, self._session)
+            self.connection_info = self._manager.get_connection_info()
+            report_before(self, placement.ends)
+
+    # -- paths -----------------------------------------------------------------------------
+
+    def resolve_path(self, path_str: str) -> str | None:
+        """A path inside as the host sees it: the notebook's folder is at the same place."""
+        mounts = self._prepared.spec.mounts if self._prepared is not None else ()
+        directory = self._request.directory if self._request is not None else None
+        return host_path(path_str, directory, mounts)

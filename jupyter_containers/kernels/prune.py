@@ -1,0 +1,172 @@
+"""What of ours nobody owns any more: containers, directories, caches, superseded images.
+
+The keeper cleans up behind a killed owner at once; this finds what even it could not, because
+the machine went down or the engine did. Two that look at the same time take nothing from each
+other: removing twice is fine, and an owner that lives holds a lock. Used by `prune` and by a
+server that starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from ..builds.plan import LABEL as BUILD_LABEL
+from ..builds.plan import NAMESPACE
+from ..engines.guarded import Guarded
+from ..engines.registry import working_engines
+from ..errors import ContainersError
+from ..host.owners import CONTAINER, orphans
+from ..host.paths import cache_directory
+from ..models import Container, Image
+from ..policy.policy import Policy
+from .container_files import lost_homes, remove_room, room_at
+from .listing import all_ours, is_orphan
+from .spec import Room
+
+_UNUSED_DAYS = 30.0
+"""Days after which something in the cache that nobody read goes: a new start makes it again."""
+_UNFINISHED_DAYS = 1.0
+_KINDS = (
+    *("builds", "bytecode", "clients", "contexts", "fits", "kits", "probes", "resolved"),
+    "transports",
+)
+_MOUNTED = ("bytecode", "kits")
+"""What running containers have mounted."""
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """One thing to remove. `size` is in bytes; None where nobody asked."""
+
+    kind: Literal["container", "directory", "cache", "image"]
+    name: str
+    size: int | None
+    remove: Callable[[], Awaitable[None]]
+
+
+async def leftovers(engines: Iterable[Guarded], *, images: bool) -> list[Leftover]:
+    """All of them, in the order they should be removed in. `images` adds superseded ones."""
+    engines = list(engines)
+    mine = [(one.engine, one.container) for one in await all_ours(engines)]
+    staying: set[str] = set()
+    found = [
+        Leftover("container", one.name, None, partial(_remove_orphan, engine, one, staying))
+        for engine, one in mine
+        if is_orphan(one)
+    ]
+    found += await asyncio.to_thread(lambda: [*_directories(staying), *_caches(in_use=bool(mine))])
+    if images:
+        for engine in engines:
+            if engine.places:  # its images are another engine's, which is asked itself
+                continue
+            found += [
+                Leftover("image", name, image.size, partial(engine.remove_image, name))
+                for image in superseded(await engine.images())
+                for name in image.references
+                if name.startswith(f"{NAMESPACE}/")
+            ]
+    return found
+
+
+async def reap(policy: Policy) -> list[str]:
+    """Remove what killed servers left: containers and private directories. Returns their names.
+    Called in the background by a server that starts; what does not work then, `prune` tells."""
+    removed = []
+    for one in await leftovers(await working_engines("", policy), images=False):
+        if one.kind in ("container", "directory"):
+            with suppress(ContainersError):
+                await one.remove()
+                removed.append(one.name)
+    return removed
+
+
+async def _remove_orphan(engine: Guarded, container: Container, staying: set[str]) -> None:
+    """Unless a server has taken it up since somebody looked."""
+    if await asyncio.to_thread(is_orphan, container):
+        staying.add(container.name)
+        await engine.remove(container.id)
+        staying.discard(container.name)
+
+
+def _remove_room(room: Room, staying: Collection[str]) -> None:
+    """Unless a server has taken it up since, or its container stays: it tells whose that is."""
+    if room.root in orphans() and f"{CONTAINER}{room.root.name}" not in staying:
+        remove_room(room)
+
+
+def superseded(images: Iterable[Image]) -> list[Image]:
+    """The images of `%%dockerfile` cells that a later build of the same cell replaced."""
+    by_cell: dict[str, list[Image]] = {}
+    for image in images:
+        _, _, lineage = image.labels.get(BUILD_LABEL, "").partition(" ")
+        if lineage:
+            by_cell.setdefault(lineage, []).append(image)
+    old = []
+    for builds in by_cell.values():
+        builds.sort(key=lambda image: image.created, reverse=True)
+        old += builds[1:]
+    return old
+
+
+def _directories(staying: Collection[str]) -> Iterator[Leftover]:
+    for root in orphans():
+        room = room_at(root)
+        size = sum(size_of(Path(directory)) for directory in room.directories)
+        remove = partial(_in_thread, _remove_room, room, staying)
+        yield Leftover("directory", str(root), size, remove)
+    for home in lost_homes():
+        yield Leftover("directory", str(home), size_of(home), partial(_in_thread, _delete, home))
+
+
+def _caches(*, in_use: bool) -> Iterator[Leftover]:
+    now = time.time()
+    for kind in _KINDS:
+        above = cache_directory() / kind
+        for path in sorted(above.iterdir()) if above.is_dir() else ():
+            unfinished = path.name.startswith("new-")
+            if in_use and kind in _MOUNTED and not unfinished:
+                continue
+            days = (now - _last_use(path)) / 86400
+            if days > (_UNFINISHED_DAYS if unfinished else _UNUSED_DAYS):
+                remove = partial(_in_thread, _delete, path)
+                yield Leftover("cache", str(path), size_of(path), remove)
+
+
+def _last_use(path: Path) -> float:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return time.time()
+    return max(status.st_atime, status.st_mtime)
+
+
+def size_of(path: Path) -> int:
+    """Bytes below a path; what vanishes meanwhile, or may not be read, counts nothing."""
+    total = 0
+    for directory, _, files in os.walk(path):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(directory, name)).st_size  # noqa: PTH118
+            except OSError:
+                continue
+    return total or (path.lstat().st_size if path.is_file() else 0)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+async def _in_thread(remove: Callable[..., None], *arguments: object) -> None:
+    await asyncio.to_thread(remove, *arguments)

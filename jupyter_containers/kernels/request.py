@@ -1,0 +1,143 @@
+"""What a kernel start asks for: settings, where they come from, and whether that is approved.
+
+Settings of a pinned kernel spec are its owner's and approved by being there. Those of the
+generic spec lie in the notebook, which code in the kernel, or a stranger, can write: they are a
+request, and asking for more than this person has approved ends here (DESIGN §5, Trust).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shlex
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.provisioning import KernelProvisionerBase
+
+from ..engines.guarded import Guarded
+from ..engines.registry import choose_engine, instead_of, preferred_engine
+from ..errors import BadSettings
+from ..host.owners import owner
+from ..host.paths import boot_id
+from ..kernelspecs import read_spec
+from ..notebook.file import notebook_from_environment, read_settings, resolve_notebook
+from ..policy.approvals import Approvals
+from ..policy.loader import load_policy
+from ..policy.policy import Policy
+from ..settings.schema import Settings
+
+log = logging.getLogger("jupyter_containers")
+
+LABEL = "jupyter-containers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One start's request, approved and with every mount source resolved."""
+
+    settings: Settings
+    asked: Settings
+    """The same as it was written: relative sources, no defaults of the policy's."""
+    directory: Path
+    notebook: Path | None
+    engine: Guarded
+    policy: Policy
+    labels: Mapping[str, str]
+
+
+async def find_request(
+    provisioner: KernelProvisionerBase, notebook: Path | None, cwd: Any
+) -> Request:
+    """Called by the provisioner before every start, so that what is on disk now counts.
+
+    Raises NotApproved, BadSettings, PolicyRefused, EngineMissing.
+    """
+    begin = asyncio.to_thread(_allowed, provisioner, notebook, Path(cwd or Path.cwd()).absolute())
+    policy, asked, settings, directory = await begin
+    pinned = read_spec(provisioner.kernel_spec) is not None
+    choose = choose_engine if pinned else preferred_engine
+    engine = await choose(settings.engine, policy)
+    if told := instead_of(settings.engine, engine):
+        log.warning("%s: %s", notebook, told)
+    return Request(
+        settings=settings,
+        asked=asked,
+        directory=directory,
+        notebook=notebook,
+        engine=engine,
+        policy=policy,
+        labels=container_labels(str(provisioner.kernel_id), notebook),
+    )
+
+
+def _allowed(
+    provisioner: KernelProvisionerBase, notebook: Path | None, directory: Path
+) -> tuple[Policy, Settings, Settings, Path]:
+    """The policy, what is asked as it is written, the same resolved, and where; allowed and
+    approved. Reads files, some of which may lie on a slow disk: not in the event loop."""
+    policy = load_policy(provisioner.config)
+    asked = read_spec(provisioner.kernel_spec)
+    pinned = asked is not None
+    if asked is None:
+        asked = _notebook_settings(notebook)
+    if notebook is not None:
+        directory = notebook.parent
+    settings = asked.resolved(directory, policy)
+    policy.check_asked(settings)
+    if not pinned and notebook is not None:
+        Approvals().check(notebook, settings)
+    return policy, asked, settings, directory
+
+
+def container_labels(kernel_id: str, notebook: Path | None) -> dict[str, str]:
+    """What marks a container as ours, and whose it is, for `ps` and `prune`."""
+    labels = {
+        LABEL: "kernel",
+        f"{LABEL}.owner": owner().id,
+        f"{LABEL}.uid": str(os.getuid()),
+        f"{LABEL}.host": socket.gethostname(),
+        f"{LABEL}.boot": boot_id(),
+        f"{LABEL}.kernel": kernel_id,
+    }
+    if notebook is not None:
+        labels[f"{LABEL}.notebook"] = notebook.name
+    return labels
+
+
+def find_notebook(
+    provisioner: KernelProvisionerBase, environment: Mapping[str, str]
+) -> Path | None:
+    """The notebook on disk: from the environment of this process where somebody set it, else
+    from the client's text, which counts only as a path under the server's root. Called by the
+    provisioner before `find_request`; raises BadInput where the first is no notebook."""
+    named = notebook_from_environment()
+    if named is not None:
+        return named
+    manager = getattr(provisioner.parent, "parent", None)
+    root = getattr(manager, "root_dir", "")
+    session = environment.get("JPY_SESSION_NAME", "")
+    return resolve_notebook(session, Path(root)) if root and session else None
+
+
+def _notebook_settings(notebook: Path | None) -> Settings:
+    if notebook is None:
+        raise BadSettings(
+            "image",
+            "this kernel runs in the container its notebook names, and no notebook was found.",
+            "Set JUPYTER_CONTAINERS_NOTEBOOK=/path/to/notebook.ipynb where the client does not "
+            "say which notebook it runs, or pin an image: jupyter containers pin REF --name NAME",
+        )
+    data = read_settings(notebook)
+    if not data:
+        raise BadSettings(
+            "image",
+            f"{notebook.name} names no image yet.",
+            "Run its %%dockerfile cell, or in a terminal: "
+            f"jupyter containers run {shlex.quote(notebook.name)}",
+        )
+    return Settings.parse(data, where=notebook.name)

@@ -1,0 +1,285 @@
+"""From settings to a container's spec: what stands between a request and `engine.start`.
+
+`prepare` is called by the provisioner for every start. It pulls and builds nothing: an image
+that is not here ends it. Its pieces are pure but for the probes and the files of the private
+directory: `files.py` writes those.
+"""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..certificates import new_secret
+from ..devices.gpus import granted
+from ..engines.guarded import Guarded
+from ..errors import ImageNotHere, StartFailed
+from ..folders import folders, home_inside
+from ..images.kit import BYTECODE_TARGET, TARGET, Kit
+from ..images.prepare import Say, ready
+from ..images.probe import ImageFacts, Launch
+from ..models import ContainerSpec, Image, Mount, User
+from ..settings.schema import Settings
+
+INSIDE = "/opt/jupyter-containers"
+GUEST_DIR = Path(__file__).parents[1] / "guest"
+TCP_PORTS = (20001, 20002, 20003, 20004, 20005)
+"""Not where others choose theirs by chance in the container: ipykernel 7 itself binds one between
+49152 and 65535 first (`IOPubThread`, pyzmq's `bind_to_random_port`), Linux takes 32768 and up."""
+GUEST_PORT = 20000
+_LABEL = "jupyter-containers"
+DEFAULT_SHM = 64 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """The private host directories of one container. `run` is the only one it writes to
+    besides its HOME; `conf` is read-only to it; nothing else in `root` is mounted."""
+
+    root: Path
+    home: Path
+    shared: Path | None = None
+    """Where `run` and `conf` are, where a container on another machine has to find them."""
+
+    @property
+    def run(self) -> Path:
+        """Sockets: mounted read-write."""
+        return (self.shared or self.root) / "run"
+
+    @property
+    def conf(self) -> Path:
+        """Connection file, passwd, group: mounted read-only."""
+        return (self.shared or self.root) / "conf"
+
+    @property
+    def empty(self) -> Path:
+        """Stands where a directory is not mounted."""
+        return (self.shared or self.root) / "empty"
+
+    @property
+    def guest(self) -> Path:
+        """Our programs for the inside: mounted read-only. Other machines may not have this
+        package, so they get copies."""
+        return GUEST_DIR if self.shared is None else self.shared / "guest"
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """All of it, for who deletes it."""
+        found = (self.root, self.home, self.shared)
+        return tuple(str(one) for one in found if one is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Furniture:
+    """What a container finds in its room, besides what its spec says."""
+
+    home: str
+    kernel_argv: tuple[str, ...]
+    passwd: str
+    group: str
+    """The image's own; empty where it has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """All a start needs. Two starts with equal `spec` may share a container."""
+
+    spec: ContainerSpec
+    guest: bool
+    sockets: bool
+    token: str
+    engine: Guarded
+    pem: str = ""
+    """The guest's key and certificate, where the container is on another machine."""
+    furniture: Furniture | None = None
+    """None where its room is furnished already."""
+
+    @property
+    def published(self) -> bool:
+        """Whether its channels are TCP ports of ours, which the engine publishes."""
+        return not self.sockets and not self.engine.places
+
+    async def sealed(self) -> Prepared:
+        """The same with a new secret, where the container is on another machine."""
+        return replace(self, pem=await new_secret()) if self.engine.places else self
+
+    def publishing(self, ports: tuple[int, ...]) -> Prepared:
+        """The same with the host's ports for the TCP channels, chosen once per kernel."""
+        if not self.published:
+            return self
+        chosen = dict(zip(TCP_PORTS, ports, strict=True))
+        publish = tuple((chosen.get(inside, host), inside) for host, inside in self.spec.publish)
+        return replace(self, spec=replace(self.spec, publish=publish))
+
+    def same_container(self, other: Prepared) -> bool:
+        """Whether a restart may stay in the container that `other` started."""
+        mine, theirs = (
+            replace(one.spec, publish=(), labels=_labels_that_tell(one.spec.labels))
+            for one in (self, other)
+        )
+        return self.guest and other.guest and mine == theirs
+
+
+def _labels_that_tell(labels: Mapping[str, str]) -> dict[str, str]:
+    """Without the process that started the container: the next one may take it up."""
+    return {key: value for key, value in labels.items() if key != f"{_LABEL}.owner"}
+
+
+async def ask_image(engine: Guarded, reference: str) -> Image:
+    """The image that a name means now. Raises ImageNotHere."""
+    image = await engine.image(reference)
+    if image is None:
+        raise ImageNotHere(reference, engine.name)
+    return image
+
+
+async def prepare(
+    settings: Settings,
+    image: Image,
+    directory: Path,
+    engine: Guarded,
+    room: Room,
+    labels: Mapping[str, str],
+    say: Say,
+) -> Prepared:
+    """Everything up to, but not including, the container.
+
+    Raises ImageUnusable, KitFailed, Unsupported, BadSettings, and whatever an
+    engine that does not answer raises.
+    """
+    devices = await granted(engine, settings.devices)
+    found = await ready(engine, image, settings.kernel, room.root, say)
+    facts, kit = found.facts, found.kit
+    user = found.me if settings.user == "me" else await engine.user(settings.user, facts.user_ids)
+    sockets = _transport(facts, engine, kit)
+    published = not sockets and not engine.places
+    home = facts.user_home if user.mode == "image" else home_inside()
+    mounts, ours, workdir = folders(settings, directory, room.home, room.empty, home)
+    argv = _kernel_argv(found.launch, kit, connection_file(sockets))
+    guest = facts.guest_python is not None
+    name = f"jupyter-{room.root.name}"
+    spec = ContainerSpec(
+        name=name,
+        image=image.id,
+        reference=settings.image,
+        argv=_first_argv(facts, argv),
+        user=user,
+        workdir=workdir,
+        mounts=mounts,
+        own=(*_own_mounts(room, facts), *_kit_mounts(kit), *ours),
+        env=_environment(settings, image, home, user) | dict(found.launch.env),
+        labels={**labels, f"{_LABEL}.image": settings.image, f"{_LABEL}.name": name},
+        devices=devices,
+        cpus=settings.cpus,
+        memory=settings.memory,
+        pids=settings.pids,
+        shm=settings.shm,
+        network="private" if published else settings.network,
+        publish=_publish(settings, published=published),
+        hostname=settings.hostname,
+        read_only=settings.read_only,
+        entrypoint=settings.entrypoint,
+        init=not guest,
+        slurm=settings.slurm,
+    )
+    return Prepared(
+        spec=spec,
+        guest=guest,
+        sockets=sockets,
+        token=secrets.token_hex(16),
+        engine=engine,
+        furniture=Furniture(home=home, kernel_argv=argv, passwd=facts.passwd, group=facts.group),
+    )
+
+
+def _transport(facts: ImageFacts, engine: Guarded, kit: Kit | None) -> bool:
+    """True for sockets; False for TCP. Raises where neither can be."""
+    if facts.transport == "sockets" and not engine.places:
+        return True
+    if facts.transport == "none":
+        raise StartFailed(
+            f"{engine.name} runs its containers on another machine: {facts.transport_reason}",
+            "Folders of this machine cannot be mounted there. Run Jupyter on that machine.",
+        )
+    if kit is None or not kit.encrypts:
+        where = "its containers run on other machines" if engine.places else facts.transport_reason
+        raise StartFailed(
+            f"{engine.name} shares no sockets with this machine ({where}), and the image's kernel "
+            "cannot encrypt its connection.",
+            "Add to the Dockerfile: RUN pip install 'ipykernel>=7.3'",
+        )
+    return False
+
+
+def _own_mounts(room: Room, facts: ImageFacts) -> list[Mount]:
+    own = [
+        Mount(str(room.guest), f"{INSIDE}/guest"),
+        Mount(str(room.run), f"{INSIDE}/run", True),
+        Mount(str(room.conf), f"{INSIDE}/conf"),
+    ]
+    if facts.passwd:
+        own += [
+            Mount(str(room.conf / "passwd"), "/etc/passwd"),
+            Mount(str(room.conf / "group"), "/etc/group"),
+        ]
+    return own
+
+
+def _kit_mounts(kit: Kit | None) -> list[Mount]:
+    if kit is None or kit.directory is None:
+        return []
+    bytecode = [Mount(str(kit.bytecode), BYTECODE_TARGET)] if kit.bytecode is not None else []
+    return [Mount(str(kit.directory), TARGET), *bytecode]
+
+
+def connection_file(sockets: bool) -> str:
+    """Where the container finds its connection file: read-only for sockets. Over TCP a kernel
+    writes the file anew (ipykernel's `write_connection_file`); nobody reads it back."""
+    return f"{INSIDE}/{'conf' if sockets else 'run'}/connection.json"
+
+
+def _kernel_argv(launch: Launch, kit: Kit | None, file: str) -> tuple[str, ...]:
+    if launch.interpreter is None:
+        return tuple(word.replace("{connection_file}", file) for word in launch.argv)
+    wheels = TARGET if kit is not None and kit.directory is not None else "-"
+    return (launch.interpreter.path, f"{INSIDE}/guest/boot.py", wheels, file)
+
+
+def _first_argv(facts: ImageFacts, kernel_argv: tuple[str, ...]) -> tuple[str, ...]:
+    if facts.guest_python is None:
+        return kernel_argv
+    return (facts.guest_python, "-I", "-S", "-B", f"{INSIDE}/guest/main.py", f"{INSIDE}/run")
+
+
+def _environment(settings: Settings, image: Image, home: str, user: User) -> dict[str, str]:
+    """Named variables only: nothing of the server's crosses."""
+    env = {"JUPYTER_CONTAINERS_IMAGE": settings.image}
+    if settings.build is not None and settings.build.cell:
+        env["JUPYTER_CONTAINERS_CELL"] = settings.build.cell
+    if user.mode != "image":
+        env |= {"HOME": home, "USER": person(user), "LOGNAME": person(user)}
+    # CUDA images ask NVIDIA's hook for all GPUs by themselves; `void` is its word for none. Those
+    # that are asked for come by their CDI names, whose specification says `void` as well.
+    # https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/docker-specialized.html
+    env["NVIDIA_VISIBLE_DEVICES"] = "void"
+    if "LANG" not in image.env and "LC_ALL" not in image.env:
+        env["LANG"] = "C.UTF-8"
+    return env | dict(settings.env)
+
+
+def person(user: User) -> str:
+    """The name of the passwd entry inside."""
+    if user.uid == 0:
+        return "root"
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "user"
+
+
+def _publish(settings: Settings, *, published: bool) -> tuple[tuple[int, int], ...]:
+    ours = (GUEST_PORT, *TCP_PORTS) if published else ()
+    return tuple((0, port) for port in (*settings.ports, *ours))

@@ -1,0 +1,213 @@
+"""What an administrator can set of the policy, as `c.Policy.… = …`. Pure data."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, TraitType, Unicode, validate
+from traitlets.config import Configurable
+
+from ..errors import BadSettings
+from ..settings.slurm import seconds_of
+from ..settings.validators import parse_size
+
+
+class Size(TraitType[int | None, int | str | None]):
+    """Bytes, from a number or text such as `8g`."""
+
+    info_text = "a size such as 8g"
+
+    def validate(self, obj: Any, value: Any) -> int | None:
+        """Called for values from every kind of configuration."""
+        try:
+            return parse_size(value)
+        except BadSettings:
+            self.error(obj, value)
+
+    def from_string(self, s: str) -> int | None:
+        """From the command line."""
+        return self.validate(None, s)
+
+
+class PolicyTraits(Configurable):
+    """See `Policy`."""
+
+    user_config = Bool(
+        True,
+        help="Whether a person's own configuration may say anything of the policy. To be set to "
+        "False in /etc/jupyter/jupyter_containers_config.py; then nothing starts as long as "
+        "another file, or an option of the server, sets a Policy trait.",
+    ).tag(config=True)
+    engines = List(
+        Unicode(), ["*"], help="Engines that may be used, best first: names or globs."
+    ).tag(config=True)
+    images = List(
+        Unicode(),
+        ["*"],
+        help="Images that may be run, pulled and built on: globs on the full reference, such as "
+        "registry.example.org/*, docker.io/library/python:3.* and, for images built here, "
+        "localhost/*.",
+    ).tag(config=True)
+    registries = List(
+        Unicode(), ["*"], help="Registries that images may come from: globs, such as *.example.org."
+    ).tag(config=True)
+    push_registry = Unicode(
+        "",
+        help="Where images are pushed for an engine that takes them from a registry only "
+        "(Shifter), such as registry.example.org/team: its gateway has to read it.",
+    ).tag(config=True)
+    mounts = Dict(
+        value_trait=Enum(["rw", "ro", "no"]),
+        key_trait=Unicode(),
+        default_value={"/": "rw", "~": "rw", "/run/media": "rw", "/usr": "ro", "/var/lib": "ro"},
+        help="Host paths that may be mounted, with all below: rw, ro or no; the longest path "
+        "wins, ~ is the person's home. System directories, engines' sockets, Jupyter's own "
+        "directories and keys in the home are refused unless named here.",
+    ).tag(config=True)
+    mount_names = Dict(
+        value_trait=Unicode(),
+        key_trait=Unicode(),
+        help="Places that settings call ${NAME}: name to path, or path:rw where writing is "
+        "allowed. They may be mounted without being in `mounts`.",
+    ).tag(config=True)
+    devices = List(
+        Unicode(), ["*"], help="Devices: globs on CDI names, such as nvidia.com/gpu=*."
+    ).tag(config=True)
+    networks = List(Enum(["private", "none"]), ["private", "none"], help="Kinds of network.").tag(
+        config=True
+    )
+    users = List(Enum(["me", "root", "image"]), ["me", "root", "image"], help="Users inside.").tag(
+        config=True
+    )
+    ports = List(
+        Unicode(), ["1-65535"], help="Ports that may be published on 127.0.0.1: 8888 or 8000-8999."
+    ).tag(config=True)
+
+    max_cpus = Float(None, allow_none=True, min=0.01, help="Most CPUs of a container.").tag(
+        config=True
+    )
+    max_memory = Size(None, allow_none=True, help="Most memory, such as 8g.").tag(config=True)
+    max_pids = Int(None, allow_none=True, min=1, help="Most processes and threads.").tag(
+        config=True
+    )
+    default_cpus = Float(None, allow_none=True, min=0.01, help="CPUs where none are asked.").tag(
+        config=True
+    )
+    default_memory = Size(None, allow_none=True, help="Memory where none is asked.").tag(
+        config=True
+    )
+    default_pids = Int(2048, allow_none=True, min=1, help="Processes where none are asked.").tag(
+        config=True
+    )
+    default_shm = Size(
+        None,
+        allow_none=True,
+        help="Size of /dev/shm where none is asked; if not set, half of the memory.",
+    ).tag(config=True)
+
+    slurm_partitions = List(
+        Unicode(),
+        ["*"],
+        help="Slurm's partitions: names or globs. Where a job asks for none it gets the first that "
+        "is a name; where there is none, Slurm's own default.",
+    ).tag(config=True)
+    slurm_accounts = List(Unicode(), ["*"], help="The same for Slurm's accounts.").tag(config=True)
+    slurm_extra = List(
+        Unicode(),
+        ["qos", "constraint", "reservation", "exclude", "nodelist", "licenses", "hint", "nice"],
+        help="Other options of sbatch that a notebook may give: long names without dashes, or "
+        "globs. With some of them (such as output) a job writes where it should not.",
+    ).tag(config=True)
+    slurm_setup = Unicode(
+        "",
+        help="Lines of shell (sh, which has read no profile) that a job runs before the container, "
+        "such as . /etc/profile.d/modules.sh; module load apptainer",
+    ).tag(config=True)
+    max_slurm_time = Unicode("", help="Longest job, as Slurm writes it: 8:00:00 or 2-12.").tag(
+        config=True
+    )
+    default_slurm_time = Unicode(
+        "", help="Time of a job that asks for none; not set: the longest, or the partition's own."
+    ).tag(config=True)
+    max_slurm_gpus = Int(
+        None,
+        allow_none=True,
+        min=0,
+        help="Most GPUs of a job, by gpus and gres together. Parts of GPUs (shard, mps) are not "
+        "counted: where the cluster has them, limit them in Slurm.",
+    ).tag(config=True)
+
+    max_builds = Int(2, min=1, help="Builds at a time.").tag(config=True)
+    max_build_seconds = Float(7200.0, min=1, help="Longest build.").tag(config=True)
+    max_context = Size("10g", allow_none=True, help="Largest context of a build.").tag(config=True)
+    max_build_log = Size("64m", allow_none=True, help="Most output kept of a build.").tag(
+        config=True
+    )
+    min_free_disk = Size("2g", allow_none=True, help="No build starts with less free disk.").tag(
+        config=True
+    )
+    build_secrets = Dict(
+        value_trait=Unicode(),
+        key_trait=Unicode(),
+        help="Secrets that builds may ask for: name to file.",
+    ).tag(config=True)
+    build_urls = List(Unicode(), ["*"], help="What ADD may download: globs on the address.").tag(
+        config=True
+    )
+    build_ca = Unicode(
+        "auto",
+        help="CA bundle that RUN trusts, kept out of every layer: a path; auto for the one of "
+        "this process (SSL_CERT_FILE, REQUESTS_CA_BUNDLE) or of a host with CAs of its own; "
+        "empty for none.",
+    ).tag(config=True)
+    build_proxies = Bool(True, help="Whether RUN gets http_proxy and its kin of this process.").tag(
+        config=True
+    )
+    keep_images = Int(3, min=0, help="Superseded images kept of each cell.").tag(config=True)
+    orphan_grace = Float(
+        120.0,
+        min=0,
+        help="Seconds for which a kernel goes on whose server was killed: where the server is "
+        "started again within them, it takes the kernel up. 0: kernels end with their server.",
+    ).tag(config=True)
+
+    @validate("mounts")
+    def _absolute(self, proposal: Any) -> dict[str, str]:
+        given: dict[str, str] = proposal["value"]
+        for path in given:
+            if not (path == "~" or path.startswith(("/", "~/"))):
+                raise TraitError(f"Policy.mounts: {path!r} is no absolute path.")
+        return given
+
+    @validate("push_registry")
+    def _registry(self, proposal: Any) -> str:
+        given: str = proposal["value"]
+        if given and not re.fullmatch(
+            r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)*", given
+        ):
+            raise TraitError(f"Policy.push_registry: {given!r} is no registry and path of it.")
+        return given
+
+    @validate("mount_names", "build_secrets")
+    def _sources(self, proposal: Any) -> dict[str, str]:
+        given: dict[str, str] = proposal["value"]
+        for name, path in given.items():
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name) or path[:1] not in ("/", "~"):
+                raise TraitError(f"{proposal['trait'].name}: {name!r}: {path!r} is no place.")
+        return given
+
+    @validate("max_slurm_time", "default_slurm_time")
+    def _times(self, proposal: Any) -> str:
+        given: str = proposal["value"]
+        if given and not seconds_of(given):
+            raise TraitError(f"Policy.{proposal['trait'].name}: {given!r} is no time.")
+        return given
+
+    @validate("ports")
+    def _ranges(self, proposal: Any) -> list[str]:
+        given: list[str] = proposal["value"]
+        for one in given:
+            if not re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?", one):
+                raise TraitError(f"Policy.ports: {one!r} is no port and no range of ports.")
+        return given

@@ -1,0 +1,121 @@
+"""What every route does: who may, what came, what goes out, and errors in one shape."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from tornado import web
+
+from ... import serializers
+from ...errors import BadInput, ContainersError, Unknown
+from ...routes.bodies import Body
+from ...text import one_line
+from ..state import SETTING, Server
+
+_MOST_QUERY = 4000
+_LOGGED_OUT = {
+    "message": "You are not logged in to this server (any more), or may not use it.",
+    "hint": "Reload the page and log in. Kernels and builds go on meanwhile.",
+}
+
+
+class Handler(APIHandler):
+    """Base of all. Every verb is decorated with `@web.authenticated` and `@authorized`; the
+    XSRF cookie is checked by jupyter_server."""
+
+    auth_resource = "jupyter_containers"
+
+    @property
+    def server(self) -> Server:
+        """What the routes of one server share."""
+        server: Server = self.settings[SETTING]
+        return server
+
+    def body(self, *known: str) -> Body:
+        """The request's JSON object, with no keys but these. Raises BadInput."""
+        return Body(self.request.body, known)
+
+    def query(self, name: str, default: str | None = None) -> str:
+        """One parameter of the query; without a default it must be there. Raises BadInput."""
+        value = self.get_query_argument(name, default)
+        if value is None:
+            raise BadInput(f"The request lacks ?{name}=")
+        if len(value) > _MOST_QUERY:
+            raise BadInput(f"?{name}= has {len(value):,} characters; at most {_MOST_QUERY:,} can.")
+        return value
+
+    def number(self, name: str, default: int) -> int:
+        """The same as a whole number from 0 on."""
+        value = self.query(name, str(default))
+        if not (value.isascii() and value.isdigit() and len(value) < 10):
+            raise BadInput(f"?{name}= must be a whole number from 0 on, not {value[:100]!r}.")
+        return int(value)
+
+    def answer(self, data: dict[str, Any], status: int = 200) -> None:
+        """The end of a verb that has something to say."""
+        self.set_status(status)
+        self.finish(json.dumps(data))
+
+    def done(self) -> None:
+        """The end of a verb that has nothing to say."""
+        self.set_status(204)
+        self.finish()
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Tornado's: the one place where an error becomes an answer. Ours carry their sentence;
+        of what nobody expected, only that is told."""
+        error = (kwargs.get("exc_info") or (None, None, None))[1]
+        if isinstance(error, ContainersError):
+            self.set_status(error.status)
+            said = serializers.error(error)
+        else:
+            said = {"message": _plain(status_code, error), "hint": "", "type": "HTTPError"}
+            if (
+                status_code == HTTPStatus.FORBIDDEN
+                and self.current_user is None
+                and self.check_host()
+            ):
+                said |= _LOGGED_OUT
+            if error is not None and not isinstance(error, web.HTTPError):
+                said |= {"hint": "The server's log says more.", "type": "Error"}
+        self.finish(json.dumps(said))
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Tornado's: a line for what we expected, a traceback for all else."""
+        if isinstance(value, ContainersError):
+            self.log.info("%s: %s", self.request.path, one_line(value.message))
+        else:
+            super().log_exception(typ, value, tb)
+
+
+def _plain(status: int, error: BaseException | None) -> str:
+    """What is told of an error that is not ours."""
+    if error is not None and not isinstance(error, web.HTTPError):
+        return "jupyter-containers met an error that it did not expect."
+    said = error.log_message % error.args if error is not None and error.log_message else ""
+    try:
+        return one_line(said or HTTPStatus(status).phrase, 500)
+    except ValueError:
+        return "Error"
+
+
+class Nothing(Handler):
+    """What is none of our routes."""
+
+    @web.authenticated
+    @authorized
+    def get(self) -> None:
+        """404, like the other verbs."""
+        raise Unknown(f"There is nothing at {one_line(self.request.path)}.")
+
+    post = put = patch = delete = get
