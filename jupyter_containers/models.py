@@ -1,4 +1,4 @@
-"""Frozen data that travels between rooms, and the parsing that refuses what cannot be quoted.
+"""Frozen data that travels between packages, and the parsing that refuses what cannot be quoted.
 
 Nothing here starts a process, reads a file or knows an engine. Sizes are bytes, times seconds,
 paths absolute strings on the host (`source`) or in the container (`target`).
@@ -298,3 +298,33 @@ class EngineInfo:
     endpoint: str = ""
     """Which daemon or storage answers: two endpoints of one engine never share what is
     remembered about them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stats:
+    """What a container uses now. `cpu_percent` is 200 for two CPUs; None: nothing limits it."""
+
+    cpu_percent: float
+    memory_bytes: int
+    memory_limit: int | None = None
+    pids: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """What one instruction of an image's build made."""
+
+    created_by: str
+    size: int = 0
+    created: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """A device under its CDI name, such as `nvidia.com/gpu=0`; None: nobody says."""
+
+    name: str
+    kind: str
+    memory_total: int | None = None
+    memory_used: int | None = None
+    load_percent: int | None = None

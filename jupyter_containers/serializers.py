@@ -14,13 +14,13 @@ from .builds.jobs import Job
 from .builds.lint import Diagnostic
 from .engines.placement import Placement
 from .errors import BadSettings, BuildError, ContainersError, DockerfileError, NotApproved
-from .fields import FIELDS
 from .guest.cell import OPTIONS
 from .kernels.listing import Ours
 from .kernels.preflight import NotebookState
 from .kernels.state import KernelState
 from .models import EngineInfo, Image, Progress
 from .policy.approvals import Ask
+from .settings.schema import FIELDS
 from .text import one_line, printable
 
 

@@ -20,8 +20,9 @@ from jupyter_containers.engines.base import Engine
 from jupyter_containers.engines.registry import _instance
 from jupyter_containers.images import kit as kits
 from jupyter_containers.images.facts import Interpreter
-from jupyter_containers.images.kit import BYTECODE_TARGET, TARGET, Kit, fit
+from jupyter_containers.images.kit import Kit, fit
 from jupyter_containers.images.probe import choose, probe
+from jupyter_containers.layout import BYTECODE_TARGET, KIT_TARGET
 from jupyter_containers.models import ContainerSpec, Mount
 
 GUEST = Path(kits.__file__).parent / "guest"
@@ -96,7 +97,7 @@ async def kernel_in(engine_name: str, reference: str) -> AsyncIterator[Kernel]:
         if kit.directory is not None:
             assert kit.bytecode is not None
             kit_mounts = [
-                Mount(str(kit.directory), TARGET),
+                Mount(str(kit.directory), KIT_TARGET),
                 Mount(str(kit.bytecode), BYTECODE_TARGET),
             ]
         spec = ContainerSpec(
@@ -104,7 +105,7 @@ async def kernel_in(engine_name: str, reference: str) -> AsyncIterator[Kernel]:
             image=image.id,
             argv=(
                 *(interpreter.path, f"{INSIDE}/guest/boot.py"),
-                *(TARGET if kit_mounts else "-", f"{INSIDE}/c.json"),
+                *(KIT_TARGET if kit_mounts else "-", f"{INSIDE}/c.json"),
             ),
             user=me,
             own=(
@@ -167,7 +168,7 @@ print(json.dumps({"names": names, "path": sys.path[1:]}))'''
 print(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)"""
 
 BEFORE_THE_KIT = f"""import json, sys
-print(json.dumps(sys.path[: sys.path.index({TARGET!r})]))"""
+print(json.dumps(sys.path[: sys.path.index({KIT_TARGET!r})]))"""
 
 
 async def check(kernel: Kernel) -> None:
@@ -183,10 +184,10 @@ async def check(kernel: Kernel) -> None:
     assert kernel.kit.directory is not None
     environment = await kernel.value("import os; print(dict(os.environ))")
     assert "PYTHONPATH" not in environment
-    assert TARGET not in environment
+    assert KIT_TARGET not in environment
     fresh = json.loads(await kernel.value(FRESH_PYTHON))
     assert "ipykernel" not in fresh["names"]
-    assert TARGET not in fresh["path"]
+    assert KIT_TARGET not in fresh["path"]
     before = json.loads(await kernel.value(BEFORE_THE_KIT))
     assert set(fresh["path"]) <= set(before)
     # The image's versions win.

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from jupyter_containers.devices.gpus import find_devices, read_smi
-from jupyter_containers.measures import Device
+from jupyter_containers.models import Device
 
 SPEC = """---
 cdiVersion: 0.5.0

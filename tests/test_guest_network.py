@@ -18,8 +18,7 @@ from typing import Any, Self
 import pytest
 
 import jupyter_containers
-from jupyter_containers.certificates import _ARGV, certificate_of
-from jupyter_containers.kernels.guest_client import GuestClient
+from jupyter_containers.kernels.guest_client import _ARGV, GuestClient, certificate_of
 
 MAIN = Path(jupyter_containers.__file__).parent / "guest" / "main.py"
 TOKEN = "a" * 32

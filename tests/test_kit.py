@@ -12,8 +12,9 @@ import pytest
 from jupyter_containers.engines.base import Engine, Output
 from jupyter_containers.engines.registry import _instance
 from jupyter_containers.errors import KitFailed
-from jupyter_containers.images.kit import TARGET, Kit, fit
+from jupyter_containers.images.kit import Kit, fit
 from jupyter_containers.images.probe import Interpreter, choose, probe
+from jupyter_containers.layout import KIT_TARGET
 from jupyter_containers.models import ContainerSpec, Image, User
 
 from .derived import MakeImage, make_image
@@ -132,7 +133,7 @@ async def test_bytecode_is_the_images_and_used(
         assert kit.directory is not None
         assert kit.bytecode is not None
         for module in ("ipykernel/kernelapp", "IPython/core/interactiveshell", "jedi/api/__init__"):
-            compiled = kit.bytecode / TARGET[1:] / f"{module}.cpython-313.pyc"
+            compiled = kit.bytecode / KIT_TARGET[1:] / f"{module}.cpython-313.pyc"
             flags, seconds, size = struct.unpack("<4xIII", compiled.read_bytes()[:16])
             source = (kit.directory / f"{module}.py").stat()
             assert (flags, seconds, size) == (0, int(source.st_mtime), source.st_size)
@@ -154,7 +155,7 @@ async def test_its_own_ipykernel(engine: str, image: str, make_image: MakeImage)
         assert kernel.kit == Kit(ipykernel="6.29.5")
         assert not kernel.kit.encrypts
         assert await kernel.value("import ipykernel; print(ipykernel.__version__)") == "6.29.5"
-        assert TARGET not in await kernel.value("import sys; print(sys.path)")
+        assert KIT_TARGET not in await kernel.value("import sys; print(sys.path)")
 
 
 async def test_its_own_ipykernel_is_broken(engine: str, image: str, make_image: MakeImage) -> None:

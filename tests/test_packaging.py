@@ -115,7 +115,6 @@ def test_nothing_starts_commands_but_one_door() -> None:
     excepted = {name for name, rules in ruff["per-file-ignores"].items() if "TID251" in rules}
     assert excepted == {
         "jupyter_containers/host/process.py",
-        "jupyter_containers/engines/_attached.py",
         "jupyter_containers/host/reaper/*.py",
         "jupyter_containers/examples/**",  # configuration of others
         "jupyter_containers/guest/**",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_containers import patient
+from jupyter_containers.notebook import file
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -21,13 +21,13 @@ VALUES = st.recursive(
 
 @pytest.fixture(autouse=True)
 def nothing_is_small(monkeypatch):
-    monkeypatch.setattr(patient, "_SMALL", 0)
+    monkeypatch.setattr(file, "_SMALL", 0)
 
 
 @given(VALUES, st.sampled_from([None, 1, "\t"]))
 def test_the_same_as_json(value, indent):
     text = json.dumps(value, indent=indent)
-    assert repr(patient.loads(text)) == repr(json.loads(text))
+    assert repr(file.loads(text)) == repr(json.loads(text))
 
 
 @given(VALUES, st.data())
@@ -41,15 +41,15 @@ def test_what_json_refuses_is_refused(value, data):
         expected = repr(json.loads(broken))
     except ValueError:
         with pytest.raises(ValueError):
-            patient.loads(broken)
+            file.loads(broken)
     else:
-        assert repr(patient.loads(broken)) == expected
+        assert repr(file.loads(broken)) == expected
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2", '{"a": 1} x', '{"a": [1,]}', "{1: 2}", "nul"])
 def test_broken(text):
     with pytest.raises(ValueError):
-        patient.loads(text)
+        file.loads(text)
 
 
 def test_a_large_notebook_holds_nobody_up():
@@ -69,7 +69,7 @@ def test_a_large_notebook_holds_nobody_up():
     waking.start()
     begun = time.monotonic()
     try:
-        assert patient.loads(text)["nbformat"] == 4
+        assert file.loads(text)["nbformat"] == 4
     finally:
         seconds = time.monotonic() - begun
         ended.set()

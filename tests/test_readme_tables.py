@@ -7,10 +7,9 @@ import re
 from pathlib import Path
 
 from jupyter_containers.cli.main import VERBS
-from jupyter_containers.fields import FIELDS, Field
 from jupyter_containers.guest import cell as grammar
 from jupyter_containers.policy.traits import PolicyTraits
-from jupyter_containers.settings.schema import Settings
+from jupyter_containers.settings.schema import FIELDS, Field, Settings
 
 README = Path(__file__).parent.parent / "README.md"
 

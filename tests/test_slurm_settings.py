@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_containers.errors import BadSettings, PolicyRefused
-from jupyter_containers.fields import FIELDS
 from jupyter_containers.models import NO_ENV
+from jupyter_containers.settings.schema import FIELDS
 from jupyter_containers.settings.slurm import gpus_of, seconds_of, slurm, time_of
 
 from .policies import policy, spec

@@ -16,16 +16,14 @@ from typing import Any
 
 from ..engines.registry import instead_of, preferred_engine
 from ..errors import BadInput, ContainersError
-from ..fields import VERSION
-from ..fields import Build as BuiltFrom
-from ..fitting import fit_after
 from ..images.convert import builder_for
 from ..models import NO_ENV
 from ..notebook.cells import DockerfileCell, Options, parse_cell
 from ..policy.approvals import Approvals
 from ..policy.policy import Policy
-from ..settings.schema import Settings
-from .jobs import Outcome
+from ..settings.schema import VERSION, Settings
+from ..settings.schema import Build as BuiltFrom
+from .jobs import Outcome, fit_after
 from .manager import Build, Builds
 from .plan import NO_BUILT, BuildRequest, Built, earlier_images, find
 

@@ -1,7 +1,7 @@
-"""Work that takes long and belongs to nobody who asked for it: a build, a pull, a conversion.
+"""Long work that belongs to the server, not to the client that asked: builds, pulls, conversions.
 
-Readers come and go; they see its events from the first on. How it ended stands in `state`,
-`outcome` and `error`. Used in one event loop.
+Every client sees a job's events from the first on. How it ended is in `state`, `outcome` and
+`error`. Used in one event loop.
 """
 
 from __future__ import annotations
@@ -10,17 +10,24 @@ import asyncio
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ..buildlog import BuildLog
 from ..engines.guarded import Guarded
-from ..errors import BuildCancelled, BuildError, ContainersError
+from ..errors import (
+    BadInput,
+    BuildCancelled,
+    BuildError,
+    ContainersError,
+    ImageNotHere,
+)
 from ..events import Change, tell
-from ..models import Image, Progress
+from ..images.convert import convert
+from ..images.prepare import fit_image
+from ..models import Image, Progress, parse_image
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -134,3 +141,153 @@ class Job(ABC):
 
     def _tell(self) -> None:
         tell(Change(what="build", id=self.id, notebook=self.notebook, state=self.state))
+
+
+_OVERHEAD = 100
+"""Bytes that an event takes beside its text."""
+_PACE = 0.5
+"""Seconds between two counts of one transfer that are kept."""
+
+
+class BuildLog:
+    """Appended by the build, followed by any number of readers, in one event loop."""
+
+    def __init__(self, max_bytes: int | None) -> None:
+        self._events: list[Progress] = []
+        self._left = max_bytes
+        self.size = 0
+        """Bytes that are kept, more or less."""
+        self._full = False
+        self._counted: dict[tuple[str, int], float] = {}
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def add(self, event: Progress) -> None:
+        """Keep an event. Beyond the limit on bytes no more output is kept, with one notice;
+        counts of a transfer are thinned out."""
+        if event.kind == "bytes" and not self._due(event):
+            return
+        if event.kind in ("log", "bytes") and self._left is not None:
+            self._left -= len(event.text) + _OVERHEAD
+            if self._left < 0 and self._full:
+                return
+            if self._left < 0:
+                self._full = True
+                event = Progress(
+                    kind="notice", text="More output is not kept (Policy.max_build_log)."
+                )
+        self._events.append(event)
+        self.size += len(event.text) + _OVERHEAD
+        self._wake()
+
+    @property
+    def count(self) -> int:
+        """How many events are kept by now: the number that the next one gets."""
+        return len(self._events)
+
+    def _due(self, event: Progress) -> bool:
+        key, now = (event.text, event.step), time.monotonic()
+        whole = 0 < event.total <= event.done
+        if not whole and now - self._counted.get(key, -_PACE) < _PACE:
+            return False
+        self._counted[key] = now
+        return True
+
+    def close(self) -> None:
+        """No event comes after this; readers end."""
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def since(self, number: int, most: int) -> list[Progress]:
+        """The events from the number `number` on that are here now, at most so many."""
+        return self._events[max(number, 0) : max(number, 0) + most]
+
+    async def more(self, number: int) -> bool:
+        """Wait for the event of this number; False where the build ended before."""
+        while number >= len(self._events) and not self._closed:
+            await self._changed.wait()
+        return number < len(self._events)
+
+    async def follow(self, first: int = 0) -> AsyncGenerator[Progress]:
+        """The events from the number `first` on, then each as it comes, until the end."""
+        number = max(first, 0)
+        while await self.more(number):
+            yield self._events[number]
+            number += 1
+
+
+Fetched = Callable[["Pull", Image], Awaitable[None]]
+"""What follows a pull before it counts as done."""
+
+
+class Pull(Job):
+    """One running or ended pull. Made by `Builds.pull`; raises BadReference, PolicyRefused."""
+
+    kind = "pull"
+    called, again = "pull", "Pull the image again."
+
+    def __init__(self, engine: Guarded, reference: str, then: Fetched | None = None) -> None:
+        self.reference = engine.policy.check_pull(reference)
+        self.which = (engine.name, self.reference)
+        self._then = then
+        super().__init__(engine, f"Pull {reference}")
+
+    async def work(self) -> None:
+        """See `Job.work`. Raises ImageNotHere, NetworkFailed, DiskFull, and EngineError."""
+        self.begin()
+        image = await self._fetch()
+        self.outcome = Outcome(reference=self.reference, name=self.reference, image_id=image.id)
+        tell(Change(what="images", id=self.reference))
+        if self._then is not None:
+            await self._then(self, image)
+
+    async def _fetch(self) -> Image:
+        image = await self.add_until_image(self.engine.pull(self.reference))
+        if image is not None:
+            return image
+        raise ImageNotHere(self.reference, self.engine.name)
+
+
+async def fit_after(job: Job, image: Image, kernel: str = "") -> None:
+    """The same as the last part of a job, in its events."""
+    if trouble := await fit_image(job.engine, image, kernel, job.say):
+        job.say(f"It can be no kernel yet: {trouble}")
+
+
+Converted = Callable[["Conversion", Image], Awaitable[None]]
+"""What follows a conversion before it counts as done."""
+
+
+class Conversion(Job):
+    """One running or ended conversion; its `engine` is the one that gets the image. Made by
+    `Builds.convert`; raises BadInput and BadReference."""
+
+    kind = "convert"
+    called, again = "conversion", "Convert the image again."
+
+    def __init__(
+        self, source: Guarded, reference: str, target: Guarded, then: Converted | None = None
+    ) -> None:
+        if source.name == target.name:
+            raise BadInput(f"The image is on {target.name} already: name two engines.")
+        self.source, self.reference = source, parse_image(reference)
+        self.which = (source.name, self.reference, target.name)
+        self._then = then
+        super().__init__(target, f"{self.reference}: {source.name} → {target.name}")
+
+    async def work(self) -> None:
+        """See `Job.work`. Raises what `convert` raises."""
+        self.begin()
+        image = await self.source.image(self.reference)
+        if image is None:
+            raise ImageNotHere(self.reference, self.source.name)
+        there = await self.add_until_image(convert(self.source, image, self.engine))
+        assert there is not None
+        self.outcome = Outcome(reference=self.reference, name=self.reference, image_id=there.id)
+        tell(Change(what="images", id=self.reference))
+        if self._then is not None:
+            await self._then(self, there)

@@ -14,19 +14,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from ..buildspec import notices, spec_of
 from ..dockerfile.context import stage, unstage
 from ..engines.guarded import Guarded
 from ..errors import BuildError, ContainersError
 from ..events import Change, tell
 from ..host.cache import workplace
-from ..images.convert import Conversion, Converted, builder_for, convert
+from ..images.convert import builder_for, convert
 from ..models import Image, Progress, parse_image
-from ..pulls import Fetched, Pull
 from .bases import remember_bases
 from .checks import alone, check_disk, check_heredocs, check_tag
-from .jobs import Job, Outcome
-from .plan import BuildRequest, Built, Plan, find
+from .jobs import Conversion, Converted, Fetched, Job, Outcome, Pull
+from .plan import BuildRequest, Built, Plan, find, notices, spec_of
 from .prune import remove_superseded
 
 __all__ = ["Build", "BuildRequest", "Builds", "Built"]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 
 from ..engines.guarded import Guarded
 from ..errors import EngineError, ImageError
 from ..kernelspecs import pinned_specs
+from ..models import Image
 from .plan import LABEL, NAMESPACE, Plan
+from .plan import LABEL as BUILD_LABEL
 
 
 async def remove_superseded(plan: Plan, engine: Guarded) -> None:
@@ -29,3 +32,17 @@ async def remove_superseded(plan: Plan, engine: Guarded) -> None:
                 if name.startswith(f"{NAMESPACE}/") and name not in pinned:
                     with contextlib.suppress(EngineError, ImageError):
                         await engine.remove_image(name)
+
+
+def superseded(images: Iterable[Image]) -> list[Image]:
+    """The images of `%%dockerfile` cells that a later build of the same cell replaced."""
+    by_cell: dict[str, list[Image]] = {}
+    for image in images:
+        _, _, lineage = image.labels.get(BUILD_LABEL, "").partition(" ")
+        if lineage:
+            by_cell.setdefault(lineage, []).append(image)
+    old = []
+    for builds in by_cell.values():
+        builds.sort(key=lambda image: image.created, reverse=True)
+        old += builds[1:]
+    return old

@@ -13,8 +13,8 @@ from ..builds.plan import earlier_images
 from ..engines.guarded import Guarded
 from ..engines.registry import choose_engine
 from ..errors import BadInput, ContainersError
-from ..fitting import fit_image
 from ..guest.cell import pairs
+from ..images.prepare import fit_image
 from ..models import Reference
 from ..notebook.cells import DockerfileCell, Options
 from ..notebook.file import dockerfile_cells, read_notebook

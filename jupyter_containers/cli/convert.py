@@ -7,8 +7,8 @@ from contextlib import aclosing
 
 from ..engines.registry import choose_engine
 from ..errors import BadInput, ImageNotHere
-from ..fitting import fit_image
 from ..images.convert import convert as convert_image
+from ..images.prepare import fit_image
 from ..models import parse_image
 from .options import administered, with_json
 from .terminal import Screen, print_json

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from contextlib import aclosing
 
 from .. import serializers
-from ..fitting import fit_image
+from ..images.prepare import fit_image
 from ..models import parse_image
 from .options import all_engines, one_engine, with_engine, with_json
 from .terminal import Screen, print_json, size, table

@@ -67,7 +67,7 @@ def _show_commands() -> None:
 
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("+ %(message)s"))
-    commands = logging.getLogger("jupyter_containers.cli.options")
+    commands = logging.getLogger("jupyter_containers.commands")
     commands.addHandler(handler)
     commands.setLevel(logging.DEBUG)
 

@@ -7,11 +7,10 @@ from typing import Any
 
 from ..engines.registry import choose_engine
 from ..errors import BadInput, BadSettings, EngineError
-from ..fields import FIELDS, VERSION, Field
 from ..kernelspecs import pin as write_spec
 from ..kernelspecs import unpin as remove_spec
 from ..models import parse_image
-from ..settings.schema import Settings
+from ..settings.schema import FIELDS, VERSION, Field, Settings
 from .options import administered, with_json
 from .terminal import print_json, show_note
 

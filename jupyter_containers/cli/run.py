@@ -1,14 +1,42 @@
-"""`run`: a notebook in the images of its %%dockerfile cells, as Run All would."""
+"""`jupyter containers run NOTEBOOK`: what Run All does, without a browser.
+
+Each `%%dockerfile` cell is built where it stands, and the cells after it run in a container of
+its image. The input is only read; the executed notebook is written at the end, also where a
+cell failed. Naming the notebook approves its images and its folder, no more.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
+import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from ..errors import BadInput
-from ..running import Run, run_notebook
+import nbformat
+from jupyter_client.kernelspec import KernelSpec
+from nbformat import NotebookNode
+
+from ..builds.cells import NOT_YET, cell_request, settings_after
+from ..builds.manager import Builds, Built
+from ..builds.plan import earlier_images
+from ..engines.registry import choose_engine, preferred_engine
+from ..errors import BadInput, ContainersError, ImageNotHere, NotApproved
+from ..host.paths import replace_file
+from ..images.prepare import fit_image
+from ..kernelspecs import GENERIC
+from ..notebook.cells import DockerfileCell, Options
+from ..notebook.file import KEY, dockerfile_cells, read_notebook, settings_of
+from ..policy.approvals import Approvals, asks
+from ..policy.policy import Policy
+from ..settings.schema import Settings
+from .execution import CellFailed, Execution, error_output
 from .options import administered, existing_file, with_engine, with_json
-from .terminal import Screen, print_json, show_note
+from .terminal import Screen, follow, print_json, settle, show_note
 
 
 def run_arguments(parser: ArgumentParser) -> None:
@@ -62,3 +90,246 @@ def _output(path: Path) -> Path:
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise BadInput(f"{path} cannot be written: its folder does not exist, or it is one.")
     return path.resolve()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What was asked for. `notebook` and `output` are absolute; they may be one file."""
+
+    notebook: Path
+    output: Path
+    engine: str = ""
+    approve: bool = False
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """What came of it: how many code cells were executed, where, in which image at last."""
+
+    cells: int
+    output: Path
+    image: str
+    seconds: float
+
+
+async def run_notebook(run: Run, policy: Policy, screen: Screen) -> Ran:
+    """Execute and write a notebook. Called by the command line.
+
+    Raises BadInput where there is nothing to run in, NotApproved, BuildError, CellFailed and
+    whatever keeps a container from starting; cancelling it writes nothing.
+    """
+    return await _Runner(run, policy, screen).run()
+
+
+class _Runner:
+    def __init__(self, run: Run, policy: Policy, screen: Screen) -> None:
+        self._run = run
+        self._policy = policy
+        self._screen = screen
+        self._approvals = Approvals()
+        data = read_notebook(run.notebook)
+        self._before = run.output.stat() if run.output.exists() else None
+        self._dockerfiles = {cell.index: cell for cell in dockerfile_cells(data)}
+        self._asked = dict(settings_of(data))
+        self._notebook: NotebookNode = nbformat.reads(json.dumps(data), as_version=4)
+        cells = enumerate(self._notebook.cells)
+        self._code = [i for i, cell in cells if cell.cell_type == "code" and cell.source.strip()]
+        self._execution = Execution(self._notebook, run.notebook, run.timeout, screen)
+        self._runs_in: tuple[Settings, str] | None = None
+        self._builds = Builds()
+        self._built: list[tuple[DockerfileCell, Built]] = []
+
+    async def run(self) -> Ran:
+        begun = time.monotonic()
+        await self._begin()
+        failed: ContainersError | None = None
+        try:
+            await self._cells()
+        except ContainersError as error:
+            failed = error
+        finally:
+            await asyncio.shield(self._execution.close(now=failed is not None))
+            await asyncio.shield(self._builds.close())
+        output = self._write()
+        if failed is not None:
+            raise failed
+        return Ran(
+            cells=len(self._code),
+            output=output,
+            image=self._runs_in[0].image if self._runs_in else "",
+            seconds=time.monotonic() - begun,
+        )
+
+    # -- before anything is built ----------------------------------------------------------
+
+    async def _begin(self) -> None:
+        """All that can be refused without building: settings, approvals, nothing to run in."""
+        if self._run.engine:  # typed by hand: no other will do
+            await choose_engine(self._run.engine, self._policy)
+        switches = [i for i, cell in self._dockerfiles.items() if not cell.options.no_switch]
+        executed = [i for i in self._code if i not in self._dockerfiles]
+        if not self._dockerfiles and not self._asked:
+            raise self._nowhere(None)
+        if executed and executed[0] < min(switches, default=len(self._notebook.cells)):
+            if not self._asked:
+                raise self._nowhere(executed[0])
+            await self._enter_asked()
+        asked: Mapping[str, Any] = self._asked
+        for index in switches:
+            settings = settings_after(asked, self._options(self._dockerfiles[index]), NOT_YET, None)
+            self._check_approved(settings)
+            asked = settings.to_json()
+        for index in self._code:
+            self._notebook.cells[index].outputs = []
+            self._notebook.cells[index].execution_count = None
+
+    def _nowhere(self, index: int | None) -> BadInput:
+        name = self._run.notebook.name
+        if index is None:
+            return BadInput(
+                f"{name} names no image to run in: it has neither a %%dockerfile cell nor "
+                "container settings.",
+                "Begin it with a cell such as:\n  %%dockerfile\n  FROM python:3.12-slim",
+            )
+        return BadInput(
+            f"Cell {index + 1} of {name} has no image to run in: no %%dockerfile cell before it "
+            "switches the kernel, and the notebook has no container settings.",
+            "Make a %%dockerfile cell the notebook's first.",
+        )
+
+    async def _enter_asked(self) -> None:
+        """Cells before the first switch run where the notebook's settings say."""
+        settings = Settings.parse(self._asked, where=self._run.notebook.name)
+        if self._run.engine:
+            settings = replace(settings, engine=self._run.engine)
+        self._approve(settings)
+        engine = await preferred_engine(settings.engine, self._policy)
+        image = await engine.image(settings.image)
+        if image is None:
+            raise ImageNotHere(settings.image, engine.name)
+        await fit_image(engine, image, settings.kernel, self._screen.step)
+        self._runs_in = (settings, image.id)
+
+    def _options(self, cell: DockerfileCell) -> Options:
+        """The cell's, with the engine of the command line over its own."""
+        if not self._run.engine:
+            return cell.options
+        return replace(
+            cell.options,
+            engine=self._run.engine,
+            settings={**cell.options.settings, "engine": self._run.engine},
+        )
+
+    def _check_approved(self, settings: Settings) -> None:
+        """All but the image, which the person approved by naming the notebook, and that it is a
+        job of Slurm's, by naming such an engine."""
+        resolved = settings.resolved(self._run.notebook.parent, self._policy)
+        image, *rest = asks(resolved)
+        named = {image.text}
+        if self._run.engine and not resolved.slurm:
+            named |= {ask.text for ask in rest if ask.setting == "slurm"}
+        missing = self._approvals.missing(self._run.notebook, resolved)
+        if items := [] if self._run.approve else [item for item in missing if item not in named]:
+            error = NotApproved(items, str(self._run.notebook))
+            error.hint = "Add --approve, if you trust this notebook with that."
+            raise error
+
+    def _approve(self, settings: Settings) -> None:
+        """Remember what naming the notebook, or `--approve`, has approved."""
+        self._check_approved(settings)
+        for notebook in {self._run.notebook, self._run.output}:
+            if self._run.approve:
+                resolved = settings.resolved(notebook.parent, self._policy)
+                self._approvals.approve(notebook, resolved)
+            else:
+                self._approvals.approve_image(notebook, settings.image)
+
+    # -- the cells, in order ---------------------------------------------------------------
+
+    async def _cells(self) -> None:
+        for number, index in enumerate(self._code, 1):
+            source = self._notebook.cells[index].source.strip()
+            where = f"cell {number}/{len(self._code)}"
+            self._screen.step(f"{where}  {source.splitlines()[0]}")
+            try:
+                if index in self._dockerfiles:
+                    await self._build(self._dockerfiles[index])
+                else:
+                    await self._execute(index)
+            except CellFailed as error:
+                error.message = f"{where} failed:\n{error.message}"
+                raise
+            except ContainersError as error:
+                outputs = self._notebook.cells[index].outputs
+                if not any(output["output_type"] == "error" for output in outputs):
+                    outputs.append(error_output(error))
+                error.message = f"{where}: {error.message}"
+                raise
+        self._execution.finish()
+        await settle(self._builds)
+
+    async def _execute(self, index: int) -> None:
+        assert self._runs_in is not None
+        await self._execution.enter(*self._runs_in)
+        await self._execution.execute(index)
+
+    async def _build(self, cell: DockerfileCell) -> None:
+        """Build it, say so in its output, and switch to its image unless it says not to."""
+        options = self._options(cell)
+        asked = replace(cell, options=options)
+        earlier = earlier_images(self._built)
+        request = await cell_request(self._run.notebook, asked, self._asked, self._policy, earlier)
+        built = await follow(self._builds.start(request), self._screen)
+        self._built.append((cell, built))
+        self._notebook.cells[cell.index].outputs = [_summary(built, request.engine.name)]
+        if not options.no_switch:
+            settings = settings_after(self._asked, options, built.reference, built.source)
+            self._switch(settings, built)
+            # Only shown here: where no kernel can run, its start says so.
+            await fit_image(request.engine, built.image, settings.kernel, self._screen.step)
+
+    def _switch(self, settings: Settings, built: Built) -> None:
+        """What follows runs in this image; the file says so, as after Run All in JupyterLab."""
+        self._approve(settings)
+        self._runs_in = (settings, built.image.id)
+        self._asked = settings.to_json()
+        self._notebook.metadata[KEY] = nbformat.from_dict(self._asked)
+        self._notebook.metadata["kernelspec"] = _generic()
+
+    # -- the result ------------------------------------------------------------------------
+
+    def _write(self) -> Path:
+        """Write the executed notebook; beside it where another program changed it meanwhile."""
+        output = self._run.output
+        now = output.stat() if output.exists() else None
+        if _identity(now) != _identity(self._before):
+            output = output.with_name(f"{output.stem}-executed.ipynb")
+            self._screen.line(f"{self._run.output.name} was changed while it ran.")
+        text = nbformat.writes(self._notebook) + "\n"
+        try:
+            if not output.exists():
+                output.touch()  # with the modes that this person's files have
+            mode = output.stat().st_mode & 0o777
+            replace_file(output, text.encode())
+            output.chmod(mode)
+        except OSError as error:
+            raise BadInput(f"{output} cannot be written: {error.strerror}.") from error
+        return output
+
+
+def _summary(built: Built, engine: str) -> NotebookNode:
+    """The output of a cell that was built: the same however often it runs."""
+    text = f"{built.reference} is built ({engine}).\n"
+    return NotebookNode(output_type="stream", name="stdout", text=text)
+
+
+def _generic() -> NotebookNode:
+    """What a notebook says of its kernel where that is "Container (this notebook)"."""
+    directory = Path(__file__).parent / "kernelspec" / GENERIC
+    spec = KernelSpec.from_resource_dir(str(directory))
+    return NotebookNode(name=GENERIC, display_name=spec.display_name, language=spec.language)
+
+
+def _identity(status: os.stat_result | None) -> tuple[int, int, int] | None:
+    return (status.st_ino, status.st_mtime_ns, status.st_size) if status is not None else None

@@ -35,7 +35,7 @@ class Screen:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        talkative = logging.getLogger("jupyter_containers.cli.options").isEnabledFor(logging.DEBUG)
+        talkative = logging.getLogger("jupyter_containers.commands").isEnabledFor(logging.DEBUG)
         dumb = os.environ.get("TERM", "dumb") == "dumb"
         self.live = self._stream.isatty() and not dumb and not talkative
         self._title = ""

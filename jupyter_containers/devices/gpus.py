@@ -25,7 +25,7 @@ from ..engines.common import cdi
 from ..engines.guarded import Guarded
 from ..errors import DeviceUnknown, EngineError
 from ..host import process
-from ..measures import Device
+from ..models import Device
 from ..text import one_line
 from .cuda import Driver, read_driver, too_old
 from .slurm import NAME, of_this_job

@@ -23,8 +23,7 @@ from e2b_dockerfile_utils import PatternMatcher
 
 from ..errors import BadInput, DiskFull, PolicyRefused
 from ..host.paths import cache_directory
-from ..patterns import matcher_of
-from .collect import Gatherer
+from .collect import Gatherer, matcher_of
 from .digest_cache import Digests
 from .openat import Root
 from .parser import Dockerfile

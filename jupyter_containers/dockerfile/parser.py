@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from ..directives import Directives, clean, directives
 from ..errors import BadInput, BadReference, DockerfileError
 from ..models import NO_ENV, Demands, parse_image
 from .instructions import Instruction, closest, is_heredoc, mounts
-from .lexer import read
+from .lexer import Directives, clean, directives, read
 from .variables import Scope, platform_args
 
 _REMOTE = re.compile(r"[a-zA-Z0-9]+://|[\w.-]+@[\w.-]+:")

@@ -8,8 +8,12 @@ https://apptainer.org/docs/user/latest/cli/apptainer_exec.html
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
+import platform
 import re
+from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -17,21 +21,26 @@ from pathlib import Path
 from shutil import copyfile, which
 
 from ..errors import (
+    BaseUnknown,
     ContainersError,
+    DiskFull,
     EngineDown,
     StartFailed,
     Unsupported,
 )
 from ..host.paths import cache_directory
-from ..host.process import Completed, run
-from ..models import ContainerSpec, EngineInfo, Image, Progress
-from . import _apptainer_images, _apptainer_site
-from ._trouble import last_words
+from ..host.process import Completed, Stream, run
+from ..host.reaper import process_container
+from ..models import ContainerSpec, EngineInfo, Image, Problem, Progress
+from ..text import one_line, printable
 from .common import cdi, userns
+from .common.errors import build_trouble, last_words
 from .common.run_argv import limits
+from .common.transfers import lines_and_size
+from .common.versions import at_least
 from .process_engine.base import Command, ProcessEngine
 from .process_engine.containers import Place
-from .process_engine.image_store import Stored, on_network
+from .process_engine.image_store import Stored, on_network, random_id
 
 _KEPT = ("CACHEDIR", "TMPDIR", "CONFIGDIR")
 """Of a person's APPTAINER_* variables, all else would change what a container gets: binds,
@@ -82,8 +91,8 @@ class Apptainer(ProcessEngine):
                 f"Run it by hand: {self.program} --version",
             )
         version = found[2].partition("-")[0]
-        old = _apptainer_site.too_old(found[1], version)
-        problems = [problem for problem in (old, _apptainer_site.no_fuse()) if problem is not None]
+        old = too_old(found[1], version)
+        problems = [problem for problem in (old, no_fuse()) if problem is not None]
         usable = old is None
         config = (await run([self.program, "buildcfg"], timeout=20)).stdout
         if "SUID_INSTALL=1" not in config and (closed := await userns.closed()):
@@ -184,9 +193,7 @@ class Apptainer(ProcessEngine):
         if "user namespace" in lowered or "clone_newuser" in lowered:
             return EngineDown(userns.CLOSED.message, userns.CLOSED.fix)
         if "fuse" in lowered:
-            return StartFailed(
-                f"{self.name} cannot mount the image: {said}", _apptainer_site.NO_FUSE.fix
-            )
+            return StartFailed(f"{self.name} cannot mount the image: {said}", NO_FUSE.fix)
         return StartFailed(f"{self.name} could not start the container: {said}")
 
     # -- images ----------------------------------------------------------------------------
@@ -194,7 +201,7 @@ class Apptainer(ProcessEngine):
     def pull(self, reference: str) -> AsyncGenerator[Progress]:
         """See `Engine.pull`. Log-ins are the engine's own (`apptainer registry login`) and
         Docker's."""
-        image = replace(_apptainer_images.NEW, references=(reference,))
+        image = replace(NEW, references=(reference,))
         return self._make(image, f"docker://{_source(reference)}", reference)
 
     def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
@@ -205,25 +212,23 @@ class Apptainer(ProcessEngine):
         """An image of ours from what the engine reads. A pulled one gets a new id: the engine
         tells no digest."""
         if reference:
-            image = _apptainer_images.with_new_id(image)
+            image = with_new_id(image)
         directory = not on_network(self.store.root)
         async with self.store.adding(image) as new:
             if new is not None:
-                made = _apptainer_images.make(
-                    self.program, new, source, directory=directory, reference=reference
-                )
+                made = make(self.program, new, source, directory=directory, reference=reference)
                 async with aclosing(made) as events:
                     async for event in events:
                         yield event
                 if reference:
-                    image = await _apptainer_images.described(self.program, new, image)
+                    image = await described(self.program, new, image)
                     self.store.describe(new, image)
         yield await self.store.made(image.id, reference)
 
 
 def _payload(stored: Stored) -> str:
-    tree = stored.directory / _apptainer_images.TREE
-    return str(tree if tree.is_dir() else stored.directory / _apptainer_images.SIF)
+    tree = stored.directory / TREE
+    return str(tree if tree.is_dir() else stored.directory / SIF)
 
 
 def _source(reference: str) -> str:
@@ -263,3 +268,109 @@ def _devices(devices: Sequence[str]) -> tuple[list[str], dict[str, str]]:
                 ","
             )
     return options, visible
+
+
+TREE = "tree"
+SIF = "image.sif"
+NEW = Image(id="")
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+_SAID = re.compile(r"(?:\x1b\[[0-9;]*m)*(?:INFO|WARNING):\s*(?:\x1b\[[0-9;]*m)*\s*(.*)")
+_EXPORTED = re.compile(r'^export (\w+)="?(?:\$\{\1:-"?)?(.*?)"?\}?"?$', re.MULTILINE)
+
+
+def with_new_id(image: Image) -> Image:
+    """For one that comes from a registry."""
+    machine = platform.machine()
+    return replace(image, id=random_id(), architecture=_MACHINES.get(machine, machine))
+
+
+async def make(
+    program: str, new: Path, source: str, *, directory: bool, reference: str
+) -> AsyncGenerator[Progress]:
+    """Make the image in `new` from what `apptainer build` reads. Raises what fetching raises,
+    DiskFull, EngineDown."""
+    scratch = new / "scratch"
+    await asyncio.to_thread(scratch.mkdir)
+    # The fastest to read and write; the default, gzip, takes four times as long.
+    fast = ["--mksquashfs-args=-comp zstd -Xcompression-level 1"]
+    how = ["--sandbox", "--fix-perms"] if directory else fast
+    argv = [program, "build", "--force", *how, str(new / (TREE if directory else SIF)), source]
+    env = {"APPTAINER_TMPDIR": str(scratch), "SINGULARITY_TMPDIR": str(scratch)}
+    said: deque[str] = deque(maxlen=40)
+    async with Stream(argv, env=env) as stream:
+        async with aclosing(lines_and_size(stream, str(new))) as lines:
+            async for line, arrived in lines:
+                if line is None:
+                    yield Progress(kind="bytes", text=one_line(reference), done=arrived)
+                    continue
+                said.append(line)
+                if found := _SAID.match(line):
+                    yield Progress(kind="log", text=one_line(printable(found[1])))
+        code = await stream.wait()
+    await asyncio.to_thread(process_container.delete, str(scratch))
+    if code:
+        raise _trouble(code, printable("\n".join(said), 20_000), reference)
+
+
+def _trouble(code: int, said: str, reference: str) -> ContainersError:
+    if code < 0:
+        return EngineDown(f"apptainer was killed (signal {-code}).")
+    if re.search(r"no space left|quota exceeded", said, re.IGNORECASE):
+        return DiskFull("where images are kept; JUPYTER_CONTAINERS_IMAGES names the directory")
+    if reference and re.search(r"unauthorized|authentication required", said, re.IGNORECASE):
+        refused = BaseUnknown(reference, None, "it wants a log-in, or has none of that name")
+        host = reference.partition("/")[0]
+        refused.hint = f"Log in: apptainer registry login --username USER docker://{host}"
+        return refused
+    return build_trouble(
+        "apptainer",
+        said=said,
+        code=code,
+        step=None,
+        instruction="",
+        tail="",
+        reference=reference,
+    )
+
+
+async def described(program: str, new: Path, image: Image) -> Image:
+    """What a pulled image tells of itself: labels and environment. Both are untrusted."""
+    payload = new / TREE if (new / TREE).is_dir() else new / SIF
+    done = await run([program, "inspect", "--json", "--labels", "--environment", str(payload)])
+    try:
+        told = json.loads(done.stdout)["data"]["attributes"]
+    except (ValueError, KeyError, TypeError):
+        return image
+    labels = told.get("labels") or {}
+    texts = "\n".join(str(text) for text in (told.get("environment") or {}).values())
+    return replace(
+        image,
+        labels={one_line(str(k)): printable(str(v)) for k, v in labels.items()},
+        env={name: printable(value) for name, value in _EXPORTED.findall(texts)},
+    )
+
+
+_OLDEST = {"apptainer": (1, 1), "singularity": (3, 10)}
+
+NO_FUSE = Problem(
+    "/dev/fuse cannot be opened: images that are one file, and writable containers on older "
+    "kernels, do not start.",
+    "sudo chmod 666 /dev/fuse",
+)
+
+
+def no_fuse() -> Problem | None:
+    """Where it cannot be opened."""
+    return None if os.access("/dev/fuse", os.R_OK | os.W_OK) else NO_FUSE
+
+
+def too_old(program: str, version: str) -> Problem | None:
+    """`program` is what it calls itself."""
+    oldest = _OLDEST[program]
+    if at_least(version, *oldest):
+        return None
+    needed = ".".join(str(part) for part in oldest)
+    return Problem(
+        f"This {program} ({version}) is too old: {needed} or newer is needed.",
+        "https://apptainer.org/docs/admin/latest/installation.html",
+    )

@@ -8,7 +8,6 @@ from typing import Literal, Protocol, runtime_checkable
 
 from ..errors import StartFailed
 from ..host.process import Completed
-from ..measures import Layer, Stats
 from ..models import (
     BuildSpec,
     Container,
@@ -16,7 +15,9 @@ from ..models import (
     Ended,
     EngineInfo,
     Image,
+    Layer,
     Progress,
+    Stats,
     User,
 )
 from .placement import Placement

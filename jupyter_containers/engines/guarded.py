@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
 from ..errors import BaseUnknown, StartFailed
-from ..measures import Layer, Stats
 from ..models import (
     BuildSpec,
     Container,
@@ -18,7 +17,9 @@ from ..models import (
     Ended,
     EngineInfo,
     Image,
+    Layer,
     Progress,
+    Stats,
     User,
 )
 from .base import Engine, FromRegistry, Output, Placing, Watch

@@ -1,8 +1,9 @@
-"""Where commands are started: here and in `_attached.py` (ruff's banned-api holds this).
+"""Where commands are started: nowhere else (ruff's banned-api holds this).
 
 Everything runs in a session of its own, so that cancelling ends the whole process tree, and is
-entered with the keeper, so that a killed owner leaves no command behind. With the logger
-`jupyter_containers.cli.options` at DEBUG (`--verbose`) each command is shown as one can repeat it.
+entered with the reaper, so that a killed owner leaves no command behind. With the logger
+`jupyter_containers.commands` at DEBUG (`--verbose`) each command is shown as one can repeat it.
+Some children belong to no event loop: any loop and thread may poll them.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ import logging
 import os
 import shlex
 import signal
+import subprocess
 import tempfile
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, Self
 
-from ..engines._lines import Turn, read_line
 from ..errors import EngineDown, EngineFailed, EngineMissing
 from .reaper.client import keeper
 
-log = logging.getLogger("jupyter_containers.cli.options")
+log = logging.getLogger("jupyter_containers.commands")
 
 Environment = Mapping[str, str | None]
 """What is added to this process's own for a command, and with None what is taken away."""
@@ -257,3 +259,94 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 def _signal(process: asyncio.subprocess.Process, signum: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signum)
+
+
+Child = subprocess.Popen[bytes]
+
+
+class Waiting:
+    """See `base.Watch`: one attached child whose end tells the end of something else."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        log.debug("%s", shlex.join(argv))
+        self._process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        keeper.add_group(f"group-{self._process.pid}", self._process.pid)
+
+    def poll(self) -> Completed | None:
+        """None while it runs; what it printed and its exit code after."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        keeper.forget(f"group-{self._process.pid}")
+        assert self._process.stdout is not None
+        out = b"" if self._process.stdout.closed else self._process.stdout.read(4096)
+        self._process.stdout.close()
+        return Completed(("watch",), code, out.decode(errors="replace"), "")
+
+    def close(self) -> None:
+        """End the child; what it watched goes on."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self.poll()
+
+
+def detach(argv: Sequence[str], output: IO[bytes], env: Environment) -> Child:
+    """Start a command that goes on by itself, what it prints in a file. Raises EngineMissing.
+
+    For containers that are processes: who calls it waits for it, and has the keeper `forget` its
+    process group once the container's record names it.
+    """
+    log.debug("%s", shlex.join(argv))
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=with_env(env),
+            cwd="/",
+            start_new_session=True,
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        raise cannot_run(argv[0], error) from error
+    keeper.add_group(f"group-{process.pid}", process.pid)
+    return process
+
+
+def forget(process: Child) -> None:
+    """The keeper need not know of it any longer."""
+    keeper.forget(f"group-{process.pid}")
+
+
+_TURN = 0.002
+"""Seconds for which a flood of lines may keep the event loop."""
+
+
+class Turn:
+    """Lines that are there already are read without waiting: somebody else must have a turn."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    async def over(self) -> None:
+        """Called for every line; lets others go on after a few milliseconds."""
+        if time.monotonic() - self._since > _TURN:
+            await asyncio.sleep(0)
+            self._since = time.monotonic()
+
+
+async def read_line(pipe: asyncio.StreamReader) -> bytes:
+    """One line, or its first 64 KiB where a program prints without end."""
+    try:
+        return await pipe.readuntil(b"\n")
+    except asyncio.IncompleteReadError as end:
+        return end.partial
+    except asyncio.LimitOverrunError as over:
+        return await pipe.readexactly(over.consumed)

@@ -7,19 +7,15 @@ other (`Store.adding`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from ..builds.jobs import Job, Outcome
 from ..engines.guarded import Guarded
 from ..engines.registry import open_engine
-from ..errors import BadInput, ContainersError, ImageNotHere, Unsupported
-from ..events import Change, tell
+from ..errors import ContainersError, Unsupported
 from ..host.cache import workplace
-from ..models import Image, Progress, parse_image
+from ..models import Image, Progress
 
-Converted = Callable[["Conversion", Image], Awaitable[None]]
-"""What follows a conversion before it counts as done."""
 BUILDERS = ("podman", "docker", "charliecloud")
 """Engines that build from a Dockerfile, in the order in which they are tried for others."""
 
@@ -71,34 +67,3 @@ async def convert(source: Guarded, image: Image, target: Guarded) -> AsyncGenera
         async with aclosing(target.load(archive, image)) as events:
             async for event in events:
                 yield event
-
-
-class Conversion(Job):
-    """One running or ended conversion; its `engine` is the one that gets the image. Made by
-    `Builds.convert`; raises BadInput and BadReference."""
-
-    kind = "convert"
-    called, again = "conversion", "Convert the image again."
-
-    def __init__(
-        self, source: Guarded, reference: str, target: Guarded, then: Converted | None = None
-    ) -> None:
-        if source.name == target.name:
-            raise BadInput(f"The image is on {target.name} already: name two engines.")
-        self.source, self.reference = source, parse_image(reference)
-        self.which = (source.name, self.reference, target.name)
-        self._then = then
-        super().__init__(target, f"{self.reference}: {source.name} → {target.name}")
-
-    async def work(self) -> None:
-        """See `Job.work`. Raises what `convert` raises."""
-        self.begin()
-        image = await self.source.image(self.reference)
-        if image is None:
-            raise ImageNotHere(self.reference, self.source.name)
-        there = await self.add_until_image(convert(self.source, image, self.engine))
-        assert there is not None
-        self.outcome = Outcome(reference=self.reference, name=self.reference, image_id=there.id)
-        tell(Change(what="images", id=self.reference))
-        if self._then is not None:
-            await self._then(self, there)

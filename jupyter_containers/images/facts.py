@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Literal
 
 from ..errors import ImageUnusable
+from ..layout import DEFAULT_PATH
 from ..models import NO_ENV
-from ..structures import DEFAULT_PATH
 from ..text import one_line
 
 OLDEST_PYTHON = (3, 9)

@@ -25,6 +25,7 @@ from ..engines.base import Engine
 from ..errors import KitFailed
 from ..host.cache import place, recall, remember, settle, workplace
 from ..host.reaper.client import keeper
+from ..layout import BYTECODE_TARGET, GUEST_DIR, KIT_TARGET
 from ..models import ContainerSpec, Image, Mount, User
 from ..text import one_line
 from .facts import CURVE_IPYKERNEL, Interpreter, version_tuple
@@ -33,8 +34,6 @@ from .kit_resolver import NETWORK, install, install_line, platform, resolve, tro
 VERSION = 2
 """Part of every key: raised where a kit of old would no longer do."""
 
-TARGET = "/opt/jupyter-containers/kit"
-BYTECODE_TARGET = "/opt/jupyter-containers/bytecode"
 """Where kernels find them. A kit's path is part of its bytecode's place: they never move."""
 
 NEWEST = ("ipykernel",)
@@ -47,13 +46,12 @@ _GENERATIONS = (
 )
 """Tried in this order: old packages say of no new one that it is too new for them."""
 
-_GUEST = Path(__file__).parents[1] / "guest"
 _CHECK_SECONDS = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kit:
-    """What an image's Python needs to run a kernel. Mounted read-only at `TARGET`."""
+    """What an image's Python needs to run a kernel. Mounted read-only at `KIT_TARGET`."""
 
     ipykernel: str
     directory: Path | None = None
@@ -211,7 +209,7 @@ async def _check(
     The bytecode is the image's own word, so it is kept per image and never read by us."""
     assert kit.directory is not None
     nonce = secrets.token_hex(16)
-    check, kitpath = ((_GUEST / name).read_text() for name in ("kit_check.py", "kitpath.py"))
+    check, kitpath = ((GUEST_DIR / name).read_text() for name in ("kit_check.py", "kitpath.py"))
     final = place("bytecode", VERSION, image.id, python.path, kit.directory.name)
     async with workplace("bytecode") as work:
         new = work / "new"
@@ -219,9 +217,9 @@ async def _check(
         spec = ContainerSpec(
             name=f"jupyter-kit-{nonce[:8]}",
             image=image.id,
-            argv=(python.path, "-c", check, TARGET, BYTECODE_TARGET, kitpath, nonce),
+            argv=(python.path, "-c", check, KIT_TARGET, BYTECODE_TARGET, kitpath, nonce),
             user=user,
-            own=(Mount(str(kit.directory), TARGET), Mount(str(new), BYTECODE_TARGET, True)),
+            own=(Mount(str(kit.directory), KIT_TARGET), Mount(str(new), BYTECODE_TARGET, True)),
             env={"HOME": "/nonexistent"},
             network="none",
             read_only=True,

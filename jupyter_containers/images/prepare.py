@@ -1,20 +1,25 @@
 """Whether an image is ready for kernels, and getting it so.
 
-Looking into an image takes a second, and fitting ipykernel into one that lacks it up to fifteen,
-once per image. So whoever has just built or pulled an image calls `ready`, where people see
-what goes on; a start calls the same and finds it done.
+Probing an image takes a second, and fitting ipykernel into one that lacks it up to fifteen, once
+per image. So whoever has just built or pulled an image calls `ready`, where people see what goes
+on; a start calls the same and finds it done. That no kernel can run in an image is no failure of
+a build or pull: it may be a helper that others are built on.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..engines.guarded import Guarded
+from ..errors import ContainersError
+from ..host.rundir import make_room, remove_room
 from ..models import Image, User
+from ..policy.engines import EXPOSED
 from .kit import Kit, fit
-from .probe import ImageFacts, Launch, choose, probe
+from .probe import ImageFacts, Launch, choose, probe, recalled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,3 +51,75 @@ async def ready(
     say("Fitting a kernel into the image")
     kit = await fit(engine, image, me, launch.interpreter) if launch.interpreter else None
     return Ready(me=me, facts=facts, launch=launch, kit=kit)
+
+
+_MOMENT = 0.5
+"""Seconds after which somebody wants to know what takes so long."""
+FITTING = "Fitting a kernel into the image (once for each image)"
+
+
+async def fit_image(
+    engine: Guarded, image: Image, kernel: str, slow: Callable[[str], None]
+) -> ContainersError | None:
+    """Probe an image and fit a kernel into it; `slow` is told where that takes a moment.
+
+    `kernel` is the setting of that name. Returns why no kernel can run in it. Called by the
+    command line and after a server's jobs.
+    """
+    if engine.name in EXPOSED:
+        return None  # an image is looked into by its own programs: not before somebody said yes
+    room = make_room()
+    try:
+        task = asyncio.ensure_future(ready(engine, image, kernel, room.root))
+        try:
+            await asyncio.wait({task}, timeout=_MOMENT)
+            if not task.done():
+                slow(FITTING)
+            await task
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+    except ContainersError as error:
+        return error
+    finally:
+        await asyncio.to_thread(remove_room, room)
+    return None
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A kernel to choose: `name` is the setting `kernel`, empty for the image's Python."""
+
+    name: str
+    display_name: str
+    language: str
+
+
+@dataclass(frozen=True)
+class ImageKernels:
+    """`kernels` is None where nobody has looked into the image yet; `problem` says why it can
+    be no kernel."""
+
+    kernels: tuple[Offered, ...] | None = None
+    problem: ContainersError | None = None
+
+
+async def image_kernels(engine: Guarded, image: Image, *, look: bool) -> ImageKernels:
+    """What is known of an image; with `look`, after looking into it and fitting a kernel, which
+    takes a second to a quarter of a minute, once. Raises EngineError."""
+    problem = await fit_image(engine, image, "", lambda _: None) if look else None
+    facts = await recalled(image, await engine.user("me", (0, 0)))
+    if facts is None:
+        return ImageKernels(problem=problem)
+    offered, trouble = _offered(facts)
+    return ImageKernels(offered, trouble or problem)
+
+
+def _offered(facts: ImageFacts) -> tuple[tuple[Offered, ...], ContainersError | None]:
+    others = [Offered(one.name, one.display_name, one.language) for one in facts.other_kernels]
+    try:
+        launch = choose(facts, "")
+    except ContainersError as error:
+        return tuple(others), error
+    first = Offered("", launch.display_name, launch.language)
+    return (first, *(one for one in others if one.display_name != first.display_name)), None

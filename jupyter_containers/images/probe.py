@@ -24,15 +24,14 @@ from ..errors import EngineFailed, ImageUnusable, KernelError
 from ..host.cache import place, recall, remember
 from ..host.paths import boot_id, read_untrusted
 from ..host.reaper.client import keeper
+from ..layout import GUEST_DIR, INSIDE
 from ..models import ContainerSpec, Image, Mount, User
-from ..structures import INSIDE
 from ..text import one_line
 from .facts import FoundKernel, ImageFacts, Interpreter, Launch, Transport, choose
 from .probe_output import document, parse_facts
 
 __all__ = ["FoundKernel", "ImageFacts", "Interpreter", "Launch", "choose", "probe", "recalled"]
 
-_GUEST = Path(__file__).parents[1] / "guest"
 _TARGET = f"{INSIDE}/probe"
 _SECONDS = 45.0
 _PYTHONS = ("python3", "/usr/bin/python3", "/usr/local/bin/python3", "python")
@@ -69,7 +68,7 @@ async def recalled(image: Image, user: User) -> ImageFacts | None:
 
 def _version() -> str:
     """Old answers are no answers to new questions."""
-    texts = (_GUEST / name for name in ("probe_inside.sh", "probe_inside.py"))
+    texts = (GUEST_DIR / name for name in ("probe_inside.sh", "probe_inside.py"))
     return hashlib.sha256(b"".join(text.read_bytes() for text in texts)).hexdigest()
 
 
@@ -117,7 +116,7 @@ async def _run(
     engine: Engine, image: Image, user: User, trial: _Trial, *, mount: bool = True
 ) -> Output:
     """Run the probe by the image's shell, else by one of its Pythons."""
-    sh, py = ((_GUEST / f"probe_inside.{end}").read_text() for end in ("sh", "py"))
+    sh, py = ((GUEST_DIR / f"probe_inside.{end}").read_text() for end in ("sh", "py"))
     words = (trial.nonce, _TARGET if mount else "", py)
     done = await _run_one(engine, image, user, trial, ("/bin/sh", "-c", sh, "sh", *words), mount)
     for program in _PYTHONS:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from ..layout import DEFAULT_PATH
 from ..models import Image
-from ..structures import DEFAULT_PATH
 from ..text import one_line
 from .facts import FoundKernel, ImageFacts, Interpreter, Transport, version_tuple
 

@@ -15,7 +15,9 @@ from typing import Any
 import zmq
 from jupyter_client.manager import KernelManager
 
-from .spec import INSIDE, TCP_PORTS, Prepared, Room
+from ..host.rundir import Room
+from ..layout import INSIDE, TCP_PORTS
+from .spec import Prepared
 
 CHANNELS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 

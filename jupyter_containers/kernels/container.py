@@ -1,6 +1,6 @@
 """One container with one kernel in it, for as long as it lives. Owned by a provisioner.
 
-Two kinds behind one face: with a guest inside (any image with Python) its socket tells all, and
+Two kinds with one interface: with a guest inside (any image with Python) its socket tells all, and
 the kernel is started anew in the same container; without one, an attached child of the engine's
 tells the end, and a restart needs a new container.
 """
@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 import time
 
-from ..certificates import certificate_of
 from ..devices.gpus import with_what_is_here
+from ..engines.guarded import Guarded
 from ..engines.placement import Placement
 from ..errors import DeviceUnknown, EngineDown, EngineError, KernelDied, StartFailed
 from ..host.reaper.client import keeper
+from ..host.rundir import Room, enter, remove_room
 from ..images.prepare import Say
+from ..layout import GUEST_PORT
 from ..models import Container
-from ..watched import Watched
-from .container_files import bound, enter, guest_port, identity, remove_room, unbind, wrong_mount
+from .container_files import bound, guest_port, identity, unbind, wrong_mount
 from .exit_reasons import connection_lost, died_by, ended_from_outside, replaced
-from .guest_client import Applied, GuestClient
-from .spec import GUEST_PORT, Prepared, Room
+from .guest_client import Applied, GuestClient, certificate_of
+from .spec import Prepared
 
 _HELLO_SECONDS = 60.0
 _JOIN_SECONDS = 10.0
@@ -298,3 +300,33 @@ class KernelContainer:
                 self._watched.close()
         await asyncio.to_thread(remove_room, self.room)  # a HOME may have become large
         keeper.forget(self.id)
+
+
+class Watched:
+    """Owned by a `KernelContainer`; `poll` may be called from any loop at any time."""
+
+    def __init__(self, engine: Guarded, id: str) -> None:
+        self._engine, self._id = engine, id
+        self._ended: int | None = None
+        self._watch = engine.watch(id)
+        self._again = -math.inf
+
+    def poll(self) -> int | None:
+        """None while it runs; else how it ended, as Popen says."""
+        done = self._watch.poll() if self._ended is None else None
+        if done is not None and done.code == 0 and done.stdout.strip().isdigit():
+            code = int(done.stdout.strip())
+            self._ended = 128 - code if 128 < code < 160 else code
+        elif done is not None:
+            # Somebody killed the engine's command, not the container: watch again. Where
+            # the container is gone, the new child says so at once by failing again.
+            now = time.monotonic()
+            if now - self._again < 1.0:
+                self._ended = -signal.SIGKILL
+            else:
+                self._watch, self._again = self._engine.watch(self._id), now
+        return self._ended
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._watch.close()

@@ -1,11 +1,6 @@
-"""The private host directories of one container, and what we write into them.
+"""What we write into a container's private directories before it starts, and read back after.
 
-ROOT/            0700, short (a Unix socket's path holds 107 bytes)
-run/           mounted read-write: sockets, start.json. Hostile once a container has it
-conf/          mounted read-only: connection.json, passwd, group
-empty/         stands where a directory is not mounted
-CACHE/homes/…    mounted read-write as HOME; on disk, since HOME may get large
-CACHE/rooms/…    run, conf and empty of a container on another machine
+`run` is hostile once a container has it: see `host/paths.py`, `read_untrusted`.
 """
 
 from __future__ import annotations
@@ -14,19 +9,16 @@ import asyncio
 import contextlib
 import json
 import os
-import secrets
-import shutil
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from ..errors import KernelError, StartFailed
-from ..host.owners import owner
-from ..host.paths import boot_id, cache_directory, read_untrusted, runtime_directory
-from ..host.reaper.client import keeper
+from ..host.paths import read_untrusted
+from ..host.rundir import Room
+from ..layout import GUEST_PORT
 from ..models import Mount, User
-from .spec import GUEST_DIR, GUEST_PORT, Prepared, Room, person
+from .spec import Prepared, person
 
 PORT = "port"
 """The file in `run` that a guest on another machine writes its port into."""
@@ -35,74 +27,6 @@ _BIND_SECONDS = 30.0
 _FAR_PATIENCE = 300.0
 """Seconds in which a job's owner finds out where it runs: while Slurm's controller is silent it
 cannot."""
-
-
-def room_at(root: Path, *, shared: bool = True) -> Room:
-    """The room of this name, or what it would be. Homes may lie on a disk that several hosts
-    share, so theirs says which host's they are, and of which boot; so do the parts of rooms that
-    lie there."""
-    name = f"{_this_boot()}-{root.name}"
-    theirs = cache_directory() / "rooms" / name if shared else None
-    return Room(root=root, home=_homes() / name, shared=theirs)
-
-
-def _homes() -> Path:
-    return cache_directory() / "homes"
-
-
-def _this_boot() -> str:
-    return f"{socket.gethostname()}-{boot_id()[:8]}"
-
-
-def lost_homes() -> list[Path]:
-    """Homes whose kernels ended with an earlier boot of this host; their rooms went with it, but
-    for the shared parts."""
-    pattern = f"{socket.gethostname()}-????????-????????"
-    found = [*_homes().glob(pattern), *(cache_directory() / "rooms").glob(pattern)]
-    return sorted(home for home in found if not home.name.startswith(_this_boot()))
-
-
-def make_room(again: Room | None = None, *, shared: bool = False) -> Room:
-    """A new room for a container to be; its name is unique on this host and becomes the
-    container's. With `again`, that room anew, at the same place; with `shared`, what the container
-    sees of it on the file system that this machine shares with others, if it shares one."""
-    while True:
-        name = again.root.name if again is not None else secrets.token_hex(4)
-        room = room_at(runtime_directory() / name, shared=shared)
-        try:
-            room.root.mkdir(mode=0o700)
-        except FileExistsError:
-            if again is not None:
-                raise
-            continue
-        enter(room)
-        owner().claim(room.root)
-        if room.shared is not None:
-            room.shared.mkdir(mode=0o700, parents=True)
-            shutil.copytree(GUEST_DIR, room.guest, ignore=shutil.ignore_patterns("__pycache__"))
-        for directory in (room.run, room.conf, room.empty):
-            directory.mkdir(mode=0o700)
-        room.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        room.home.mkdir(mode=0o700)
-        return room
-
-
-def enter(room: Room) -> None:
-    """Have the keeper delete it when this process is killed."""
-    keeper.add(room.root.name, [], room.directories)
-
-
-def room_for(before: Room | None, *, shared: bool, used: bool) -> Room:
-    """The room of a kernel's next start: the one of `before` if it may be, since the sockets keep
-    their place over restarts. Another one where it has to be `shared`, or no longer; then that of
-    `before` goes, unless a container still has it (`used`)."""
-    if before is not None and (before.shared is not None) != shared:
-        if not used:
-            remove_room(before)
-        before = None
-    if before is not None and before.root.exists():
-        return before
-    return make_room(before, shared=shared)
 
 
 def sockets(room: Room) -> list[Path]:
@@ -137,13 +61,6 @@ def guest_port(room: Room) -> int | None:
         port = int(read_untrusted(room.run / PORT, 16))
         return port if 0 < port < 1 << 16 else None
     return None
-
-
-def remove_room(room: Room) -> None:
-    """Delete all of it. Twice is fine."""
-    for directory in room.directories:
-        shutil.rmtree(directory, ignore_errors=True)
-    keeper.forget(room.root.name)
 
 
 def furnish(

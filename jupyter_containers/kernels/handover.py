@@ -26,11 +26,11 @@ from ..errors import ContainersError, KernelError, PolicyRefused
 from ..host.owners import owner
 from ..host.paths import read_untrusted, replace_file
 from ..host.reaper.client import keeper
+from ..host.rundir import room_at
 from ..models import ContainerSpec, Mount, User
 from ..policy.policy import Policy
 from ..settings.schema import Settings
 from .container import KernelContainer
-from .container_files import room_at
 from .request import Request, container_labels
 from .spec import Prepared
 

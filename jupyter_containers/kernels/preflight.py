@@ -19,12 +19,11 @@ from ..devices.gpus import check_devices, driver_warning
 from ..engines.registry import instead_of, preferred_engine
 from ..errors import BadInput, BadSettings, ContainersError, PolicyRefused
 from ..events import Change, tell
-from ..fields import VERSION
 from ..models import Image
 from ..notebook.file import dockerfile_cells, read_notebook, settings_of
 from ..policy.approvals import Approvals, Ask, asks
 from ..policy.policy import Policy
-from ..settings.schema import Settings
+from ..settings.schema import VERSION, Settings
 
 
 @dataclass(frozen=True, kw_only=True)

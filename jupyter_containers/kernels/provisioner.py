@@ -1,11 +1,10 @@
 """A container as jupyter_client sees a process.
 
-https://jupyter-client.readthedocs.io/en/stable/provisioning.html
-
 The provisioner owns one kernel. It decides where the settings come from, asks whether they are
-approved, and hands the rest down: `launch.prepare` makes the spec, `KernelContainer` runs it.
+approved, and hands the rest down: `spec.prepare` makes the spec, `KernelContainer` runs it.
 Whatever goes wrong before a kernel runs ends in the fallback kernel, whose every cell says what
 happened and what to do.
+https://jupyter-client.readthedocs.io/en/stable/provisioning.html
 """
 
 from __future__ import annotations
@@ -13,25 +12,79 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.manager import KernelManager
+from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
 
 from ..errors import ContainersError, KernelDied
-from ..kernelprocess import KernelProcess
+from ..host.paths import replace_file
+from ..host.rundir import Room, enter, remove_room, room_for
 from ..models import Image
 from .connection import connect, use_network
 from .container import KernelContainer
-from .container_files import furnish, host_path, remove_room, room_for
+from .container_files import bound, furnish, host_path, unbind
 from .exit_reasons import raise_final
-from .fallback import stand_in
 from .handover import Joined, hand_over, joined
 from .request import Request, find_notebook, find_request
-from .spec import Prepared, Room, ask_image, prepare
+from .spec import Prepared, ask_image, prepare
 from .state import KernelState, forget, report, report_before, state_of
+
+
+class KernelProcess(KernelProvisionerBase):
+    """The half of the provisioner that asks and signals what runs; `provisioner.py` starts it."""
+
+    container: KernelContainer | None = None
+    fallback: LocalProvisioner | None = None
+    _asked_to_end = False
+    _running = False
+
+    @property
+    def has_process(self) -> bool:
+        """True from a launch until the `wait` after its end."""
+        return self._running
+
+    async def poll(self) -> int | None:
+        """None while the kernel runs. Called every 3 s by the restarter and every 0.1 s while
+        a kernel shuts down; starts nothing."""
+        if self.fallback is not None:
+            return await self.fallback.poll()
+        return self.container.poll() if self.container is not None else 0
+
+    async def wait(self) -> int | None:
+        """Wait for the kernel's end; callers put a timeout around it."""
+        while (code := await self.poll()) is None:  # noqa: ASYNC110 - no event to wait for
+            await asyncio.sleep(0.02)
+        if self.fallback is not None:
+            await self.fallback.wait()
+        self._running = False
+        return code
+
+    async def send_signal(self, signum: int) -> None:
+        """Signal the kernel's process group; SIGINT is the interrupt on every engine."""
+        if self.fallback is not None:
+            await self.fallback.send_signal(signum)
+        elif self.container is not None:
+            await self.container.signal(signum)
+
+    async def kill(self, restart: bool = False) -> None:
+        """End the kernel now; its container follows in `cleanup`."""
+        self._asked_to_end = self._asked_to_end or await self.poll() is None
+        await self.send_signal(signal.SIGKILL)
+
+    async def terminate(self, restart: bool = False) -> None:
+        """Ask the kernel to end."""
+        self._asked_to_end = True
+        await self.send_signal(signal.SIGTERM)
+
+    async def shutdown_requested(self, restart: bool = False) -> None:
+        """The client asked the kernel to end, so that its end is no death."""
+        self._asked_to_end = self._asked_to_end or await self.poll() is None
 
 
 class ContainerProvisioner(KernelProcess):
@@ -270,3 +323,37 @@ class ContainerProvisioner(KernelProcess):
         mounts = self._prepared.spec.mounts if self._prepared is not None else ()
         directory = self._request.directory if self._request is not None else None
         return host_path(path_str, directory, mounts)
+
+
+async def stand_in(
+    provisioner: KernelProvisionerBase,
+    manager: KernelManager,
+    room: Room,
+    trouble: ContainersError,
+    env: Mapping[str, str] | None,
+) -> LocalProvisioner:
+    """Start it. Called by the provisioner, whose connection file it gets."""
+    enter(room)
+    fallback = LocalProvisioner(
+        kernel_id=provisioner.kernel_id, kernel_spec=provisioner.kernel_spec, parent=manager
+    )
+    fallback.connection_info = provisioner.connection_info
+    environment = {
+        **(env or os.environ),
+        "JUPYTER_CONTAINERS_TROUBLE": trouble.message,
+        "JUPYTER_CONTAINERS_HINT": trouble.hint,
+    }
+    unbind(room)
+    # A copy: ipykernel writes its file anew while clients read theirs (`write_connection_file`).
+    own = room.root / "standin.json"
+    replace_file(own, Path(manager.connection_file).read_bytes(), lasting=False)
+    argv = [sys.executable, "-m", "jupyter_containers.fallback", "-f", str(own)]
+    await fallback.launch_kernel(argv, env=environment, cwd=str(room.root))
+    try:
+        if manager.transport == "ipc" and (process := fallback.process) is not None:
+            await bound(room, lambda: process.poll() is not None)
+    except BaseException:  # a start that is given up
+        await fallback.kill()
+        await fallback.wait()
+        raise
+    return fallback

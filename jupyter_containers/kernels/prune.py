@@ -19,18 +19,17 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from ..builds.plan import LABEL as BUILD_LABEL
 from ..builds.plan import NAMESPACE
+from ..builds.prune import superseded
 from ..engines.guarded import Guarded
 from ..engines.registry import working_engines
 from ..errors import ContainersError
 from ..host.owners import CONTAINER, orphans
 from ..host.paths import cache_directory
-from ..models import Container, Image
+from ..host.rundir import Room, lost_homes, remove_room, room_at
+from ..models import Container
 from ..policy.policy import Policy
-from .container_files import lost_homes, remove_room, room_at
 from .listing import all_ours, is_orphan
-from .spec import Room
 
 _UNUSED_DAYS = 30.0
 """Days after which something in the cache that nobody read goes: a new start makes it again."""
@@ -101,20 +100,6 @@ def _remove_room(room: Room, staying: Collection[str]) -> None:
     """Unless a server has taken it up since, or its container stays: it tells whose that is."""
     if room.root in orphans() and f"{CONTAINER}{room.root.name}" not in staying:
         remove_room(room)
-
-
-def superseded(images: Iterable[Image]) -> list[Image]:
-    """The images of `%%dockerfile` cells that a later build of the same cell replaced."""
-    by_cell: dict[str, list[Image]] = {}
-    for image in images:
-        _, _, lineage = image.labels.get(BUILD_LABEL, "").partition(" ")
-        if lineage:
-            by_cell.setdefault(lineage, []).append(image)
-    old = []
-    for builds in by_cell.values():
-        builds.sort(key=lambda image: image.created, reverse=True)
-        old += builds[1:]
-    return old
 
 
 def _directories(staying: Collection[str]) -> Iterator[Leftover]:

@@ -1,75 +1,34 @@
 """From settings to a container's spec: what stands between a request and `engine.start`.
 
 `prepare` is called by the provisioner for every start. It pulls and builds nothing: an image
-that is not here ends it. Its pieces are pure but for the probes and the files of the private
-directory: `files.py` writes those.
+that is not here ends it. Its pieces are pure but for the probes and looks at paths; the files of
+the private directory are `container_files.py`'s.
 """
 
 from __future__ import annotations
 
 import getpass
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from ..certificates import new_secret
 from ..devices.gpus import granted
 from ..engines.guarded import Guarded
-from ..errors import ImageNotHere, StartFailed
-from ..folders import folders, home_inside
-from ..images.kit import BYTECODE_TARGET, TARGET, Kit
+from ..errors import BadSettings, ImageNotHere, StartFailed
+from ..host.paths import jupyter_directories
+from ..host.rundir import Room
+from ..images.kit import Kit
 from ..images.prepare import Say, ready
 from ..images.probe import ImageFacts, Launch
-from ..models import ContainerSpec, Image, Mount, User
+from ..layout import BYTECODE_TARGET, GUEST_PORT, INSIDE, KIT_TARGET, TCP_PORTS
+from ..models import ContainerSpec, Image, Mount, User, parse_target, refuse_unquotable
 from ..settings.schema import Settings
+from .guest_client import new_secret
 
-INSIDE = "/opt/jupyter-containers"
-GUEST_DIR = Path(__file__).parents[1] / "guest"
-TCP_PORTS = (20001, 20002, 20003, 20004, 20005)
-"""Not where others choose theirs by chance in the container: ipykernel 7 itself binds one between
-49152 and 65535 first (`IOPubThread`, pyzmq's `bind_to_random_port`), Linux takes 32768 and up."""
-GUEST_PORT = 20000
 _LABEL = "jupyter-containers"
 DEFAULT_SHM = 64 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Room:
-    """The private host directories of one container. `run` is the only one it writes to
-    besides its HOME; `conf` is read-only to it; nothing else in `root` is mounted."""
-
-    root: Path
-    home: Path
-    shared: Path | None = None
-    """Where `run` and `conf` are, where a container on another machine has to find them."""
-
-    @property
-    def run(self) -> Path:
-        """Sockets: mounted read-write."""
-        return (self.shared or self.root) / "run"
-
-    @property
-    def conf(self) -> Path:
-        """Connection file, passwd, group: mounted read-only."""
-        return (self.shared or self.root) / "conf"
-
-    @property
-    def empty(self) -> Path:
-        """Stands where a directory is not mounted."""
-        return (self.shared or self.root) / "empty"
-
-    @property
-    def guest(self) -> Path:
-        """Our programs for the inside: mounted read-only. Other machines may not have this
-        package, so they get copies."""
-        return GUEST_DIR if self.shared is None else self.shared / "guest"
-
-    @property
-    def directories(self) -> tuple[str, ...]:
-        """All of it, for who deletes it."""
-        found = (self.root, self.home, self.shared)
-        return tuple(str(one) for one in found if one is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +191,7 @@ def _kit_mounts(kit: Kit | None) -> list[Mount]:
     if kit is None or kit.directory is None:
         return []
     bytecode = [Mount(str(kit.bytecode), BYTECODE_TARGET)] if kit.bytecode is not None else []
-    return [Mount(str(kit.directory), TARGET), *bytecode]
+    return [Mount(str(kit.directory), KIT_TARGET), *bytecode]
 
 
 def connection_file(sockets: bool) -> str:
@@ -244,7 +203,7 @@ def connection_file(sockets: bool) -> str:
 def _kernel_argv(launch: Launch, kit: Kit | None, file: str) -> tuple[str, ...]:
     if launch.interpreter is None:
         return tuple(word.replace("{connection_file}", file) for word in launch.argv)
-    wheels = TARGET if kit is not None and kit.directory is not None else "-"
+    wheels = KIT_TARGET if kit is not None and kit.directory is not None else "-"
     return (launch.interpreter.path, f"{INSIDE}/guest/boot.py", wheels, file)
 
 
@@ -283,3 +242,59 @@ def person(user: User) -> str:
 def _publish(settings: Settings, *, published: bool) -> tuple[tuple[int, int], ...]:
     ours = (GUEST_PORT, *TCP_PORTS) if published else ()
     return tuple((0, port) for port in (*settings.ports, *ours))
+
+
+def home_inside() -> str:
+    """HOME inside is HOME's path outside, so that `~` means the same place; its content is an
+    empty directory of ours."""
+    home = str(Path.home())
+    try:
+        return parse_target(home, "HOME")
+    except BadSettings:
+        return "/home/user"
+
+
+def directory_is_private(directory: Path) -> bool:
+    """Whether a notebook's directory must not be mounted by itself: HOME, what contains it, or
+    what holds Jupyter's own directories, where the server's token lies (DESIGN §5)."""
+    here = directory.resolve()
+    guarded = [Path.home().resolve(), *jupyter_directories()]
+    return any(place == here or here in place.parents for place in guarded)
+
+
+def folders(
+    settings: Settings, directory: Path, our_home: Path, empty: Path, home: str
+) -> tuple[tuple[Mount, ...], list[Mount], str]:
+    """The person's mounts, what of ours stands where they have none (`our_home` at HOME, `empty` at
+    the working directory), the working directory."""
+    mounts, ours = _mounts(settings, directory), []
+    if home not in {mount.target for mount in mounts}:
+        ours.append(Mount(str(our_home), home, True))
+    workdir, is_empty = _workdir(settings, directory, mounts, home)
+    if is_empty:
+        ours.append(Mount(str(empty), workdir, True))
+    return mounts, ours, workdir
+
+
+def _mounts(settings: Settings, directory: Path) -> tuple[Mount, ...]:
+    mounts = []
+    asked = {mount.target for mount in settings.mounts}
+    here = str(directory)
+    if here not in asked and not directory_is_private(directory):
+        refuse_unquotable(here, "mounts")
+        mounts.append(Mount(here, here, True))
+    return (*mounts, *settings.mounts)
+
+
+def _workdir(
+    settings: Settings, directory: Path, mounts: tuple[Mount, ...], home: str
+) -> tuple[str, bool]:
+    """The working directory, and whether an empty one of ours has to stand there."""
+    if settings.workdir.startswith("/"):
+        return settings.workdir, False
+    workdir = str(PurePosixPath(os.path.normpath(directory / settings.workdir)))
+    if any(workdir == m.target or workdir.startswith(m.target + "/") for m in mounts):
+        return workdir, False
+    if workdir == home or workdir in ("/", ""):
+        return home, False
+    return str(directory), True

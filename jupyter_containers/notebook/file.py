@@ -1,6 +1,8 @@
 """Settings and `%%dockerfile` cells in a notebook: read, written, fingerprinted. Pure files.
 
-What lies in a notebook is a request by whoever wrote it; nothing here believes it.
+A notebook holds a request by whoever wrote it; nothing here believes it. `json.loads` holds the
+interpreter's lock until it has read everything: half a second for a notebook of 64 MiB, in which
+a server's event loop stands still, whichever thread parses. So each cell is parsed by itself.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import patient
 from ..errors import BadInput, BadSettings
 from .cells import DockerfileCell, Options, cell_fingerprint, dockerfile_cells, parse_cell
 
@@ -119,7 +120,7 @@ def _read(path: Path) -> tuple[bytes, os.stat_result]:
 
 def _parse(data: bytes, path: Path) -> dict[str, Any]:
     try:
-        notebook = patient.loads(data.decode("utf-8-sig"))
+        notebook = loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise BadInput(
             f"{path.name} is not a notebook: {str(error)[:200]}.",
@@ -221,3 +222,71 @@ def _read_only(path: Path, why: str) -> BadInput:
         f"The settings cannot be written into {path.name}: {why}.",
         f"Make it writable, or work on a copy: {path}",
     )
+
+
+_SMALL = 256 * 1024
+"""Characters below which it takes a millisecond or two anyhow."""
+_scan = json.JSONDecoder().raw_decode
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+def loads(text: str) -> Any:
+    """What `json.loads` returns, or raises."""
+    if len(text) >= _SMALL:
+        try:
+            return _object(text)
+        except (ValueError, IndexError):
+            pass  # `json.loads` says what is wrong, or takes what is no object
+    return json.loads(text)
+
+
+def _object(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    at = _expect(text, 0, "{")
+    if text[at] == "}":
+        return _whole(text, at + 1, found)
+    while True:
+        key, at = _scan(text, at)
+        if not isinstance(key, str):
+            raise ValueError("a key is a string")
+        at = _expect(text, at, ":")
+        found[key], at = _list(text, at + 1) if text[at] == "[" else _scan(text, at)
+        at = _skip(text, at)
+        if text[at] == "}":
+            return _whole(text, at + 1, found)
+        at = _expect(text, at, ",")
+
+
+def _list(text: str, at: int) -> tuple[list[Any], int]:
+    """The elements from the opening bracket on, and where the text goes on after the other."""
+    found: list[Any] = []
+    at = _skip(text, at)
+    if text[at] == "]":
+        return found, at + 1
+    while True:
+        value, at = _scan(text, at)
+        found.append(value)
+        at = _skip(text, at)
+        if text[at] == "]":
+            return found, at + 1
+        at = _expect(text, at, ",")
+
+
+def _expect(text: str, at: int, sign: str) -> int:
+    """Where the next value begins, after a sign that has to come first."""
+    at = _skip(text, at)
+    if text[at] != sign:
+        raise ValueError(f"{sign} is missing")
+    return _skip(text, at + 1)
+
+
+def _whole(text: str, at: int, found: dict[str, Any]) -> dict[str, Any]:
+    if _skip(text, at) != len(text):
+        raise ValueError("there is something after the end")
+    return found
+
+
+def _skip(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    assert space is not None
+    return space.end()

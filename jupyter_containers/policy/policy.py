@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 
 from ..errors import PolicyRefused
 from ..host import environment
+from ..layout import RESERVED_PORTS
 from ..models import ContainerSpec, Demands, Reference, parse_image
 from ..settings.schema import Settings
-from ..settings.validators import RESERVED_PORTS, format_size
+from ..settings.validators import format_size
 from . import slurm
 from .engines import engine_allowed, engine_refused, matches
 from .mounts import judge, refused_files, rules_of

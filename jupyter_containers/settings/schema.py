@@ -8,17 +8,16 @@ what this person said yes to. Nothing here reads a file but `resolved`, which lo
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 from ..errors import BadSettings, ContainersError
-from ..fields import FIELDS, VERSION, Build, Field
 from ..models import NO_ENV, Mount, refuse_unquotable
-from ..structures import NAMED_SOURCE
 from ..text import one_line
-from .validators import format_size, meant, parse_size, show
+from . import slurm, validators
+from .validators import NAMED_SOURCE, Reader, format_size, meant, parse_size, show
 
 __all__ = ["FIELDS", "VERSION", "Build", "Field", "Settings", "format_size", "parse_size"]
 
@@ -147,3 +146,246 @@ def _resolve(source: str, directory: Path, defaults: Defaults) -> str:
         raise BadSettings("mounts", f"{source!r} leads nowhere: {one_line(str(error))}") from None
     refuse_unquotable(found, "mounts")
     return found
+
+
+VERSION = 1
+"""Of the metadata. A later 1.x may add keys, which we then leave out with a warning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """What an image was built from: two environments are the same if this is."""
+
+    cell: str = ""
+    """sha256 of the `%%dockerfile` cell and its arguments, in hex."""
+    context: str = ""
+    """sha256 of the files that it copies, in hex."""
+    bases: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
+    """Base image → digest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One key of the settings."""
+
+    kind: Literal[
+        "image", "word", "choice", "flag", "number", "count", "size", "list", "mounts", "object"
+    ]
+    """How a form shows it."""
+    read: Reader
+    """JSON → value; raises BadSettings or BadReference."""
+    doc: str
+    write: Callable[[Any], Any] = lambda value: value
+    """Value → JSON."""
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    trait: str = ""
+    """The policy's trait that limits it."""
+    option: str = ""
+    """On the command line; empty where there is none."""
+    unable: tuple[str, ...] = ()
+    """Engines that cannot honour it."""
+
+    by_slurm: bool = False
+    """Whether Slurm honours it for what it places: it is the size of the job."""
+
+    @property
+    def unable_engines(self) -> list[str]:
+        """The same by all names of engines, those that Slurm places too."""
+        placed = () if self.by_slurm else self.unable
+        return [*self.unable, *(f"slurm+{name}" for name in placed)]
+
+
+def _build(value: Any, key: str) -> Build:
+    given = validators.keys(value, key, ("cell", "context", "bases"))
+    return Build(
+        cell=_fingerprint(given, key, "cell"),
+        context=_fingerprint(given, key, "context"),
+        bases=validators.bases(given.get("bases", {}), f"{key}.bases"),
+    )
+
+
+def _fingerprint(given: Mapping[str, Any], key: str, name: str) -> str:
+    value = given.get(name, "")
+    return str(validators.fingerprint(value, f"{key}.{name}")) if value != "" else ""
+
+
+def _write_build(build: Build) -> dict[str, Any]:
+    written = {"cell": build.cell, "context": build.context, "bases": dict(build.bases)}
+    return {key: value for key, value in written.items() if value}
+
+
+def _write_mounts(mounts: tuple[Mount, ...]) -> list[dict[str, Any]]:
+    return [{"source": m.source, "target": m.target, "writable": m.writable} for m in mounts]
+
+
+def _shortest(number: float) -> float:
+    return int(number) if number == int(number) else number
+
+
+def _choice(*choices: str, option: str, doc: str, trait: str = "") -> Field:
+    return Field(
+        kind="choice",
+        read=validators.choice(*choices),
+        default=choices[0],
+        choices=choices,
+        trait=trait,
+        option=option,
+        doc=doc,
+    )
+
+
+_DAEMONS_ONLY = ("apptainer", "charliecloud", "enroot", "pyxis", "shifter")
+_UNLIMITED = ("charliecloud", "enroot", "pyxis", "shifter")
+
+FIELDS: dict[str, Field] = {
+    "image": Field(
+        kind="image", read=validators.image, trait="images", doc="Image that the kernel runs in."
+    ),
+    "engine": Field(
+        kind="word",
+        read=validators.engine,
+        default="",
+        trait="engines",
+        option="--engine",
+        doc="Program that runs the container. Not said: the first that works.",
+    ),
+    "kernel": Field(
+        kind="word",
+        read=validators.word,
+        default="",
+        option="--kernel",
+        doc="Name of a kernel spec inside the image, for R, Julia and other languages.",
+    ),
+    "build": Field(
+        kind="object", read=_build, write=_write_build, doc="What the image was built from."
+    ),
+    "digest": Field(
+        kind="word",
+        read=validators.digest,
+        default="",
+        doc="The registry's digest of a pulled image.",
+    ),
+    "mounts": Field(
+        kind="mounts",
+        read=validators.mounts,
+        write=_write_mounts,
+        default=(),
+        trait="mounts",
+        option="--mount",
+        doc="Folders of this machine inside the container, read-only unless `writable`.",
+    ),
+    "devices": Field(
+        kind="list",
+        read=validators.list_of(validators.device),
+        write=list,
+        default=(),
+        trait="devices",
+        option="--device",
+        doc="Devices by their CDI names, such as nvidia.com/gpu=0.",
+    ),
+    "cpus": Field(
+        kind="number",
+        read=validators.number(0.01, 4096),
+        write=_shortest,
+        trait="max_cpus",
+        option="--cpus",
+        unable=_UNLIMITED,
+        by_slurm=True,
+        doc="How many CPUs the container may use at most, 1.5 for one and a half.",
+    ),
+    "memory": Field(
+        kind="size",
+        read=validators.size_of_at_least(6 << 20),
+        write=format_size,
+        trait="max_memory",
+        option="--memory",
+        unable=_UNLIMITED,
+        by_slurm=True,
+        doc="Memory limit, such as 8g. A kernel that needs more is killed.",
+    ),
+    "pids": Field(
+        kind="count",
+        read=validators.count(1, 1 << 22),
+        trait="max_pids",
+        option="--pids",
+        unable=_UNLIMITED,
+        doc="How many processes and threads there may be at once.",
+    ),
+    "shm": Field(
+        kind="size",
+        read=validators.size_of_at_least(64 << 10),
+        write=format_size,
+        option="--shm",
+        unable=("apptainer", "shifter"),
+        doc="Size of /dev/shm, which data loaders share memory through.",
+    ),
+    "network": _choice(
+        "private",
+        "none",
+        trait="networks",
+        option="--network",
+        doc="private: the container reaches out, nothing reaches in. none: no network at all.",
+    ),
+    "ports": Field(
+        kind="list",
+        read=validators.list_of(validators.port),
+        write=list,
+        default=(),
+        trait="ports",
+        option="--port",
+        unable=_DAEMONS_ONLY,
+        doc="Ports of the container to be reached on 127.0.0.1.",
+    ),
+    "env": Field(
+        kind="object",
+        read=validators.env,
+        write=dict,
+        default=NO_ENV,
+        option="--env",
+        doc="Environment variables inside. Nothing of the server's own gets there.",
+    ),
+    "user": _choice(
+        "me",
+        "root",
+        "image",
+        trait="users",
+        option="--user",
+        doc="Who one is inside. Files on mounts are yours in every case.",
+    ),
+    "workdir": Field(
+        kind="word",
+        read=validators.workdir,
+        default=".",
+        option="--workdir",
+        doc="Where the kernel starts; relative to the notebook's folder.",
+    ),
+    "hostname": Field(
+        kind="word",
+        read=validators.hostname,
+        option="--hostname",
+        unable=("apptainer", "pyxis", "shifter"),
+        doc="The container's host name.",
+    ),
+    "read_only": Field(
+        kind="flag",
+        read=validators.flag,
+        default=False,
+        option="--read-only",
+        doc="Nothing but mounts, HOME and /tmp can be written.",
+    ),
+    "entrypoint": _choice(
+        "none", "image", option="--entrypoint", doc="image: run the image's entrypoint first."
+    ),
+    "slurm": Field(
+        kind="object",
+        read=slurm.slurm,
+        write=dict,
+        default=NO_ENV,
+        trait="slurm_partitions",
+        option="--slurm",
+        doc="What the job asks for where Slurm places the container: partition, account, time, "
+        "gpus, gres, cpus, memory, ntasks, extra.",
+    ),
+}
+"""The keys of version 1 in the order of the form, without `version`."""

@@ -12,8 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import BadSettings
-from ..structures import keys
-from .validators import count, format_size, show, size_of_at_least, text, word
+from .validators import count, format_size, keys, show, size_of_at_least, text, word
 
 KEYS = (
     "partition",

@@ -16,8 +16,9 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_containers.engines.common.run_argv import env_file
 from jupyter_containers.engines.docker.engine import Docker
 from jupyter_containers.engines.process_engine.base import ProcessEngine
+from jupyter_containers.host.rundir import make_room, remove_room
 from jupyter_containers.kernels.connection import use_sockets
-from jupyter_containers.kernels.container_files import bound, furnish, make_room, remove_room
+from jupyter_containers.kernels.container_files import bound, furnish
 from jupyter_containers.kernels.provisioner import ContainerProvisioner
 from jupyter_containers.kernels.request import Request
 from jupyter_containers.kernels.spec import Prepared, prepare

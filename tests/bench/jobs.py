@@ -20,7 +20,8 @@ from jupyter_containers.engines.slurm.engine import Slurm
 from jupyter_containers.host.process import run
 from jupyter_containers.kernels.connection import CHANNELS, choosing_itself, use_network
 from jupyter_containers.kernels.provisioner import ContainerProvisioner
-from jupyter_containers.kernels.spec import GUEST_DIR, INSIDE, Prepared
+from jupyter_containers.kernels.spec import Prepared
+from jupyter_containers.layout import GUEST_DIR, INSIDE
 from jupyter_containers.models import ContainerSpec, Mount
 
 from .kernels import Kernels, answered, stop

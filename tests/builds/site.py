@@ -81,7 +81,7 @@ class Commands(logging.Handler):
 
 @contextlib.contextmanager
 def commands() -> Iterator[list[str]]:
-    logger, handler = logging.getLogger("jupyter_containers.cli.options"), Commands()
+    logger, handler = logging.getLogger("jupyter_containers.commands"), Commands()
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)

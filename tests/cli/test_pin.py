@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from jupyter_containers.cli.main import main
-from jupyter_containers.fields import FIELDS
+from jupyter_containers.settings.schema import FIELDS
 from tests.command import jc, jc_json, notebook_of
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from jupyter_containers.engines import image_cache
-from jupyter_containers.engines._listing import Listing, read_table, stamp_of, storage_tables
+from jupyter_containers.engines.docker.inspect import Listing, read_table, stamp_of, storage_tables
 from jupyter_containers.engines.guarded import Guarded
 from jupyter_containers.errors import EngineDown
 from jupyter_containers.host.process import Completed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_containers.engines import _measures
+from jupyter_containers.engines.docker import inspect
 from jupyter_containers.errors import EngineFailed, ImageNotHere
 from jupyter_containers.host.process import Completed
-from jupyter_containers.measures import Layer, Stats
+from jupyter_containers.models import Layer, Stats
 
 PODMAN = """[
  {
@@ -45,19 +45,19 @@ def saying(stdout: str, code: int = 0, stderr: str = ""):
     ],
 )
 async def test_what_a_container_uses(said, stats):
-    assert await _measures.stats("podman", "x", saying(said)) == stats
+    assert await inspect.stats("podman", "x", saying(said)) == stats
 
 
 async def test_a_container_that_is_gone_uses_nothing():
     gone = saying("", 125, 'Error: no container with name or ID "x" found: no such container')
-    assert await _measures.stats("podman", "x", gone) is None
+    assert await inspect.stats("podman", "x", gone) is None
     with pytest.raises(EngineFailed, match="on fire"):
-        await _measures.stats("podman", "x", saying("", 1, "the disk is on fire"))
+        await inspect.stats("podman", "x", saying("", 1, "the disk is on fire"))
 
 
 async def test_rootless_podman_on_old_cgroups_measures_nothing():
     said = "Error: stats is not supported in rootless mode without cgroups v2"
-    assert await _measures.stats("podman", "x", saying("", 125, said)) is None
+    assert await inspect.stats("podman", "x", saying("", 125, said)) is None
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ async def test_rootless_podman_on_old_cgroups_measures_nothing():
     ],
 )
 async def test_an_images_layers(said):
-    found = await _measures.layers("docker", "x", saying(said))
+    found = await inspect.layers("docker", "x", saying(said))
     assert found == [Layer(created_by="RUN x", size=12, created="2026-11-24T05:33:16Z")]
 
 
 async def test_layers_of_an_image_that_is_not_here():
     with pytest.raises(ImageNotHere):
-        await _measures.layers("docker", "x", saying("", 1, "Error: No such image: x"))
+        await inspect.layers("docker", "x", saying("", 1, "Error: No such image: x"))

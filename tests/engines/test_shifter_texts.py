@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.engines._shifter_trouble import its_own, trouble
 from jupyter_containers.engines.shifter import mounts, site
-from jupyter_containers.engines.shifter.engine import Shifter
+from jupyter_containers.engines.shifter.engine import Shifter, its_own, trouble
 from jupyter_containers.engines.shifter.gateway import name_of
 from jupyter_containers.engines.shifter.site import Shown, Site, parse
 from jupyter_containers.errors import BaseUnknown, EngineDown, StartFailed, Unsupported

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.engines import _attached
 from jupyter_containers.engines.process_engine import containers as process_containers
 from jupyter_containers.host import process
 from tests.harness import (
@@ -119,15 +118,15 @@ async def test_the_engines_command_is_killed_while_it_starts(
     real = process._spawn
 
     async def spawn(argv, *rest):
-        process = await real(argv, *rest)
+        started = await real(argv, *rest)
         if "--detach" in argv or argv[0] == "sbatch":
-            asyncio.get_running_loop().call_later(delay, _kill, process)
-        return process
+            asyncio.get_running_loop().call_later(delay, _kill, started)
+        return started
 
     def detach(*rest):
-        process = _attached.detach(*rest)
-        asyncio.get_running_loop().call_later(delay, _kill, process)
-        return process
+        child = process.detach(*rest)
+        asyncio.get_running_loop().call_later(delay, _kill, child)
+        return child
 
     monkeypatch.setattr(process, "_spawn", spawn)
     monkeypatch.setattr(process_containers, "detach", detach)

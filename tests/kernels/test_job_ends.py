@@ -102,7 +102,7 @@ async def test_a_rebuilt_image_waits_in_the_queue_once(
     async with running(path) as kernel:
         assert await kernel.value("1") == "1"
     names_again(before / inner, store / inner, image, "2" * 64)
-    caplog.set_level(logging.DEBUG, "jupyter_containers.cli.options")
+    caplog.set_level(logging.DEBUG, "jupyter_containers.commands")
     async with running(path) as kernel:
         assert await kernel.value("2") == "2"
         assert kernel.container.prepared.spec.image == "sha256:" + "2" * 64

@@ -21,9 +21,8 @@ import pytest
 import zmq
 
 from jupyter_containers import serializers
-from jupyter_containers.certificates import certificate_of
 from jupyter_containers.events import Change, listen, unlisten
-from jupyter_containers.kernels.guest_client import GuestClient
+from jupyter_containers.kernels.guest_client import GuestClient, certificate_of
 from jupyter_containers.kernels.prune import reap
 from jupyter_containers.policy.loader import load_policy
 from tests.command import jc

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import jupyter_containers
-from jupyter_containers.buildlog import BuildLog
+from jupyter_containers.builds.jobs import BuildLog
 from jupyter_containers.models import Progress
 from tests.harness import write_notebook
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from jupyter_containers.errors import BadInput
-from jupyter_containers.fields import FIELDS
 from jupyter_containers.notebook.cells import parse_options
+from jupyter_containers.settings.schema import FIELDS
 from tests.harness import write_notebook
 
 IMAGE = "localhost/some:1"

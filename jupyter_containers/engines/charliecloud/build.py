@@ -24,9 +24,9 @@ from ...host.reaper import process_container
 from ...host.reaper.client import keeper
 from ...models import BuildSpec, BuildStep, Image, Progress
 from ...text import one_line
+from ..common.build_argv import common_env
 from ..common.build_steps import Steps
 from ..common.errors import build_trouble
-from ..docker.buildkit import common_env
 from ..process_engine.image_store import Store, random_id
 from ..process_engine.rootfs import complete
 from . import images

@@ -14,10 +14,10 @@ from pathlib import Path
 from ...errors import ContainersError, EngineDown, StartFailed, Unsupported
 from ...host.paths import cache_directory
 from ...host.process import Completed, run
+from ...layout import DEFAULT_PATH
 from ...models import BuildSpec, ContainerSpec, EngineInfo, Image, Progress
-from ...structures import DEFAULT_PATH
-from .._trouble import last_words
 from ..common import userns
+from ..common.errors import last_words
 from ..process_engine.base import Command, ProcessEngine
 from ..process_engine.containers import Place
 from ..process_engine.image_store import Stored, on_network

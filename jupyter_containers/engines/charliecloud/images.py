@@ -18,10 +18,9 @@ from ...errors import DiskFull, EngineDown, EngineFailed, ImageNotHere
 from ...host.process import Completed, Stream, run
 from ...models import Image, Progress
 from ...text import one_line, printable
-from .._aside import FULL, aside
 from ..common.errors import build_trouble
 from ..process_engine import image_archive
-from ..process_engine.image_archive import Moved
+from ..process_engine.image_archive import FULL, Moved, aside
 from ..process_engine.image_store import Store, locked, random_id
 from ..process_engine.rootfs import complete
 from .mounts import TREE

@@ -15,8 +15,7 @@ from pathlib import Path, PurePosixPath
 from shutil import which
 
 from ...models import ContainerSpec, Mount
-from .._bare_dev import DEVICES, PTS, SHM, make_dev
-from ..process_engine.rootfs import make_point
+from ..process_engine.rootfs import DEVICES, PTS, SHM, make_dev, make_point
 
 TREE = "tree"
 """The image, within its directory of the store."""

@@ -9,8 +9,8 @@ from shutil import which
 
 from ...host.process import Environment, run
 from ...models import Problem
-from .._trouble import last_words
-from ..docker.inspect import at_least
+from ..common.errors import last_words
+from ..common.versions import at_least
 
 _OLDEST = (0, 31)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import Unsupported
 from ...models import EngineInfo
-from ..docker.inspect import at_least
+from .versions import at_least
 
 FEATURE = "gpus"
 """Our name of it among an engine's features."""

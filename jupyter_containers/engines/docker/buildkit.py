@@ -1,23 +1,27 @@
-"""Docker builds, by BuildKit always.
+"""Docker builds, always by BuildKit.
 
 With buildx 0.13 and newer its machine-readable progress is read (`--progress=rawjson`); without
-(Docker 20.10 has none) `docker build --progress=plain`. Both become the same few facts about
-vertices, and those our `Progress`. Ending the client ends the build: the daemon cancels what a
-closed session asked for.
+(Docker 20.10 has none) `docker build --progress=plain`. A build is a graph of vertices:
+instructions, transfers, lookups. `Track` holds what is known of them and makes our `Progress`;
+`RawJson` and `Plain` read the two formats into it. Ending the client ends the build: the daemon
+cancels what a closed session asked for.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from ...errors import ImageNotHere
+from ...errors import EngineDown, EngineFailed, ImageNotHere
 from ...host.process import Stream
-from ...models import BuildSpec, Image, Progress
-from .._buildkit_progress import Plain, RawJson, Track
+from ...models import BuildSpec, BuildStep, Progress
+from ..common.build_argv import FindImage, common_argv, common_env
 from ..common.build_steps import Steps
-
-FindImage = Callable[[str], Awaitable[Image | None]]
+from ..common.errors import build_trouble, fetch_trouble
 
 _ENV = {
     "DOCKER_BUILDKIT": "1",
@@ -46,35 +50,9 @@ def build_argv(command: Sequence[str], spec: BuildSpec, *, rawjson: bool) -> lis
     return [*command, *head, *common_argv(spec), *context_argv(spec)]
 
 
-def common_argv(spec: BuildSpec) -> list[str]:
-    """What docker and podman call alike. A proxy's address may hold a password, so arguments
-    without a value are taken from the environment (`common_env`)."""
-    argv = [f"--tag={name}" for name in (spec.tag, *spec.also)]
-    argv += [f"--label={key}={value}" for key, value in sorted(spec.labels.items())]
-    for name, value in sorted(spec.args.items()):
-        argv.append(f"--build-arg={name}" if _is_proxy(name) else f"--build-arg={name}={value}")
-    argv += [f"--secret=id={secret.id},src={secret.source}" for secret in spec.secrets]
-    if spec.target:
-        argv.append(f"--target={spec.target}")
-    if spec.no_cache:
-        argv.append("--no-cache")
-    if spec.network == "none":
-        argv.append("--network=none")
-    return argv
-
-
 def context_argv(spec: BuildSpec) -> list[str]:
     """Where Dockerfile and context are: without a context, both are standard input."""
     return ["--file=-", spec.context] if spec.context is not None else ["-"]
-
-
-def common_env(spec: BuildSpec) -> dict[str, str]:
-    """The values of the arguments that `common_argv` only names."""
-    return {name: value for name, value in spec.args.items() if _is_proxy(name)}
-
-
-def _is_proxy(name: str) -> bool:
-    return name.lower() in ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 
 
 async def build(
@@ -106,3 +84,215 @@ async def build(
     if image is None:
         raise ImageNotHere(spec.tag, "docker")
     yield Progress(kind="image", text=spec.tag, image=image)
+
+
+_MAX_SAID = 400
+"""Lines of the client's own that are kept for an error."""
+_MAX_JSON = 8 * 1024 * 1024
+_NO_BUILDX = re.compile(r"buildx component is missing|buildx: not found")
+_LOOKUP = re.compile(
+    r"(?:\[internal\] load metadata for|resolve image config for|FROM)"
+    r" (?:docker-image://)?(?P<reference>[^\s@]+)"
+)
+_PLAIN = re.compile(r"#(?P<number>\d+) (?P<rest>.*)")
+_LAYER = re.compile(r"(sha256:[0-9a-f]{64}) ([\d.]+)([kMGT]?B) / ([\d.]+)([kMGT]?B)")
+_TRANSFERS = ("downloading", "done", "transferring")
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+@dataclass
+class _Vertex:
+    """One node of BuildKit's graph, as far as we heard of it."""
+
+    name: str
+    step: BuildStep | None
+    shown: bool = False
+    cached: bool = False
+    error: str = ""
+    rest: str = ""
+    layers: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+class Track:
+    """What is known of a running build, and the events it gives."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.vertices: dict[str, _Vertex] = {}
+        self.failed: _Vertex | None = None
+        self._said: list[str] = []
+
+    @property
+    def complaint(self) -> str:
+        """What the client said beside the progress: its error stands there."""
+        return "\n".join(self._said)
+
+    def say(self, line: str) -> None:
+        """A line of the client's own."""
+        self._said.append(line)
+        del self._said[:-_MAX_SAID]
+
+    def vertex(self, key: str, name: str) -> _Vertex:
+        """The vertex `key`, made when first named."""
+        known = self.vertices.get(key)
+        if known is None:
+            known = self.vertices[key] = _Vertex(name, self.steps.of_buildkit(name)[0])
+        return known
+
+    def started(self, vertex: _Vertex) -> Iterator[Progress]:
+        """It runs, or was found in the cache."""
+        if vertex.shown:
+            return
+        vertex.shown = True
+        text = vertex.step.text if vertex.step else self.steps.of_buildkit(vertex.name)[1]
+        if text:
+            yield from self.steps.events("step", vertex.step, text)
+        elif vertex.name.startswith("exporting"):
+            yield from self.steps.events("notice", None, vertex.name)
+
+    def cached(self, vertex: _Vertex) -> Iterator[Progress]:
+        """It was not run again."""
+        yield from self.started(vertex)
+        if not vertex.cached and self.steps.of_buildkit(vertex.name)[1]:
+            vertex.cached = True
+            yield from self.steps.events("cached", vertex.step, vertex.name.partition("] ")[2])
+
+    def output(self, vertex: _Vertex, text: str) -> Iterator[Progress]:
+        """A piece of its output; whole lines go on."""
+        *lines, vertex.rest = (vertex.rest + text).split("\n")
+        if len(vertex.rest) > 64_000:
+            lines, vertex.rest = [*lines, vertex.rest], ""
+        for line in lines:
+            yield from self.steps.events("log", vertex.step, line)
+
+    def ended(self, vertex: _Vertex, error: str) -> Iterator[Progress]:
+        """It is done, or failed with `error`."""
+        if vertex.rest:
+            yield from self.steps.events("log", vertex.step, vertex.rest)
+            vertex.rest = ""
+        if error and not vertex.error and not error.lower().endswith("canceled"):
+            vertex.error = error
+            self.failed = self.failed or vertex
+
+    def transfer(self, vertex: _Vertex, id: str, done: int, total: int) -> Iterator[Progress]:
+        """Bytes of a layer that is pulled, or of the context that is sent."""
+        if vertex.layers.get(id) == (done, total):
+            return
+        vertex.layers[id] = (done, total)
+        sent = vertex.layers.values()
+        what = "context" if "build context" in vertex.name else vertex.name.partition("] ")[2]
+        sums = sum(done for done, _ in sent), sum(total for _, total in sent)
+        yield from self.steps.events("bytes", vertex.step, what, *sums)
+
+    def trouble(self, engine: str, argv: Sequence[str], code: int) -> Exception:
+        """The error this build ends with."""
+        said = self.complaint
+        if code < 0:
+            return EngineDown(f"{engine} was killed during the build (signal {-code}).")
+        if _NO_BUILDX.search(said):
+            return EngineFailed(
+                argv, code, said, "Docker builds with buildx: sudo apt install docker-buildx"
+            )
+        vertex = self.failed
+        if vertex is None:
+            return build_trouble(engine, said=said, code=code, step=None, instruction="", tail="")
+        said = f"{said}\n{vertex.error}"
+        line = _marked_line(said)
+        if lookup := _LOOKUP.fullmatch(vertex.name.partition("@")[0]):
+            reference = lookup["reference"]
+            step = self.steps.naming(reference, line)
+            text = step.text if step else f"FROM {reference}"
+            if trouble := fetch_trouble(said, step, text, reference):
+                return trouble
+        else:
+            step = vertex.step or self.steps.at(line)
+            text = self.steps.of_buildkit(vertex.name)[1] or vertex.name
+        tail = self.steps.tail(vertex.step) if vertex.step is not None else ""
+        return build_trouble(engine, said=said, code=code, step=step, instruction=text, tail=tail)
+
+
+def _marked_line(said: str) -> int:
+    """The line buildx marks in its excerpt of the Dockerfile; 0 where it marks none."""
+    found = re.search(r"^ *(\d+) \| >>> ", said, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+class RawJson:
+    """Reads `--progress=rawjson`: one SolveStatus per line, then the client's own words.
+    https://github.com/moby/buildkit/blob/master/client/graph.go"""
+
+    def __init__(self, track: Track) -> None:
+        self._track = track
+        self._part = ""
+
+    def read(self, line: str) -> Iterator[Progress]:
+        """Events of one line. A long status arrives cut into pieces."""
+        line = self._part + line
+        self._part = ""
+        if not line.startswith("{"):
+            self._track.say(line)
+            return
+        try:
+            status = json.loads(line)
+        except ValueError:
+            if len(line) < _MAX_JSON:
+                self._part = line
+            return
+        yield from self._status(status)
+
+    def _status(self, status: dict[str, Any]) -> Iterator[Progress]:
+        track = self._track
+        for said in status.get("vertexes") or ():
+            vertex = track.vertex(said["digest"], said.get("name", ""))
+            if said.get("cached"):
+                yield from track.cached(vertex)
+            elif said.get("started"):
+                yield from track.started(vertex)
+            if said.get("completed"):
+                yield from track.ended(vertex, said.get("error", ""))
+        for said in status.get("logs") or ():
+            if (owner := track.vertices.get(said["vertex"])) is not None:
+                text = base64.b64decode(said.get("data", "")).decode(errors="replace")
+                yield from track.output(owner, text)
+        for said in status.get("statuses") or ():
+            owner = track.vertices.get(said["vertex"])
+            if owner is None or said.get("name") not in _TRANSFERS:
+                continue
+            if said["id"].startswith("sha256:") or owner.name.endswith("load build context"):
+                done, total = int(said.get("current", 0)), int(said.get("total", 0))
+                yield from track.transfer(owner, said["id"], done, total)
+
+
+class Plain:
+    """Reads `--progress=plain`, for people by BuildKit, but stable since 20.10.
+    https://github.com/moby/buildkit/blob/master/util/progress/progressui/printer.go"""
+
+    def __init__(self, track: Track) -> None:
+        self._track = track
+
+    def read(self, line: str) -> Iterator[Progress]:
+        """Events of one line."""
+        found = _PLAIN.fullmatch(line)
+        if found is None:
+            self._track.say(line)
+            return
+        track, key, rest = self._track, found["number"], found["rest"]
+        if key not in track.vertices:
+            track.vertex(key, re.sub(r"\[ +", "[", rest))
+            if rest.startswith(("[", "FROM ", "exporting")):
+                yield from track.started(track.vertices[key])
+            return
+        vertex = track.vertices[key]
+        if log := re.fullmatch(r"\d+\.\d+ (.*)", rest):
+            yield from track.output(vertex, log[1] + "\n")
+        elif rest == "CACHED":
+            yield from track.cached(vertex)
+        elif rest.startswith("ERROR: "):
+            yield from track.ended(vertex, rest.removeprefix("ERROR: "))
+        elif layer := _LAYER.match(rest):
+            done, total = _bytes(layer[2], layer[3]), _bytes(layer[4], layer[5])
+            yield from track.transfer(vertex, layer[1], done, total)
+
+
+def _bytes(number: str, unit: str) -> int:
+    return int(float(number) * _UNITS.get(unit, 1))

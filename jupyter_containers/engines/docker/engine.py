@@ -1,26 +1,38 @@
 """Docker, by its command line (20.10 and newer, rootful or rootless).
 
-`docker run`'s grammar is also podman's, so `podman.py` inherits from here and changes what
+`docker run`'s grammar is also podman's, so `podman/engine.py` inherits from here and changes what
 differs. Arguments are pure functions of a spec: `run_argv` is compared as text in tests.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 import signal as signals
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from ...errors import EngineDown, EngineFailed
-from ...host.process import Completed, run
-from ...measures import Layer, Stats
-from ...models import BuildSpec, Container, ContainerSpec, Ended, EngineInfo, Image, Progress, User
+from ...errors import EngineDown, EngineFailed, Unsupported
+from ...host.process import Completed, Waiting, run
+from ...models import (
+    BuildSpec,
+    Container,
+    ContainerSpec,
+    Ended,
+    EngineInfo,
+    Image,
+    Layer,
+    Problem,
+    Progress,
+    Stats,
+    User,
+)
 from ...text import printable
-from .. import _docker_info, _listing, _measures, _removal, _saves
-from .._attached import Waiting
-from .._trouble import container_trouble, daemon_trouble
+from ..common import cdi, versions
+from ..common.errors import container_trouble, daemon_trouble
 from ..common.info_cache import KnownInfo
 from ..common.run_argv import PACKAGE_MANAGER_CAPABILITIES, env_file, limits, mount_option
 from . import buildkit, inspect, transfer
@@ -34,7 +46,7 @@ class Docker:
 
     def __init__(self) -> None:
         self._info = KnownInfo(self.name, self._ask_info)
-        self._listed = _listing.Listing()
+        self._listed = inspect.Listing()
 
     # -- what it says of itself ------------------------------------------------------------
 
@@ -47,11 +59,11 @@ class Docker:
         said = inspect.parse_object(done.stdout)
         if not said.get("ServerVersion"):
             raise daemon_trouble(self.name, done.stderr or str(said.get("ServerErrors", "")))
-        return _docker_info.engine_info(self.name, said)
+        return engine_info(self.name, said)
 
     async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
         """See `Engine.user`. Rootless Docker maps its root to the person; rootful nobody."""
-        return _docker_info.user_inside(await self.info(), mode, image_ids)
+        return user_inside(await self.info(), mode, image_ids)
 
     # -- images ----------------------------------------------------------------------------
 
@@ -89,15 +101,15 @@ class Docker:
 
     def save(self, reference: str, archive: Path) -> AsyncGenerator[Progress]:
         """See `Engine.save`."""
-        return _saves.save(self.program, reference, archive, self.image)
+        return transfer.save(self.program, reference, archive, self.image)
 
     def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
         """See `Engine.load`."""
-        return _saves.load(self.program, archive, image, self.image)
+        return transfer.load(self.program, archive, image, self.image)
 
     async def layers(self, reference: str) -> list[Layer]:
         """See `Engine.layers`."""
-        return await _measures.layers(self.name, reference, self._run)
+        return await inspect.layers(self.name, reference, self._run)
 
     async def remove_image(self, reference: str) -> None:
         """See `Engine.remove_image`."""
@@ -232,7 +244,7 @@ class Docker:
 
     async def remove(self, id: str) -> None:
         """See `Engine.remove`."""
-        await _removal.remove(self.name, self._rm(id))
+        await remove(self.name, self._rm(id))
 
     async def _discard(self, name: str) -> None:
         """Remove what a start that failed may have left."""
@@ -260,7 +272,7 @@ class Docker:
 
     async def stats(self, id: str) -> Stats | None:
         """See `Engine.stats`."""
-        return await _measures.stats(self.name, id, self._run)
+        return await inspect.stats(self.name, id, self._run)
 
     async def _run(self, argv: Sequence[str], timeout: float = 60.0) -> Completed:
         return await run([self.program, *argv], timeout=timeout)
@@ -273,3 +285,88 @@ class Docker:
                 raise trouble
             raise EngineFailed(done.argv, done.code, printable(done.stderr))
         return done
+
+
+def engine_info(name: str, said: Mapping[str, Any]) -> EngineInfo:
+    """See `Engine.info`, from the daemon's own words."""
+    options = [str(option) for option in said.get("SecurityOptions") or ()]
+    rootless = any("name=rootless" in option for option in options)
+    features = {"build", "secrets", "pull", "limits", "network-none", "network-private", "ports"}
+    if cdi.docker_gives(said):
+        features.add(cdi.FEATURE)
+    problems: list[Problem] = []
+    if any("name=userns" in option for option in options):
+        problems.append(
+            Problem(
+                "The daemon remaps users (userns-remap): files on mounts would not be yours.",
+                "Run the daemon without userns-remap, or use rootless Docker or Podman.",
+            )
+        )
+    if not said.get("MemoryLimit", True):
+        features.discard("limits")
+        problems.append(Problem("The kernel gives Docker no memory limits.", ""))
+    if rootless:
+        features.add("root")
+    version = str(said["ServerVersion"])
+    if versions.at_least(version, 23, 0):
+        features.add("heredocs")
+    return EngineInfo(
+        name=name,
+        version=version,
+        usable=True,
+        rootless=rootless,
+        features=frozenset(features),
+        problems=tuple(problems),
+        endpoint=f"docker:{said.get('ID', '')}:{said.get('DockerRootDir', '')}",
+    )
+
+
+def user_inside(
+    info: EngineInfo, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]
+) -> User:
+    """The ids inside that leave files on mounts with the person at the keyboard.
+
+    Rootless Docker maps its root to the person; rootful Docker maps nobody. Raises
+    Unsupported where the asked user would write files as somebody else.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    if info.rootless:
+        inside = (0, 0)
+        if mode == "image" and image_ids != inside:
+            raise Unsupported(
+                f"The image's user {image_ids[0]} would write files that are not yours "
+                "under rootless Docker.",
+                "Use the user `me`, or Podman, which can map that user to you.",
+            )
+    else:
+        inside = (uid, gid)
+        if mode == "root" and uid != 0:
+            raise Unsupported(
+                "Root in a container of this Docker is root on the host.",
+                "Use rootless Podman or Docker for it, or put the command in the Dockerfile.",
+            )
+        if mode == "image" and image_ids[0] != uid:
+            raise Unsupported(
+                f"The image's user {image_ids[0]} would write files that are not yours.",
+                "Use the user `me`, or Podman, which can map that user to you.",
+            )
+        # Its group only where it is one of theirs: root's reads on mounts what they may not.
+        if mode == "image" and image_ids[1] in os.getgroups():
+            inside = image_ids
+    return User(mode=mode, uid=inside[0], gid=inside[1], host_uid=uid, host_gid=gid)
+
+
+_GONE = re.compile(r"no such|no container|already in progress", re.IGNORECASE)
+
+
+async def remove(engine: str, argv: Sequence[str]) -> None:
+    """Run docker's or podman's command until the container is gone."""
+    for pause in (0.1, 0.5, None):
+        done = await run(argv, timeout=60)
+        if done.code == 0 or _GONE.search(done.stderr):
+            return
+        trouble = daemon_trouble(engine, done.stderr, "rm")
+        if pause is None or isinstance(trouble, EngineDown):
+            raise trouble
+        # One that is ending cannot be removed at that moment.
+        await asyncio.sleep(pause)

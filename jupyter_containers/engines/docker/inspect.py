@@ -1,7 +1,10 @@
-"""What `inspect` prints, as our dataclasses. Docker and podman print the same shape.
+"""What `inspect`, `images`, `stats` and `history` print, as our dataclasses.
+
+Docker and podman print the same shapes; `stats` and `history` differ in the case of their keys.
 
 Everything here came from an engine that may hold hostile images: types are checked, labels and
-names made printable.
+names made printable. An image's id is the digest of its configuration, so each image is inspected
+once; only its names change, and the engine's own table has those.
 """
 
 from __future__ import annotations
@@ -9,11 +12,16 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...models import Container, Image
+from ...errors import ImageNotHere
+from ...host.environment import memory
+from ...host.process import Completed
+from ...models import Container, Image, Layer, Stats
 from ...text import one_line, printable
+from ..common.errors import daemon_trouble
 
 
 def parse_object(text: str) -> dict[str, Any]:
@@ -101,12 +109,6 @@ def code(state: dict[str, Any]) -> int:
     return 128 - value if 128 < value < 160 else value
 
 
-def at_least(version: str, major: int, minor: int) -> bool:
-    """Whether an engine's version (`20.10.24+dfsg1`, `4.8.0-rc1`) is as new as that."""
-    numbers = re.match(r"(\d+)\.(\d+)", version)
-    return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (major, minor)
-
-
 def _labels(said: object) -> dict[str, str]:
     if not isinstance(said, dict):
         return {}
@@ -116,3 +118,144 @@ def _labels(said: object) -> dict[str, str]:
 def _env(said: object) -> dict[str, str]:
     pairs = (str(item).partition("=") for item in said) if isinstance(said, list) else ()
     return {name: value for name, _, value in pairs}
+
+
+_TABLE = "{{.ID}} {{.Repository}}:{{.Tag}}"
+_NONE = "<none>"
+
+
+class Listing:
+    """Of one engine, for the life of this process."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[frozenset[str], Image]] = {}
+        self._last: tuple[object, list[Image]] = (None, [])
+
+    async def images(self, checked: Run, run: Run, stamp: object = None) -> list[Image]:
+        """See `Engine.images`. `run` runs a command of the engine; `checked` raises where that
+        fails. With the `stamp` that it had the last time the engine has the same images."""
+        if stamp is not None and stamp == self._last[0]:
+            return list(self._last[1])
+        listed = await checked(["images", "--no-trunc", "--format", _TABLE])
+        names = read_table(listed.stdout)
+        new = [id for id in names if self._known.get(id, (None,))[0] != names[id]]
+        if new:
+            # An image removed in between makes inspect fail but still print all the others.
+            done = await run(["image", "inspect", *new])
+            images = (image(one) for one in parse_array(done.stdout))
+            self._known |= {one.id: (names[one.id], one) for one in images if one.id in names}
+        self._known = {id: one for id, one in self._known.items() if id in names}
+        found = [self._known[id][1] for id in names if id in self._known]
+        self._last = (stamp, found)
+        return list(found)
+
+
+def storage_tables(store: Mapping[str, Any], host: Mapping[str, Any]) -> tuple[Path, ...]:
+    """The files in which a podman on this machine keeps the table of its images, from its `info`;
+    none where another machine does, or where there are further stores beside its own.
+    https://github.com/containers/storage/blob/main/images.go (`imageStore.Save`)"""
+    options = " ".join(store.get("graphOptions") or ()).lower()
+    if host.get("serviceIsRemote") is not False or "store" in options:
+        return ()
+    root, driver = store.get("graphRoot"), store.get("graphDriverName")
+    return (Path(root, f"{driver}-images", "images.json"),) if root and driver else ()
+
+
+def stamp_of(tables: Sequence[Path]) -> object:
+    """Another one after every change: the file is replaced then. None where it cannot be told."""
+    try:
+        seen = [table.stat() for table in tables]
+    except OSError:
+        return None
+    return tuple((one.st_ino, one.st_mtime_ns, one.st_size) for one in seen) or None
+
+
+def read_table(text: str) -> dict[str, frozenset[str]]:
+    """The names of each id, in the engine's order; an image without any has none."""
+    found: dict[str, set[str]] = {}
+    for line in text.splitlines():
+        id, _, name = line.strip().partition(" ")
+        if not id:
+            continue
+        id = id if id.startswith("sha256:") else f"sha256:{id}"
+        found.setdefault(id, set())
+        if name and _NONE not in name:
+            found[id].add(name)
+    return {id: frozenset(names) for id, names in found.items()}
+
+
+Run = Callable[[Sequence[str]], Awaitable[Completed]]
+
+_SIZE = re.compile(r"([0-9.]+)\s*([kKMGT]?)(i?)B")
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_MOST_LAYERS = 500
+
+
+async def stats(engine: str, id: str, run: Run) -> Stats | None:
+    """See `Engine.stats`. `run` runs a command of the engine."""
+    done = await run(["stats", "--no-stream", "--format", "{{json .}}", id])
+    if done.code:
+        # The last is what podman says without root on cgroups v1.
+        none = r"no such|no container|not running|stats is not supported"
+        if re.search(none, done.stderr, re.IGNORECASE):
+            return None
+        raise daemon_trouble(engine, done.stderr)
+    said = next(iter(_objects(done.stdout)), None)
+    return read_stats(said) if said is not None else None
+
+
+def read_stats(said: dict[str, Any]) -> Stats | None:
+    """One container's line. Docker shows a container that has ended as one that uses nothing."""
+    by = {key.lower().replace("_", ""): str(value) for key, value in said.items()}
+    used, _, limit = by.get("memusage", "").partition("/")
+    percent = by.get("cpupercent", by.get("cpuperc", "")).strip().removesuffix("%")
+    pids = by.get("pids", "").strip()
+    if used.strip() in ("", "--") or pids == "0":
+        return None
+    most = _bytes(limit)
+    return Stats(
+        cpu_percent=float(percent) if re.fullmatch(r"[0-9]{1,7}(\.[0-9]+)?", percent) else 0.0,
+        memory_bytes=_bytes(used),
+        # Where nothing limits a container both engines show the memory of the machine.
+        memory_limit=most if 0 < most < 0.98 * memory() else None,
+        pids=int(pids) if re.fullmatch(r"[0-9]{1,9}", pids) else None,
+    )
+
+
+async def layers(engine: str, reference: str, run: Run) -> list[Layer]:
+    """See `Engine.layers`."""
+    argv = ["history", "--no-trunc", "--human=false", "--format", "{{json .}}", reference]
+    done = await run(argv)
+    if done.code:
+        if re.search(r"no such image|image not known|not found", done.stderr, re.IGNORECASE):
+            raise ImageNotHere(reference, engine)
+        raise daemon_trouble(engine, done.stderr)
+    return [_layer(one) for one in _objects(done.stdout)[:_MOST_LAYERS]]
+
+
+def _layer(said: dict[str, Any]) -> Layer:
+    size = said.get("Size", said.get("size", 0))
+    return Layer(
+        created_by=printable(str(said.get("CreatedBy", said.get("createdBy", ""))), 2000),
+        size=size if isinstance(size, int) else _bytes(str(size)),
+        created=one_line(str(said.get("CreatedAt", said.get("created", "")))),
+    )
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    """An array's objects (podman), or one per line (docker)."""
+    if text.lstrip().startswith("["):
+        return parse_array(text)
+    return [one for one in map(parse_object, text.splitlines()) if one]
+
+
+def _bytes(text: str) -> int:
+    """`12.3MB`, `1.2GiB`, or a plain number."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return int(text[:18])
+    found = _SIZE.match(text)
+    if found is None or found[1].count(".") > 1:
+        return 0
+    base = 1024 if found[3] else 1000
+    return int(float(found[1]) * base ** _POWERS[found[2].lower()])

@@ -1,34 +1,32 @@
-"""Pulls of docker and podman, with what each tells of its progress.
+"""Images in and out of docker and podman: pull, save, load, each with its progress.
 
-Docker's client names each layer and what became of it. Podman's tells no bytes without a
-terminal; the size of what arrives in its private TMPDIR does.
+Docker's client names each layer and its state. Podman prints no bytes without a terminal; the
+size of what arrives in its private TMPDIR tells them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
 import tempfile
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 
-from ...errors import ContainersError, EngineDown, ImageNotHere
+from ...errors import ContainersError, DiskFull, EngineDown, ImageNotHere
 from ...host.process import Stream
 from ...host.reaper.client import keeper
-from ...models import Progress
+from ...models import Image, Progress
 from ...text import one_line, printable
-from ..common.errors import build_trouble
-from .buildkit import FindImage
+from ..common.build_argv import FindImage
+from ..common.errors import build_trouble, daemon_trouble
+from ..common.transfers import lines_and_size
 
 _DOCKER = re.compile(r"([0-9a-f]{12}): (?!Pulling from )(.*)")
 _PODMAN = re.compile(r"Copying (?:blob|config) (?:sha256:)?([0-9a-f]{12})[0-9a-f]*(.*)")
 _FINISHED = ("Pull complete", "Already exists")
-_LOOK = 0.5
-"""Seconds between two looks at how much has arrived."""
 
 
 async def pull(
@@ -76,33 +74,6 @@ def _private_directory() -> Iterator[str]:
         keeper.forget(f"pull-{directory}")
 
 
-async def lines_and_size(stream: Stream, directory: str) -> AsyncGenerator[tuple[str | None, int]]:
-    """The command's lines, and between them the bytes that have arrived in `directory`."""
-    lines, arrived = aiter(stream), 0
-    while True:
-        coming = asyncio.ensure_future(anext(lines, None))
-        try:
-            while not (await asyncio.wait({coming}, timeout=_LOOK))[0]:
-                now = await asyncio.to_thread(_size, directory)
-                if now > arrived:
-                    arrived = now
-                    yield None, arrived
-        finally:
-            coming.cancel()
-        if (got := coming.result()) is None:
-            return
-        yield got[1], 0
-
-
-def _size(directory: str) -> int:
-    total = 0
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            with suppress(OSError):  # it may be finished meanwhile
-                total += Path(parent, name).lstat().st_size
-    return total
-
-
 class _Layers:
     """Which layers there are, and which are done."""
 
@@ -139,3 +110,63 @@ def _trouble(engine: str, reference: str, code: int, said: str) -> ContainersErr
         tail="",
         reference=reference,
     )
+
+
+_LOADED = re.compile(r"Loaded image(?: ID)?: (sha256:[0-9a-f]{64})$")
+
+
+async def save(
+    program: str, reference: str, archive: Path, find_image: FindImage
+) -> AsyncGenerator[Progress]:
+    """See `Engine.save`."""
+    image = await find_image(reference)
+    if image is None:
+        raise ImageNotHere(reference, program)
+    argv = [program, "save", "--output", str(archive), image.id]
+    said: deque[str] = deque(maxlen=20)
+    async with Stream(argv) as stream:
+        async with aclosing(lines_and_size(stream, str(archive.parent))) as lines:
+            async for line, written in lines:
+                if line is None:
+                    text = f"Reading {one_line(reference)} from {program}"
+                    done = min(written, image.size) if image.size else written
+                    yield Progress(kind="bytes", text=text, done=done, total=image.size)
+                else:
+                    said.append(line)
+        code = await stream.wait()
+    if code:
+        raise _save_trouble(program, "save", code, "\n".join(said))
+
+
+async def load(
+    program: str, archive: Path, image: Image, find_image: FindImage
+) -> AsyncGenerator[Progress]:
+    """See `Engine.load`. The archive holds the image's configuration, and so its id, which is
+    another than `image`'s where that engine makes up its ids; names are given after."""
+    said: deque[str] = deque(maxlen=20)
+    commands = [("load", "--input", str(archive))]
+    commands += [("tag", "", name) for name in image.references]
+    loaded = image.id
+    for verb, what, which in commands:
+        argv = [program, verb, what or loaded, which]
+        yield Progress(kind="log", text=f"{program} {argv[1]} {one_line(argv[-1])}")
+        async with Stream(argv) as stream:
+            async for _, line in stream:
+                said.append(line)
+                if verb == "load" and (told := _LOADED.search(line)):
+                    loaded = told[1]
+            code = await stream.wait()
+        if code:
+            raise _save_trouble(program, argv[1], code, "\n".join(said))
+    found = await find_image(image.references[0] if image.references else loaded)
+    if found is None:
+        raise ImageNotHere(image.id, program)
+    yield Progress(kind="image", text=one_line(image.id), image=found)
+
+
+def _save_trouble(program: str, verb: str, code: int, said: str) -> ContainersError:
+    if code < 0:
+        return EngineDown(f"{program} was killed (signal {-code}).")
+    if re.search(r"no space left|quota exceeded", said, re.IGNORECASE):
+        return DiskFull("where an image is copied to another engine")
+    return daemon_trouble(program, printable(said), verb)

@@ -10,18 +10,20 @@ https://github.com/NVIDIA/enroot/blob/master/doc/usage.md
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from shutil import which
 
 from ...errors import ContainersError, EngineDown, StartFailed
 from ...host.paths import cache_directory
 from ...host.process import Completed, run
-from ...models import ContainerSpec, EngineInfo, Image, Progress
-from .. import _enroot_site
-from .._trouble import last_words
+from ...models import ContainerSpec, EngineInfo, Image, Problem, Progress
 from ..common import cdi, userns
+from ..common.errors import last_words
+from ..common.versions import at_least
 from ..process_engine.base import Command, ProcessEngine
 from ..process_engine.containers import Place
 from ..process_engine.image_store import Stored, on_network
@@ -46,7 +48,7 @@ class Enroot(ProcessEngine):
 
     async def ask_info(self) -> EngineInfo:
         """See `Engine.info`."""
-        done = await run(["enroot", "version"], timeout=20, env=_enroot_site.environment())
+        done = await run(["enroot", "version"], timeout=20, env=environment())
         version = done.stdout.strip()
         if done.code or not re.match(r"\d+\.\d+", version):
             raise EngineDown(
@@ -54,19 +56,19 @@ class Enroot(ProcessEngine):
                 "Run it by hand: enroot version",
             )
         wrong = [
-            _enroot_site.too_old(version),
-            await userns.closed() or await _enroot_site.no_namespaces(),
+            too_old(version),
+            await userns.closed() or await no_namespaces(),
         ]
         if not await userns.overlays():
             wrong.append(userns.READ_ONLY)
         problems = [problem for problem in wrong if problem is not None]
         usable = not problems
         features = {"network-none", "root"}
-        if missing := _enroot_site.no_pulls():
+        if missing := no_pulls():
             problems.append(missing)
         else:
             features.add("pull")
-        if await _enroot_site.gpus():
+        if await gpus():
             features.add(cdi.FEATURE)
         problems += [userns.NO_LIMITS, userns.NO_FILTER, userns.SAME_NETWORK]
         return self.described(version, features, problems, usable=usable)
@@ -78,7 +80,7 @@ class Enroot(ProcessEngine):
         any user of the machine can read arguments."""
         file = stored.directory / FILE
         outside = [
-            *_enroot_site.OUTSIDE,
+            *OUTSIDE,
             *(["--net"] if spec.network == "none" else []),
             *(["--uts"] if spec.hostname else []),
         ]
@@ -92,7 +94,7 @@ class Enroot(ProcessEngine):
             name: str(place.path / name.lower()) for name in ("RUNTIME", "CACHE", "TEMP", "CONFIG")
         }
         env = {
-            **_enroot_site.environment(),
+            **environment(),
             **{f"ENROOT_{name}_PATH": path for name, path in own.items()},
             "ENROOT_DATA_PATH": str(stored.directory),
             "ENROOT_LOGIN_SHELL": "no",
@@ -160,7 +162,7 @@ class Enroot(ProcessEngine):
 
     async def pull(self, reference: str) -> AsyncGenerator[Progress]:
         """See `Engine.pull`. Log-ins are enroot's own (~/.config/enroot/.credentials)."""
-        env = _enroot_site.import_environment()
+        env = import_environment()
         made = images.pull(self.store, reference, env, as_file=self.as_file)
         async with aclosing(made) as events:
             async for event in events:
@@ -169,7 +171,7 @@ class Enroot(ProcessEngine):
 
     async def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
         """See `Engine.load`. enroot itself reads no archives."""
-        env = _enroot_site.import_environment()
+        env = import_environment()
         made = images.load(self.store, archive, image, env, as_file=self.as_file)
         async with aclosing(made) as events:
             async for event in events:
@@ -188,3 +190,97 @@ def visible(devices: Sequence[str]) -> dict[str, str]:
         return {}
     seen = "all" if "all" in asked else ",".join(asked)
     return {"NVIDIA_VISIBLE_DEVICES": seen, "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+
+
+_OLDEST = (3, 4)
+_TOOLS = {
+    "unsquashfs": "squashfs-tools",
+    "mksquashfs": "squashfs-tools",
+    "parallel": "parallel",
+    "jq": "jq",
+    "curl": "curl",
+    "zstd": "zstd",
+}
+_PRIVILEGED = ("enroot-aufs2ovlfs", "enroot-mksquashovlfs")
+NO_CAPABILITIES = Problem(
+    "enroot cannot pull images: its programs that unpack layers have no capabilities.",
+    "Ask the administrator to install the package enroot+caps: "
+    "https://github.com/NVIDIA/enroot/blob/master/doc/installation.md. Until then, pull with "
+    "Podman or Docker and run: jupyter containers convert REF --from podman --to enroot",
+)
+OUTSIDE = (
+    *("unshare", "--user", "--map-current-user", "--keep-caps", "--mount", "--pid", "--fork"),
+    *("--kill-child", "--mount-proc", "--ipc"),
+)
+"""The namespaces around a container: enroot has none but for users and mounts of its own before
+4.2. One kill ends everything in them."""
+_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR")
+
+
+def environment() -> dict[str, str | None]:
+    """For containers: nothing of this process's own but what programs need to run at all. An
+    image's /etc/environment, and hooks, could read it."""
+    return {name: None for name in os.environ if name not in _KEPT}
+
+
+def import_environment() -> dict[str, str | None]:
+    """For pulls: the person's own settings of transfers, log-ins and caches, not of roots."""
+    ours = ("ENROOT_DATA_PATH", "ENROOT_RUNTIME_PATH", "ENROOT_FORCE_OVERRIDE")
+    return {name: None for name in os.environ if name in ours}
+
+
+def too_old(version: str) -> Problem | None:
+    """Older ones were not tried."""
+    if at_least(version, *_OLDEST):
+        return None
+    needed = ".".join(str(part) for part in _OLDEST)
+    return Problem(
+        f"This enroot ({version}) is too old: {needed} or newer is needed.",
+        "https://github.com/NVIDIA/enroot/releases",
+    )
+
+
+def no_pulls() -> Problem | None:
+    """Why `enroot import` does not work: a program is missing, or the right to write what says
+    that a layer deletes files."""
+    if not (missing := [name for name in _TOOLS if which(name) is None]):
+        return None if os.getuid() == 0 or all(map(_privileged, _PRIVILEGED)) else NO_CAPABILITIES
+    packages = " ".join(dict.fromkeys(_TOOLS[name] for name in missing))
+    return Problem(
+        f"enroot cannot pull images: {', '.join(missing)} is missing.",
+        f"sudo apt install {packages}, or your system's packages of these names",
+    )
+
+
+def _privileged(name: str) -> bool:
+    """See capabilities(7), "File capabilities"."""
+    path = which(name)
+    try:
+        return path is not None and bool(os.getxattr(path, "security.capability"))
+    except OSError:
+        return False
+
+
+async def no_namespaces() -> Problem | None:
+    """Why the namespaces around a container cannot be made; None where they can."""
+    done = await run([*OUTSIDE, "true"], timeout=20)
+    if not done.code:
+        return None
+    if re.search(r"unrecognized option|invalid option", done.stderr):
+        return Problem(
+            "This machine's `unshare` is too old: util-linux 2.36 or newer is needed.",
+            "Ask the administrator to update util-linux.",
+        )
+    return Problem(
+        f"Namespaces around a container cannot be made: {done.stderr.strip()[-300:]}",
+        f"Run it by hand: {' '.join(OUTSIDE)} true",
+    )
+
+
+async def gpus() -> bool:
+    """Whether enroot gives GPUs: by a hook of the administrator's and NVIDIA's tool.
+    https://github.com/NVIDIA/enroot/blob/master/doc/standard-hooks.md"""
+    said = (await run(["enroot", "info"], timeout=20, env=environment())).stdout
+    found = re.search(r"ENROOT_SYSCONF_PATH=(.+)", said)
+    hooks = Path(found[1] if found else "/etc/enroot", "hooks.d")
+    return os.access(hooks / "98-nvidia.sh", os.X_OK) and which("nvidia-container-cli") is not None

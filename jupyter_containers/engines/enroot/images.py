@@ -22,11 +22,10 @@ from ...host.process import Environment, Stream, run
 from ...host.reaper import process_container
 from ...models import Image, Progress
 from ...text import one_line, printable
-from .._aside import FULL, aside
 from ..common.errors import build_trouble
-from ..docker.transfer import lines_and_size
+from ..common.transfers import lines_and_size
 from ..process_engine import image_archive
-from ..process_engine.image_archive import Moved, NotAnImage
+from ..process_engine.image_archive import FULL, Moved, NotAnImage, aside
 from ..process_engine.image_store import Store, random_id
 from ..process_engine.rootfs import complete, resolve
 from .scripts import FILE, TREE

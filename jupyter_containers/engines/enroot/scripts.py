@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from shutil import which
 
+from ...layout import DEFAULT_PATH
 from ...models import ContainerSpec, Image, Mount
-from ...structures import DEFAULT_PATH
-from .._bare_dev import DEVICES, PTS, SHM, make_dev
+from ..process_engine.rootfs import DEVICES, PTS, SHM, make_dev
 
 TREE = "tree"
 """The image, within its directory of the store, where that is on a disk."""

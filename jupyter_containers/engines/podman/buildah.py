@@ -21,9 +21,9 @@ from ...host.process import Stream, run
 from ...host.reaper import podman_build
 from ...host.reaper.client import keeper
 from ...models import BuildSpec, BuildStep, Progress
+from ..common.build_argv import FindImage, common_argv, common_env
 from ..common.build_steps import Steps
 from ..common.errors import build_trouble
-from ..docker.buildkit import FindImage, common_argv, common_env
 
 _STEP = re.compile(r"(?:\[(?P<stage>\d+)/\d+\] )?STEP (?P<n>\d+)/(?P<m>\d+): (?P<text>.*)")
 _CACHE = re.compile(r"--> Using cache [0-9a-f]{12,64}")

@@ -17,11 +17,11 @@ from typing import Any, Literal
 from ...host.process import run
 from ...host.reaper import podman_run
 from ...models import BuildSpec, ContainerSpec, EngineInfo, Image, Problem, Progress, User
-from .._listing import stamp_of, storage_tables
-from .._trouble import daemon_trouble
-from ..common import cdi
+from ..common import cdi, versions
+from ..common.errors import daemon_trouble
 from ..docker import inspect
 from ..docker.engine import Docker
+from ..docker.inspect import stamp_of, storage_tables
 from . import buildah
 
 
@@ -49,7 +49,7 @@ class Podman(Docker):
         version = str((said.get("version") or {}).get("Version", ""))
         if cdi.podman_gives(version):
             features.add(cdi.FEATURE)
-        if inspect.at_least(version, 4, 8):  # buildah 1.33
+        if versions.at_least(version, 4, 8):  # buildah 1.33
             features.add("heredocs")
         return EngineInfo(
             name=self.name,

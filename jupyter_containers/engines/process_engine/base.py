@@ -18,7 +18,6 @@ from typing import Literal
 
 from ...errors import ContainersError, EngineFailed, ImageNotHere, StartFailed, Unsupported
 from ...host.process import Completed, Environment, run
-from ...measures import Layer, Stats
 from ...models import (
     BuildSpec,
     Container,
@@ -26,14 +25,16 @@ from ...models import (
     Ended,
     EngineInfo,
     Image,
+    Layer,
     Problem,
     Progress,
+    Stats,
     User,
 )
 from ...text import printable
-from .. import _usage
-from .._trouble import trouble_of_ours
+from ..common.errors import trouble_of_ours
 from ..common.info_cache import KnownInfo
+from . import containers
 from .containers import Contained, Place, Polled, wait_for_inner
 from .image_store import Store, Stored
 
@@ -293,4 +294,4 @@ class ProcessEngine(ABC):
     async def stats(self, id: str) -> Stats | None:
         """See `Engine.stats`."""
         pid = self.contained.inner(id)
-        return await _usage.of(pid) if pid is not None else None
+        return await containers.of(pid) if pid is not None else None

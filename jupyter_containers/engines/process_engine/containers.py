@@ -1,4 +1,4 @@
-"""Containers that are processes of ours, for engines without a daemon that remembers them.
+"""Containers that are our child processes, for engines without a daemon that remembers them.
 
 Each has a directory, which names the process by number and start time, so that any process of
 this person finds it, and none takes another for it:
@@ -24,11 +24,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
+
 from ...host.paths import boot_id, cache_directory
-from ...host.process import Completed, Environment
+from ...host.process import Child, Completed, Environment, detach, forget
 from ...host.reaper import process_container
-from ...models import Container, ContainerSpec
-from .._attached import Child, detach, forget
+from ...models import Container, ContainerSpec, Stats
 
 _T = TypeVar("_T")
 _UNUSED = 600.0
@@ -289,3 +290,35 @@ def wait_for_inner(contained: Contained, name: str, seconds: float) -> Iterator[
         if time.monotonic() > deadline:
             return
         yield 0.005
+
+
+_BETWEEN = 0.5
+"""Seconds between two looks at the processors' time."""
+
+
+async def of(pid: int) -> Stats | None:
+    """The use of a process and all below it; None where it has ended. Memory that processes
+    share counts once for each, as `ps` shows it."""
+    first, began = await asyncio.to_thread(_look, pid), time.monotonic()
+    await asyncio.sleep(_BETWEEN)
+    second, ended = await asyncio.to_thread(_look, pid), time.monotonic()
+    if not first or not second:
+        return None
+    used = sum(cpu - first.get(one, (cpu, 0))[0] for one, (cpu, _) in second.items())
+    return Stats(
+        cpu_percent=round(100 * max(0.0, used) / (ended - began), 1),
+        memory_bytes=sum(memory for _, memory in second.values()),
+        pids=len(second),
+    )
+
+
+def _look(pid: int) -> dict[int, tuple[float, int]]:
+    """Process → seconds of CPU, bytes of memory."""
+    found = {}
+    with suppress(psutil.Error):
+        first = psutil.Process(pid)
+        for one in (first, *first.children(recursive=True)):
+            with suppress(psutil.Error):
+                cpu = one.cpu_times()
+                found[one.pid] = (cpu.user + cpu.system, one.memory_info().rss)
+    return found

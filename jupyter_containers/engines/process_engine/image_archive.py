@@ -1,23 +1,29 @@
 """Images in Docker's archive format, to and from a directory. Nothing here starts a process.
 
-What comes is untrusted: nothing is written outside the directory, no device is made, and no file
+An archive is untrusted: nothing is written outside the directory, no device is made, and no file
 gets another owner or a set-user-id bit.
 https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
 import hashlib
 import io
 import json
 import os
 import tarfile
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
+from ...errors import DiskFull, EngineFailed
 from ...host.reaper import process_container
+from ...models import Progress
 from .rootfs import resolve
 
 _WHITEOUT = ".wh."
@@ -236,3 +242,42 @@ def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+Work = Callable[[Moved], Any]
+FULL = "where images are kept; JUPYTER_CONTAINERS_IMAGES names the directory"
+_LOOK = 0.3
+
+
+class _Stopped(Exception):
+    """Nobody waits any more."""
+
+
+async def aside(engine: str, work: Work, text: str) -> AsyncGenerator[Progress]:
+    """Work told as `bytes` events. Closing the iterator ends the work. Raises DiskFull,
+    EngineFailed."""
+    stop = threading.Event()
+    at = (0, 0)
+
+    def moved(done: int, total: int) -> None:
+        nonlocal at
+        at = (done, total)
+        if stop.is_set():
+            raise _Stopped
+
+    working = asyncio.ensure_future(asyncio.to_thread(work, moved))
+    try:
+        while not (await asyncio.wait({working}, timeout=_LOOK))[0]:
+            yield Progress(kind="bytes", text=text, done=at[0], total=at[1])
+    finally:
+        stop.set()
+        with contextlib.suppress(BaseException):
+            await asyncio.shield(asyncio.wait({working}))
+    try:
+        working.result()
+    except NotAnImage as error:
+        raise EngineFailed((engine, "load"), 1, f"no image to be read: {error}") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(FULL) from None
+        raise EngineFailed((engine, "files"), 1, str(error)) from error

@@ -1,5 +1,9 @@
-"""Paths of an image that lies as a directory on this machine, as its own programs would see them:
-a symbolic link in it never leads out of it. Nothing runs in it meanwhile."""
+"""An image's root file system as a directory of this machine.
+
+Its paths are resolved as its own programs would see them: a symbolic link in it never leads out
+of it, and nothing runs in it meanwhile. Containers of ordinary users cannot make device nodes, so
+its /dev has empty files where those of this machine are mounted.
+"""
 
 from __future__ import annotations
 
@@ -78,3 +82,28 @@ def complete(tree: Path) -> None:
         if place.is_symlink() or not place.exists():
             place.unlink(missing_ok=True)
             place.touch()
+
+
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+"""What is mounted on the files of these names."""
+PTS = "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620"
+"""Options of the devpts on its `pts`."""
+SHM = 64 << 20
+"""Bytes of its `shm` where nobody says more: what Docker gives."""
+_LINKS = {
+    "ptmx": "pts/ptmx",
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+}
+
+
+def make_dev(place: Path) -> None:
+    """Make it, `place` itself included. Raises OSError."""
+    for name in ("", "pts", "shm"):
+        (place / name).mkdir()
+    for name in DEVICES:
+        (place / name).touch(exist_ok=False)
+    for name, target in _LINKS.items():
+        (place / name).symlink_to(target)

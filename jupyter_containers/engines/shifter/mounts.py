@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from ...errors import StartFailed, Unsupported
 from ...host.paths import runtime_directory
 from ...host.reaper.process_container import INSIDE, SHOWN
+from ...layout import DEFAULT_PATH
 from ...models import ContainerSpec, Image, Mount
-from ...structures import DEFAULT_PATH
 from ..common import cdi
 from .site import GPU, Site, is_plain
 

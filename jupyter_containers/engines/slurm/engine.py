@@ -3,7 +3,8 @@
 The job runs the very command that the inner engine would run here. What it needs (the container's
 directory, the image, the notebook's folder) lies on the file system that this machine shares with
 the nodes. A job is known by its name, which is the container's, and marked by its comment; the
-container's directory remembers its number.
+container's directory remembers its number. Images, users and probes stay the inner engine's, on
+this machine, where pulls, builds and conversions happen before any job.
 https://slurm.schedmd.com/sbatch.html
 """
 
@@ -14,34 +15,107 @@ import os
 import signal as signals
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from shutil import which
+from typing import Literal
 
 from ...errors import EngineDown, EngineError, StartFailed, Unsupported
 from ...host.process import Completed, run
 from ...host.reaper import slurm_job
-from ...measures import Stats
-from ...models import Container, ContainerSpec, Ended, EngineInfo
+from ...models import (
+    BuildSpec,
+    Container,
+    ContainerSpec,
+    Ended,
+    EngineInfo,
+    Image,
+    Layer,
+    Progress,
+    Stats,
+    User,
+)
 from ...settings.slurm import gpus_of
 from ...text import one_line, printable
-from .._placed import Placed
-from .._slurm_ask import ask
-from .._slurm_listing import listed
-from .._trouble import trouble_of_ours
-from ..base import Watch
+from ..base import Output, Watch
 from ..common import cdi
+from ..common.errors import trouble_of_ours
 from ..common.info_cache import KnownInfo
 from ..placement import Placement
 from ..process_engine.base import ProcessEngine
-from ..process_engine.containers import Place
+from ..process_engine.containers import Place, container_of
 from ..process_engine.image_store import Stored
 from . import errors, site
-from .job import BEGAN, JOB, OUTSIDE, sbatch_argv, sbatch_environment, script_of
-from .queue import Job, Queue, silent
+from .job import BEGAN, JOB, OUTSIDE, labels_of, sbatch_argv, sbatch_environment, script_of
+from .queue import Job, Queue, ask, silent
+
+
+class Placed:
+    """See `base.Engine`."""
+
+    def __init__(self, inner: ProcessEngine) -> None:
+        self.inner = inner
+
+    async def images(self) -> list[Image]:
+        """See `Engine.images`."""
+        return await self.inner.images()
+
+    async def image(self, reference: str) -> Image | None:
+        """See `Engine.image`."""
+        return await self.inner.image(reference)
+
+    async def all_here(self, references: Sequence[str]) -> list[Image] | None:
+        """See `Engine.all_here`."""
+        return await self.inner.all_here(references)
+
+    def pull(self, reference: str) -> AsyncGenerator[Progress]:
+        """See `Engine.pull`."""
+        return self.inner.pull(reference)
+
+    def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
+        """See `Engine.build`."""
+        return self.inner.build(spec)
+
+    def save(self, reference: str, archive: Path) -> AsyncGenerator[Progress]:
+        """See `Engine.save`."""
+        return self.inner.save(reference, archive)
+
+    def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
+        """See `Engine.load`."""
+        return self.inner.load(archive, image)
+
+    async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
+        """See `Engine.user`."""
+        return await self.inner.user(mode, image_ids)
+
+    async def run(self, spec: ContainerSpec, timeout: float) -> Output:
+        """See `Engine.run`: a look into an image takes a second, and waits in no queue."""
+        return await self.inner.run(spec, timeout)
+
+    async def layers(self, reference: str) -> list[Layer]:
+        """See `Engine.layers`."""
+        return await self.inner.layers(reference)
+
+    async def remove_image(self, reference: str) -> None:
+        """See `Engine.remove_image`."""
+        await self.inner.remove_image(reference)
+
+    def by_hand(self, image: str) -> str:
+        """See `Engine.by_hand`."""
+        return self.inner.by_hand(image)
+
+    async def pid(self, id: str) -> int | None:  # noqa: ARG002
+        """See `Engine.pid`: it is no process of this machine."""
+        return None
+
+    async def ports(self, id: str) -> dict[int, int]:  # noqa: ARG002
+        """See `Engine.ports`: nothing is published; a kernel tells its own."""
+        return {}
+
 
 _REMOVAL_SECONDS = 60.0
 _POLL_AGE = 5.0
@@ -301,3 +375,22 @@ async def _node_of(place: Place) -> str:
     with suppress(OSError):
         return one_line(await asyncio.to_thread((place.path / BEGAN).read_text))
     return ""
+
+
+def listed(inner: ProcessEngine, name: str, jobs: Mapping[str, Job]) -> list[Container]:
+    """Those of the engine `name` whose directories are here, and jobs of ours that have lost
+    theirs, by their comment."""
+    found = {}
+    for _, record in inner.contained.records():
+        if record.get("host") == name:
+            row = jobs.get(str(record.get("job")))
+            one = container_of(record, running=row is not None and row.alive)
+            found[one.name] = one
+    for row in jobs.values():
+        labels = labels_of(row.comment, row.name, inner.name)
+        goes_on = row.alive and row.state != "COMPLETING"
+        if goes_on and labels and row.name not in found:
+            found[row.name] = Container(
+                id=row.name, name=row.name, image="", running=True, labels=labels
+            )
+    return list(found.values())

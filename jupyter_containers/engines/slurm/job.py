@@ -11,10 +11,10 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ...layout import INSIDE
 from ...models import ContainerSpec
 from ...settings.slurm import SETUP
 from ...settings.validators import parse_size
-from ...structures import INSIDE
 from ..process_engine.base import ProcessEngine
 from ..process_engine.containers import Place
 from ..process_engine.image_store import Stored

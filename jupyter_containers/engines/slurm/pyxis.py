@@ -23,10 +23,9 @@ from shutil import which
 
 from ...errors import ContainersError, StartFailed
 from ...host.process import Completed
+from ...layout import INSIDE
 from ...models import ContainerSpec, EngineInfo, Mount, Problem
-from ...structures import INSIDE
 from ...text import one_line
-from .._slurm_ask import ask
 from ..common import cdi
 from ..enroot import scripts
 from ..enroot.engine import Enroot, visible
@@ -34,6 +33,7 @@ from ..enroot.scripts import FILE, RC
 from ..process_engine.base import Command
 from ..process_engine.containers import Place
 from ..process_engine.image_store import Stored
+from .queue import ask
 
 CONFIG = "config"
 """The directory that enroot takes for the person's configuration, in a container's own."""

@@ -1,6 +1,6 @@
-"""What Slurm says of this person's jobs: one `squeue` for all of them, every few seconds at most.
+"""This person's jobs by Slurm: one `squeue` for all of them, every few seconds at most.
 
-Its output is told by format, since its JSON differs from version to version (22.05 has
+Its output is read by format, since its JSON differs from version to version (22.05 has
 `"RUNNING"`, 24.11 `["RUNNING"]`, and numbers become objects).
 https://slurm.schedmd.com/squeue.html
 """
@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ...errors import EngineDown
+from ...host.process import Completed, run
+from ...host.reaper.slurm_job import theirs
 from ...settings.slurm import seconds_of
 from ...text import one_line
-from .._slurm_ask import ask
 
 _FORMAT = "%i|%T|%N|%r|%L|%S|%j|%k"
 _YEAR = 364 * 86400
@@ -123,3 +124,8 @@ def silent(said: str) -> EngineDown:
         "Running jobs go on meanwhile. See whether `sinfo` answers; if it does not, tell the "
         "cluster's administrators.",
     )
+
+
+async def ask(*argv: str, timeout: float = 60.0) -> Completed:
+    """Run `squeue` or one of its kin. See `_process.run`."""
+    return await run(argv, timeout=timeout, env=dict.fromkeys(theirs(os.environ)))

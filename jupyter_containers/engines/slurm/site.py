@@ -13,11 +13,10 @@ from ...errors import EngineDown, StartFailed
 from ...host.paths import cache_directory, empty_directory, empty_file
 from ...models import ContainerSpec, EngineInfo, Problem
 from ...text import one_line
-from .._slurm_ask import ask
 from ..common import cdi, userns
 from ..process_engine.base import ProcessEngine
 from .errors import unheard
-from .queue import silent
+from .queue import ask, silent
 
 _NO_OPENSSL = Problem(
     "openssl is not installed, by which a job and Jupyter speak in secret.",

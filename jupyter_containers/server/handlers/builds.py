@@ -11,9 +11,8 @@ from tornado.iostream import StreamClosedError
 
 from ... import serializers
 from ...builds.cells import CellRun, run_cell
-from ...builds.jobs import Job
+from ...builds.jobs import Job, fit_after
 from ...engines.registry import choose_engine
-from ...fitting import fit_after
 from ...models import parse_image
 from .base import Handler
 

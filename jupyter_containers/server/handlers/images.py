@@ -15,7 +15,7 @@ from ...engines.guarded import Guarded
 from ...engines.registry import choose_engine, look, names
 from ...errors import ContainersError, ImageNotHere
 from ...events import Change, tell
-from ...imagekernels import image_kernels
+from ...images.prepare import image_kernels
 from ...kernelspecs import pinned_as
 from ...models import Image, parse_image
 from .base import Handler

@@ -1,0 +1,137 @@
+"""One container's private host directories: made, found again, removed.
+
+    ROOT/            0700, short (a Unix socket's path holds 107 bytes)
+      run/           mounted read-write: sockets, start.json. Hostile once a container has it
+      conf/          mounted read-only: connection.json, passwd, group
+      empty/         stands where a directory is not mounted
+    CACHE/homes/…    mounted read-write as HOME; on disk, since HOME may get large
+    CACHE/rooms/…    run, conf and empty of a container on another machine
+
+Its name is unique on this host and is the container's too.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..layout import GUEST_DIR
+from .owners import owner
+from .paths import boot_id, cache_directory, runtime_directory
+from .reaper.client import keeper
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """The private host directories of one container. `run` is the only one it writes to
+    besides its HOME; `conf` is read-only to it; nothing else in `root` is mounted."""
+
+    root: Path
+    home: Path
+    shared: Path | None = None
+    """Where `run` and `conf` are, where a container on another machine has to find them."""
+
+    @property
+    def run(self) -> Path:
+        """Sockets: mounted read-write."""
+        return (self.shared or self.root) / "run"
+
+    @property
+    def conf(self) -> Path:
+        """Connection file, passwd, group: mounted read-only."""
+        return (self.shared or self.root) / "conf"
+
+    @property
+    def empty(self) -> Path:
+        """Stands where a directory is not mounted."""
+        return (self.shared or self.root) / "empty"
+
+    @property
+    def guest(self) -> Path:
+        """Our programs for the inside: mounted read-only. Other machines may not have this
+        package, so they get copies."""
+        return GUEST_DIR if self.shared is None else self.shared / "guest"
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """All of it, for who deletes it."""
+        found = (self.root, self.home, self.shared)
+        return tuple(str(one) for one in found if one is not None)
+
+
+def room_at(root: Path, *, shared: bool = True) -> Room:
+    """The room of this name, or what it would be. Homes may lie on a disk that several hosts
+    share, so theirs says which host's they are, and of which boot; so do the parts of rooms that
+    lie there."""
+    name = f"{_this_boot()}-{root.name}"
+    theirs = cache_directory() / "rooms" / name if shared else None
+    return Room(root=root, home=_homes() / name, shared=theirs)
+
+
+def _homes() -> Path:
+    return cache_directory() / "homes"
+
+
+def _this_boot() -> str:
+    return f"{socket.gethostname()}-{boot_id()[:8]}"
+
+
+def lost_homes() -> list[Path]:
+    """Homes whose kernels ended with an earlier boot of this host; their rooms went with it, but
+    for the shared parts."""
+    pattern = f"{socket.gethostname()}-????????-????????"
+    found = [*_homes().glob(pattern), *(cache_directory() / "rooms").glob(pattern)]
+    return sorted(home for home in found if not home.name.startswith(_this_boot()))
+
+
+def make_room(again: Room | None = None, *, shared: bool = False) -> Room:
+    """A new room for a container to be; its name is unique on this host and becomes the
+    container's. With `again`, that room anew, at the same place; with `shared`, what the container
+    sees of it on the file system that this machine shares with others, if it shares one."""
+    while True:
+        name = again.root.name if again is not None else secrets.token_hex(4)
+        room = room_at(runtime_directory() / name, shared=shared)
+        try:
+            room.root.mkdir(mode=0o700)
+        except FileExistsError:
+            if again is not None:
+                raise
+            continue
+        enter(room)
+        owner().claim(room.root)
+        if room.shared is not None:
+            room.shared.mkdir(mode=0o700, parents=True)
+            shutil.copytree(GUEST_DIR, room.guest, ignore=shutil.ignore_patterns("__pycache__"))
+        for directory in (room.run, room.conf, room.empty):
+            directory.mkdir(mode=0o700)
+        room.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        room.home.mkdir(mode=0o700)
+        return room
+
+
+def enter(room: Room) -> None:
+    """Have the keeper delete it when this process is killed."""
+    keeper.add(room.root.name, [], room.directories)
+
+
+def room_for(before: Room | None, *, shared: bool, used: bool) -> Room:
+    """The room of a kernel's next start: the one of `before` if it may be, since the sockets keep
+    their place over restarts. Another one where it has to be `shared`, or no longer; then that of
+    `before` goes, unless a container still has it (`used`)."""
+    if before is not None and (before.shared is not None) != shared:
+        if not used:
+            remove_room(before)
+        before = None
+    if before is not None and before.root.exists():
+        return before
+    return make_room(before, shared=shared)
+
+
+def remove_room(room: Room) -> None:
+    """Delete all of it. Twice is fine."""
+    for directory in room.directories:
+        shutil.rmtree(directory, ignore_errors=True)
+    keeper.forget(room.root.name)

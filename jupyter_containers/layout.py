@@ -1,0 +1,24 @@
+"""Where a container's inside has what is ours: paths, ports, and the names of labels.
+
+The guest and the reaper stand alone and say these once more; `tests` compare them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+GUEST_DIR = Path(__file__).with_name("guest")
+"""Our programs for the inside, as this host has them."""
+INSIDE = "/opt/jupyter-containers"
+"""What of ours stands inside: `guest`, `run`, `conf`, `kit`, `bytecode`."""
+KIT_TARGET = f"{INSIDE}/kit"
+BYTECODE_TARGET = f"{INSIDE}/bytecode"
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""PATH of an image that sets none."""
+
+GUEST_PORT = 20000
+TCP_PORTS = (20001, 20002, 20003, 20004, 20005)
+"""Not where others choose theirs by chance in the container: ipykernel 7 itself binds one between
+49152 and 65535 first (`IOPubThread`, pyzmq's `bind_to_random_port`), Linux takes 32768 and up."""
+RESERVED_PORTS = range(GUEST_PORT, TCP_PORTS[-1] + 1)
+"""Those of `GUEST_PORT` and `TCP_PORTS`."""
