@@ -24,8 +24,8 @@ from jupyter_containers.host.paths import cache_directory, runtime_directory
 from jupyter_containers.host.reaper.client import keeper
 from jupyter_containers.models import EngineInfo, Problem
 from jupyter_containers.policy.loader import load_policy
-from tests.harness import write_notebook
-from tests.serving import Server
+from tests.helpers.harness import write_notebook
+from tests.helpers.serving import Server
 
 pytest_plugins = ("pytest_jupyter.jupyter_server", "pytest_jupyter.jupyter_client")
 

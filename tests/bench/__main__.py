@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.harness import DAEMONS
+from tests.helpers.harness import DAEMONS
 
 from . import by_hand, images, jobs, processes
 from .kernels import Kernels

@@ -17,7 +17,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado.log import app_log
 
-from tests.harness import approve, write_notebook
+from tests.helpers.harness import approve, write_notebook
 
 from .report import Row, in_turns
 

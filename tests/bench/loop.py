@@ -19,7 +19,8 @@ from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 
-from tests.harness import approve, write_notebook
+from tests.helpers import ROOT
+from tests.helpers.harness import approve, write_notebook
 
 from . import lag
 from .report import Row, in_turns
@@ -27,7 +28,6 @@ from .report import Row, in_turns
 LIMIT = 0.020
 """The aim: 99 of 100 wakes are at most so late."""
 _KERNELS = 3
-_ROOT = Path(__file__).parents[2]
 _CELL = """\
 %%dockerfile --engine {engine}
 FROM {image}
@@ -76,7 +76,7 @@ class Server:
         with (self.folder / "server.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "jupyter_server", *self._options(port)],
-                env=os.environ | {"PYTHONPATH": str(_ROOT), "JUPYTER_CONTAINERS_NOTEBOOK": ""},
+                env=os.environ | {"PYTHONPATH": str(ROOT), "JUPYTER_CONTAINERS_NOTEBOOK": ""},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

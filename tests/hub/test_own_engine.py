@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from ..serving import NOTED
+from tests.helpers.serving import NOTED
+
 from ..ui.lab import until
 from .hub import Hub, Person
 from .site import Site

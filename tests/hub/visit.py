@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import requests
 
-from ..channels import execute
+from tests.helpers.channels import execute
+
 from ..ui.lab import PATIENCE, until
 from .hub import Hub, Person
 

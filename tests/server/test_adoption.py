@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import websocket
 
-from tests.harness import containers, remove_by_hand
-from tests.serving import NOTED, Server
+from tests.helpers.harness import containers, remove_by_hand
+from tests.helpers.serving import NOTED, Server
 from tests.ui.lab import until
 
 LeftBehind = Callable[[], list[str]]

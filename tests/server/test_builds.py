@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_containers.engines.guarded import Guarded
 from jupyter_containers.errors import BaseUnknown
-from tests.harness import write_notebook
+from tests.helpers.harness import write_notebook
 
 
 def cell(images, *lines, options=""):

@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_containers.engines.registry import working_engines
 from jupyter_containers.policy.loader import load_policy
-from tests.harness import DAEMONS
+from tests.helpers.harness import DAEMONS
 
 
 @pytest.fixture

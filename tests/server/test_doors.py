@@ -8,7 +8,7 @@ import os
 import pytest
 
 from jupyter_containers.server.handlers import handlers
-from tests.harness import write_notebook
+from tests.helpers.harness import write_notebook
 
 ROUTES = [
     ("GET", "engines"),

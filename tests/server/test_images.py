@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from jupyter_containers.devices.gpus import find_devices
-from tests import cdi
+from tests.helpers import cdi
 
 
 async def test_engines(engine, api):

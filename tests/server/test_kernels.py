@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.harness import approve, containers, eventually, write_notebook
+from tests.helpers.harness import approve, containers, eventually, write_notebook
 
 
 @pytest.fixture

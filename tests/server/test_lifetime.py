@@ -18,7 +18,7 @@ import pytest
 import jupyter_containers
 from jupyter_containers.builds.jobs import BuildLog
 from jupyter_containers.models import Progress
-from tests.harness import write_notebook
+from tests.helpers.harness import write_notebook
 
 
 @pytest.fixture

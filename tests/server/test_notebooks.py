@@ -7,7 +7,7 @@ import pytest
 from jupyter_containers.errors import BadInput
 from jupyter_containers.notebook.cells import parse_options
 from jupyter_containers.settings.schema import FIELDS
-from tests.harness import write_notebook
+from tests.helpers.harness import write_notebook
 
 IMAGE = "localhost/some:1"
 

@@ -16,7 +16,7 @@ from schemathesis.checks import load_all_checks, not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance, unsupported_method
 
 from jupyter_containers.server.handlers import handlers
-from tests.harness import write_notebook
+from tests.helpers.harness import write_notebook
 
 from .contract import CONTRACT
 

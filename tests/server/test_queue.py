@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from tests.harness import approve, eventually, write_notebook
-from tests.slurm import full, ours
+from tests.helpers.harness import approve, eventually, write_notebook
+from tests.helpers.slurm import full, ours
 
 
 @pytest.fixture(autouse=True)

@@ -277,7 +277,7 @@ stop_as_root() {
     rm -rf "/tmp/pytest-of-$tester"
   fi
   rm -rf /run/jupyter-containers-test
-  rm -f /var/run/cdi/jupyter-containers-test.json # of tests that were killed: tests/cdi.py
+  rm -f /var/run/cdi/jupyter-containers-test.json # of tests that were killed: tests/helpers/cdi.py
 }
 
 down_as_user() {

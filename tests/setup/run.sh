@@ -23,13 +23,14 @@ engines() { "$here/engines.sh" "$1" "$state" 9>&- "${@:2}"; }
 
 # What differs between versions of an engine and between root and others; the rest is the same.
 # The browser's tests (tests/ui) run once, as the ordinary user, when the others are done.
-core="tests/kernels tests/test_notebooks.py"
-process_core="tests/kernels tests/test_run.py tests/test_engine_choice.py tests/test_widgets.py
-  tests/test_languages.py tests/test_debugger.py tests/test_bad_input.py"
+core="tests/contract/kernels tests/contract/clients/test_notebooks.py"
+process_core="tests/contract/kernels tests/contract/clients/test_run.py
+  tests/contract/clients/test_widgets.py tests/contract/clients/test_languages.py
+  tests/contract/clients/test_debugger.py"
 # Of an image and of a client: the same on every engine that is a process.
-image_core="tests/test_clients.py tests/test_probe.py"
+image_core="tests/contract/clients/test_clients.py tests/contract/images/test_probe.py"
 # Not of Shifter: it shows a container all processes, and these tests read no site's registry.
-server_core="tests/test_notebooks.py tests/test_bootstrap.py tests/server/test_conversions.py"
+server_core="tests/contract/clients/test_notebooks.py tests/contract/images/test_bootstrap.py tests/server/test_conversions.py"
 
 failed=()
 check() { # NAME COMMAND...
@@ -154,12 +155,12 @@ checks() {
 # Engines that run what another built get their images first, by our own command.
 process_tests() { # ENGINE TESTS...
   check "images for $1" as_tester p python tests/setup/convert_images.py "$1"
-  user_tests "$1" "$1" p -m engine "tests/engines/test_${1//-/_}"*.py "${@:2}"
+  user_tests "$1" "$1" p -m engine $(ls -d "tests/engines/$1" 2>/dev/null) "${@:2}"
 }
 
 pyxis_tests() {
   check "images for slurm+pyxis" as_tester p python tests/setup/convert_images.py slurm+pyxis
-  user_tests "slurm+pyxis" slurm+pyxis s -m engine tests/kernels
+  user_tests "slurm+pyxis" slurm+pyxis s -m engine tests/contract/kernels
 }
 
 # Three streams that take about as long as each other on a machine of two cores.
@@ -171,21 +172,21 @@ podman_stream() {
 }
 
 docker_stream() {
-  user_tests "docker" docker d -m engine --ignore=tests/ui --ignore=tests/test_kit.py \
+  user_tests "docker" docker d -m engine --ignore=tests/ui --ignore=tests/contract/images/test_kit.py \
     --ignore=tests/server/test_adoption.py
-  user_tests "docker 20.10" docker20 v -m engine $core tests/builds
-  root_tests "docker 20.10" docker20 -m engine tests/kernels
-  root_tests "devices on docker" docker -m engine tests/kernels/test_devices.py
-  root_tests "podman" podman -m engine $core tests/builds/test_{running,layers}.py \
-    --deselect tests/test_notebooks.py::test_speech_to_text # a minute of compiling, as rootless
+  user_tests "docker 20.10" docker20 v -m engine $core tests/contract/builds
+  root_tests "docker 20.10" docker20 -m engine tests/contract/kernels
+  root_tests "devices on docker" docker -m engine tests/contract/kernels/test_devices.py
+  root_tests "podman" podman -m engine $core tests/contract/builds/test_{running,layers}.py \
+    --deselect tests/contract/clients/test_notebooks.py::test_speech_to_text # a minute of compiling, as rootless
 }
 
 # What runs others' images; those that Slurm places come after what converts their images.
 process_stream() {
   process_tests apptainer $process_core $image_core $server_core
   process_tests charliecloud $process_core $server_core
-  user_tests "slurm+charliecloud" slurm+charliecloud s -m engine tests/kernels tests/server/test_queue.py
-  user_tests "slurm+apptainer" slurm+apptainer s -m engine tests/kernels/test_{jobs,job_ends,running}.py
+  user_tests "slurm+charliecloud" slurm+charliecloud s -m engine tests/contract/kernels tests/server/test_queue.py
+  user_tests "slurm+apptainer" slurm+apptainer s -m engine tests/contract/kernels/test_{jobs,job_ends,running}.py
   hub_tests servers-in-jobs tests/hub/test_slurm.py
   if [ -n "${JC_TEST_PYXIS:-}" ]; then pyxis_tests; fi
   if command -v enroot >/dev/null; then process_tests enroot $process_core $image_core $server_core; fi
@@ -195,11 +196,11 @@ process_stream() {
   if command -v shifter >/dev/null; then process_tests shifter $process_core $image_core; fi
 }
 
-# Which engine keeps which promise of tests/kernels; no check of its own.
+# Which engine keeps which promise of tests/contract/kernels; no check of its own.
 promises() {
   [ -s "$state/promises" ] || return 0
   say "what a kernel in a container is promised, by engine"
-  python -m tests.kernels "$state/promises"
+  python -m tests.contract "$state/promises"
 }
 
 test_all() {

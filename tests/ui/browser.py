@@ -10,11 +10,12 @@ from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, expect
 
+from tests.helpers import ROOT
+
 from .lab import PATIENCE, Lab
 
-TOP = Path(__file__).parents[2]
-SHOTS = TOP / "build" / "screenshots"
-AXE = TOP / "node_modules" / "axe-core" / "axe.min.js"
+SHOTS = ROOT / "build" / "screenshots"
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 OURS = ("jupyter-containers", "jupyter_containers", "jp-Containers")
 """What stands in errors of our extension: its URL, its routes, its elements."""
 PANEL = "#jp-containers-panel"

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.helpers.harness import containers
+
 from ..conftest import EngineUnderTest
-from ..harness import containers
 from .browser import SHOTS, LabPage, chromium
 from .lab import Lab, until
 

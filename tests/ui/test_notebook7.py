@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.helpers.harness import containers
+
 from ..conftest import EngineUnderTest
-from ..harness import containers
 from .browser import BUILD, PANEL, TOOLBAR, LabPage
 from .cells import dockerfile, mark, write
 from .lab import Lab, Notebook7, until

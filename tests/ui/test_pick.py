@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.moving import Moving
+from tests.helpers.moving import Moving
 
 from .browser import PANEL, LabPage
 from .cells import dockerfile, mark, write

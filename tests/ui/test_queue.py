@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import expect
 
+from tests.helpers.slurm import full, ours
+
 from ..conftest import EngineUnderTest
-from ..slurm import full, ours
 from .browser import PANEL, LabPage
 from .cells import write
 from .lab import Lab, until

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, expect
 
-from ..harness import containers, remove_by_hand
-from ..serving import NOTED
+from tests.helpers.harness import containers, remove_by_hand
+from tests.helpers.serving import NOTED
+
 from .browser import PANEL, LabPage
 from .cells import Brake, dockerfile, mark, write
 from .lab import Lab, until

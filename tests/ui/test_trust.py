@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 
-from ..harness import containers
+from tests.helpers.harness import containers
+
 from .browser import BUILD, PANEL, TOOLBAR, LabPage
 from .cells import dockerfile, mark, write
 

@@ -1,0 +1,185 @@
+"""What a kernel sees of its container, of its files and of this machine."""
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.helpers.harness import running, write_notebook
+
+
+async def test_runs_in_the_image_beside_its_files(notebook, folder):
+    (folder / "data.txt").write_text("beside")
+    (folder / "mine.py").write_text("X = 42\n")
+    async with running(notebook()) as kernel:
+        assert await kernel.value("open('data.txt').read()") == "beside"
+        assert await kernel.value("__import__('mine').X") == "42"
+        assert await kernel.value("__import__('os').getcwd()") == str(folder)
+        assert "bookworm" in await kernel.value("open('/etc/os-release').read()")
+        await kernel.run("open('made', 'w').write('x')")
+        made = (folder / "made").stat()
+        assert (made.st_uid, made.st_gid) == (os.getuid(), os.getgid())
+
+
+async def test_who_one_is_inside(notebook, shown):
+    async with running(notebook()) as kernel:
+        await kernel.run("import os, pwd, pathlib")
+        assert await kernel.value("pwd.getpwuid(os.getuid()).pw_dir") == str(Path.home())
+        home = await kernel.value("pathlib.Path.home()")
+        assert (home == str(Path.home())) is not shown  # where that is shown, HOME is elsewhere
+        done = await kernel.run("p = pathlib.Path.home() / 'x' / 'y'; p.mkdir(parents=True)")
+        assert done["status"] == "ok", done["error"]
+
+
+async def test_nothing_of_the_server_crosses(notebook, monkeypatch):
+    monkeypatch.setenv("MY_SECRET_TOKEN", "s3cret")
+    monkeypatch.setenv("JPY_PARENT_PID", "1")
+    monkeypatch.setenv("http_proxy", "http://user:pass@proxy.invalid:3128")
+    async with running(notebook(env={"GREETING": "hello $HOME, 'world'"})) as kernel:
+        await kernel.run("import os")
+        assert await kernel.value("os.environ['GREETING']") == "hello $HOME, 'world'"
+        seen = await kernel.value("dict(os.environ)")
+        for name in ("MY_SECRET_TOKEN", "JPY_", "proxy", "JUPYTER_RUNTIME", "JUPYTER_TOKEN"):
+            assert name not in seen
+        assert await kernel.value("os.path.exists('/var/run/docker.sock')") == "False"
+
+
+async def test_hardened(notebook, problems, engine):
+    """Where the engine has no filter it says so; what is left of a bounding set is of no use
+    then: nothing gains a capability from it under NoNewPrivs."""
+    filtered = not any("filter" in problem.message for problem in problems)
+    async with running(notebook()) as kernel:
+        status = await kernel.value("open('/proc/self/status').read()")
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        for kind in ("CapInh", "CapPrm", "CapEff", *(["CapBnd"] if filtered else [])):
+            assert int(fields[kind], 16) == 0
+        assert fields["NoNewPrivs"] == "1"
+        # enroot's filter takes nothing away, it lets chown and setuid seem to work
+        # (https://github.com/NVIDIA/enroot/blob/master/bin/enroot-nsenter.c).
+        enroots = engine.endswith(("enroot", "pyxis"))
+        assert fields["Seccomp"] == ("2" if filtered or enroots else "0")
+
+
+def ports_of_jobs():
+    """On which Slurm's jobs listen: tests of others may run beside this one."""
+    found = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if "SLURM_JOB_ID" in process.environ():
+                found |= {one.laddr.port for one in process.net_connections("tcp")}
+    return found
+
+
+async def test_no_port_on_any_interface(notebook, features):
+    if "jobs" in features:
+        pytest.skip("a job's kernel is reached over the cluster's network: test_jobs.py")
+
+    def listening():
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        lines += Path("/proc/net/tcp6").read_text().splitlines()[1:]
+        return {line.split()[1] for line in lines if line.split()[3] == "0A"}
+
+    # Other programs of this machine come and go: a port of ours would be there each time.
+    for _ in range(3):
+        before = listening()
+        async with running(notebook()) as kernel:
+            assert await kernel.value("1+1") == "2"
+            theirs = ports_of_jobs()
+            new = {one for one in listening() - before if int(one[-4:], 16) not in theirs}
+        if not (new := new - listening()):
+            break
+    if "network-private" not in features:
+        # ipykernel 7's own, between two of its threads, on the loopback of whoever runs it
+        # (iostream.py, IOPubThread._setup_pipe_in); our channels are none of these.
+        new = {one for one in new if not one.startswith("0100007F:")}
+    assert not new
+
+
+async def test_network_none(notebook, features):
+    async with running(notebook(network="none")) as kernel:
+        if "network-none" not in features:
+            done = await kernel.run("1")
+            assert "network" in done["error"] and "cannot be" in done["error"]
+            return
+        seen = await kernel.value("__import__('socket').if_nameindex()")
+        assert seen == "[(1, 'lo')]"
+        assert kernel.container._client.applied.network == ("lo",)
+
+
+async def test_a_2_gb_file_on_a_mount_is_ours(notebook, folder, tmp_path_factory):
+    data = folder / "data"
+    data.mkdir()
+    settings = notebook(mounts=[{"source": "data", "target": "/data", "writable": True}])
+    async with running(settings) as kernel:
+        done = await kernel.run(
+            "b = bytes(1 << 20)\nwith open('/data/big', 'wb') as f:\n"
+            "    for _ in range(2048): f.write(b)",
+            timeout=120,
+        )
+        assert done["status"] == "ok", done["error"]
+    made = (data / "big").stat()
+    assert made.st_size == 2 << 30
+    assert (made.st_uid, made.st_gid) == (os.getuid(), os.getgid())
+    (data / "big").unlink()
+
+
+async def test_a_read_only_mount_is_read_only(notebook, folder):
+    (folder / "data").mkdir()
+    (folder / "data" / "a").write_text("1")
+    settings = notebook(mounts=[{"source": "data", "target": "/data", "writable": False}])
+    async with running(settings) as kernel:
+        assert await kernel.value("open('/data/a').read()") == "1"
+        done = await kernel.run("open('/data/b', 'w')")
+        assert done["error"].startswith("OSError")
+        assert "Read-only" in done["error"]
+
+
+async def test_a_notebook_in_home_does_not_show_its_neighbours(
+    engine, image, folder, monkeypatch, shown
+):
+    if shown:
+        pytest.skip("this engine's containers see what the site shows, as it says itself")
+    home = folder / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "id").write_text("key")
+    monkeypatch.setattr(Path, "home", lambda: home)
+    path = write_notebook(home / "n.ipynb", {"image": image, "engine": engine})
+    async with running(path) as kernel:
+        assert await kernel.value("__import__('os').getcwd()") == str(home)
+        seen = await kernel.value("__import__('os').listdir('.')")
+        assert "n.ipynb" not in seen
+        assert ".ssh" not in seen
+        assert await kernel.value(f"__import__('os').path.exists('{home}/.ssh')") == "False"
+
+
+async def test_limits_are_read_back(notebook, enforces_memory):
+    async with running(notebook(memory="512m", cpus=1.5, pids=333)) as kernel:
+        applied = kernel.container._client.applied
+        if enforces_memory:
+            assert (applied.memory, applied.cpus, applied.pids) == (512 << 20, 1.5, 333)
+        else:
+            assert applied.memory is None
+
+
+async def test_a_hostile_runtime_directory(notebook, folder):
+    async with running(notebook()) as kernel:
+        run = kernel.container.room.run
+        await kernel.run(
+            "import os\nd = '/opt/jupyter-containers/run/'\n"
+            "[os.unlink(d + f) for f in os.listdir(d) if not os.path.isdir(d + f)]\n"
+            "os.symlink('/etc/shadow', d + 'start.json'); os.mkfifo(d + 'guest')"
+        )
+        assert stat.S_ISFIFO((run / "guest").lstat().st_mode)
+        done = await kernel.run("open('/opt/jupyter-containers/conf/x', 'w')")
+        assert done["status"] == "error"
+        assert await kernel.value("1") == "1"
+
+
+async def test_signals_and_processes_of_a_session(notebook):
+    async with running(notebook()) as kernel:
+        await kernel.run("import os, signal")
+        assert await kernel.value("os.getpgid(0) == os.getpid()") == "True"
+        assert await kernel.value("signal.getsignal(signal.SIGPIPE) is not None") == "True"

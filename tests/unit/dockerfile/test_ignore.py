@@ -1,0 +1,64 @@
+"""What `.dockerignore` leaves out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.errors import BadInput, DockerfileError
+from tests.unit.dockerfile.collecting import names, take
+
+
+class TestIgnore:
+    @pytest.mark.parametrize(
+        ("ignore", "line", "expected"),
+        [
+            ("data", "COPY . /x", ["requirements.txt", "src/a.py", "src/deep/b.py"]),
+            ("/data/", "COPY . /x", ["requirements.txt", "src/a.py", "src/deep/b.py"]),
+            ("*\n!src", "COPY . /x", ["src/a.py", "src/deep/b.py"]),
+            ("*\n!src/deep", "COPY . /x", ["src/deep/b.py"]),
+            ("*\n!src/deep/*.py", "COPY src /x", ["src/deep/b.py"]),
+            ("**/*.py\ndata", "COPY . /x", ["requirements.txt"]),
+            ("*.py\ndata", "COPY . /x", ["requirements.txt", "src/a.py", "src/deep/b.py"]),
+            ("src/*\ndata", "COPY src /x", []),
+            ("# src\n\n  data  \n", "COPY src /x", ["src/a.py", "src/deep/b.py"]),
+            ("src/**/b.py", "COPY src /x", ["src/a.py"]),
+            ("data/1.csv", "COPY data/*.csv /x", ["data/2.csv"]),
+            ("\ufeffdata\r\nsrc/deep\r\n", "COPY src /x", ["src/a.py"]),
+        ],
+    )
+    def test_as_moby_has_it(self, here: Path, ignore: str, line: str, expected: list[str]) -> None:
+        for name in ("a b.txt", "[odd].txt", "analysis.ipynb", "id_rsa.pub"):
+            (here / name).unlink()
+        (here / ".dockerignore").write_text(ignore, newline="")
+        assert names(here, line) == expected
+
+    def test_a_named_file_that_is_ignored_is_a_mistake(self, here: Path) -> None:
+        (here / ".dockerignore").write_text("data\n")
+        for word in ("data", "data/1.csv"):
+            with pytest.raises(DockerfileError, match=r"left out by \.dockerignore") as caught:
+                take(here, "RUN a", f"COPY {word} /x")
+            assert caught.value.line == 3
+
+    def test_one_that_cannot_be_read(self, here: Path) -> None:
+        (here / ".dockerignore").write_text("a[")
+        with pytest.raises(BadInput, match=r"\.dockerignore cannot be read"):
+            take(here, "COPY src /x")
+        (here / ".dockerignore").unlink()
+        (here / ".dockerignore").symlink_to("../secret")
+        with pytest.raises(BadInput, match=r"\.dockerignore cannot be read"):
+            take(here, "COPY src /x")
+
+    @pytest.mark.parametrize(
+        "ignore", ["a*" * 20 + "b", "**/" * 5 + "a/**/b/**/c/**/d", "x\n" * 3000]
+    )
+    def test_patterns_that_would_take_for_ever(self, here: Path, ignore: str) -> None:
+        (here / ("a" * 250)).write_text("")
+        (here / ".dockerignore").write_text(ignore)
+        with pytest.raises(BadInput, match=r"too many|over"):
+            take(here, "COPY . /x")
+        (here / ".dockerignore").write_text("**/" * 50 + "*.md")
+        assert "data/notes.md" not in names(here, "COPY data /x")
+        with pytest.raises(DockerfileError, match="too many"):
+            take(here, f"COPY {'a*' * 20}b /x")
