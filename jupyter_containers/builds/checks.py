@@ -24,7 +24,7 @@ _ASK_AGAIN = 0.2
 
 
 @asynccontextmanager
-async def alone(plan: Plan) -> AsyncIterator[bool]:
+async def build_lock(plan: Plan) -> AsyncIterator[bool]:
     """Alone among this person's processes that build the same; True where we had to wait."""
     directory = cache_directory() / "locks"
     directory.mkdir(parents=True, exist_ok=True)

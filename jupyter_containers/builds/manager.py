@@ -17,12 +17,12 @@ from typing import TypeVar
 from ..dockerfile.context import stage, unstage
 from ..engines.guarded import Guarded
 from ..errors import BuildError, ContainersError
-from ..events import Change, tell
+from ..events import Change, publish
 from ..host.cache import workplace
 from ..images.convert import builder_for, convert
 from ..models import Image, Progress, parse_image
 from .bases import remember_bases
-from .checks import alone, check_disk, check_heredocs, check_tag
+from .checks import build_lock, check_disk, check_heredocs, check_tag
 from .jobs import Conversion, Converted, Fetched, Job, Outcome, Pull
 from .plan import BuildRequest, Built, Plan, find, notices, spec_of
 from .prune import remove_superseded
@@ -74,7 +74,7 @@ class Build(Job):
         async with self._owner.turn(self):
             self.begin()
             if self.request.notice:
-                self.say(self.request.notice)
+                self.notice(self.request.notice)
             self.built = built = await self._limited()
             self.outcome = Outcome(
                 reference=built.reference,
@@ -85,7 +85,7 @@ class Build(Job):
             if self.then is not None:
                 self.outcome = await self.then(self, built)
         if not built.reused:
-            tell(Change(what="images", id=built.reference))
+            publish(Change(what="images", id=built.reference))
 
     async def _limited(self) -> Built:
         seconds = self.request.engine.policy.max_build_seconds
@@ -125,7 +125,7 @@ class Build(Job):
         return built
 
     async def _alone(self, plan: Plan) -> Built:
-        async with alone(plan) as waited:
+        async with build_lock(plan) as waited:
             theirs = await plan.request.engine.image(plan.name) if waited else None
             if theirs is not None and plan.is_made(theirs):
                 return plan.built(theirs, reused=True)
@@ -256,7 +256,7 @@ class Builds:
         """Wait until the policy allows one more build."""
         async with self._freed:
             if self._running >= build.request.engine.policy.max_builds:
-                build.say("Waiting for another build to end (Policy.max_builds)")
+                build.notice("Waiting for another build to end (Policy.max_builds)")
             await self._freed.wait_for(
                 lambda: self._running < build.request.engine.policy.max_builds
             )

@@ -27,7 +27,7 @@ from ..errors import BadInput
 from ..models import NO_ENV, BuildSecret, BuildSpec, BuildStep, Image, Progress, Reference
 from ..notebook.cells import DockerfileCell
 from ..settings.schema import Build as BuiltFrom
-from .bases import Base, Resolver, Say, as_remembered, needed, recall_bases, target_stage
+from .bases import Base, OnEvent, Resolver, as_remembered, needed, recall_bases, target_stage
 
 LABEL = "jupyter-containers.build"
 """On every image that we build: its fingerprint, its lineage and its origin. One label, because
@@ -177,7 +177,7 @@ def _is_reference(name: str) -> bool:
     return bool(name) and "<none>" not in name
 
 
-async def find(request: BuildRequest, say: Say) -> tuple[Plan, Image | None]:
+async def find(request: BuildRequest, on_event: OnEvent) -> tuple[Plan, Image | None]:
     """The plan of a request, and the image where it is built already.
 
     What the last build of the cell remembers of its bases is believed first: then one question
@@ -211,7 +211,7 @@ async def find(request: BuildRequest, say: Say) -> tuple[Plan, Image | None]:
             image, same = await as_remembered(engine, plan.name, known)
             if same and (plan.is_made(image) or image is None):
                 return plan, image if plan.is_made(image) and not options.no_cache else None
-    resolver = Resolver(engine, request.bases, say, update=request.update_bases)
+    resolver = Resolver(engine, request.bases, on_event, update=request.update_bases)
     plan = await _plan(request, dockerfile, [*earlier, *await resolver.all(others)])
     image = await engine.image(plan.name)
     return plan, image if plan.is_made(image) and not options.no_cache else None

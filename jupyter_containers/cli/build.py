@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..builds.lint import Diagnostic, lint, own_check
+from ..builds.lint import Diagnostic, buildkit_check, lint
 from ..builds.manager import BuildRequest, Builds, Built
 from ..builds.plan import earlier_images
 from ..engines.guarded import Guarded
@@ -173,7 +173,7 @@ def _json(cell: DockerfileCell, built: Built) -> dict[str, Any]:
 
 async def _check(path: Path, cells: list[DockerfileCell], args: Namespace) -> int:
     """1 where something is wrong; what could only be better does not fail."""
-    buildx = await own_check(args.engine, administered())
+    buildx = await buildkit_check(args.engine, administered())
     found: list[tuple[DockerfileCell, Diagnostic]] = []
     for cell in cells:
         build_args = cell.options.build_args

@@ -39,7 +39,7 @@ from .common.run_argv import limits
 from .common.transfers import lines_and_size
 from .common.versions import at_least
 from .process_engine.base import Command, ProcessEngine
-from .process_engine.containers import Place
+from .process_engine.containers import StateDir
 from .process_engine.image_store import Stored, on_network, random_id
 
 _KEPT = ("CACHEDIR", "TMPDIR", "CONFIGDIR")
@@ -108,7 +108,7 @@ class Apptainer(ProcessEngine):
 
     # -- containers ------------------------------------------------------------------------
 
-    def command(self, spec: ContainerSpec, stored: Stored, place: Place) -> Command:
+    def command(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> Command:
         """See `ProcessEngine.command`. Values travel in the engine's environment, not its
         arguments, which any user of the machine can read."""
         options = [
@@ -122,11 +122,11 @@ class Apptainer(ProcessEngine):
             "--pid",
             f"--pwd={spec.workdir}",
             *(_bind(m.source, m.target, m.writable) for m in spec.own + spec.mounts),
-            _bind(str(place.path / "tmp"), "/tmp", True),
-            _bind(str(place.path / "var-tmp"), "/var/tmp", True),
+            _bind(str(state_dir.path / "tmp"), "/tmp", True),
+            _bind(str(state_dir.path / "var-tmp"), "/var/tmp", True),
         ]
         if self._filters:
-            options.append(f"--security=seccomp:{place.path / _SECCOMP.name}")
+            options.append(f"--security=seccomp:{state_dir.path / _SECCOMP.name}")
         if not spec.init:
             options.append("--no-init")
         if spec.network == "none":
@@ -134,7 +134,7 @@ class Apptainer(ProcessEngine):
         if spec.hostname:
             options.append(f"--hostname={spec.hostname}")
         if not spec.read_only:
-            overlay = place.path / "overlay"
+            overlay = state_dir.path / "overlay"
             options.append(f"--overlay={overlay}" if overlay.exists() else "--writable-tmpfs")
         devices, visible = _devices(spec.devices)
         options += devices + (limits(spec) if userns.delegated() else [])
@@ -157,16 +157,16 @@ class Apptainer(ProcessEngine):
         """See `ProcessEngine.shell`."""
         return f"{self.program} shell --containall {_payload(stored)}"
 
-    def furnish(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:  # noqa: ARG002
-        """See `ProcessEngine.furnish`. What the engine keeps in memory by itself, 64 MiB of it,
+    def write_files(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> None:  # noqa: ARG002
+        """See `ProcessEngine.write_files`. What the engine keeps in memory by itself, 64 MiB of it,
         would be full after the first `pip install`."""
         for name in ("tmp", "var-tmp"):
-            (place.path / name).mkdir()
+            (state_dir.path / name).mkdir()
         # Where Slurm places the container, this package need not be.
-        copyfile(_SECCOMP, place.path / _SECCOMP.name)
+        copyfile(_SECCOMP, state_dir.path / _SECCOMP.name)
         if not spec.read_only and not on_network(cache_directory()):
             for name in ("upper", "work"):
-                (place.path / "overlay" / name).mkdir(parents=True)
+                (state_dir.path / "overlay" / name).mkdir(parents=True)
 
     def ran_nothing(self, done: Completed) -> int | None:
         """See `ProcessEngine.ran_nothing`: with `--silent` the engine says only why it failed,

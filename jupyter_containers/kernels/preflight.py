@@ -1,5 +1,5 @@
 """What a notebook asks for, whether it may have it, and whether it is here. Decides nothing that
-a start would decide otherwise: it asks the same rooms.
+a start would decide otherwise: it asks the same functions.
 
 The sidebar shows it; the check of a form being filled in and the yes to it are here too.
 """
@@ -18,7 +18,7 @@ from ..builds.plan import is_of
 from ..devices.gpus import check_devices, driver_warning
 from ..engines.registry import instead_of, preferred_engine
 from ..errors import BadInput, BadSettings, ContainersError, PolicyRefused
-from ..events import Change, tell
+from ..events import Change, publish
 from ..models import Image
 from ..notebook.file import dockerfile_cells, read_notebook, settings_of
 from ..policy.approvals import Approvals, Ask, asks
@@ -151,7 +151,7 @@ async def approve_settings(
     them was `shown` as missing. What they come to now may be more, and what the policy refuses
     is not approved anyhow: raises AsksMore, PolicyRefused, BadSettings."""
     await asyncio.to_thread(_approve, notebook, asked, shown, policy)
-    tell(Change(what="notebook", id=notebook.name, notebook=notebook, state="approved"))
+    publish(Change(what="notebook", id=notebook.name, notebook=notebook, state="approved"))
 
 
 def _approve(

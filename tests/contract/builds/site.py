@@ -93,7 +93,7 @@ def commands() -> Iterator[list[str]]:
 
 
 def about_this(ran: list[str]) -> list[str]:
-    """Without what an engine is asked once a minute, whatever else goes on (`KnownInfo`)."""
+    """Without what an engine is asked once a minute, whatever else goes on (`InfoCache`)."""
     return [one for one in ran if one.split()[1] not in ("info", "version")]
 
 

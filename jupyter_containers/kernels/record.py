@@ -1,11 +1,11 @@
-"""What a server writes down of each kernel, for the one that comes after it has been killed.
+"""The record of each running kernel, for the server that starts after this one was killed.
 
-    ROOM/kernel.json    the kernel, its container, its connection: written when it has started
-    ROOM/sessions.json  which documents use it, under which ids: written as they change
+    RUNDIR/kernel.json    the kernel, its container, its connection: written when it has started
+    RUNDIR/sessions.json  which documents use it, under which ids: written as they change
 
-Both lie where no container sees them. The next server reads them back (`adoption.py`), joins the
-container's guest and goes on with the kernel under its old id, so that pages which are still open
-find it again. A kernel without a guest cannot be joined: it ends with its server.
+Both lie where no container sees them. The next server reads them back (`server/adoption.py`),
+connects to the container's guest and goes on with the kernel under its old id, so that open pages
+find it again. A kernel without a guest cannot be adopted: it ends with its server.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from ..engines.registry import open_engine
 from ..errors import ContainersError, KernelError, PolicyRefused
 from ..host.owners import owner
 from ..host.paths import read_untrusted, replace_file
-from ..host.reaper.client import keeper
-from ..host.rundir import room_at
+from ..host.reaper.client import reaper
+from ..host.rundir import run_dir_at
 from ..models import ContainerSpec, Mount, User
 from ..policy.policy import Policy
 from ..settings.schema import Settings
 from .container import KernelContainer
 from .request import Request, container_labels
-from .spec import Prepared
+from .spec import StartPlan
 
 RECORD = "kernel.json"
 SESSIONS = "sessions.json"
@@ -43,8 +43,8 @@ Session = Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Handover:
-    """One kernel as its server has written it down. Everything that JSON holds, and no more."""
+class KernelRecord:
+    """A kernel's state on disk: what the next server needs to adopt it."""
 
     kernel: str
     spec: str
@@ -75,8 +75,8 @@ class Handover:
         ports: tuple[int, ...],
     ) -> Self:
         """What a provisioner has of a kernel that runs."""
-        prepared = container.prepared
-        allowed = await request.engine.allowed(prepared.spec)
+        plan = container.plan
+        allowed = await request.engine.allowed(plan.spec)
         return cls(
             kernel=str(manager.kernel_id),
             spec=manager.kernel_name,
@@ -85,12 +85,12 @@ class Handover:
             notebook=str(request.notebook or ""),
             engine=request.engine.name,
             asked=request.asked.to_json(),
-            container=_plain(prepared.spec),
+            container=_plain(plan.spec),
             allowed=_plain(allowed),
-            shared=container.room.shared is not None,
-            sockets=prepared.sockets,
-            token=prepared.token,
-            pem=prepared.pem,
+            shared=container.run_dir.shared is not None,
+            sockets=plan.sockets,
+            token=plan.token,
+            pem=plan.pem,
             ports=ports,
             connection=_text(manager.get_connection_info()),
         )
@@ -124,9 +124,9 @@ class Handover:
             raise PolicyRefused("Its container would start with other limits by now", "Policy")
 
     def rejoin(self, root: Path, request: Request) -> KernelContainer:
-        """Its container, which `KernelContainer.join` then goes to."""
-        room = room_at(root, shared=self.shared)
-        prepared = Prepared(
+        """Its container, which `KernelContainer.adopt` then goes to."""
+        run_dir = run_dir_at(root, shared=self.shared)
+        plan = StartPlan(
             spec=_spec(self.container),
             guest=True,
             sockets=self.sockets,
@@ -134,42 +134,42 @@ class Handover:
             engine=request.engine,
             pem=self.pem,
         )
-        return KernelContainer(prepared, room)
+        return KernelContainer(plan, run_dir)
 
 
-async def hand_over(
+async def record_kernel(
     manager: KernelManager,
     request: Request,
     container: KernelContainer,
     session: str,
     ports: tuple[int, ...],
 ) -> None:
-    """Write a kernel down that runs, and have the keeper leave it alone for `orphan_grace` when
+    """Write a kernel down that runs, and have the reaper leave it alone for `orphan_grace` when
     this process is killed. Called by the provisioner; does nothing where nobody would come after
     this process, or could join the kernel. A full disk forgets it."""
     seconds = request.policy.orphan_grace
-    has_heir = owner().server and manager.parent is not None and seconds
-    if not (has_heir and container.prepared.guest):
+    has_successor = owner().server and manager.parent is not None and seconds
+    if not (has_successor and container.plan.guest):
         return
     with suppress(OSError, ContainersError):
-        handover = await Handover.of(manager, request, container, session, ports)
-        await asyncio.to_thread(_write, handover, container.room.root)
-        claim = container.room.root / "owner"
-        keeper.keep((container.id, container.room.root.name), seconds, claim, owner().file)
+        record = await KernelRecord.of(manager, request, container, session, ports)
+        await asyncio.to_thread(_write, record, container.run_dir.root)
+        claim = container.run_dir.root / "owner"
+        reaper.keep((container.id, container.run_dir.root.name), seconds, claim, owner().file)
 
 
-def _write(handover: Handover, root: Path) -> None:
-    data = json.dumps({"version": _VERSION, **_plain(handover)})
+def _write(record: KernelRecord, root: Path) -> None:
+    data = json.dumps({"version": _VERSION, **_plain(record)})
     replace_file(root / RECORD, data.encode(), lasting=False)
 
 
-def read(root: Path) -> Handover | None:
-    """What stands in a room; None where nothing does, or what another version has written."""
+def read_record(root: Path) -> KernelRecord | None:
+    """The record in a run directory; None where there is none, or one of another version."""
     try:
         said = json.loads(read_untrusted(root / RECORD, _MOST))
         if said.pop("version") != _VERSION:
             return None
-        return Handover(**{**said, "ports": tuple(said["ports"])})
+        return KernelRecord(**{**said, "ports": tuple(said["ports"])})
     except (KernelError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -191,35 +191,35 @@ def read_sessions(root: Path) -> list[Session]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Joined:
-    """A kernel that was joined again, on its way to its provisioner."""
+class AdoptedKernel:
+    """A kernel of a killed server that we have connected to, on its way to its provisioner."""
 
-    handover: Handover
+    record: KernelRecord
     request: Request
     container: KernelContainer
 
 
-_joined: dict[str, Joined] = {}
+_adopted: dict[str, AdoptedKernel] = {}
 
 
-async def join(root: Path, handover: Handover, policy: Policy) -> None:
-    """Join a kernel's container; the next start under the kernel's id goes on with it. Raises
-    ContainersError where it cannot be: it has ended, or the policy no longer allows it. The
-    container is left alone then."""
-    request = await asyncio.to_thread(handover.request, policy)
-    await handover.check(request)
-    container = handover.rejoin(root, request)
+async def adopt(root: Path, record: KernelRecord, policy: Policy) -> None:
+    """Connect to a running kernel's container; the next start under its id uses it. Raises
+    ContainersError where it has ended or the policy no longer allows it; the container is left
+    as it is then."""
+    request = await asyncio.to_thread(record.request, policy)
+    await record.check(request)
+    container = record.rejoin(root, request)
     try:
-        await container.join()
+        await container.adopt()
     except BaseException:
-        container.leave()
+        container.detach()
         raise
-    _joined[handover.kernel] = Joined(handover=handover, request=request, container=container)
+    _adopted[record.kernel] = AdoptedKernel(record=record, request=request, container=container)
 
 
-def joined(kernel: str) -> Joined | None:
-    """Where a kernel of this id was joined, and nobody has asked yet: called by each start."""
-    return _joined.pop(kernel, None)
+def take_adopted(kernel: str) -> AdoptedKernel | None:
+    """The adopted kernel of this id, once: called by each start."""
+    return _adopted.pop(kernel, None)
 
 
 def _plain(one: Any) -> dict[str, Any]:
