@@ -10,9 +10,12 @@ import {
 } from '@jupyterlab/codemirror';
 
 import cells from './cells';
-import { dockerfileCellLanguage, dockerfileCellWatcher } from './highlight';
+import {
+  dockerfileCellLanguage,
+  dockerfileCellWatcher
+} from './notebook/highlight';
 import { sidebarPlugins } from './sidebar/index';
-import { PLUGIN_ID } from './tokens';
+import { PLUGIN_ID } from './api/types';
 
 const highlight: JupyterFrontEndPlugin<void> = {
   id: PLUGIN_ID,

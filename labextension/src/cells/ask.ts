@@ -2,9 +2,9 @@
 
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 
-import { shortImage } from '../format';
-import { Paragraphs } from '../questions';
-import type { IQuestions } from './settle';
+import { shortImage } from '../ui/format';
+import { Paragraphs } from '../notebook/dialogs';
+import type { IQuestions } from './switchkernel';
 
 /** Asks in dialogs. */
 export const dialogs: IQuestions = {

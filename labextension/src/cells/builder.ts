@@ -2,14 +2,14 @@
 
 import type { ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 
-import type { Api } from '../api';
-import type { IBuildRequest, IJob, Settings } from '../tokens';
-import { decide, earlierDockerfiles, sameSettings } from './decide';
-import type { LiveBuild, LiveBuilds } from './live';
-import type { FailedLines } from './marks';
+import type { Api } from '../api/api';
+import type { IBuildRequest, IJob, Settings } from '../api/types';
+import { decide, earlierDockerfiles, sameSettings } from './move';
+import type { LiveBuild, LiveBuilds } from './builds';
+import type { FailedLines } from './failedlines';
 import { CellOutput } from './output';
-import { settle, type IBuildNotebook, type IQuestions } from './settle';
-import { Stop, stopOf } from './stop';
+import { settle, type IBuildNotebook, type IQuestions } from './switchkernel';
+import { Stop, stopOf } from './runerror';
 
 /** A cell of a notebook, to be built. */
 export interface IBuildCell {

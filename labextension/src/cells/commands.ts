@@ -14,12 +14,12 @@ import {
 import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import type { Api } from '../api';
-import { isDockerfileCell } from '../highlight';
+import type { Api } from '../api/api';
+import { isDockerfileCell } from '../notebook/highlight';
 import type { IBuildOptions } from './builder';
-import { stopOf } from './stop';
+import { stopOf } from './runerror';
 import { CommandIDs } from './ids';
-import type { LiveBuild, LiveBuilds } from './live';
+import type { LiveBuild, LiveBuilds } from './builds';
 import { baseOfTemplate, TEMPLATE } from './template';
 
 type Args = ReadonlyPartialJSONObject;

@@ -6,10 +6,10 @@ import type {
   ICompletionProvider
 } from '@jupyterlab/completer';
 
-import type { Api } from '../api';
-import { containerIcon } from '../icon';
-import { DOCKERFILE_CELL } from '../tokens';
-import { completionsAt, type IKnown } from './complete';
+import type { Api } from '../api/api';
+import { containerIcon } from '../ui/icon';
+import { DOCKERFILE_CELL } from '../api/types';
+import { completionsAt, type IKnown } from './completions';
 
 /** Milliseconds after which the machine's images are asked for anew. */
 const FRESH = 30_000;

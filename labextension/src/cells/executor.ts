@@ -9,12 +9,12 @@ import {
   type NotebookPanel
 } from '@jupyterlab/notebook';
 
-import { isDockerfileCell } from '../highlight';
+import { isDockerfileCell } from '../notebook/highlight';
 import type { CellBuilder, IBuildOptions } from './builder';
-import { beginsWholeRun } from './decide';
-import { PanelNotebook, type RanKernels } from './notebook';
+import { beginsWholeRun } from './move';
+import { PanelNotebook, type RanKernels } from './panelnotebook';
 import { RunQueue } from './queue';
-import { stopOf, type Stop } from './stop';
+import { stopOf, type Stop } from './runerror';
 
 type Options = INotebookCellExecutor.IRunCellOptions;
 

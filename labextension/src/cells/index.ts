@@ -10,9 +10,9 @@ import { INotebookCellExecutor, INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { Token } from '@lumino/coreutils';
 
-import { Api } from '../api';
-import { Requests } from '../request';
-import { DOCKERFILE_CELL } from '../tokens';
+import { Api } from '../api/api';
+import { Requests } from '../api/request';
+import { DOCKERFILE_CELL } from '../api/types';
 import { dialogs } from './ask';
 import { CellBuilder } from './builder';
 import { addCommands } from './commands';
@@ -20,10 +20,10 @@ import { DockerfileCompleter } from './completer';
 import { CellExecutor } from './executor';
 import { CommandIDs } from './ids';
 import { lintExtension } from './lint';
-import { LiveBuilds } from './live';
-import { FailedLines } from './marks';
-import { buildRendererFactory } from './mime';
-import { RanKernels } from './notebook';
+import { LiveBuilds } from './builds';
+import { FailedLines } from './failedlines';
+import { buildRendererFactory } from './renderer';
+import { RanKernels } from './panelnotebook';
 import { resumeBuilds } from './resume';
 
 /** The palette's heading, and the place in menus. */

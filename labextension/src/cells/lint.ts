@@ -8,13 +8,13 @@ import {
   type IEditorExtensionFactory
 } from '@jupyterlab/codemirror';
 
-import type { Api } from '../api';
-import { isDockerfileCell } from '../highlight';
-import { RequestError } from '../request';
-import type { IRemark } from '../tokens';
-import { cellLine } from './decide';
-import { diagnose } from './diagnose';
-import type { FailedLines } from './marks';
+import type { Api } from '../api/api';
+import { isDockerfileCell } from '../notebook/highlight';
+import { RequestError } from '../api/request';
+import type { IRemark } from '../api/types';
+import { cellLine } from './move';
+import { diagnose } from './diagnostics';
+import type { FailedLines } from './failedlines';
 
 /** Milliseconds without a key after which a cell is looked at. */
 const DELAY = 500;

@@ -2,9 +2,9 @@
 
 import type { ICodeCellModel } from '@jupyterlab/cells';
 
-import { BUILD_VIEW } from '../tokens';
-import type { LiveBuild } from './live';
-import type { Stop } from './stop';
+import { BUILD_VIEW } from '../api/types';
+import type { LiveBuild } from './builds';
+import type { Stop } from './runerror';
 import { errorOutput, outputOf, readSummary, summaryOf } from './summary';
 
 /** A code cell's state and outputs, while it is built. Does nothing once the cell is gone. */

@@ -4,17 +4,17 @@ import { Notification } from '@jupyterlab/apputils';
 import type { ICodeCellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 
-import type { Api } from '../api';
-import { shortImage } from '../format';
-import { isDockerfileCell } from '../highlight';
-import type { IJob } from '../tokens';
+import type { Api } from '../api/api';
+import { shortImage } from '../ui/format';
+import { isDockerfileCell } from '../notebook/highlight';
+import type { IJob } from '../api/types';
 import { sourceOf, type CellBuilder, type IDone } from './builder';
-import { beginsWholeRun } from './decide';
-import { hasEnded, type LiveBuilds } from './live';
-import { PanelNotebook, type RanKernels } from './notebook';
+import { beginsWholeRun } from './move';
+import { hasEnded, type LiveBuilds } from './builds';
+import { PanelNotebook, type RanKernels } from './panelnotebook';
 import { CellOutput } from './output';
 import type { RunQueue } from './queue';
-import { stopOf } from './stop';
+import { stopOf } from './runerror';
 
 /** What it needs. */
 export interface IResumeParts {

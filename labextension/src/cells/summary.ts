@@ -2,9 +2,9 @@
 
 import type { IDisplayData, IError } from '@jupyterlab/nbformat';
 
-import { duration, plain } from '../format';
-import { BUILD_VIEW, type IJob, type IServerError } from '../tokens';
-import type { IFold, StepState } from './fold';
+import { duration, plain } from '../ui/format';
+import { BUILD_VIEW, type IJob, type IServerError } from '../api/types';
+import type { IFold, StepState } from './buildstate';
 
 /** Steps and characters that are saved. */
 const STEPS = 60;

@@ -2,8 +2,8 @@
 
 import * as React from 'react';
 
-import { bytes, duration, plain } from '../format';
-import { fetched, type IFold, type StepState } from './fold';
+import { bytes, duration, plain } from '../ui/format';
+import { fetched, type IFold, type StepState } from './buildstate';
 import type { IStepSummary, ISummary } from './summary';
 import { sentence } from './summary';
 

@@ -1,9 +1,9 @@
 /** The images of every engine: the list, a filter, what is open, and what is done with them. */
 
-import type { Api } from '../api';
-import type { IImage, IImageDetail, IProblem } from '../tokens';
-import { Source } from './source';
-import type { Server } from './server';
+import type { Api } from '../api/api';
+import type { IImage, IImageDetail, IProblem } from '../api/types';
+import { Source } from './resource';
+import type { Server } from './connection';
 
 /** Rows that are drawn at first, and more at each "Show more". */
 const ROWS = 50;

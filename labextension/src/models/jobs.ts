@@ -2,11 +2,11 @@
 
 import { VDomModel } from '@jupyterlab/ui-components';
 
-import type { Api } from '../api';
-import type { IJob, IProblem, IProgress } from '../tokens';
+import type { Api } from '../api/api';
+import type { IJob, IProblem, IProgress } from '../api/types';
 import type { IImageKey } from './images';
-import { problemOf, Source } from './source';
-import type { Server } from './server';
+import { problemOf, Source } from './resource';
+import type { Server } from './connection';
 
 /** Log lines that are kept of one job. */
 const LINES = 400;

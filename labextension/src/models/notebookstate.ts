@@ -6,15 +6,15 @@ import { VDomModel } from '@jupyterlab/ui-components';
 import { Debouncer } from '@lumino/polling';
 import { Signal } from '@lumino/signaling';
 
-import type { Api } from '../api';
-import { isDockerfileCell } from '../highlight';
-import { saveInTurn } from '../saving';
-import { GENERIC_KERNEL, METADATA } from '../tokens';
-import type { IField, INotebook, Settings } from '../tokens';
-import { Acting } from './acting';
-import { Draft } from './draft';
-import type { Server } from './server';
-import { Source } from './source';
+import type { Api } from '../api/api';
+import { isDockerfileCell } from '../notebook/highlight';
+import { saveInTurn } from '../notebook/saving';
+import { GENERIC_KERNEL, METADATA } from '../api/types';
+import type { IField, INotebook, Settings } from '../api/types';
+import { Acting } from './action';
+import { Draft } from './settingsdraft';
+import type { Server } from './connection';
+import { Source } from './resource';
 
 /** Milliseconds in which several changes of a notebook become one request. */
 const PAUSE = 150;

@@ -3,10 +3,10 @@
 import { HTMLSelect, InputGroup } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import { labelOf } from '../form';
-import type { IMountInput, Input } from '../form';
-import { plain } from '../format';
-import type { IField } from '../tokens';
+import { labelOf } from '../models/form';
+import type { IMountInput, Input } from '../models/form';
+import { plain } from '../ui/format';
+import type { IField } from '../api/types';
 import { Rows } from './rows';
 
 /** What an input is drawn from. */

@@ -4,10 +4,10 @@ import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
 import { CommandIDs } from '../commandids';
-import { bytes, instruction, plain } from '../format';
-import type { ContainersModel } from '../model';
-import type { IImage, IImageDetail } from '../tokens';
-import { CommandButton, Note, Problem, useModels, Waiting } from './parts';
+import { bytes, instruction, plain } from '../ui/format';
+import type { ContainersModel } from '../models/model';
+import type { IImage, IImageDetail } from '../api/types';
+import { CommandButton, Note, Problem, useModels, Waiting } from './components';
 
 interface IDetailProps {
   readonly commands: CommandRegistry;

@@ -17,18 +17,18 @@ import { IRunningSessionManagers } from '@jupyterlab/running';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
 
-import { Api } from '../api';
+import { Api } from '../api/api';
 import { addCommands } from '../commands';
-import { ContainersModel, IContainersModel } from '../model';
-import { addMountFolder } from '../mountfolder';
-import { ContainersPanel } from '../panel';
-import { Preferences } from '../preferences';
-import { askApproval } from '../questions';
-import { Requests } from '../request';
-import { runningContainers } from '../running';
-import { PLUGIN_ID } from '../tokens';
-import { toolbarItem } from '../toolbar';
-import { remember } from './remember';
+import { ContainersModel, IContainersModel } from '../models/model';
+import { addMountFolder } from '../commands/mountfolder';
+import { ContainersPanel } from './panel';
+import { Preferences } from '../models/preferences';
+import { askApproval } from '../notebook/dialogs';
+import { Requests } from '../api/request';
+import { runningContainers } from './running';
+import { PLUGIN_ID } from '../api/types';
+import { toolbarItem } from './toolbar';
+import { remember } from './restorer';
 
 /** The state of it all, fed by the server's events. */
 const model: JupyterFrontEndPlugin<ContainersModel> = {

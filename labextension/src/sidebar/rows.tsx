@@ -3,7 +3,7 @@
 import { addIcon, Button, closeIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { Input } from '../form';
+import type { Input } from '../models/form';
 import type { IInputProps } from './fields';
 
 interface IRowsProps<T> {

@@ -5,8 +5,8 @@ import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
-import type { ContainersModel, SectionName } from '../model';
-import { useModels } from './parts';
+import type { ContainersModel, SectionName } from '../models/model';
+import { useModels } from './components';
 
 /** What every section is drawn from. */
 export interface ISectionProps {

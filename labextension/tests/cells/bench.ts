@@ -4,10 +4,10 @@ import { CodeCellModel } from '@jupyterlab/cells';
 import { expect } from 'vitest';
 
 import { CellBuilder } from '../../src/cells/builder';
-import { LiveBuilds } from '../../src/cells/live';
-import { FailedLines } from '../../src/cells/marks';
-import { Stop } from '../../src/cells/stop';
-import type { IJob } from '../../src/tokens';
+import { LiveBuilds } from '../../src/cells/builds';
+import { FailedLines } from '../../src/cells/failedlines';
+import { Stop } from '../../src/cells/runerror';
+import type { IJob } from '../../src/api/types';
 import {
   event,
   FakeNotebook,

@@ -5,7 +5,7 @@ import { Signal } from '@lumino/signaling';
 import { describe, expect, it, vi } from 'vitest';
 
 import { addCommands, buildsOf } from '../../src/cells/commands';
-import { LiveBuilds } from '../../src/cells/live';
+import { LiveBuilds } from '../../src/cells/builds';
 import { Bench } from './bench';
 import { done, event, FakeServer, job, lines, stream } from './fakes';
 

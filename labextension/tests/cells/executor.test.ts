@@ -10,8 +10,8 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 
 import type { CellBuilder, IBuildCell } from '../../src/cells/builder';
 import { CellExecutor } from '../../src/cells/executor';
-import { RanKernels } from '../../src/cells/notebook';
-import { Stop } from '../../src/cells/stop';
+import { RanKernels } from '../../src/cells/panelnotebook';
+import { Stop } from '../../src/cells/runerror';
 
 vi.mock('@jupyterlab/notebook', async original => ({
   ...(await original<object>()),

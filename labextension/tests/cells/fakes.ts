@@ -2,9 +2,9 @@
 
 import { ServerConnection } from '@jupyterlab/services';
 
-import { Api } from '../../src/api';
-import type { IBuildNotebook, IQuestions } from '../../src/cells/settle';
-import { Requests } from '../../src/request';
+import { Api } from '../../src/api/api';
+import type { IBuildNotebook, IQuestions } from '../../src/cells/switchkernel';
+import { Requests } from '../../src/api/request';
 import type {
   IJob,
   IJobResult,
@@ -12,7 +12,7 @@ import type {
   IProgress,
   IServerError,
   Settings
-} from '../../src/tokens';
+} from '../../src/api/types';
 
 /** An answer: a status and a body, text as it is and all else as JSON. */
 export type Answer = readonly [number, unknown];

@@ -4,10 +4,10 @@ import { forEachDiagnostic } from '@codemirror/lint';
 import { CodeCellModel } from '@jupyterlab/cells';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { diagnose } from '../../src/cells/diagnose';
+import { diagnose } from '../../src/cells/diagnostics';
 import { Linting } from '../../src/cells/lint';
-import { FailedLines } from '../../src/cells/marks';
-import type { IRemark } from '../../src/tokens';
+import { FailedLines } from '../../src/cells/failedlines';
+import type { IRemark } from '../../src/api/types';
 import { FakeServer, type Handler } from './fakes';
 
 const SOURCE = '%%dockerfile\n  FROM a  \nRUN b';

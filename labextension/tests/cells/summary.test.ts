@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { addEvent, emptyFold } from '../../src/cells/fold';
+import { addEvent, emptyFold } from '../../src/cells/buildstate';
 import {
   errorOutput,
   outputOf,
@@ -8,7 +8,7 @@ import {
   sentence,
   summaryOf
 } from '../../src/cells/summary';
-import { BUILD_VIEW } from '../../src/tokens';
+import { BUILD_VIEW } from '../../src/api/types';
 import { done, event, failed, job } from './fakes';
 
 describe('the summary', () => {

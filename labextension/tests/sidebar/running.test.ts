@@ -2,9 +2,9 @@ import { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
 import { expect, it, vi } from 'vitest';
 
-import type { ContainersModel } from '../../src/model';
-import { runningContainers } from '../../src/running';
-import type { IContainer } from '../../src/tokens';
+import type { ContainersModel } from '../../src/models/model';
+import { runningContainers } from '../../src/sidebar/running';
+import type { IContainer } from '../../src/api/types';
 
 function container(more: Partial<IContainer> = {}): IContainer {
   return {

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { Api } from '../../src/api';
-import { ContainersModel } from '../../src/model';
+import { Api } from '../../src/api/api';
+import { ContainersModel } from '../../src/models/model';
 import type { NotebookState } from '../../src/models/notebookstate';
-import { colourOf, stateOf } from '../../src/sidebar/notebook';
-import { CHANGE_EVENT } from '../../src/tokens';
-import type { INotebook } from '../../src/tokens';
-import { itemOf } from '../../src/toolbar';
-import { type FakeServer, formServer } from './fake';
-import { FakePanel, kernel, notebook } from './panel';
+import { colourOf, stateOf } from '../../src/sidebar/notebooksection';
+import { CHANGE_EVENT } from '../../src/api/types';
+import type { INotebook } from '../../src/api/types';
+import { itemOf } from '../../src/sidebar/toolbar';
+import { type FakeServer, formServer } from '../models/fake';
+import { FakePanel, kernel, notebook } from '../models/panel';
 
 let fake: FakeServer;
 let model: ContainersModel;

@@ -1,0 +1,262 @@
+/** Every button is a command: those of the panel and of the notebook. */
+
+import type { ICommandPalette, ISessionContext } from '@jupyterlab/apputils';
+import {
+  checkIcon,
+  copyIcon,
+  historyIcon,
+  refreshIcon,
+  runIcon,
+  stopIcon,
+  undoIcon
+} from '@jupyterlab/ui-components';
+import { buildIcon, listIcon } from '@jupyterlab/ui-components';
+import { Clipboard, Notification } from '@jupyterlab/apputils';
+import type { CommandRegistry } from '@lumino/commands';
+import { Debouncer } from '@lumino/polling';
+
+import type { Ask } from '../notebook/approval';
+import { CATEGORY, CommandIDs } from '../commandids';
+import { containerIcon } from '../ui/icon';
+import { addImageCommands } from './imagecommands';
+import { liveKernel } from '../notebook/livekernel';
+import { SECTIONS } from '../models/model';
+import type { ContainersModel, SectionName } from '../models/model';
+import * as deeds from '../models/kernelactions';
+import type { NotebookState } from '../models/notebookstate';
+
+/** What commands act on. */
+export interface ICommandContext {
+  readonly commands: CommandRegistry;
+  readonly model: ContainersModel;
+  /** Show the sidebar. */
+  readonly show: () => void;
+  readonly dialogs: ISessionContext.IDialogs;
+  readonly ask: Ask;
+  /** Whether removing an image asks first. */
+  readonly confirmRemove: () => boolean;
+}
+
+/** Commands that the palette offers; the others need to be told of what. */
+const IN_PALETTE = [
+  CommandIDs.open,
+  CommandIDs.refresh,
+  CommandIDs.approve,
+  CommandIDs.apply,
+  CommandIDs.revert,
+  CommandIDs.run,
+  CommandIDs.restart,
+  CommandIDs.updateBases,
+  CommandIDs.stop,
+  CommandIDs.logs,
+  CommandIDs.choose,
+  CommandIDs.pull
+];
+
+/** A command's name on its button, and where nothing around it says what it acts on. */
+function named(
+  short: string,
+  long: string
+): CommandRegistry.CommandFunc<string> {
+  return args => (args.isPalette ? long : short);
+}
+
+/** Milliseconds in which several changes become one word to menus and palette. */
+const PAUSE = 200;
+
+/** Register all commands of the sidebar. */
+export function addCommands(
+  context: ICommandContext,
+  palette: ICommandPalette | null
+): void {
+  addPanelCommands(context);
+  addSettingsCommands(context);
+  addKernelCommands(context);
+  addBuildCommands(context);
+  addImageCommands(context);
+  for (const command of IN_PALETTE) {
+    palette?.addItem({
+      command,
+      category: CATEGORY,
+      args: { isPalette: true }
+    });
+  }
+  const { commands, model } = context;
+  const soon = new Debouncer(
+    () => IN_PALETTE.forEach(id => commands.notifyCommandChanged(id)),
+    PAUSE
+  );
+  model.stateChanged.connect(() => void soon.invoke());
+}
+
+function addPanelCommands({ commands, model, show }: ICommandContext): void {
+  commands.addCommand(CommandIDs.open, {
+    label: 'Show Containers',
+    caption: 'Show the sidebar of containers, images and builds',
+    icon: containerIcon,
+    execute: args => {
+      const section = SECTIONS.find(name => name === args.section);
+      if (section) {
+        model.setOpen(section, true);
+      }
+      show();
+      if (section) {
+        reveal(section);
+      }
+    }
+  });
+  commands.addCommand(CommandIDs.refresh, {
+    label: 'Refresh Containers',
+    caption: 'Ask the server again for all that is shown',
+    icon: refreshIcon,
+    execute: () => model.refresh()
+  });
+  commands.addCommand(CommandIDs.retry, {
+    label: 'Try now',
+    caption: 'Ask the server now whether it answers',
+    execute: () => model.server.retry()
+  });
+  commands.addCommand(CommandIDs.copy, {
+    label: 'Copy',
+    caption: 'Copy this command',
+    icon: copyIcon,
+    execute: args => {
+      Clipboard.copyToSystem(typeof args.text === 'string' ? args.text : '');
+      Notification.success('Copied.', { autoClose: 1500 });
+    }
+  });
+}
+
+/** Scroll to a section, once it is drawn, and put the keyboard there. */
+function reveal(section: SectionName): void {
+  setTimeout(() => {
+    const title = document.getElementById(
+      `jp-Containers-section-${section}-title`
+    );
+    title?.scrollIntoView({ block: 'start' });
+    title?.focus({ preventScroll: true });
+  }, 100);
+}
+
+/** Whether something may be done to the notebook now. */
+function free(state: NotebookState | null): state is NotebookState {
+  return typeof state?.path === 'string' && !state.acting.doing;
+}
+
+/**
+ * Anything may run a command, even a cell's HTML, and say what it likes in its arguments: what
+ * approves shows its list first. Only the sidebar's buttons stand under one.
+ */
+function addSettingsCommands(context: ICommandContext): void {
+  const { ask, commands, model } = context;
+  const unread = { shown: [], ask };
+  commands.addCommand(CommandIDs.approve, {
+    label: named('Approve', 'Approve What This Notebook Asks For'),
+    caption: 'Say yes to all of this, and start the kernel with it',
+    icon: checkIcon,
+    isEnabled: () =>
+      free(model.notebook) && !!model.notebook.truth.data?.missing.length,
+    execute: () =>
+      model.notebook && deeds.approve(model.api, model.notebook, unread)
+  });
+  commands.addCommand(CommandIDs.apply, {
+    label: named('Apply and restart', 'Apply the Container’s Settings'),
+    caption:
+      'Save these settings in the notebook, approve them, and start its kernel anew with them',
+    icon: checkIcon,
+    isEnabled: () =>
+      free(model.notebook) &&
+      model.notebook.draft.changed &&
+      model.notebook.draft.valid,
+    execute: () =>
+      model.notebook && deeds.apply(model.api, model.notebook, unread)
+  });
+  commands.addCommand(CommandIDs.revert, {
+    label: named('Revert', 'Revert the Container’s Settings'),
+    caption: 'Drop what was edited and not applied',
+    icon: undoIcon,
+    isEnabled: () => free(model.notebook) && model.notebook.draft.changed,
+    execute: () => model.notebook?.draft.revert()
+  });
+}
+
+function addKernelCommands(context: ICommandContext): void {
+  const { commands, dialogs, model } = context;
+  const kernel = () => model.notebook?.truth.data?.kernel ?? null;
+  commands.addCommand(CommandIDs.run, {
+    label: named('Run in its container', 'Run the Kernel in Its Container'),
+    caption: 'Move the kernel into the container that the notebook asks for',
+    icon: runIcon,
+    isEnabled: () => free(model.notebook) && model.notebook.settings !== null,
+    execute: () => model.notebook && deeds.run(model.notebook)
+  });
+  commands.addCommand(CommandIDs.restart, {
+    label: args =>
+      `${kernel() ? 'Restart' : 'Start'}${args.isPalette ? ' the Container’s Kernel' : ''}`,
+    caption: 'Start the kernel in its container, anew where it runs',
+    icon: refreshIcon,
+    isVisible: () =>
+      !!model.notebook?.inContainer &&
+      !model.notebook.truth.data?.missing.length,
+    isEnabled: () => free(model.notebook) && model.notebook.inContainer,
+    execute: async () => {
+      const state = model.notebook;
+      if (state && (await liveKernel(state.panel.sessionContext))) {
+        await dialogs.restart(state.panel.sessionContext);
+        state.changed();
+      } else if (state) {
+        await deeds.run(state);
+      }
+    }
+  });
+  commands.addCommand(CommandIDs.stop, {
+    label: named('Stop', 'Stop the Container'),
+    caption: 'End the kernel and its container; variables are lost',
+    icon: stopIcon,
+    isVisible: () => !!kernel()?.container,
+    isEnabled: () =>
+      kernel()?.state === 'starting' ||
+      (free(model.notebook) &&
+        !!model.notebook.panel.sessionContext.session?.kernel),
+    execute: () => model.notebook && deeds.stop(model.api, model.notebook)
+  });
+  commands.addCommand(CommandIDs.logs, {
+    label: named('Log', 'Show the Container’s Log'),
+    caption: 'Show or hide what the container printed',
+    icon: listIcon,
+    isToggleable: true,
+    isToggled: () => model.live.showsLogs,
+    isVisible: () => !!kernel()?.container,
+    execute: () => {
+      model.live.showsLogs = !model.live.showsLogs;
+    }
+  });
+}
+
+function addBuildCommands({ commands, model }: ICommandContext): void {
+  const build = (options: Record<string, boolean>) =>
+    commands.execute(CommandIDs.buildAndRunAll, options);
+  const able = () =>
+    commands.hasCommand(CommandIDs.buildAndRunAll) &&
+    commands.isEnabled(CommandIDs.buildAndRunAll) &&
+    free(model.notebook);
+  commands.addCommand(CommandIDs.rebuild, {
+    label: 'Build',
+    caption:
+      'Build the image from this notebook’s Dockerfile cell, and run all cells in it',
+    icon: buildIcon,
+    isVisible: () => !!model.notebook?.hasDockerfile,
+    isEnabled: able,
+    execute: () => build({})
+  });
+  commands.addCommand(CommandIDs.updateBases, {
+    label: named('Update bases', 'Update Base Images and Run All Cells'),
+    caption:
+      'Build on the newest base images rather than the recorded ones, and run all cells',
+    icon: historyIcon,
+    isVisible: () =>
+      !!model.notebook?.hasDockerfile && !!model.notebook.settings?.build,
+    isEnabled: able,
+    execute: () => build({ update_bases: true })
+  });
+}

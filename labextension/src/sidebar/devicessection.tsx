@@ -1,0 +1,91 @@
+/** "Devices": each GPU, how busy it is, and whose kernel keeps it so. */
+
+import React from 'react';
+
+import { bytes, percent, plain } from '../ui/format';
+import type { ContainersModel } from '../models/model';
+import type { IDevice } from '../api/types';
+import { Meter, Problem, useModels, Waiting } from './components';
+import type { ISectionProps } from './section';
+
+/** Which notebook a kernel belongs to, as far as its container says. */
+function userOf(model: ContainersModel, kernel: string): string {
+  const found = model.containers.data?.find(one => one.kernel_id === kernel);
+  return plain(found?.notebook ?? kernel);
+}
+
+function Device(props: {
+  readonly device: IDevice;
+  readonly model: ContainersModel;
+}): React.JSX.Element {
+  const { device, model } = props;
+  const { memory_total: total, memory_used: used, load_percent: load } = device;
+  return (
+    <li className="jp-Containers-card">
+      <h3>{plain(device.name)}</h3>
+      {device.kind && (
+        <p className="jp-Containers-quiet">{plain(device.kind)}</p>
+      )}
+      {total !== null && (
+        <Meter
+          label="Memory"
+          scarce
+          text={
+            used === null ? bytes(total) : `${bytes(used)} of ${bytes(total)}`
+          }
+          percent={used === null ? null : percent(used, total)}
+        />
+      )}
+      {load !== null && (
+        <Meter
+          label="Load"
+          text={`${String(Math.round(load))} %`}
+          percent={percent(load, 100)}
+        />
+      )}
+      {device.kernels.length > 0 ? (
+        <>
+          <p>Used by</p>
+          <ul className="jp-Containers-plainList">
+            {device.kernels.map(kernel => (
+              <li key={kernel}>{userOf(model, kernel)}</li>
+            ))}
+          </ul>
+        </>
+      ) : (
+        <p className="jp-Containers-quiet">No kernel uses it.</p>
+      )}
+    </li>
+  );
+}
+
+/** The section's body. */
+export function Devices(props: ISectionProps): React.JSX.Element {
+  const { model } = props;
+  const { devices } = model;
+  useModels(devices, model.containers);
+  const { data } = devices;
+  return (
+    <>
+      <Problem problem={devices.error} />
+      {!data && devices.busy && <Waiting text="Looking for devices…" />}
+      {data?.devices.length === 0 && (
+        <>
+          <p>No GPU was found. Looked for:</p>
+          <ul>
+            {data.looked.map((what, index) => (
+              <li key={index}>{plain(what)}</li>
+            ))}
+          </ul>
+        </>
+      )}
+      {data && data.devices.length > 0 && (
+        <ul className="jp-Containers-cards">
+          {data.devices.map(device => (
+            <Device key={device.name} device={device} model={model} />
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,115 @@
+/** The sidebar: a side panel of sections below each other, and what stands above them. */
+
+import { ReactWidget, SidePanel } from '@jupyterlab/ui-components';
+import type { CommandRegistry } from '@lumino/commands';
+import type { Message } from '@lumino/messaging';
+import { Panel } from '@lumino/widgets';
+import React from 'react';
+
+import { CommandIDs } from '../commandids';
+import { containerIcon } from '../ui/icon';
+import type { ContainersModel } from '../models/model';
+import { Builds } from './buildssection';
+import { Devices } from './devicessection';
+import { Engines } from './enginessection';
+import { Images } from './imagessection';
+import { Notebook } from './notebooksection';
+import { CommandButton, Note, useModels } from './components';
+import { Section } from './section';
+import type { ISectionOptions, ISectionProps } from './section';
+
+const SECTIONS: readonly ISectionOptions[] = [
+  { name: 'notebook', title: 'This notebook', body: Notebook },
+  {
+    name: 'images',
+    title: 'Images',
+    body: Images,
+    count: model => model.images.data?.images.length ?? null
+  },
+  {
+    name: 'builds',
+    title: 'Builds',
+    body: Builds,
+    count: model => model.jobs.running.length
+  },
+  {
+    name: 'devices',
+    title: 'Devices',
+    body: Devices,
+    count: model => model.devices.data?.devices.length ?? null
+  },
+  { name: 'engines', title: 'Engines', body: Engines }
+];
+
+/** The panel's name, and that the server is gone where it is. */
+function Header(props: ISectionProps): React.JSX.Element {
+  const { commands, model } = props;
+  useModels(model.server);
+  return (
+    <>
+      <div className="jp-Containers-titleBar">
+        <h1>Containers</h1>
+        <CommandButton
+          commands={commands}
+          id={CommandIDs.refresh}
+          look="icon"
+        />
+      </div>
+      {model.server.gone && (
+        <Note
+          kind="error"
+          title="The Jupyter server does not answer."
+          hint="If only the connection is cut, all goes on there. If the server has ended, its builds and its containers end too, within seconds. This is asked again until it answers."
+        >
+          <CommandButton commands={commands} id={CommandIDs.retry} />
+        </Note>
+      )}
+    </>
+  );
+}
+
+/** The side panel. It tells the model whether it is seen. */
+export class ContainersPanel extends SidePanel {
+  constructor(
+    private readonly model: ContainersModel,
+    commands: CommandRegistry
+  ) {
+    super({ content: new Panel() });
+    this.id = 'jp-containers-panel';
+    this.addClass('jp-Containers');
+    this.title.icon = containerIcon;
+    this.title.caption = 'Containers';
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', 'Containers');
+    const header = ReactWidget.create(
+      <Header model={model} commands={commands} />
+    );
+    header.addClass('jp-Containers-header');
+    this.header.addWidget(header);
+    this.content.node.removeAttribute('role');
+    this.content.node.removeAttribute('aria-label');
+    for (const about of SECTIONS) {
+      this.addWidget(new Section(model, commands, about));
+    }
+  }
+
+  protected override onAfterAttach(msg: Message): void {
+    super.onAfterAttach(msg);
+    this.model.visible = this.isVisible;
+  }
+
+  protected override onBeforeDetach(msg: Message): void {
+    super.onBeforeDetach(msg);
+    this.model.visible = false;
+  }
+
+  protected override onAfterShow(msg: Message): void {
+    super.onAfterShow(msg);
+    this.model.visible = true;
+  }
+
+  protected override onAfterHide(msg: Message): void {
+    super.onAfterHide(msg);
+    this.model.visible = false;
+  }
+}
