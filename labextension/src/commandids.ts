@@ -1,6 +1,6 @@
-/** The names of our commands. */
+/** The ids of all commands. */
 
-/** Every button of the sidebar is one of these. */
+/** Every button of the sidebar runs one of these. */
 export const CommandIDs = {
   /** Show the sidebar; args `{section?}` opens one of its sections. */
   open: 'jupyter-containers:open',
@@ -32,10 +32,11 @@ export const CommandIDs = {
   /** Args `{text}`. */
   copy: 'jupyter-containers:copy',
   mountFolder: 'jupyter-containers:mount-folder',
-  /** Of the cells' half; args `{id}`. */
+  /** Args `{id?}`, a job's; without it, the builds of the current notebook are cancelled. */
   cancel: 'jupyter-containers:cancel-build',
-  /** Of the cells' half; args `{update_bases?, no_cache?}`. */
-  buildAndRunAll: 'jupyter-containers:build-and-run-all'
+  /** Args `{update_bases?, no_cache?}`, for the builds of this one run. */
+  buildAndRunAll: 'jupyter-containers:build-and-run-all',
+  newCell: 'jupyter-containers:new-dockerfile-cell'
 } as const;
 
 /** The palette's heading for our commands. */

@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 
 import { dockerfileCellWatcher } from '../src/notebook/highlight';
 import plugins from '../src/index';
-import { DOCKERFILE_CELL, PLUGIN_ID } from '../src/api/types';
+import { DOCKERFILE_CELL, PLUGIN_ID } from '../src/constants';
 
 it('registers the language and the watcher', () => {
   const languages = new EditorLanguageRegistry();

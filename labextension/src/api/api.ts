@@ -1,4 +1,6 @@
-/** One method per route. No state, no decisions: `model.ts` has both. */
+/** The REST client: one method for each route, without state and without decisions. */
+
+import { Token } from '@lumino/coreutils';
 
 import { RequestError, type Requests } from './request';
 import type {
@@ -22,6 +24,9 @@ import type {
 
 /** Milliseconds between tries to follow events on where a connection was cut. */
 const AGAIN = 1000;
+
+/** The client, for the plugins of this extension: there is one for each application. */
+export const IApi = new Token<Api>('jupyter-containers:IApi');
 
 /** Our routes, typed. Every method throws RequestError. */
 export class Api {

@@ -3,7 +3,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
-import type { IServerError } from './types';
+import type { IProblem, IServerError } from './types';
 
 /** What a proxy says in place of a server that is gone. */
 const PROXY = new Set([502, 503, 504]);
@@ -28,6 +28,15 @@ export class RequestError extends Error {
   get hint(): string {
     return this.said.hint;
   }
+}
+
+/** Any error as a sentence and a way out. */
+export function problemOf(error: unknown): IProblem {
+  if (error instanceof RequestError) {
+    return { message: error.message, hint: error.hint };
+  }
+  const said = error instanceof Error ? error.message : String(error);
+  return { message: said || 'Something went wrong.', hint: '' };
 }
 
 const UNREACHABLE: IServerError = {

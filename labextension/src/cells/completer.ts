@@ -8,7 +8,7 @@ import type {
 
 import type { Api } from '../api/api';
 import { containerIcon } from '../ui/icon';
-import { DOCKERFILE_CELL } from '../api/types';
+import { DOCKERFILE_CELL } from '../constants';
 import { completionsAt, type IKnown } from './completions';
 
 /** Milliseconds after which the machine's images are asked for anew. */

@@ -10,15 +10,14 @@ import { INotebookCellExecutor, INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { Token } from '@lumino/coreutils';
 
-import { Api } from '../api/api';
-import { Requests } from '../api/request';
-import { DOCKERFILE_CELL } from '../api/types';
-import { dialogs } from './ask';
+import { type Api, IApi } from '../api/api';
+import { DOCKERFILE_CELL } from '../constants';
 import { CellBuilder } from './builder';
+import { askBuildApproval, askToMove } from '../notebook/dialogs';
 import { addCommands } from './commands';
 import { DockerfileCompleter } from './completer';
 import { CellExecutor } from './executor';
-import { CommandIDs } from './ids';
+import { CATEGORY, CommandIDs } from '../commandids';
 import { lintExtension } from './lint';
 import { LiveBuilds } from './builds';
 import { FailedLines } from './failedlines';
@@ -26,13 +25,18 @@ import { buildRendererFactory } from './renderer';
 import { RanKernels } from './panelnotebook';
 import { resumeBuilds } from './resume';
 
-/** The palette's heading, and the place in menus. */
-const CATEGORY = 'Containers';
+/** The place of the commands in menus. */
 const RANK = 40;
+
+/** The commands of cells that the palette offers. */
+const IN_PALETTE = [
+  CommandIDs.cancel,
+  CommandIDs.buildAndRunAll,
+  CommandIDs.newCell
+];
 
 /** What the plugins here share. */
 interface ICells {
-  readonly api: Api;
   readonly builds: LiveBuilds;
   readonly marks: FailedLines;
 }
@@ -44,13 +48,11 @@ const cells: JupyterFrontEndPlugin<ICells> = {
   description: 'The builds of Dockerfile cells, shown in their outputs.',
   autoStart: true,
   provides: ICells,
-  requires: [IRenderMimeRegistry],
-  activate: (app, rendermime: IRenderMimeRegistry) => {
-    const { serverSettings } = app.serviceManager;
-    const api = new Api(new Requests(serverSettings));
+  requires: [IApi, IRenderMimeRegistry],
+  activate: (app, api: Api, rendermime: IRenderMimeRegistry) => {
     const builds = new LiveBuilds(api);
     rendermime.addFactory(buildRendererFactory(builds, app.commands), 0);
-    return { api, builds, marks: new FailedLines() };
+    return { builds, marks: new FailedLines() };
   }
 };
 
@@ -67,11 +69,12 @@ const builder: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-containers:builder',
   description: 'Moves notebooks into the images that their cells build.',
   autoStart: true,
-  requires: [ICells, INotebookTracker, INotebookCellExecutor],
+  requires: [IApi, ICells, INotebookTracker, INotebookCellExecutor],
   optional: [ISessionContextDialogs, ICommandPalette, IMainMenu],
   activate: (
     app,
-    { api, builds, marks }: ICells,
+    api: Api,
+    { builds, marks }: ICells,
     tracker: INotebookTracker,
     runner: INotebookCellExecutor,
     sessionDialogs: ISessionContextDialogs | null,
@@ -86,7 +89,10 @@ const builder: JupyterFrontEndPlugin<void> = {
       return;
     }
     const ran = new RanKernels();
-    const cellBuilder = new CellBuilder(api, builds, marks, dialogs);
+    const cellBuilder = new CellBuilder(api, builds, marks, {
+      approve: askBuildApproval,
+      drop: askToMove
+    });
     runner.attach({
       builder: cellBuilder,
       ran,
@@ -113,7 +119,7 @@ const builder: JupyterFrontEndPlugin<void> = {
       interrupt: cellBuilder.interrupt.bind(cellBuilder),
       during: runner.during.bind(runner)
     });
-    for (const command of Object.values(CommandIDs)) {
+    for (const command of IN_PALETTE) {
       palette?.addItem({ command, category: CATEGORY });
     }
     menu?.runMenu.addGroup(
@@ -128,11 +134,12 @@ const editor: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-containers:editor',
   description: 'Remarks and completions in Dockerfile cells.',
   autoStart: true,
-  requires: [ICells, IEditorExtensionRegistry, INotebookTracker],
+  requires: [IApi, ICells, IEditorExtensionRegistry, INotebookTracker],
   optional: [ICompletionProviderManager],
   activate: (
     _app,
-    { api, marks }: ICells,
+    api: Api,
+    { marks }: ICells,
     extensions: IEditorExtensionRegistry,
     tracker: INotebookTracker,
     completion: ICompletionProviderManager | null

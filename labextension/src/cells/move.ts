@@ -3,12 +3,8 @@
 import { JSONExt, type PartialJSONValue } from '@lumino/coreutils';
 
 import { isDockerfileCell } from '../notebook/highlight';
-import {
-  GENERIC_KERNEL,
-  type IJobResult,
-  type IKernel,
-  type Settings
-} from '../api/types';
+import type { IJobResult, IKernel, Settings } from '../api/types';
+import { GENERIC_KERNEL } from '../constants';
 
 /** Stay, start the same kernel spec's kernel anew, or change to our kernel spec. */
 export type Move = 'stay' | 'restart' | 'switch';

@@ -2,7 +2,7 @@
 
 import type { ICodeCellModel } from '@jupyterlab/cells';
 
-import { BUILD_VIEW } from '../api/types';
+import { BUILD_VIEW } from '../constants';
 import type { LiveBuild } from './builds';
 import type { Stop } from './runerror';
 import { errorOutput, outputOf, readSummary, summaryOf } from './summary';

@@ -6,7 +6,8 @@ import type { Kernel } from '@jupyterlab/services';
 
 import { liveKernel } from '../notebook/livekernel';
 import { saveInTurn } from '../notebook/saving';
-import { GENERIC_KERNEL, METADATA, type Settings } from '../api/types';
+import type { Settings } from '../api/types';
+import { GENERIC_KERNEL, METADATA } from '../constants';
 import type { ICodeCell } from './move';
 import type { IBuildNotebook } from './switchkernel';
 import { Stop } from './runerror';

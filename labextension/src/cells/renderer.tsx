@@ -6,8 +6,8 @@ import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { RequestError } from '../api/request';
-import { BUILD_VIEW } from '../api/types';
-import { CommandIDs } from './ids';
+import { BUILD_VIEW } from '../constants';
+import { CommandIDs } from '../commandids';
 import { hasEnded, type LiveBuild, type LiveBuilds } from './builds';
 import { readSummary, summaryOf, type ISummary } from './summary';
 import { BuildView } from './view';

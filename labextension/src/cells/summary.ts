@@ -3,7 +3,8 @@
 import type { IDisplayData, IError } from '@jupyterlab/nbformat';
 
 import { duration, plain } from '../ui/format';
-import { BUILD_VIEW, type IJob, type IServerError } from '../api/types';
+import type { IJob, IServerError } from '../api/types';
+import { BUILD_VIEW } from '../constants';
 import type { IFold, StepState } from './buildstate';
 
 /** Steps and characters that are saved. */

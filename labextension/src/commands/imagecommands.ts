@@ -1,4 +1,4 @@
-/** The commands of images: pull, convert, use, pin, remove; and of folders that are mounted. */
+/** The commands of images: pull, convert, use, pin and remove. */
 
 import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
 import {
@@ -12,7 +12,7 @@ import {
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { CommandIDs } from '../commandids';
-import type { ICommandContext } from '.';
+import type { ICommandContext } from './context';
 import { plain, shortImage } from '../ui/format';
 import { containerIcon } from '../ui/icon';
 import type { ContainersModel } from '../models/model';
@@ -79,9 +79,7 @@ async function engineFor(model: ContainersModel, args: Args): Promise<string> {
     return asked;
   }
   const { engines } = model;
-  if (!engines.data) {
-    await engines.refresh();
-  }
+  await engines.ensure();
   const engine = engines.data?.default;
   if (!engine) {
     throw new Error(
@@ -102,7 +100,8 @@ function addUse(context: ICommandContext): void {
       const { engine, reference } = keyOf(args);
       const draft = model.notebook?.draft;
       if (draft) {
-        await fields(model);
+        // The draft takes values only for fields that it knows.
+        await model.fields.ensure();
         draft.setKey('image', reference);
         draft.setKey('engine', engine);
         await commands.execute(CommandIDs.open, { section: 'notebook' });
@@ -145,13 +144,6 @@ function addConvert({ commands, model }: ICommandContext): void {
       );
     }
   });
-}
-
-/** The form's table, which the draft needs before anything can be set in it. */
-export async function fields(model: ContainersModel): Promise<void> {
-  if (!model.fields.data) {
-    await model.fields.refresh();
-  }
 }
 
 function addPin(context: ICommandContext): void {

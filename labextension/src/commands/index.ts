@@ -1,6 +1,6 @@
 /** Every button is a command: those of the panel and of the notebook. */
 
-import type { ICommandPalette, ISessionContext } from '@jupyterlab/apputils';
+import type { ICommandPalette } from '@jupyterlab/apputils';
 import {
   checkIcon,
   copyIcon,
@@ -12,30 +12,22 @@ import {
 } from '@jupyterlab/ui-components';
 import { buildIcon, listIcon } from '@jupyterlab/ui-components';
 import { Clipboard, Notification } from '@jupyterlab/apputils';
+import { PathExt } from '@jupyterlab/coreutils';
+import type { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import type { CommandRegistry } from '@lumino/commands';
 import { Debouncer } from '@lumino/polling';
 
-import type { Ask } from '../notebook/approval';
 import { CATEGORY, CommandIDs } from '../commandids';
+import type { IMountInput } from '../models/form';
+import { basename } from '../ui/format';
 import { containerIcon } from '../ui/icon';
+import type { ICommandContext } from './context';
 import { addImageCommands } from './imagecommands';
 import { liveKernel } from '../notebook/livekernel';
 import { SECTIONS } from '../models/model';
-import type { ContainersModel, SectionName } from '../models/model';
+import type { SectionName } from '../models/model';
 import * as deeds from '../models/kernelactions';
 import type { NotebookState } from '../models/notebookstate';
-
-/** What commands act on. */
-export interface ICommandContext {
-  readonly commands: CommandRegistry;
-  readonly model: ContainersModel;
-  /** Show the sidebar. */
-  readonly show: () => void;
-  readonly dialogs: ISessionContext.IDialogs;
-  readonly ask: Ask;
-  /** Whether removing an image asks first. */
-  readonly confirmRemove: () => boolean;
-}
 
 /** Commands that the palette offers; the others need to be told of what. */
 const IN_PALETTE = [
@@ -156,8 +148,7 @@ function addSettingsCommands(context: ICommandContext): void {
     icon: checkIcon,
     isEnabled: () =>
       free(model.notebook) && !!model.notebook.truth.data?.missing.length,
-    execute: () =>
-      model.notebook && deeds.approve(model.api, model.notebook, unread)
+    execute: () => model.notebook && deeds.approve(model.notebook, unread)
   });
   commands.addCommand(CommandIDs.apply, {
     label: named('Apply and restart', 'Apply the Container’s Settings'),
@@ -168,8 +159,7 @@ function addSettingsCommands(context: ICommandContext): void {
       free(model.notebook) &&
       model.notebook.draft.changed &&
       model.notebook.draft.valid,
-    execute: () =>
-      model.notebook && deeds.apply(model.api, model.notebook, unread)
+    execute: () => model.notebook && deeds.apply(model.notebook, unread)
   });
   commands.addCommand(CommandIDs.revert, {
     label: named('Revert', 'Revert the Container’s Settings'),
@@ -218,7 +208,7 @@ function addKernelCommands(context: ICommandContext): void {
       kernel()?.state === 'starting' ||
       (free(model.notebook) &&
         !!model.notebook.panel.sessionContext.session?.kernel),
-    execute: () => model.notebook && deeds.stop(model.api, model.notebook)
+    execute: () => model.notebook && deeds.stop(model.notebook)
   });
   commands.addCommand(CommandIDs.logs, {
     label: named('Log', 'Show the Container’s Log'),
@@ -258,5 +248,42 @@ function addBuildCommands({ commands, model }: ICommandContext): void {
       !!model.notebook?.hasDockerfile && !!model.notebook.settings?.build,
     isEnabled: able,
     execute: () => build({ update_bases: true })
+  });
+}
+
+/** A folder of the file browser as a mount of a notebook, read-only, at a place of its own. */
+export function mountOf(notebook: string, folder: string): IMountInput {
+  const source = PathExt.relative(PathExt.dirname(notebook), folder) || '.';
+  const name = basename(folder).replace(/[^A-Za-z0-9._-]+/g, '-') || 'files';
+  return { source, target: `/mnt/${name}`, writable: false };
+}
+
+/** Register "Mount in This Notebook's Kernel", for the file browser's context menu. */
+export function addMountFolder(
+  context: ICommandContext,
+  browsers: IFileBrowserFactory
+): void {
+  const { commands, model } = context;
+  const folders = () =>
+    [...(browsers.tracker.currentWidget?.selectedItems() ?? [])].filter(
+      item => item.type === 'directory'
+    );
+  commands.addCommand(CommandIDs.mountFolder, {
+    label: 'Mount in This Notebook’s Kernel',
+    caption: 'Put this folder into the container of the notebook, read-only',
+    icon: containerIcon.bindprops({ stylesheet: 'menuItem' }),
+    isVisible: () => !!model.notebook?.path && folders().length > 0,
+    execute: async () => {
+      const state = model.notebook;
+      if (!state?.path) {
+        return;
+      }
+      await model.fields.ensure();
+      for (const folder of folders()) {
+        const path = folder.path.replace(/^RTC:/, '');
+        state.draft.addMount(mountOf(state.path, path));
+      }
+      await commands.execute(CommandIDs.open, { section: 'notebook' });
+    }
   });
 }

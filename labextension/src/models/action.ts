@@ -3,7 +3,7 @@
 import { VDomModel } from '@jupyterlab/ui-components';
 
 import type { IProblem } from '../api/types';
-import { problemOf } from './resource';
+import { problemOf } from '../api/request';
 import type { Server } from './connection';
 
 /** One section's deeds: one at a time, and the last failure until it is read. */

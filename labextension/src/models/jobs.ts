@@ -3,9 +3,10 @@
 import { VDomModel } from '@jupyterlab/ui-components';
 
 import type { Api } from '../api/api';
+import { problemOf } from '../api/request';
 import type { IJob, IProblem, IProgress } from '../api/types';
 import type { IImageKey } from './images';
-import { problemOf, Source } from './resource';
+import { Source } from './resource';
 import type { Server } from './connection';
 
 /** Log lines that are kept of one job. */

@@ -1,8 +1,7 @@
 /** What is done to a notebook's kernel: approve, apply, restart, stop. */
 
-import { GENERIC_KERNEL } from '../api/types';
+import { GENERIC_KERNEL } from '../constants';
 import type { Settings } from '../api/types';
-import type { Api } from '../api/api';
 import { agreed, approveShown, type Ask } from '../notebook/approval';
 import { liveKernel } from '../notebook/livekernel';
 import { saveInTurn } from '../notebook/saving';
@@ -42,14 +41,13 @@ async function start(state: NotebookState): Promise<void> {
 
 /** Say yes to settings of which `shown` stands on the screen, and start the kernel with them. */
 async function startApproved(
-  api: Api,
   state: NotebookState,
   settings: Settings,
   missing: readonly string[],
   { shown, ask }: IReading
 ): Promise<boolean> {
   const approval = { path: pathOf(state), settings, missing, shown };
-  const truth = await approveShown(api, approval, ask);
+  const truth = await approveShown(state.api, approval, ask);
   if (truth) {
     state.truth.put(truth);
     await start(state);
@@ -66,19 +64,17 @@ export interface IReading {
 
 /** Say yes to what the notebook asks for, and start its kernel with it. */
 export function approve(
-  api: Api,
   state: NotebookState,
   reading: IReading
 ): Promise<boolean> {
   return state.acting.run('Starting the kernel…', () => {
     const missing = state.truth.data?.missing ?? [];
-    return startApproved(api, state, asked(state), missing, reading);
+    return startApproved(state, asked(state), missing, reading);
   });
 }
 
 /** Write the edited settings, say yes to them, and start the kernel with them. */
 export function apply(
-  api: Api,
   state: NotebookState,
   { shown, ask }: IReading
 ): Promise<boolean> {
@@ -94,16 +90,16 @@ export function apply(
     await state.write(settings);
     draft.revert();
     const read = { shown: missing, ask };
-    return startApproved(api, state, settings, missing, read);
+    return startApproved(state, settings, missing, read);
   });
 }
 
 /** End the notebook's kernel, and its container with it. */
-export async function stop(api: Api, state: NotebookState): Promise<boolean> {
+export async function stop(state: NotebookState): Promise<boolean> {
   const kernel = state.truth.data?.kernel;
   // A start may wait in a cluster's queue, and the shutdown of its kernel for that start.
   if (kernel?.state === 'starting' && kernel.container) {
-    await api.stop(kernel.container);
+    await state.api.stop(kernel.container);
     return true;
   }
   return state.acting.run('Stopping…', async () => {

@@ -15,7 +15,7 @@ import { INTERVAL, Live } from './stats';
 import { NotebookState } from './notebookstate';
 import { Server } from './connection';
 import { Source } from './resource';
-import { CHANGE_EVENT } from '../api/types';
+import { CHANGE_EVENT } from '../constants';
 import type { IContainer, IDevice, IEngine, IField } from '../api/types';
 
 /** The sidebar's sections, from the top. */
@@ -45,7 +45,7 @@ export const IContainersModel = new Token<ContainersModel>(
 /** All of the front end's state but the cells'. */
 export class ContainersModel extends VDomModel {
   constructor(
-    readonly api: Api,
+    private readonly api: Api,
     private readonly contents: Pick<Contents.IManager, 'driveName'>
   ) {
     super();
@@ -185,6 +185,11 @@ export class ContainersModel extends VDomModel {
         state.changed();
       }
     }
+  }
+
+  /** End a container and its kernel. Throws RequestError. */
+  stop(container: string): Promise<void> {
+    return this.api.stop(container);
   }
 
   /** Ask everything again that is seen. */

@@ -9,7 +9,7 @@ import { Signal } from '@lumino/signaling';
 import type { Api } from '../api/api';
 import { isDockerfileCell } from '../notebook/highlight';
 import { saveInTurn } from '../notebook/saving';
-import { GENERIC_KERNEL, METADATA } from '../api/types';
+import { GENERIC_KERNEL, METADATA } from '../constants';
 import type { IField, INotebook, Settings } from '../api/types';
 import { Acting } from './action';
 import { Draft } from './settingsdraft';
@@ -57,6 +57,11 @@ export class NotebookState extends VDomModel {
   readonly draft: Draft;
   /** What the server knows. */
   readonly truth: Source<INotebook>;
+
+  /** The client, for what is done to this notebook. */
+  get api(): Api {
+    return this.shared.api;
+  }
 
   /** The path on the server; null for a notebook on another drive. */
   get path(): string | null {

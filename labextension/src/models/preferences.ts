@@ -1,7 +1,9 @@
-/** What a person has set for the sidebar, in `schema/plugin.json`. */
+/** What outlives a page load: the user's settings of `schema/plugin.json`, and the open sections. */
 
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
+import type { IStateDB } from '@jupyterlab/statedb';
 
+import { SECTIONS } from './model';
 import type { ContainersModel } from './model';
 import { INTERVAL } from './stats';
 
@@ -31,4 +33,31 @@ export class Preferences {
       typeof seconds === 'number' ? seconds * 1000 : INTERVAL;
     this.confirmRemove = settings.get('confirmRemove').composite !== false;
   }
+}
+
+const KEY = 'jupyter-containers:sections';
+
+/** What is open for somebody who never opened or closed anything. */
+const AT_FIRST = ['notebook', 'images', 'builds'];
+
+/** Open what was open, and keep what is. */
+export async function remember(
+  model: ContainersModel,
+  database: IStateDB | null
+): Promise<void> {
+  let open: readonly unknown[] = AT_FIRST;
+  try {
+    const kept = await database?.fetch(KEY);
+    open = Array.isArray(kept) ? kept : AT_FIRST;
+  } catch {
+    // A state that cannot be read is none.
+  }
+  SECTIONS.forEach(section => model.setOpen(section, open.includes(section)));
+  model.stateChanged.connect(() => {
+    const now = SECTIONS.filter(section => model.isOpen(section));
+    if (now.join() !== open.join()) {
+      open = now;
+      void database?.save(KEY, now);
+    }
+  });
 }

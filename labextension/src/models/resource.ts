@@ -2,18 +2,9 @@
 
 import { VDomModel } from '@jupyterlab/ui-components';
 
-import { RequestError } from '../api/request';
+import { problemOf } from '../api/request';
 import type { IProblem } from '../api/types';
 import type { Server } from './connection';
-
-/** Any error as a sentence and a way out. */
-export function problemOf(error: unknown): IProblem {
-  if (error instanceof RequestError) {
-    return { message: error.message, hint: error.hint };
-  }
-  const said = error instanceof Error ? error.message : String(error);
-  return { message: said || 'Something went wrong.', hint: '' };
-}
 
 /**
  * One thing on the server.
@@ -81,6 +72,13 @@ export class Source<T> extends VDomModel {
     this._again = this._run !== null;
     this._run ??= this.run();
     return this._run;
+  }
+
+  /** Fetch it unless there is an answer already. */
+  async ensure(): Promise<void> {
+    if (this._data === null) {
+      await this.refresh();
+    }
   }
 
   override dispose(): void {

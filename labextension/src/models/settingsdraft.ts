@@ -5,8 +5,8 @@ import { VDomModel } from '@jupyterlab/ui-components';
 import type { Api } from '../api/api';
 import { doubled, type IMountInput, type Input } from './form';
 import { isRecord, same, toInput, toValue } from './form';
+import { problemOf } from '../api/request';
 import type { ICheck, IField, IProblem, Settings } from '../api/types';
-import { problemOf } from './resource';
 
 /** Milliseconds without a key before what is typed is checked. */
 const PAUSE = 300;

@@ -4,9 +4,8 @@ import { VDomModel } from '@jupyterlab/ui-components';
 import { Poll } from '@lumino/polling';
 
 import type { Api } from '../api/api';
-import { RequestError } from '../api/request';
+import { problemOf, RequestError } from '../api/request';
 import type { IProblem, IStats } from '../api/types';
-import { problemOf } from './resource';
 import type { Server } from './connection';
 
 /** Milliseconds between two looks, if nobody says otherwise. */

@@ -12,7 +12,7 @@ import type {
   IEditorLanguage
 } from '@jupyterlab/codemirror';
 
-import { DOCKERFILE_CELL } from '../api/types';
+import { DOCKERFILE_CELL } from '../constants';
 
 const MAGIC = /^\s*%%dockerfile(?=\s|$)/;
 

@@ -1,6 +1,7 @@
 /** What is known of one image: what to do with it, its kernels, its layers. */
 
 import type { CommandRegistry } from '@lumino/commands';
+import type { ReadonlyJSONObject } from '@lumino/coreutils';
 import React from 'react';
 
 import { CommandIDs } from '../commandids';
@@ -95,7 +96,7 @@ function Facts(props: { readonly about: IImageDetail }): React.JSX.Element {
 }
 
 /** The engines that work here and have no image of that name yet. */
-function withoutImage(model: ContainersModel, image: IImage): string[] {
+function enginesWithout(model: ContainersModel, image: IImage): string[] {
   const have = (model.images.data?.images ?? [])
     .filter(one => one.reference === image.reference)
     .map(one => one.engine);
@@ -104,51 +105,42 @@ function withoutImage(model: ContainersModel, image: IImage): string[] {
     .map(one => one.name);
 }
 
-/** An open image of the list. */
-export function ImageDetail(props: IDetailProps): React.JSX.Element {
+/** What can be done with an image. */
+function Buttons(props: IDetailProps): React.JSX.Element {
   const { commands, image, model } = props;
-  useModels(model.images);
-  const detail = model.images.detail(image);
-  const { data } = detail;
   const args = { engine: image.engine, reference: image.reference };
-  const others = withoutImage(model, image);
+  const button = (id: string, more: ReadonlyJSONObject = args) => (
+    <CommandButton commands={commands} id={id} args={more} />
+  );
   return (
     <>
       <div className="jp-Containers-buttons">
-        <CommandButton
-          commands={commands}
-          id={CommandIDs.useImage}
-          args={args}
-        />
-        {image.pinned ? (
-          <CommandButton
-            commands={commands}
-            id={CommandIDs.unpin}
-            args={{ name: image.pinned }}
-          />
-        ) : (
-          <CommandButton
-            commands={commands}
-            id={CommandIDs.pinImage}
-            args={args}
-          />
-        )}
-        <CommandButton
-          commands={commands}
-          id={CommandIDs.removeImage}
-          args={args}
-        />
+        {button(CommandIDs.useImage)}
+        {image.pinned
+          ? button(CommandIDs.unpin, { name: image.pinned })
+          : button(CommandIDs.pinImage)}
+        {button(CommandIDs.removeImage)}
       </div>
       <div className="jp-Containers-buttons">
-        {others.map(to => (
-          <CommandButton
-            key={to}
-            commands={commands}
-            id={CommandIDs.convertImage}
-            args={{ ...args, to }}
-          />
+        {enginesWithout(model, image).map(to => (
+          <React.Fragment key={to}>
+            {button(CommandIDs.convertImage, { ...args, to })}
+          </React.Fragment>
         ))}
       </div>
+    </>
+  );
+}
+
+/** An open image of the list. */
+export function ImageDetail(props: IDetailProps): React.JSX.Element {
+  const { image, model } = props;
+  useModels(model.images);
+  const detail = model.images.detail(image);
+  const { data } = detail;
+  return (
+    <>
+      <Buttons {...props} />
       {image.pinned && (
         <p className="jp-Containers-quiet">
           Pinned as the kernel {plain(image.pinned)}.

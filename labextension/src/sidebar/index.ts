@@ -17,18 +17,15 @@ import { IRunningSessionManagers } from '@jupyterlab/running';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
 
-import { Api } from '../api/api';
-import { addCommands } from '../commands';
+import { type Api, IApi } from '../api/api';
+import { addCommands, addMountFolder } from '../commands';
 import { ContainersModel, IContainersModel } from '../models/model';
-import { addMountFolder } from '../commands/mountfolder';
 import { ContainersPanel } from './panel';
-import { Preferences } from '../models/preferences';
+import { Preferences, remember } from '../models/preferences';
 import { askApproval } from '../notebook/dialogs';
-import { Requests } from '../api/request';
 import { runningContainers } from './running';
-import { PLUGIN_ID } from '../api/types';
+import { PLUGIN_ID } from '../constants';
 import { toolbarItem } from './toolbar';
-import { remember } from './restorer';
 
 /** The state of it all, fed by the server's events. */
 const model: JupyterFrontEndPlugin<ContainersModel> = {
@@ -36,11 +33,14 @@ const model: JupyterFrontEndPlugin<ContainersModel> = {
   description: 'What containers, images, builds and notebooks are known.',
   autoStart: true,
   provides: IContainersModel,
+  requires: [IApi],
   optional: [INotebookTracker],
-  activate: (app: JupyterFrontEnd, tracker: INotebookTracker | null) => {
-    const { contents, events, kernelspecs, serverSettings } =
-      app.serviceManager;
-    const api = new Api(new Requests(serverSettings));
+  activate: (
+    app: JupyterFrontEnd,
+    api: Api,
+    tracker: INotebookTracker | null
+  ) => {
+    const { contents, events, kernelspecs } = app.serviceManager;
     const found = new ContainersModel(api, contents);
     if (tracker) {
       found.follow(tracker);

@@ -7,7 +7,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import { basename, plain, shortImage, tinyImage } from '../ui/format';
 import { containerIcon } from '../ui/icon';
 import type { ContainersModel } from '../models/model';
-import { problemOf } from '../models/resource';
+import { problemOf } from '../api/request';
 import type { IContainer } from '../api/types';
 
 /** What the panel of running things asks of us. */
@@ -42,7 +42,7 @@ async function stop(
   container: IContainer
 ): Promise<void> {
   try {
-    await model.api.stop(container.name);
+    await model.stop(container.name);
   } catch (error) {
     const { hint, message } = problemOf(error);
     await showErrorMessage('Not stopped', `${message} ${hint}`.trim());

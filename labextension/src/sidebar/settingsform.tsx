@@ -189,7 +189,7 @@ function Records(props: IFormProps): React.JSX.Element | null {
 
 /** Apply and Revert, with what pressing Apply says yes to. */
 function Footer(props: IFormProps): React.JSX.Element | null {
-  const { commands, model, state } = props;
+  const { commands, state } = props;
   const { draft } = state;
   if (!draft.changed) {
     return null;
@@ -209,7 +209,7 @@ function Footer(props: IFormProps): React.JSX.Element | null {
           commands={commands}
           id={CommandIDs.apply}
           look="primary"
-          run={() => deeds.apply(model.api, state, reading)}
+          run={() => deeds.apply(state, reading)}
         />
         <CommandButton commands={commands} id={CommandIDs.revert} />
         {draft.checking && <Waiting text="Checking…" />}

@@ -17,7 +17,7 @@ import {
   isAway,
   stateOf,
   waitsForYes
-} from './notebooksection';
+} from '../models/kernelstate';
 import type { INotebook } from '../api/types';
 
 /** The item's short text, its long one, and how it is coloured. */

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 
 import { requestOf, sourceOf } from '../../src/cells/builder';
 import { CellOutput } from '../../src/cells/output';
-import { BUILD_VIEW } from '../../src/api/types';
+import { BUILD_VIEW } from '../../src/constants';
 import { Bench, SOURCE } from './bench';
 import {
   done,

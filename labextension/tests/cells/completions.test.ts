@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 
 import {
   completionsAt,
+  INSTRUCTIONS,
   optionsOf,
   type IKnown
 } from '../../src/cells/completions';
-import { INSTRUCTIONS } from '../../src/cells/instructions';
-import { TEMPLATE, baseOfTemplate } from '../../src/cells/template';
+import { TEMPLATE, baseOfTemplate } from '../../src/cells/commands';
 import { isDockerfileCell } from '../../src/notebook/highlight';
 import type { IField } from '../../src/api/types';
 

@@ -8,7 +8,7 @@ import {
   sentence,
   summaryOf
 } from '../../src/cells/summary';
-import { BUILD_VIEW } from '../../src/api/types';
+import { BUILD_VIEW } from '../../src/constants';
 import { done, event, failed, job } from './fakes';
 
 describe('the summary', () => {

@@ -7,7 +7,7 @@ import { CommandIDs } from '../../src/commandids';
 import { ContainersModel } from '../../src/models/model';
 import * as deeds from '../../src/models/kernelactions';
 import type { NotebookState } from '../../src/models/notebookstate';
-import { CHANGE_EVENT, METADATA } from '../../src/api/types';
+import { CHANGE_EVENT, METADATA } from '../../src/constants';
 import { sentence } from '../../src/sidebar/components';
 import { type FakeServer, formServer, refusal } from './fake';
 import { FakePanel, kernel, notebook } from './panel';
@@ -104,7 +104,7 @@ describe('Approve', () => {
     fake.on('GET notebook', notebook({ missing: ['the image a:1'] }));
     const state = await open(panel);
     const shown = ['the image a:1'];
-    expect(await deeds.approve(model.api, state, { shown, ask })).toBe(true);
+    expect(await deeds.approve(state, { shown, ask })).toBe(true);
     expect(fake.asked.find(one => one.what === 'POST approvals')!.body).toEqual(
       {
         path: 'n.ipynb',
@@ -120,7 +120,7 @@ describe('Approve', () => {
     const panel = new FakePanel('container');
     const state = await open(panel);
     fake.on('POST approvals', () => Promise.reject(refusal(403, 'No.')));
-    expect(await deeds.approve(model.api, state, unread)).toBe(false);
+    expect(await deeds.approve(state, unread)).toBe(false);
     expect(panel.done).toEqual([]);
     expect(state.acting.problem?.message).toBe('No.');
   });
@@ -139,7 +139,7 @@ describe('Approve', () => {
       });
       ask.mockResolvedValue(yes);
       const shown = ['the folder /ok'];
-      expect(await deeds.approve(model.api, state, { shown, ask })).toBe(yes);
+      expect(await deeds.approve(state, { shown, ask })).toBe(yes);
       expect(ask.mock.calls).toEqual([[items]]);
       expect(panel.done).toEqual(yes ? ['restart', 'save'] : []);
       expect(state.acting.problem).toBeNull();
@@ -155,7 +155,7 @@ describe('Apply', () => {
     const panel = new FakePanel('python3', { version: 1, image: 'a:1' });
     const state = await open(panel);
     state.draft.setKey('memory', '2g');
-    expect(await deeds.apply(model.api, state, unread)).toBe(true);
+    expect(await deeds.apply(state, unread)).toBe(true);
     const settings = { version: 1, image: 'a:1', memory: '2g' };
     expect(panel.done).toEqual([
       `set ${JSON.stringify(settings)}`,
@@ -176,7 +176,7 @@ describe('Apply', () => {
       missing: []
     });
     state.draft.setKey('memory', 'lots');
-    expect(await deeds.apply(model.api, state, unread)).toBe(false);
+    expect(await deeds.apply(state, unread)).toBe(false);
     expect(panel.done).toEqual([]);
     expect(state.draft.changed).toBe(true);
   });
@@ -186,7 +186,7 @@ describe('Apply', () => {
     const state = await open(panel);
     state.draft.setKey('memory', '2g');
     panel.fails = new Error('The file is read-only.');
-    expect(await deeds.apply(model.api, state, unread)).toBe(false);
+    expect(await deeds.apply(state, unread)).toBe(false);
     expect(state.acting.problem?.message).toBe('The file is read-only.');
     expect(fake.count('POST approvals')).toBe(0);
   });

@@ -3,7 +3,7 @@
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
 
-import { METADATA } from '../../src/api/types';
+import { METADATA } from '../../src/constants';
 import type { IKernel, INotebook } from '../../src/api/types';
 
 /** Writes down what is done to it, in order. */

@@ -33,7 +33,7 @@ async function stopped(state: 'starting' | 'running'): Promise<FakePanel> {
   const panel = new FakePanel('container', { image: 'a:1' });
   const open = model.of(panel.panel);
   await vi.advanceTimersByTimeAsync(500);
-  await deeds.stop(model.api, open);
+  await deeds.stop(open);
   return panel;
 }
 

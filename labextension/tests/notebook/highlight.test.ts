@@ -8,7 +8,7 @@ import {
   dockerfileCellWatcher,
   isDockerfileCell
 } from '../../src/notebook/highlight';
-import { DOCKERFILE_CELL } from '../../src/api/types';
+import { DOCKERFILE_CELL } from '../../src/constants';
 
 const PYTHON = 'text/x-ipython';
 

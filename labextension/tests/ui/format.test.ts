@@ -13,7 +13,7 @@ import {
   tinyImage
 } from '../../src/ui/format';
 import { specName, suggestedTitle } from '../../src/models/images';
-import { mountOf } from '../../src/commands/mountfolder';
+import { mountOf } from '../../src/commands';
 
 it.each([
   [0, '0 B'],
