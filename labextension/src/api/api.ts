@@ -4,92 +4,105 @@ import { Token } from '@lumino/coreutils';
 
 import { RequestError, type Requests } from './request';
 import type {
+  IAnswers,
+  IBodies,
   IBuildRequest,
   ICheck,
   IContainer,
   IContainerDetail,
-  IDevice,
-  IEngine,
+  IDevices,
+  IEngines,
   IField,
-  IImage,
   IImageDetail,
+  IImageReference,
+  IImages,
   IJob,
   INotebook,
   IPinned,
-  IProblem,
   IProgress,
   IRemark,
   Settings
 } from './types';
 
-/** Milliseconds between tries to follow events on where a connection was cut. */
-const AGAIN = 1000;
+/** Milliseconds before a cut stream of events is opened again. */
+const RECONNECT_DELAY = 1000;
 
 /** The client, for the plugins of this extension: there is one for each application. */
 export const IApi = new Token<Api>('jupyter-containers:IApi');
+
+/** What a request consists of beside its route. */
+interface ICall<R> {
+  /** The values of `{id}` and the like in the route. */
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Record<string, string>;
+  readonly body?: R extends keyof IBodies ? IBodies[R] : never;
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** Our routes, typed. Every method throws RequestError. */
 export class Api {
   constructor(private readonly requests: Requests) {}
 
-  engines(): Promise<{ engines: IEngine[]; default: string | null }> {
-    return this.requests.json('GET', 'engines');
+  /** The container engines. */
+  engines(): Promise<IEngines> {
+    return this.call('GET /engines');
   }
 
-  images(): Promise<{
-    images: IImage[];
-    problems: (IProblem & { engine: string })[];
-  }> {
-    return this.requests.json('GET', 'images');
+  /** The images of all engines. */
+  images(): Promise<IImages> {
+    return this.call('GET /images');
   }
 
-  image(engine: string, reference: string): Promise<IImageDetail> {
-    return this.requests.json('GET', 'images/detail', { engine, reference });
+  /** The details of an image. */
+  image({ engine, reference }: IImageReference): Promise<IImageDetail> {
+    return this.call('GET /images/detail', { query: { engine, reference } });
   }
 
-  /** The same after looking into it, which starts a container. */
-  probe(engine: string, reference: string): Promise<IImageDetail> {
-    const body = { engine, reference };
-    return this.requests.json('POST', 'images/detail', {}, body);
+  /** The details of an image after probing it, which starts a container. */
+  probe({ engine, reference }: IImageReference): Promise<IImageDetail> {
+    return this.call('POST /images/detail', { body: { engine, reference } });
   }
 
-  removeImage(engine: string, reference: string): Promise<void> {
-    return this.requests.json('DELETE', 'images', { engine, reference });
+  /** Remove an image from its engine. */
+  removeImage({ engine, reference }: IImageReference): Promise<void> {
+    return this.call('DELETE /images', { query: { engine, reference } });
   }
 
+  /** Pull an image from its registry. */
   pull(engine: string, reference: string): Promise<IJob> {
-    return this.requests.json('POST', 'pulls', {}, { engine, reference });
+    return this.call('POST /pulls', { body: { engine, reference } });
   }
 
-  /** Make an image of one engine another's. */
-  convert(engine: string, reference: string, to: string): Promise<IJob> {
-    const body = { engine, reference, to };
-    return this.requests.json('POST', 'conversions', {}, body);
+  /** Copy an image from its engine to another one. */
+  convert({ engine, reference }: IImageReference, to: string): Promise<IJob> {
+    return this.call('POST /conversions', { body: { engine, reference, to } });
   }
 
+  /** Build a cell. */
   build(request: IBuildRequest): Promise<IJob> {
-    return this.requests.json('POST', 'builds', {}, request);
+    return this.call('POST /builds', { body: request });
   }
 
-  async jobs(): Promise<IJob[]> {
-    const answer = await this.requests.json<{ builds: IJob[] }>(
-      'GET',
-      'builds'
-    );
-    return answer.builds;
+  /** Builds, pulls and conversions, the newest first. */
+  async jobs(): Promise<readonly IJob[]> {
+    return (await this.call('GET /builds')).builds;
   }
 
+  /** One job. */
   job(id: string): Promise<IJob> {
-    return this.requests.json('GET', `builds/${encodeURIComponent(id)}`);
+    return this.call('GET /builds/{id}', { params: { id } });
   }
 
+  /** Cancel a job; resolves when its processes have ended. */
   cancel(id: string): Promise<IJob> {
-    return this.requests.json('DELETE', `builds/${encodeURIComponent(id)}`);
+    return this.call('DELETE /builds/{id}', { params: { id } });
   }
 
   /**
-   * A job's events from number `first` on, the last of which is `end`. A cut connection, or a
-   * proxy that says so, is taken up again where it broke, since the job goes on without us.
+   * The events of a job from number `first` on; the last one is `end`.
+   *
+   * The job does not depend on the connection, so a stream that was cut, or that a proxy refused
+   * in the server's place, is opened again after the last event.
    */
   async *events(
     id: string,
@@ -112,8 +125,106 @@ export class Api {
           throw error;
         }
       }
-      await new Promise(resolve => setTimeout(resolve, AGAIN));
+      await new Promise(resolve => setTimeout(resolve, RECONNECT_DELAY));
     }
+  }
+
+  /** The kernel specs that were pinned from images. */
+  async pinned(): Promise<readonly IPinned[]> {
+    return (await this.call('GET /kernelspecs')).kernelspecs;
+  }
+
+  /** Add a kernel spec with these settings. */
+  pin(name: string, settings: Settings, displayName: string): Promise<IPinned> {
+    const body = { name, settings, display_name: displayName };
+    return this.call('POST /kernelspecs', { body });
+  }
+
+  /** Remove a pinned kernel spec. */
+  unpin(name: string): Promise<void> {
+    return this.call('DELETE /kernelspecs/{name}', { params: { name } });
+  }
+
+  /** The containers of kernels. */
+  async containers(): Promise<readonly IContainer[]> {
+    return (await this.call('GET /containers')).containers;
+  }
+
+  /** A container, its limits and its current use. */
+  container(name: string): Promise<IContainerDetail> {
+    return this.call('GET /containers/{name}', { params: { name } });
+  }
+
+  /** The last lines that a container printed. */
+  async logs(name: string, tail = 200): Promise<string> {
+    const answer = await this.call('GET /containers/{name}/logs', {
+      params: { name },
+      query: { tail: String(tail) }
+    });
+    return answer.text;
+  }
+
+  /** Stop a container and its kernel. */
+  stop(name: string): Promise<void> {
+    return this.call('DELETE /containers/{name}', { params: { name } });
+  }
+
+  /** GPUs and other devices. */
+  devices(): Promise<IDevices> {
+    return this.call('GET /devices');
+  }
+
+  /** The table of settings. */
+  async fields(): Promise<readonly IField[]> {
+    return (await this.call('GET /settings')).fields;
+  }
+
+  /** Check settings of a notebook without starting anything. */
+  check(path: string, settings: Settings): Promise<ICheck> {
+    return this.call('POST /settings', { body: { path, settings } });
+  }
+
+  /** The server's view of a notebook. */
+  notebook(path: string): Promise<INotebook> {
+    return this.call('GET /notebook', { query: { path } });
+  }
+
+  /**
+   * Approve settings of a notebook. `items` is the list that the user has read; if more is
+   * missing by now, the server answers 409 with the whole list.
+   */
+  approve(
+    path: string,
+    settings: Settings,
+    items: readonly string[]
+  ): Promise<INotebook> {
+    return this.call('POST /approvals', { body: { path, settings, items } });
+  }
+
+  /** Remarks on a Dockerfile cell. */
+  async lint(
+    path: string,
+    source: string,
+    signal?: AbortSignal
+  ): Promise<readonly IRemark[]> {
+    const body = { path, source };
+    return (await this.call('POST /lint', { body, signal })).remarks;
+  }
+
+  private call<R extends keyof IAnswers>(
+    route: R,
+    { params = {}, query, body, signal }: ICall<R> = {}
+  ): Promise<IAnswers[R]> {
+    const [method = '', path = ''] = route.split(' /');
+    return this.requests.json(
+      method,
+      path.replace(/\{(\w+)\}/, (_, name: string) =>
+        encodeURIComponent(params[name] ?? '')
+      ),
+      query,
+      body,
+      signal
+    );
   }
 
   private async *stream(
@@ -146,102 +257,5 @@ export class Api {
         return;
       }
     }
-  }
-
-  async pinned(): Promise<IPinned[]> {
-    const answer = await this.requests.json<{ kernelspecs: IPinned[] }>(
-      'GET',
-      'kernelspecs'
-    );
-    return answer.kernelspecs;
-  }
-
-  pin(
-    name: string,
-    settings: Settings,
-    displayName?: string
-  ): Promise<IPinned> {
-    const body = { name, settings, display_name: displayName };
-    return this.requests.json('POST', 'kernelspecs', {}, body);
-  }
-
-  unpin(name: string): Promise<void> {
-    return this.requests.json(
-      'DELETE',
-      `kernelspecs/${encodeURIComponent(name)}`
-    );
-  }
-
-  async containers(): Promise<IContainer[]> {
-    const answer = await this.requests.json<{ containers: IContainer[] }>(
-      'GET',
-      'containers'
-    );
-    return answer.containers;
-  }
-
-  container(name: string): Promise<IContainerDetail> {
-    return this.requests.json('GET', `containers/${encodeURIComponent(name)}`);
-  }
-
-  async logs(name: string, tail = 200): Promise<string> {
-    const answer = await this.requests.json<{ text: string }>(
-      'GET',
-      `containers/${encodeURIComponent(name)}/logs`,
-      { tail: String(tail) }
-    );
-    return answer.text;
-  }
-
-  stop(name: string): Promise<void> {
-    return this.requests.json(
-      'DELETE',
-      `containers/${encodeURIComponent(name)}`
-    );
-  }
-
-  devices(): Promise<{ devices: IDevice[]; looked: string[] }> {
-    return this.requests.json('GET', 'devices');
-  }
-
-  async fields(): Promise<IField[]> {
-    const answer = await this.requests.json<{ fields: IField[] }>(
-      'GET',
-      'settings'
-    );
-    return answer.fields;
-  }
-
-  check(path: string, settings: Settings): Promise<ICheck> {
-    return this.requests.json('POST', 'settings', {}, { path, settings });
-  }
-
-  notebook(path: string): Promise<INotebook> {
-    return this.requests.json('GET', 'notebook', { path });
-  }
-
-  /** `items` is what was shown as missing; more than that is a 409 with all that is. */
-  approve(
-    path: string,
-    settings: Settings,
-    items: readonly string[]
-  ): Promise<INotebook> {
-    const body = { path, settings, items };
-    return this.requests.json('POST', 'approvals', {}, body);
-  }
-
-  async lint(
-    path: string,
-    source: string,
-    signal?: AbortSignal
-  ): Promise<IRemark[]> {
-    const answer = await this.requests.json<{ remarks: IRemark[] }>(
-      'POST',
-      'lint',
-      {},
-      { path, source },
-      signal
-    );
-    return answer.remarks;
   }
 }

@@ -1,6 +1,6 @@
 /** The JSON that the server sends and takes: the schemas of `openapi.json`. */
 
-/** Settings as a notebook's metadata holds them; `fields.py` has the keys. */
+/** Settings as a notebook's metadata holds them; `GET /settings` lists the keys. */
 export type Settings = Record<string, unknown>;
 
 /** What went wrong, and what to do about it. Text, never HTML. */
@@ -9,10 +9,10 @@ export interface IProblem {
   readonly hint: string;
 }
 
-/** A `ContainersError` as the server sends it. */
+/** An error as the server sends it. */
 export interface IServerError extends IProblem {
   readonly type: string;
-  /** The setting that is to blame. */
+  /** The setting that caused it. */
   readonly key?: string;
   /** What has not been approved, in words. */
   readonly items?: readonly string[];
@@ -23,7 +23,7 @@ export interface IServerError extends IProblem {
   readonly tail?: string;
 }
 
-/** A program that runs containers, as `doctor` sees it. */
+/** A container engine, as `jupyter containers doctor` reports it. */
 export interface IEngine {
   readonly name: string;
   readonly version: string;
@@ -44,7 +44,7 @@ export interface IImage {
   readonly pinned: string | null;
 }
 
-/** All that is known of an image. `kernels` is null where nobody has looked yet. */
+/** The details of an image. `kernels` is null before the image was probed. */
 export interface IImageDetail extends Omit<IImage, 'pinned'> {
   readonly architecture: string;
   readonly user: string;
@@ -68,15 +68,15 @@ export interface ILayer {
 /** How far a job is. */
 export type JobState = 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
 
-/** What a build or pull came to. */
+/** The result of a build, pull or conversion. */
 export interface IJobResult {
   readonly reference: string;
   readonly name: string;
   readonly image_id: string;
   readonly reused: boolean;
-  /** What the notebook's metadata should be now; null where it stays. */
+  /** The settings to write into the notebook's metadata; null to leave them as they are. */
   readonly settings: Settings | null;
-  /** What of it is not approved yet, in words. */
+  /** What of these settings is not approved, in words. */
   readonly missing: readonly string[];
 }
 
@@ -96,7 +96,7 @@ export interface IJob {
   readonly result: IJobResult | null;
 }
 
-/** One event of a build or pull: `models.Progress`, and the last one, `end`. */
+/** One event of a job; the last one is `end`, and brings the job. */
 export interface IProgress {
   readonly n: number;
   readonly kind: 'step' | 'log' | 'bytes' | 'cached' | 'notice' | 'end';
@@ -110,21 +110,21 @@ export interface IProgress {
   readonly job?: IJob;
 }
 
-/** A cell to build. */
+/** A request to build a cell. */
 export interface IBuildRequest {
   readonly path: string;
   readonly source: string;
   readonly index: number;
   readonly cell_id: string;
-  /** The notebook's settings now, saved or not. */
+  /** The notebook's current settings, saved or not. */
   readonly settings: Settings | null;
-  /** What earlier `%%dockerfile` cells of the notebook hold, in order. */
+  /** The sources of the `%%dockerfile` cells above, in order. */
   readonly earlier?: readonly string[];
   readonly no_cache?: boolean;
   readonly update_bases?: boolean;
 }
 
-/** A container of ours. */
+/** A container that this extension started. */
 export interface IContainer {
   readonly id: string;
   readonly name: string;
@@ -137,11 +137,11 @@ export interface IContainer {
   readonly orphan: boolean;
   /** Whether a kernel of this server runs in it. */
   readonly mine: boolean;
-  /** Where the notebook of such a one lies; `notebook` is only its name. */
+  /** The notebook's path, for a container of this server; `notebook` is only its name. */
   readonly path: string | null;
 }
 
-/** The limits and ids that really apply, read from inside; null where nothing limits. */
+/** The limits and ids in effect, read inside the container; null means no limit. */
 export interface IApplied {
   readonly uid: number;
   readonly gid: number;
@@ -151,7 +151,7 @@ export interface IApplied {
   readonly network: readonly string[];
 }
 
-/** What a container uses now. */
+/** What a container uses at the moment. */
 export interface IStats {
   readonly cpu_percent: number;
   readonly memory_bytes: number;
@@ -159,13 +159,13 @@ export interface IStats {
   readonly pids: number | null;
 }
 
-/** A container with what is asked of it live. */
+/** A container with its limits and its current use. */
 export interface IContainerDetail extends IContainer {
   readonly applied: IApplied | null;
   readonly stats: IStats | null;
 }
 
-/** A GPU or another device by its CDI name. */
+/** A GPU or another device, with its CDI name. */
 export interface IDevice {
   readonly name: string;
   readonly kind: string;
@@ -175,7 +175,7 @@ export interface IDevice {
   readonly kernels: readonly string[];
 }
 
-/** One key of the settings, as the form shows it: `fields.Field`. */
+/** One setting, as the form shows it. */
 export interface IField {
   readonly key: string;
   readonly kind:
@@ -192,40 +192,40 @@ export interface IField {
   readonly doc: string;
   readonly default: unknown;
   readonly choices: readonly string[];
-  /** The policy's trait that limits it; empty where none does. */
+  /** The policy's trait that limits it, or an empty string. */
   readonly trait: string;
   readonly option: string;
   /** Whether `%%dockerfile` takes that option. */
   readonly in_cell: boolean;
-  /** Engines that cannot honour it. */
+  /** Engines that do not support it. */
   readonly unable: readonly string[];
 }
 
-/** What is wrong with one setting. */
+/** Why one setting is invalid. */
 export interface IFieldError extends IProblem {
   readonly key: string;
   readonly trait: string;
 }
 
-/** The answer to a check of settings. */
+/** The result of checking settings. */
 export interface ICheck {
   readonly errors: readonly IFieldError[];
   readonly missing: readonly string[];
-  /** The keys of what is in `missing`. */
-  readonly missing_keys?: readonly string[];
+  /** The keys of the settings in `missing`. */
+  readonly missing_keys: readonly string[];
 }
 
-/** Where a cluster's scheduler has put a kernel. */
+/** The batch job that a kernel runs in. */
 export interface IPlacement {
   readonly job: string;
   readonly node: string | null;
-  /** When the job's time is over, in seconds since 1970. */
+  /** When the job's time limit ends, in seconds since 1970. */
   readonly ends: number | null;
-  /** That its time is almost over. */
+  /** A warning that the time limit is close. */
   readonly warning: string | null;
 }
 
-/** A notebook's kernel, as far as it is ours. */
+/** A notebook's kernel that runs in a container. */
 export interface IKernel {
   readonly id: string;
   readonly state: 'starting' | 'running' | 'restarting' | 'failed' | 'dead';
@@ -235,34 +235,34 @@ export interface IKernel {
   readonly engine: string;
   readonly image: string;
   readonly applied: IApplied | null;
-  /** The settings that the container was started with. */
+  /** The settings that its container was started with. */
   readonly running: Settings | null;
-  /** Null where it runs on the server's own machine. */
-  readonly placement?: IPlacement | null;
+  /** Null for a container on the server's own machine. */
+  readonly placement: IPlacement | null;
 }
 
-/** What a notebook asks for, what is approved, and what runs. */
+/** What a notebook asks for, what of it is approved, and what runs. */
 export interface INotebook {
   readonly path: string;
   readonly asked: Settings | null;
   readonly error: IServerError | null;
-  /** What it asks for that is not approved, and all that it asks for, in words. */
+  /** What it asks for and is not approved, and all that it asks for, in words. */
   readonly missing: readonly string[];
   readonly asks: readonly string[];
-  /** The keys of what is in `missing`. */
-  readonly missing_keys?: readonly string[];
+  /** The keys of the settings in `missing`. */
+  readonly missing_keys: readonly string[];
   readonly engine: string | null;
   readonly image_here: boolean | null;
   /** Whether the image that is here was built from what the notebook records. */
   readonly build_same: boolean | null;
-  /** What would not keep it from starting, but from working. */
-  readonly warning?: string | null;
-  /** Whether a cell of it is being built, or waits for its turn. */
-  readonly building?: boolean;
+  /** A problem that does not prevent the start, but the work in the kernel. */
+  readonly warning: string | null;
+  /** Whether a build of one of its cells runs or is queued. */
+  readonly building: boolean;
   readonly kernel: IKernel | null;
 }
 
-/** A pinned kernel of ours. */
+/** A kernel spec that was pinned from an image. */
 export interface IPinned {
   readonly name: string;
   readonly display_name: string;
@@ -277,4 +277,72 @@ export interface IRemark {
   readonly code: string;
   readonly message: string;
   readonly url: string;
+}
+
+/** The engines, and the one that is used if the settings name none. */
+export interface IEngines {
+  readonly engines: readonly IEngine[];
+  readonly default: string | null;
+}
+
+/** The images of all engines, and which engines could not list theirs. */
+export interface IImages {
+  readonly images: readonly IImage[];
+  readonly problems: readonly (IProblem & { readonly engine: string })[];
+}
+
+/** The devices of the server's machine, and where it looked for them. */
+export interface IDevices {
+  readonly devices: readonly IDevice[];
+  readonly looked: readonly string[];
+}
+
+/** An image on an engine. */
+export interface IImageReference {
+  readonly engine: string;
+  readonly reference: string;
+}
+
+/** The answer of each route; \`void\` for an empty one. */
+export interface IAnswers {
+  'POST /approvals': INotebook;
+  'GET /builds': { readonly builds: readonly IJob[] };
+  'POST /builds': IJob;
+  'GET /builds/{id}': IJob;
+  'DELETE /builds/{id}': IJob;
+  'GET /containers': { readonly containers: readonly IContainer[] };
+  'GET /containers/{name}': IContainerDetail;
+  'DELETE /containers/{name}': undefined;
+  'GET /containers/{name}/logs': { readonly text: string };
+  'POST /conversions': IJob;
+  'GET /devices': IDevices;
+  'GET /engines': IEngines;
+  'GET /images': IImages;
+  'DELETE /images': undefined;
+  'GET /images/detail': IImageDetail;
+  'POST /images/detail': IImageDetail;
+  'GET /kernelspecs': { readonly kernelspecs: readonly IPinned[] };
+  'POST /kernelspecs': IPinned;
+  'DELETE /kernelspecs/{name}': undefined;
+  'POST /lint': { readonly remarks: readonly IRemark[] };
+  'GET /notebook': INotebook;
+  'POST /pulls': IJob;
+  'GET /settings': { readonly fields: readonly IField[] };
+  'POST /settings': ICheck;
+}
+
+/** What is sent to the routes that take a body. */
+export interface IBodies {
+  'POST /approvals': {
+    readonly path: string;
+    readonly settings: Settings;
+    readonly items: readonly string[];
+  };
+  'POST /builds': IBuildRequest;
+  'POST /conversions': IImageReference & { readonly to: string };
+  'POST /images/detail': IImageReference;
+  'POST /kernelspecs': IPinned;
+  'POST /lint': { readonly path: string; readonly source: string };
+  'POST /pulls': IImageReference;
+  'POST /settings': { readonly path: string; readonly settings: Settings };
 }

@@ -16,7 +16,7 @@ import type { ICommandContext } from './context';
 import { plain, shortImage } from '../ui/format';
 import { containerIcon } from '../ui/icon';
 import type { ContainersModel } from '../models/model';
-import type { IImageKey } from '../models/images';
+import type { IImageReference } from '../api/types';
 import { suggestedTitle } from '../models/images';
 
 type Args = ReadonlyPartialJSONObject;
@@ -25,7 +25,7 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-function keyOf(args: Args): IImageKey {
+function keyOf(args: Args): IImageReference {
   return { engine: text(args.engine), reference: text(args.reference) };
 }
 
@@ -197,7 +197,7 @@ function addRemove(context: ICommandContext): void {
   });
 }
 
-async function confirmed(image: IImageKey): Promise<boolean> {
+async function confirmed(image: IImageReference): Promise<boolean> {
   const said = await showDialog({
     title: 'Remove image',
     body: `Remove ${shortImage(image.reference)} from ${plain(image.engine)}? What was built into it has to be built again.`,

@@ -1,31 +1,25 @@
 /** The images of every engine: the list, a filter, what is open, and what is done with them. */
 
 import type { Api } from '../api/api';
-import type { IImage, IImageDetail, IProblem } from '../api/types';
+import type {
+  IImage,
+  IImageDetail,
+  IImageReference,
+  IImages
+} from '../api/types';
 import { Source } from './resource';
 import type { Server } from './connection';
 
 /** Rows that are drawn at first, and more at each "Show more". */
 const ROWS = 50;
 
-interface IAnswer {
-  readonly images: readonly IImage[];
-  readonly problems: readonly (IProblem & { engine: string })[];
-}
-
-/** An image's name on its engine. */
-export interface IImageKey {
-  readonly engine: string;
-  readonly reference: string;
-}
-
 /** One string for an image on an engine; an engine's name has no space. */
-export function imageKey(image: IImageKey): string {
+export function imageKey(image: IImageReference): string {
   return `${image.engine} ${image.reference}`;
 }
 
 /** The images here. */
-export class Images extends Source<IAnswer> {
+export class Images extends Source<IImages> {
   constructor(
     private readonly api: Api,
     private readonly itsServer: Server
@@ -45,7 +39,7 @@ export class Images extends Source<IAnswer> {
   }
 
   /** Engines that could not say what they have. */
-  get problems(): IAnswer['problems'] {
+  get problems(): IImages['problems'] {
     return this.data?.problems ?? [];
   }
 
@@ -74,12 +68,12 @@ export class Images extends Source<IAnswer> {
   }
 
   /** Whether an image is open. */
-  isOpen(image: IImageKey): boolean {
+  isOpen(image: IImageReference): boolean {
     return this._open.has(imageKey(image));
   }
 
   /** Open or close an image; it is looked into when it opens. */
-  toggle(image: IImageKey): void {
+  toggle(image: IImageReference): void {
     const key = imageKey(image);
     if (!this._open.delete(key)) {
       this._open.add(key);
@@ -89,14 +83,11 @@ export class Images extends Source<IAnswer> {
   }
 
   /** All that is known of an image. */
-  detail(image: IImageKey): Source<IImageDetail> {
+  detail(image: IImageReference): Source<IImageDetail> {
     const key = imageKey(image);
     let detail = this._details.get(key);
     if (!detail) {
-      detail = new Source(
-        () => this.api.image(image.engine, image.reference),
-        this.itsServer
-      );
+      detail = new Source(() => this.api.image(image), this.itsServer);
       detail.stateChanged.connect(() => this.stateChanged.emit());
       this._details.set(key, detail);
     }
@@ -104,17 +95,17 @@ export class Images extends Source<IAnswer> {
   }
 
   /** Whether an image is being looked into for kernels. */
-  isProbed(image: IImageKey): boolean {
+  isProbed(image: IImageReference): boolean {
     return this._probing.has(imageKey(image));
   }
 
   /** Find the kernels in an image, which starts a container. */
-  async probe(image: IImageKey): Promise<void> {
+  async probe(image: IImageReference): Promise<void> {
     const key = imageKey(image);
     this._probing.add(key);
     this.stateChanged.emit();
     try {
-      const detail = await this.api.probe(image.engine, image.reference);
+      const detail = await this.api.probe(image);
       this.detail(image).put(detail);
     } finally {
       this._probing.delete(key);
@@ -123,8 +114,8 @@ export class Images extends Source<IAnswer> {
   }
 
   /** Take an image off its engine. Throws RequestError. */
-  async remove(image: IImageKey): Promise<void> {
-    await this.api.removeImage(image.engine, image.reference);
+  async remove(image: IImageReference): Promise<void> {
+    await this.api.removeImage(image);
     const key = imageKey(image);
     this._open.delete(key);
     this._details.get(key)?.dispose();
@@ -137,7 +128,7 @@ export class Images extends Source<IAnswer> {
   }
 
   /** Make a kernel of an image, that people find by `title`. Throws RequestError. */
-  async pin(image: IImageKey, title: string): Promise<void> {
+  async pin(image: IImageReference, title: string): Promise<void> {
     const settings = {
       version: 1,
       image: image.reference,

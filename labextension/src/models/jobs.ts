@@ -4,8 +4,7 @@ import { VDomModel } from '@jupyterlab/ui-components';
 
 import type { Api } from '../api/api';
 import { problemOf } from '../api/request';
-import type { IJob, IProblem, IProgress } from '../api/types';
-import type { IImageKey } from './images';
+import type { IImageReference, IJob, IProblem, IProgress } from '../api/types';
 import { Source } from './resource';
 import type { Server } from './connection';
 
@@ -226,9 +225,8 @@ export class Jobs extends Source<readonly IJob[]> {
   }
 
   /** Make an image of one engine another's. Throws RequestError. */
-  async convert(image: IImageKey, to: string): Promise<IJob> {
-    const { engine, reference } = image;
-    return this.begun(await this.api.convert(engine, reference, to));
+  async convert(image: IImageReference, to: string): Promise<IJob> {
+    return this.begun(await this.api.convert(image, to));
   }
 
   /** Pulls and conversions that run, and the one that was asked for last here if it failed. */

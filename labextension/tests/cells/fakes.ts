@@ -184,10 +184,13 @@ export function state(rest: Partial<INotebook> = {}): INotebook {
     asked: null,
     error: null,
     missing: [],
+    missing_keys: [],
     asks: [],
     engine: 'podman',
     image_here: true,
     build_same: true,
+    warning: null,
+    building: false,
     kernel: null,
     ...rest
   };
@@ -208,6 +211,7 @@ export function kernel(
     image: 'localhost/made:1',
     applied: null,
     running,
+    placement: null,
     ...rest
   };
 }

@@ -136,7 +136,8 @@ describe('what applies', () => {
       cpus: 1.5,
       network: ['lo']
     },
-    running: { version: 1, image: 'x', env: { A: 'b' } }
+    running: { version: 1, image: 'x', env: { A: 'b' } },
+    placement: null
   };
 
   it.each([

@@ -128,6 +128,8 @@ export function notebook(more: Partial<INotebook> = {}): INotebook {
     engine: 'podman',
     image_here: true,
     build_same: null,
+    warning: null,
+    building: false,
     kernel: null,
     ...more
   };
@@ -145,6 +147,7 @@ export function kernel(more: Partial<IKernel> = {}): IKernel {
     image: 'docker.io/library/a:1',
     applied: null,
     running: null,
+    placement: null,
     ...more
   };
 }
