@@ -17,8 +17,8 @@ export const CommandIDs = {
   logs: 'jupyter-containers:toggle-logs',
   choose: 'jupyter-containers:choose-image',
   /**
-   * Args `{reference?, engine?}`; what they do not say is asked. `notebook`: the image of the
-   * notebook. `here`: its progress is seen where it is asked for.
+   * Args `{reference?, engine?, notebook?, here?}`. Asks for a missing reference. `notebook`: pull
+   * the notebook's image. `here`: do not open the builds to show the progress.
    */
   pull: 'jupyter-containers:pull',
   /** Args `{engine, reference, to}`. */
@@ -39,5 +39,5 @@ export const CommandIDs = {
   newCell: 'jupyter-containers:new-dockerfile-cell'
 } as const;
 
-/** The palette's heading for our commands. */
+/** The palette's category for all commands. */
 export const CATEGORY = 'Containers';

@@ -9,11 +9,11 @@ export const DOCKERFILE_CELL = 'text/x-dockerfile-cell';
 /** The MIME type of what a build shows in its cell's output. */
 export const BUILD_VIEW = 'application/vnd.jupyter-containers.build+json';
 
-/** The key of our settings in a notebook's metadata. */
+/** The key of the settings in a notebook's metadata. */
 export const METADATA = 'jupyter_containers';
 
 /** The kernel spec "Container (this notebook)". */
 export const GENERIC_KERNEL = 'container';
 
-/** The schema of our events on Jupyter's event bus. */
+/** The schema of the server's events on Jupyter's event bus. */
 export const CHANGE_EVENT = 'https://schema.jupyter-containers.org/change/v1';

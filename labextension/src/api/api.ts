@@ -18,8 +18,8 @@ import type {
   IImages,
   IJob,
   INotebook,
-  IPinned,
-  IProgress,
+  IKernelSpec,
+  IJobEvent,
   IRemark,
   Settings
 } from './types';
@@ -108,7 +108,7 @@ export class Api {
     id: string,
     first = 0,
     signal?: AbortSignal
-  ): AsyncGenerator<IProgress, void> {
+  ): AsyncGenerator<IJobEvent, void> {
     let next = first;
     for (;;) {
       try {
@@ -120,7 +120,7 @@ export class Api {
           }
         }
       } catch (error) {
-        const refused = error instanceof RequestError && !error.unanswered;
+        const refused = error instanceof RequestError && !error.isUnreachable;
         if (signal?.aborted || refused) {
           throw error;
         }
@@ -130,12 +130,16 @@ export class Api {
   }
 
   /** The kernel specs that were pinned from images. */
-  async pinned(): Promise<readonly IPinned[]> {
+  async pinned(): Promise<readonly IKernelSpec[]> {
     return (await this.call('GET /kernelspecs')).kernelspecs;
   }
 
   /** Add a kernel spec with these settings. */
-  pin(name: string, settings: Settings, displayName: string): Promise<IPinned> {
+  pin(
+    name: string,
+    settings: Settings,
+    displayName: string
+  ): Promise<IKernelSpec> {
     const body = { name, settings, display_name: displayName };
     return this.call('POST /kernelspecs', { body });
   }
@@ -231,7 +235,7 @@ export class Api {
     id: string,
     first: number,
     signal?: AbortSignal
-  ): AsyncGenerator<IProgress, void> {
+  ): AsyncGenerator<IJobEvent, void> {
     const response = await this.requests.response(
       'GET',
       `builds/${encodeURIComponent(id)}/events`,
@@ -250,7 +254,7 @@ export class Api {
       rest = lines.pop() ?? '';
       for (const line of lines) {
         if (line) {
-          yield JSON.parse(line) as IProgress;
+          yield JSON.parse(line) as IJobEvent;
         }
       }
       if (done) {

@@ -1,42 +1,43 @@
-/** The one door to our routes on the server. */
+/** Requests to the server extension, and their errors. */
 
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import type { IProblem, IServerError } from './types';
 
-/** What a proxy says in place of a server that is gone. */
-const PROXY = new Set([502, 503, 504]);
+/** What a proxy answers if the server is gone. */
+const GATEWAY_ERRORS = new Set([502, 503, 504]);
 
-/** An error that the server explained, or the lack of an answer. */
+/** An error that the server sent, or the lack of an answer (status 0). */
 export class RequestError extends Error {
   constructor(
     readonly status: number,
-    readonly said: IServerError
+    readonly detail: IServerError
   ) {
-    super(said.message);
-    this.name = said.type;
+    super(detail.message);
+    this.name = detail.type;
   }
 
-  /** Whether our server did not answer, or a proxy did in its place. */
-  get unanswered(): boolean {
-    const proxy = this.said.type === 'Error' && PROXY.has(this.status);
-    return this.status === 0 || proxy;
+  /** Whether there was no answer, or only that of a proxy. */
+  get isUnreachable(): boolean {
+    const isProxy =
+      this.detail.type === 'Error' && GATEWAY_ERRORS.has(this.status);
+    return this.status === 0 || isProxy;
   }
 
-  /** What to do about it; may be empty. */
+  /** What the user can do; may be empty. */
   get hint(): string {
-    return this.said.hint;
+    return this.detail.hint;
   }
 }
 
-/** Any error as a sentence and a way out. */
-export function problemOf(error: unknown): IProblem {
+/** Any error as a message and a hint. */
+export function toProblem(error: unknown): IProblem {
   if (error instanceof RequestError) {
     return { message: error.message, hint: error.hint };
   }
-  const said = error instanceof Error ? error.message : String(error);
-  return { message: said || 'Something went wrong.', hint: '' };
+  const message = error instanceof Error ? error.message : String(error);
+  return { message: message || 'Something went wrong.', hint: '' };
 }
 
 const UNREACHABLE: IServerError = {
@@ -45,7 +46,7 @@ const UNREACHABLE: IServerError = {
   hint: 'Is it still running? What it was doing goes on there.'
 };
 
-/** Our server's address and how to reach it; one per application, and per test. */
+/** Sends requests to the server extension. */
 export class Requests {
   constructor(
     private readonly settings: ServerConnection.ISettings = ServerConnection.makeSettings()
@@ -64,7 +65,7 @@ export class Requests {
     return (text ? JSON.parse(text) : undefined) as T;
   }
 
-  /** The answer itself, for what comes in pieces. Throws RequestError. */
+  /** The response itself, for a stream. Throws RequestError. */
   async response(
     method: string,
     path: string,
@@ -92,26 +93,26 @@ export class Requests {
       throw new RequestError(0, UNREACHABLE);
     }
     if (!response.ok) {
-      throw new RequestError(response.status, await explained(response));
+      throw new RequestError(response.status, await parseError(response));
     }
     return response;
   }
 }
 
-/** What the server said; a proxy between us may have said something else. */
-async function explained(response: Response): Promise<IServerError> {
+/** The server's error, or one for the answer of a proxy. */
+async function parseError(response: Response): Promise<IServerError> {
   try {
-    const said = (await response.json()) as Partial<IServerError>;
-    if (typeof said.message === 'string') {
+    const body = (await response.json()) as Partial<IServerError>;
+    if (typeof body.message === 'string') {
       return {
-        ...said,
-        type: said.type ?? 'Error',
-        message: said.message,
-        hint: said.hint ?? ''
+        ...body,
+        type: body.type ?? 'Error',
+        message: body.message,
+        hint: body.hint ?? ''
       };
     }
   } catch {
-    // Not JSON: not from us.
+    // Not JSON, so not from the server extension.
   }
   return {
     type: 'Error',

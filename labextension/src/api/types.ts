@@ -97,7 +97,7 @@ export interface IJob {
 }
 
 /** One event of a job; the last one is `end`, and brings the job. */
-export interface IProgress {
+export interface IJobEvent {
   readonly n: number;
   readonly kind: 'step' | 'log' | 'bytes' | 'cached' | 'notice' | 'end';
   readonly text: string;
@@ -263,7 +263,7 @@ export interface INotebook {
 }
 
 /** A kernel spec that was pinned from an image. */
-export interface IPinned {
+export interface IKernelSpec {
   readonly name: string;
   readonly display_name: string;
   readonly settings: Settings;
@@ -321,8 +321,8 @@ export interface IAnswers {
   'DELETE /images': undefined;
   'GET /images/detail': IImageDetail;
   'POST /images/detail': IImageDetail;
-  'GET /kernelspecs': { readonly kernelspecs: readonly IPinned[] };
-  'POST /kernelspecs': IPinned;
+  'GET /kernelspecs': { readonly kernelspecs: readonly IKernelSpec[] };
+  'POST /kernelspecs': IKernelSpec;
   'DELETE /kernelspecs/{name}': undefined;
   'POST /lint': { readonly remarks: readonly IRemark[] };
   'GET /notebook': INotebook;
@@ -341,7 +341,7 @@ export interface IBodies {
   'POST /builds': IBuildRequest;
   'POST /conversions': IImageReference & { readonly to: string };
   'POST /images/detail': IImageReference;
-  'POST /kernelspecs': IPinned;
+  'POST /kernelspecs': IKernelSpec;
   'POST /lint': { readonly path: string; readonly source: string };
   'POST /pulls': IImageReference;
   'POST /settings': { readonly path: string; readonly settings: Settings };

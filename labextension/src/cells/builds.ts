@@ -1,154 +1,154 @@
-/** The builds that this page follows. Fetches; draws nothing. */
+/** The builds that this page follows. */
 
 import { Signal, type ISignal } from '@lumino/signaling';
 
 import type { Api } from '../api/api';
 import { RequestError } from '../api/request';
 import type { IJob } from '../api/types';
-import { addEvent, emptyFold, type IFold } from './buildstate';
+import { applyEvent, createBuildState, type IBuildState } from './buildstate';
 
-/** Milliseconds between two drawings. */
-const PACE = 100;
+/** Milliseconds between two signals of a build. */
+const SIGNAL_DELAY = 100;
 
-/** Milliseconds of reading after which the page gets its turn. */
-const BREATH = 8;
+/** Milliseconds of reading events after which the page may handle others. */
+const MAX_BLOCKING = 8;
 
-/** Ended builds whose log can still be shown without asking the server. */
-const KEPT = 20;
+/** Ended builds that are kept, so that their logs can be shown. */
+const MAX_ENDED = 20;
 
-/** Whether a job has ended, one way or another. */
+/** Whether a job has ended. */
 export function hasEnded(job: IJob): boolean {
   return job.state !== 'waiting' && job.state !== 'running';
 }
 
-/** One build (or pull), from its first event on. */
+/** Follows one build, or another job, from its first event on. */
 export class LiveBuild {
-  /** What its events come to so far. */
-  readonly fold: IFold = emptyFold();
-  /** The job when it has ended; rejects if the server no longer knows it. */
+  /** Its steps, transfers and log so far. */
+  readonly progress: IBuildState = createBuildState();
+  /** Resolves to the job when it has ended; rejects if the server no longer knows it. */
   readonly ended: Promise<IJob>;
-  /** Whether somebody asked to cancel it. */
+  /** Whether it is being cancelled. */
   cancelling = false;
 
-  private readonly signal = new Signal<this, void>(this);
+  private readonly _changed = new Signal<this, void>(this);
   private timer: ReturnType<typeof setTimeout> | null = null;
-  private latest: IJob;
-  private readonly skew: number;
+  private _job: IJob;
+  private readonly clockOffset: number;
 
-  /** `fresh`: it was started just now, so its clock and ours can be compared. */
+  /** `fresh`: the job was started just now, so its start tells the server's clock. */
   constructor(
     private readonly api: Api,
     job: IJob,
     fresh = false
   ) {
-    this.latest = job;
-    this.skew = fresh ? Date.now() / 1000 - job.started : 0;
-    this.ended = this.follow();
+    this._job = job;
+    this.clockOffset = fresh ? Date.now() / 1000 - job.started : 0;
+    this.ended = this.followEvents();
     this.ended.catch(() => undefined);
   }
 
-  /** Something can be drawn anew; at most ten times a second. */
+  /** Emitted after changes, at most ten times a second. */
   get changed(): ISignal<this, void> {
-    return this.signal;
+    return this._changed;
   }
 
-  /** As far as it is known. */
+  /** The job, as far as it is known. */
   get job(): IJob {
-    return this.latest;
+    return this._job;
   }
 
-  /** Seconds since its start, or that it took. */
+  /** Seconds from its start until now, or until its end. */
   get elapsed(): number {
-    const now = Date.now() / 1000 - this.skew;
-    return Math.max(0, (this.latest.ended ?? now) - this.latest.started);
+    const now = Date.now() / 1000 - this.clockOffset;
+    return Math.max(0, (this._job.ended ?? now) - this._job.started);
   }
 
-  /** End it; returns when every process of it is gone. Throws RequestError. */
+  /** Cancel it; resolves when its processes have ended. Throws RequestError. */
   async cancel(): Promise<void> {
     this.cancelling = true;
-    this.draw();
+    this.emitChange();
     try {
-      await this.api.cancel(this.latest.id);
+      await this.api.cancel(this._job.id);
     } catch (error) {
       this.cancelling = false;
-      this.draw();
+      this.emitChange();
       throw error;
     }
   }
 
-  private async follow(): Promise<IJob> {
-    let turn = performance.now();
-    for await (const event of this.api.events(this.latest.id)) {
-      addEvent(this.fold, event, Date.now() / 1000);
+  private async followEvents(): Promise<IJob> {
+    let lastPause = performance.now();
+    for await (const event of this.api.events(this._job.id)) {
+      applyEvent(this.progress, event, Date.now() / 1000);
       if (event.job) {
-        this.latest = event.job;
-      } else if (this.latest.state === 'waiting' && event.kind !== 'notice') {
-        this.latest = { ...this.latest, state: 'running' };
+        this._job = event.job;
+      } else if (this._job.state === 'waiting' && event.kind !== 'notice') {
+        this._job = { ...this._job, state: 'running' };
       }
-      this.draw();
-      if (performance.now() - turn > BREATH) {
+      this.emitChange();
+      if (performance.now() - lastPause > MAX_BLOCKING) {
         await new Promise(resolve => setTimeout(resolve));
-        turn = performance.now();
+        lastPause = performance.now();
       }
     }
-    return this.latest;
+    return this._job;
   }
 
-  private draw(): void {
+  private emitChange(): void {
     this.timer ??= setTimeout(() => {
       this.timer = null;
-      this.signal.emit();
-    }, PACE);
+      this._changed.emit();
+    }, SIGNAL_DELAY);
   }
 }
 
-/** All that are followed; one per application. */
+/** The builds that this page follows; one for each application. */
 export class LiveBuilds {
   private readonly builds = new Map<string, LiveBuild>();
-  private readonly signal = new Signal<this, LiveBuild>(this);
+  private readonly _changed = new Signal<this, LiveBuild>(this);
 
   constructor(private readonly api: Api) {}
 
-  /** One more is followed, or one has ended. */
+  /** Emitted when a build is added, and when it ends. */
   get changed(): ISignal<this, LiveBuild> {
-    return this.signal;
+    return this._changed;
   }
 
-  /** The build of that id, if this page follows it. */
+  /** The build with that id, if this page follows it. */
   find(id: string): LiveBuild | undefined {
     return this.builds.get(id);
   }
 
-  /** Those that run. */
+  /** The builds that run. */
   get running(): LiveBuild[] {
     return [...this.builds.values()].filter(build => !hasEnded(build.job));
   }
 
-  /** Follow a job from its first event on. Twice is fine. */
+  /** Follow a job from its first event on, unless it is followed already. */
   follow(job: IJob, fresh = false): LiveBuild {
-    const known = this.builds.get(job.id);
-    if (known) {
-      return known;
+    const existing = this.builds.get(job.id);
+    if (existing) {
+      return existing;
     }
     const build = new LiveBuild(this.api, job, fresh);
     this.builds.set(job.id, build);
-    const tell = () => {
-      this.signal.emit(build);
+    const emitChange = () => {
+      this._changed.emit(build);
     };
-    build.ended.then(tell, () => {
+    build.ended.then(emitChange, () => {
       this.builds.delete(job.id);
-      tell();
+      emitChange();
     });
-    this.forgetOld();
-    tell();
+    this.removeOldest();
+    emitChange();
     return build;
   }
 
-  /** Follow a build by its id; undefined where the server does not know it any more. */
-  async watch(id: string): Promise<LiveBuild | undefined> {
-    const known = this.builds.get(id);
-    if (known) {
-      return known;
+  /** Follow a build by its id; undefined if the server no longer knows it. */
+  async followById(id: string): Promise<LiveBuild | undefined> {
+    const existing = this.builds.get(id);
+    if (existing) {
+      return existing;
     }
     try {
       return this.follow(await this.api.job(id));
@@ -160,9 +160,9 @@ export class LiveBuilds {
     }
   }
 
-  private forgetOld(): void {
-    const ended = [...this.builds.values()].filter(one => hasEnded(one.job));
-    for (const old of ended.slice(0, Math.max(0, ended.length - KEPT))) {
+  private removeOldest(): void {
+    const ended = [...this.builds.values()].filter(({ job }) => hasEnded(job));
+    for (const old of ended.slice(0, Math.max(0, ended.length - MAX_ENDED))) {
       this.builds.delete(old.job.id);
     }
   }

@@ -1,17 +1,17 @@
-/** A build's events, folded into what can be shown of it. Pure. */
+/** The state of a build, reduced from its events. Pure. */
 
-import type { IJob, IProgress } from '../api/types';
+import type { IJob, IJobEvent } from '../api/types';
 
-/** Lines of output that are kept; the rest is only counted. */
+/** Lines of output that are kept; earlier ones are only counted. */
 export const LOG_LINES = 2000;
 
 /** Characters of one line that are kept. */
-const LINE = 1000;
+const MAX_LINE = 1000;
 
-/** Transfers that are remembered. */
-const TRANSFERS = 100;
+/** Transfers that are kept. */
+const MAX_TRANSFERS = 100;
 
-/** How far an instruction is. */
+/** The state of an instruction. */
 export type StepState = 'running' | 'done' | 'cached' | 'failed' | 'stopped';
 
 /** One instruction of the Dockerfile. */
@@ -19,39 +19,39 @@ export interface IStep {
   /** From 1. */
   readonly number: number;
   readonly text: string;
-  /** The Dockerfile's line, from 1; 0 where it is not known. */
+  /** The Dockerfile's line, from 1; 0 if unknown. */
   readonly line: number;
   readonly state: StepState;
-  /** When its first event came, and how long it took, in seconds. */
+  /** The time of its first event, and its duration, in seconds. */
   readonly since: number;
   readonly seconds: number;
 }
 
-/** Something that is fetched. */
+/** A transfer, such as that of a layer. */
 export interface ITransfer {
   readonly text: string;
   readonly done: number;
-  /** 0 where it is not known. */
+  /** 0 if unknown. */
   readonly total: number;
 }
 
-/** What is known of a build. Grows in place: an event costs no copy of the log. */
-export interface IFold {
+/** The state of a build. It is changed in place, so that an event does not copy the log. */
+export interface IBuildState {
   readonly steps: IStep[];
-  /** How many steps there will be. */
+  /** The number of all steps. */
   total: number;
   readonly log: string[];
-  /** Lines that came before those of `log`. */
+  /** The number of lines before those of `log`. */
   dropped: number;
   readonly transfers: Map<string, ITransfer>;
-  /** The last line of output or notice. */
+  /** The last line of the log that is not empty. */
   current: string;
-  /** The number of the event that comes next. */
+  /** The number of the next event. */
   next: number;
 }
 
-/** Before the first event. */
-export function emptyFold(): IFold {
+/** The state before the first event. */
+export function createBuildState(): IBuildState {
   return {
     steps: [],
     total: 0,
@@ -63,68 +63,74 @@ export function emptyFold(): IFold {
   };
 }
 
-/** Takes one event in. `now` is in seconds. An event that came before is left out. */
-export function addEvent(fold: IFold, event: IProgress, now: number): void {
-  if (event.n < fold.next) {
+/** Update the state with an event, unless it was applied already. `now` is in seconds. */
+export function applyEvent(
+  state: IBuildState,
+  event: IJobEvent,
+  now: number
+): void {
+  if (event.n < state.next) {
     return;
   }
-  fold.next = event.n + 1;
-  fold.total = Math.max(fold.total, event.steps);
+  state.next = event.n + 1;
+  state.total = Math.max(state.total, event.steps);
   switch (event.kind) {
     case 'step':
-      begin(fold, event, now);
+      beginStep(state, event, now);
       break;
     case 'cached':
-      begin(fold, event, now);
-      change(fold, event.step, now, 'cached');
+      beginStep(state, event, now);
+      setStepState(state, event.step, now, 'cached');
       break;
     case 'log':
-      change(fold, event.step, now, 'running');
-      say(fold, event.text);
+      setStepState(state, event.step, now, 'running');
+      appendLog(state, event.text);
       break;
     case 'notice':
-      if (fold.steps.some(step => step.number === fold.total)) {
-        endBefore(fold, Infinity, now); // the image is being written, a kernel fitted
+      if (state.steps.some(step => step.number === state.total)) {
+        finishStepsBefore(state, Infinity, now); // the image is being written
       }
-      say(fold, event.text);
+      appendLog(state, event.text);
       break;
     case 'bytes':
-      transfer(fold, event);
+      setTransfer(state, event);
       break;
     case 'end':
       if (event.job) {
-        finish(fold, event.job, now);
+        finishSteps(state, event.job, now);
       }
   }
 }
 
-/** Bytes that have come and that will, of all that is fetched; the total is 0 where unknown. */
-export function fetched(fold: IFold): { done: number; total: number } {
-  const all = [...fold.transfers.values()];
+/** The bytes of all transfers, done and in total; the total is 0 if unknown. */
+export function transferTotals(state: IBuildState): {
+  done: number;
+  total: number;
+} {
+  const all = [...state.transfers.values()];
   const sum = (key: 'done' | 'total') =>
-    all.reduce((found, one) => found + one[key], 0);
-  const known = all.every(one => one.total > 0);
-  return { done: sum('done'), total: known ? sum('total') : 0 };
+    all.reduce((total, transfer) => total + transfer[key], 0);
+  const isKnown = all.every(({ total }) => total > 0);
+  return { done: sum('done'), total: isKnown ? sum('total') : 0 };
 }
 
-function begin(fold: IFold, event: IProgress, now: number): void {
+function beginStep(state: IBuildState, event: IJobEvent, now: number): void {
   if (event.text) {
-    say(
-      fold,
+    appendLog(
+      state,
       event.step ? `[${String(event.step)}] ${event.text}` : event.text
     );
   }
   if (!event.step) {
     return;
   }
-  // Engines say when an instruction begins, not when it ends: the earlier ones have.
-  endBefore(fold, event.step, now);
-  const known = fold.steps.some(step => step.number === event.step);
-  if (known) {
-    change(fold, event.step, now, 'running');
+  // Engines report the begin of an instruction but not its end: the earlier ones have ended.
+  finishStepsBefore(state, event.step, now);
+  if (state.steps.some(step => step.number === event.step)) {
+    setStepState(state, event.step, now, 'running');
     return;
   }
-  fold.steps.push({
+  state.steps.push({
     number: event.step,
     text: event.text,
     line: event.line,
@@ -132,53 +138,57 @@ function begin(fold: IFold, event: IProgress, now: number): void {
     since: now,
     seconds: 0
   });
-  fold.steps.sort((a, b) => a.number - b.number);
+  state.steps.sort((a, b) => a.number - b.number);
 }
 
-function endBefore(fold: IFold, number: number, now: number): void {
-  for (const step of fold.steps) {
+function finishStepsBefore(
+  state: IBuildState,
+  number: number,
+  now: number
+): void {
+  for (const step of state.steps) {
     if (step.number < number && step.state === 'running') {
-      change(fold, step.number, now, 'done');
+      setStepState(state, step.number, now, 'done');
     }
   }
 }
 
-function change(
-  fold: IFold,
+function setStepState(
+  build: IBuildState,
   number: number,
   now: number,
   state: StepState
 ): void {
-  const at = fold.steps.findIndex(step => step.number === number);
-  const step = fold.steps[at];
+  const at = build.steps.findIndex(step => step.number === number);
+  const step = build.steps[at];
   if (step && step.state !== state) {
-    fold.steps[at] = { ...step, state, seconds: now - step.since };
+    build.steps[at] = { ...step, state, seconds: now - step.since };
   }
 }
 
-function say(fold: IFold, text: string): void {
-  const line = text.slice(0, LINE);
-  fold.current = line.trim() ? line : fold.current;
-  fold.log.push(line);
-  // Cut in large pieces: one line at a time would move all others each time.
-  if (fold.log.length >= 2 * LOG_LINES) {
-    fold.dropped += fold.log.splice(0, fold.log.length - LOG_LINES).length;
+function appendLog(state: IBuildState, text: string): void {
+  const line = text.slice(0, MAX_LINE);
+  state.current = line.trim() ? line : state.current;
+  state.log.push(line);
+  // Cut in large pieces: to remove a single line moves all others.
+  if (state.log.length >= 2 * LOG_LINES) {
+    state.dropped += state.log.splice(0, state.log.length - LOG_LINES).length;
   }
 }
 
-function transfer(fold: IFold, event: IProgress): void {
+function setTransfer(state: IBuildState, event: IJobEvent): void {
   const { text, done, total } = event;
   const name = `${String(event.step)} ${text}`;
-  if (fold.transfers.size < TRANSFERS || fold.transfers.has(name)) {
-    fold.transfers.set(name, { text, done, total });
+  if (state.transfers.size < MAX_TRANSFERS || state.transfers.has(name)) {
+    state.transfers.set(name, { text, done, total });
   }
 }
 
-/** Ends the steps as the job ended: the one that is to blame, or the last, has failed. */
-function finish(fold: IFold, job: IJob, now: number): void {
-  const running = fold.steps.filter(step => step.state === 'running');
+/** End the running steps as the job ended; the step of the error's line, or the last, has failed. */
+function finishSteps(build: IBuildState, job: IJob, now: number): void {
+  const running = build.steps.filter(step => step.state === 'running');
   const line = job.error?.line ?? 0;
-  const blamed =
+  const failed =
     running.find(step => step.line === line && line > 0) ??
     running[running.length - 1];
   for (const step of running) {
@@ -186,8 +196,8 @@ function finish(fold: IFold, job: IJob, now: number): void {
     if (job.state === 'cancelled') {
       state = 'stopped';
     } else if (job.state === 'failed') {
-      state = step === blamed ? 'failed' : 'stopped';
+      state = step === failed ? 'failed' : 'stopped';
     }
-    change(fold, step.number, now, state);
+    setStepState(build, step.number, now, state);
   }
 }

@@ -1,16 +1,16 @@
-/** What can stand where the cursor is in a Dockerfile cell. Pure. */
+/** The completions at a position in a Dockerfile cell. Pure. */
 
 import { shortImage } from '../ui/format';
 import type { IField } from '../api/types';
 
-/** A word and what it does. */
-export interface IWord {
+/** A word and its description. */
+export interface ICompletion {
   readonly name: string;
   readonly doc: string;
 }
 
-/** The instructions, the usual ones first. https://docs.docker.com/reference/dockerfile/ */
-export const INSTRUCTIONS: readonly IWord[] = [
+/** The instructions, the most common ones first. https://docs.docker.com/reference/dockerfile/ */
+export const INSTRUCTIONS: readonly ICompletion[] = [
   { name: 'FROM', doc: 'The image to start from; begins a stage' },
   { name: 'RUN', doc: 'Run a command and keep what it changes' },
   { name: 'COPY', doc: 'Copy files from beside the notebook or a stage' },
@@ -37,7 +37,7 @@ export const INSTRUCTIONS: readonly IWord[] = [
 ];
 
 /** The options of `%%dockerfile` that are not settings. */
-export const OPTIONS: readonly IWord[] = [
+export const OPTIONS: readonly ICompletion[] = [
   { name: '-t', doc: 'Name of the image, as in --tag' },
   { name: '--tag', doc: 'Name of the image; a later FROM can use it' },
   { name: '--build-arg', doc: 'NAME=VALUE for an ARG of the Dockerfile' },
@@ -52,19 +52,19 @@ export const OPTIONS: readonly IWord[] = [
   { name: '--engine', doc: 'Program that builds and runs it' }
 ];
 
-/** What is known of this machine. */
-export interface IKnown {
+/** What the completions offer, beside the Dockerfile's own words. */
+export interface ICompletionSources {
   /** Names of images. */
   readonly images: readonly string[];
   readonly fields: readonly IField[];
-  /** Names of engines that work. */
+  /** Names of usable engines. */
   readonly engines: readonly string[];
 }
 
-/** Words, and which part of the text they replace. */
+/** Words, and the start of the text that they replace. */
 export interface ICompletions {
   readonly start: number;
-  readonly words: readonly IWord[];
+  readonly words: readonly ICompletion[];
 }
 
 const NOTHING: ICompletions = { start: 0, words: [] };
@@ -73,7 +73,7 @@ const NOTHING: ICompletions = { start: 0, words: [] };
 export function completionsAt(
   text: string,
   offset: number,
-  known: IKnown
+  sources: ICompletionSources
 ): ICompletions {
   const before = text.slice(0, offset);
   const lines = before.split('\n');
@@ -81,82 +81,86 @@ export function completionsAt(
   const magic = lines.findIndex(line => line.trim());
   const found =
     magic < 0
-      ? ofMagic(current, known)
-      : ofLine(current, lines.slice(magic + 1), known);
+      ? completeMagic(current, sources)
+      : completeLine(current, lines.slice(magic + 1), sources);
   const typed = current.slice(current.length - found.start);
   return { start: offset - found.start, words: matching(found.words, typed) };
 }
 
 /**
- * The words that begin with what is typed, in its case: where several providers answer,
- * JupyterLab takes off what is typed already, and knows it by that.
+ * The words that begin with the typed text, in its case: with several providers, JupyterLab
+ * compares the typed text with the start of each word.
  */
-function matching(words: readonly IWord[], typed: string): IWord[] {
-  const small = /^[a-z]/.test(typed);
+function matching(words: readonly ICompletion[], typed: string): ICompletion[] {
+  const isLowerCase = /^[a-z]/.test(typed);
   return words.flatMap(word => {
     const isInstruction = /^[A-Z]+$/.test(word.name);
-    const name = small && isInstruction ? word.name.toLowerCase() : word.name;
+    const name =
+      isLowerCase && isInstruction ? word.name.toLowerCase() : word.name;
     return name.startsWith(
-      isInstruction && !small ? typed.toUpperCase() : typed
+      isInstruction && !isLowerCase ? typed.toUpperCase() : typed
     )
       ? [{ name, doc: word.doc }]
       : [];
   });
 }
 
-/** In the magic's line. `start` counts back from the cursor, here and below. */
-function ofMagic(line: string, known: IKnown): ICompletions {
+/** Complete the magic's line. `start` counts back from the cursor, here and below. */
+function completeMagic(
+  line: string,
+  sources: ICompletionSources
+): ICompletions {
   const words = line.trimStart().split(/\s+/);
   const last = words.pop() ?? '';
   if (words[0] !== '%%dockerfile') {
     return NOTHING;
   }
   const option = words[words.length - 1] ?? '';
-  const field = known.fields.find(one => one.option === option);
-  let choices: readonly IWord[] = [];
+  const field = sources.fields.find(field => field.option === option);
+  let choices: readonly ICompletion[] = [];
   if (option === '--engine') {
-    choices = named(known.engines, 'An engine of this machine');
+    choices = withDoc(sources.engines, 'An engine of this machine');
   } else if (field && field.choices.length > 0) {
-    choices = named(field.choices, field.doc);
+    choices = withDoc(field.choices, field.doc);
   } else if (last.startsWith('--')) {
-    // Without the dashes, as a kernel completes too: what matches from the start comes first.
-    choices = optionsOf(known)
-      .filter(one => one.name.startsWith('--'))
-      .map(one => ({ ...one, name: one.name.slice(2) }));
+    // Without the dashes, as a kernel completes too: matches from the start come first.
+    choices = magicOptions(sources)
+      .filter(({ name }) => name.startsWith('--'))
+      .map(({ name, doc }) => ({ name: name.slice(2), doc }));
     return { start: last.length - 2, words: choices };
   } else if (last === '' || last === '-') {
-    choices = optionsOf(known);
+    choices = magicOptions(sources);
   }
   return { start: last.length, words: choices };
 }
 
-/** All options, those of settings with their own words for it. */
-export function optionsOf(known: IKnown): IWord[] {
-  const taken = new Set(OPTIONS.map(one => one.name));
-  const settings = known.fields
-    .filter(one => one.in_cell && !taken.has(one.option))
-    .map(one => ({ name: one.option, doc: one.doc }));
+/** All options of `%%dockerfile`, including those of settings. */
+export function magicOptions(sources: ICompletionSources): ICompletion[] {
+  const taken = new Set(OPTIONS.map(({ name }) => name));
+  const settings = sources.fields
+    .filter(field => field.in_cell && !taken.has(field.option))
+    .map(({ option, doc }) => ({ name: option, doc }));
   return [...OPTIONS, ...settings];
 }
 
-function ofLine(
+function completeLine(
   line: string,
   earlier: readonly string[],
-  known: IKnown
+  sources: ICompletionSources
 ): ICompletions {
-  if (line.trimStart().startsWith('#') || inHeredoc(earlier)) {
+  if (line.trimStart().startsWith('#') || isInHeredoc(earlier)) {
     return NOTHING;
   }
   const from = /(?:--from=|,from=)([^\s,]*)$/.exec(line);
   if (from) {
-    return { start: length(from[1]), words: sources(earlier, known) };
+    return { start: length(from[1]), words: imageSources(earlier, sources) };
   }
-  if (continues(earlier)) {
+  if (isContinued(earlier)) {
     return NOTHING;
   }
   const base = /^\s*FROM\s+(?:--platform=\S+\s+)?(\S*)$/i.exec(line);
   if (base) {
-    return { start: length(base[1]), words: sources(earlier, known) };
+    return { start: length(base[1]), words: imageSources(earlier, sources) };
   }
   const as = /^\s*FROM\s+(?:--platform=\S+\s+)?\S+\s+(\S*)$/i.exec(line);
   if (as) {
@@ -171,39 +175,42 @@ function ofLine(
   return word ? { start: length(word[1]), words: INSTRUCTIONS } : NOTHING;
 }
 
-const COPY_OPTIONS: readonly IWord[] = [
+const COPY_OPTIONS: readonly ICompletion[] = [
   { name: '--from=', doc: 'Copy from a stage or an image' },
   { name: '--chown=', doc: 'Who owns the files: user:group' },
   { name: '--chmod=', doc: 'Permissions of the files: 0644' },
   { name: '--link', doc: 'A layer that does not depend on those below' }
 ];
 
-/** What a FROM or --from can name: stages above, then images of this machine. */
-function sources(earlier: readonly string[], known: IKnown): IWord[] {
+/** What FROM and --from can name: earlier stages, then images of this machine. */
+function imageSources(
+  earlier: readonly string[],
+  sources: ICompletionSources
+): ICompletion[] {
   const stages = earlier.flatMap(
     line => /^\s*FROM\s.*\sAS\s+(\S+)/i.exec(line)?.[1] ?? []
   );
   return [
-    ...named(stages, 'A stage of this Dockerfile'),
-    ...named(
-      known.images.flatMap(image => [image, shortImage(image)]),
+    ...withDoc(stages, 'A stage of this Dockerfile'),
+    ...withDoc(
+      sources.images.flatMap(image => [image, shortImage(image)]),
       'An image of this machine'
     )
   ];
 }
 
-function named(names: readonly string[], doc: string): IWord[] {
+function withDoc(names: readonly string[], doc: string): ICompletion[] {
   return [...new Set(names)].map(name => ({ name, doc }));
 }
 
-/** Whether the last line, comments aside, goes on in the next. */
-function continues(earlier: readonly string[]): boolean {
+/** Whether the last line that is no comment ends with a backslash. */
+function isContinued(earlier: readonly string[]): boolean {
   const last = earlier.filter(line => !/^\s*(#|$)/.test(line)).pop() ?? '';
   return /\\\s*$/.test(last);
 }
 
-/** Whether a here-document is open after these lines. */
-function inHeredoc(earlier: readonly string[]): boolean {
+/** Whether these lines end within a here-document. */
+function isInHeredoc(earlier: readonly string[]): boolean {
   const open: string[] = [];
   for (const line of earlier) {
     if (open.length > 0) {
@@ -212,7 +219,7 @@ function inHeredoc(earlier: readonly string[]): boolean {
       }
     } else if (/^\s*(RUN|COPY|ADD)\s/i.test(line)) {
       const found = line.matchAll(/<<-?(["']?)([A-Za-z_]\w*)\1/g);
-      open.push(...[...found].map(one => one[2] ?? ''));
+      open.push(...[...found].map(match => match[2] ?? ''));
     }
   }
   return open.length > 0;

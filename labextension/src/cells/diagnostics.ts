@@ -3,45 +3,45 @@
 import type { Diagnostic } from '@codemirror/lint';
 import type { Text } from '@codemirror/state';
 
-import { plain } from '../ui/format';
+import { stripControls } from '../ui/format';
 import type { IRemark } from '../api/types';
 import type { IFailedLine } from './failedlines';
 
-/** All that is to be shown in a cell, in the order of its lines. */
-export function diagnose(
+/** The diagnostics of a cell, in the order of its lines. */
+export function createDiagnostics(
   doc: Text,
   remarks: readonly IRemark[],
   failed: IFailedLine | null
 ): Diagnostic[] {
-  const found = remarks.map(remark => ofRemark(doc, remark));
+  const found = remarks.map(remark => remarkDiagnostic(doc, remark));
   if (failed) {
-    found.push(ofFailure(doc, failed));
+    found.push(failureDiagnostic(doc, failed));
   }
   return found.sort((a, b) => a.from - b.from || a.to - b.to);
 }
 
-function ofRemark(doc: Text, remark: IRemark): Diagnostic {
+function remarkDiagnostic(doc: Text, remark: IRemark): Diagnostic {
   const { level, code, message, url } = remark;
   const severity = level === 'style' ? 'hint' : level;
   return {
     ...range(doc, remark.line, remark.column),
     severity,
-    message: plain(message),
+    message: stripControls(message),
     markClass: `jp-ContainersLint jp-mod-${severity}`,
-    renderMessage: () => rendered(code, message, url)
+    renderMessage: () => renderMessage(code, message, url)
   };
 }
 
-function ofFailure(doc: Text, failed: IFailedLine): Diagnostic {
+function failureDiagnostic(doc: Text, failed: IFailedLine): Diagnostic {
   return {
     ...range(doc, failed.line, 0),
     severity: 'error',
-    message: plain(failed.message),
+    message: stripControls(failed.message),
     markClass: 'jp-ContainersLint jp-mod-failed'
   };
 }
 
-/** From a column to the line's last word; the whole line where the column says nothing. */
+/** The range from a column to the end of its line; the whole line without a column. */
 function range(
   doc: Text,
   number: number,
@@ -56,25 +56,29 @@ function range(
     : { from: Math.min(line.from + indent, to), to };
 }
 
-/** The message, and its rule as a link to what explains it. */
-function rendered(code: string, message: string, url: string): HTMLElement {
+/** The message, with a link to the explanation of its rule. */
+function renderMessage(
+  code: string,
+  message: string,
+  url: string
+): HTMLElement {
   const box = document.createElement('span');
   box.className = 'jp-ContainersLint-message';
-  box.append(plain(message));
-  if (code && isWeb(url)) {
+  box.append(stripControls(message));
+  if (code && isHttp(url)) {
     const link = document.createElement('a');
     link.href = url;
     link.target = '_blank';
     link.rel = 'noopener noreferrer';
-    link.textContent = plain(code);
+    link.textContent = stripControls(code);
     link.title = 'What this rule means, and why';
     box.append(' ', link);
   } else if (code) {
-    box.append(` (${plain(code)})`);
+    box.append(` (${stripControls(code)})`);
   }
   return box;
 }
 
-function isWeb(url: string): boolean {
+function isHttp(url: string): boolean {
   return /^https?:\/\//i.test(url);
 }

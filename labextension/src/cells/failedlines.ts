@@ -1,4 +1,4 @@
-/** The instructions that failed, to be marked in their cells. */
+/** The lines at which builds failed, which the editors mark. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { Signal, type ISignal } from '@lumino/signaling';
@@ -10,29 +10,29 @@ import { cellLine } from './move';
 export interface IFailedLine {
   /** From 1. */
   readonly line: number;
-  /** What stood there: where it was changed, the mark has no meaning any more. */
+  /** The text of the line: if it changes, the mark is removed. */
   readonly text: string;
   readonly message: string;
 }
 
-/** One per application; the builder writes, the editors' extension reads. */
+/** The failed lines of all cells; one for each application. */
 export class FailedLines {
   private readonly lines = new WeakMap<CodeEditor.IModel, IFailedLine>();
-  private readonly signal = new Signal<this, CodeEditor.IModel>(this);
+  private readonly _changed = new Signal<this, CodeEditor.IModel>(this);
 
-  /** The marks of a cell are other ones now. */
+  /** Emitted when the mark of a cell changes. */
   get changed(): ISignal<this, CodeEditor.IModel> {
-    return this.signal;
+    return this._changed;
   }
 
-  /** The failed line of a cell, while it stands as it did. */
+  /** The failed line of a cell, unless it was edited. */
   get(model: CodeEditor.IModel): IFailedLine | null {
     const found = this.lines.get(model);
     const lines = model.sharedModel.getSource().split('\n');
     return found && lines[found.line - 1] === found.text ? found : null;
   }
 
-  /** Mark what an error blames; nothing where it names no line. */
+  /** Mark the line of an error, if it has one. */
   set(model: CodeEditor.IModel, error: IServerError): void {
     if (!error.line || model.isDisposed) {
       return;
@@ -43,14 +43,14 @@ export class FailedLines {
     if (text !== undefined) {
       const message = error.message.split('\n', 1)[0] ?? '';
       this.lines.set(model, { line, text, message });
-      this.signal.emit(model);
+      this._changed.emit(model);
     }
   }
 
-  /** Forget them. */
+  /** Remove the mark of a cell. */
   clear(model: CodeEditor.IModel): void {
     if (this.lines.delete(model)) {
-      this.signal.emit(model);
+      this._changed.emit(model);
     }
   }
 }

@@ -1,4 +1,4 @@
-/** The plugins of Dockerfile cells: how they run, are shown, completed and checked. */
+/** The plugins for Dockerfile cells: running, output, completion and linting. */
 
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, ISessionContextDialogs } from '@jupyterlab/apputils';
@@ -13,7 +13,7 @@ import { Token } from '@lumino/coreutils';
 import { type Api, IApi } from '../api/api';
 import { DOCKERFILE_CELL } from '../constants';
 import { CellBuilder } from './builder';
-import { askBuildApproval, askToMove } from '../notebook/dialogs';
+import { askBuildApproval, askMove } from '../notebook/dialogs';
 import { addCommands } from './commands';
 import { DockerfileCompleter } from './completer';
 import { CellExecutor } from './executor';
@@ -22,7 +22,7 @@ import { lintExtension } from './lint';
 import { LiveBuilds } from './builds';
 import { FailedLines } from './failedlines';
 import { buildRendererFactory } from './renderer';
-import { RanKernels } from './panelnotebook';
+import { UsedKernels } from './panelnotebook';
 import { resumeBuilds } from './resume';
 
 /** The place of the commands in menus. */
@@ -35,10 +35,10 @@ const IN_PALETTE = [
   CommandIDs.newCell
 ];
 
-/** What the plugins here share. */
+/** What the plugins for cells share. */
 interface ICells {
   readonly builds: LiveBuilds;
-  readonly marks: FailedLines;
+  readonly failedLines: FailedLines;
 }
 
 const ICells = new Token<ICells>('jupyter-containers:ICells');
@@ -52,7 +52,7 @@ const cells: JupyterFrontEndPlugin<ICells> = {
   activate: (app, api: Api, rendermime: IRenderMimeRegistry) => {
     const builds = new LiveBuilds(api);
     rendermime.addFactory(buildRendererFactory(builds, app.commands), 0);
-    return { builds, marks: new FailedLines() };
+    return { builds, failedLines: new FailedLines() };
   }
 };
 
@@ -74,7 +74,7 @@ const builder: JupyterFrontEndPlugin<void> = {
   activate: (
     app,
     api: Api,
-    { builds, marks }: ICells,
+    { builds, failedLines }: ICells,
     tracker: INotebookTracker,
     runner: INotebookCellExecutor,
     sessionDialogs: ISessionContextDialogs | null,
@@ -88,25 +88,26 @@ const builder: JupyterFrontEndPlugin<void> = {
       );
       return;
     }
-    const ran = new RanKernels();
-    const cellBuilder = new CellBuilder(api, builds, marks, {
-      approve: askBuildApproval,
-      drop: askToMove
+    const usedKernels = new UsedKernels();
+    const cellBuilder = new CellBuilder(api, builds, failedLines, {
+      askApproval: askBuildApproval,
+      confirmMove: askMove
     });
     runner.attach({
       builder: cellBuilder,
-      ran,
-      panelOf: context => tracker.find(one => one.sessionContext === context)
+      usedKernels,
+      panelOf: context =>
+        tracker.find(panel => panel.sessionContext === context)
     });
-    const parts = {
+    const context = {
       api,
       builds,
       builder: cellBuilder,
-      ran,
+      usedKernels,
       queueOf: runner.queueOf.bind(runner)
     };
     tracker.widgetAdded.connect((_, panel) => {
-      resumeBuilds(parts, panel).catch((error: unknown) => {
+      resumeBuilds(context, panel).catch((error: unknown) => {
         console.warn('jupyter-containers: no builds to take up', error);
       });
     });
@@ -117,7 +118,7 @@ const builder: JupyterFrontEndPlugin<void> = {
       builds,
       dialogs: sessionDialogs,
       interrupt: cellBuilder.interrupt.bind(cellBuilder),
-      during: runner.during.bind(runner)
+      runWithOptions: runner.runWithOptions.bind(runner)
     });
     for (const command of IN_PALETTE) {
       palette?.addItem({ command, category: CATEGORY });
@@ -139,18 +140,18 @@ const editor: JupyterFrontEndPlugin<void> = {
   activate: (
     _app,
     api: Api,
-    { marks }: ICells,
+    { failedLines }: ICells,
     extensions: IEditorExtensionRegistry,
     tracker: INotebookTracker,
     completion: ICompletionProviderManager | null
   ) => {
-    const holds = (model: CodeEditor.IModel) =>
+    const panelOf = (model: CodeEditor.IModel) =>
       tracker.find(({ content }) =>
         [...(content.model?.cells ?? [])].some(cell => cell === model)
       );
     const pathOf = (model: CodeEditor.IModel) =>
-      holds(model)?.context.localPath;
-    extensions.addExtension(lintExtension({ api, marks, pathOf }));
+      panelOf(model)?.context.localPath;
+    extensions.addExtension(lintExtension({ api, failedLines, pathOf }));
     const completer = new DockerfileCompleter(api);
     completion?.registerProvider(completer);
     tracker.activeCellChanged.connect((_, cell) => {
@@ -161,7 +162,7 @@ const editor: JupyterFrontEndPlugin<void> = {
   }
 };
 
-/** All of them. */
+/** All plugins of this folder. */
 const plugins: JupyterFrontEndPlugin<unknown>[] = [
   cells,
   executor,

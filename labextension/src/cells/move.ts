@@ -1,4 +1,4 @@
-/** What a finished build means for the notebook's kernel. Pure. */
+/** How a notebook moves into an image, and the cells of its run. Pure. */
 
 import { JSONExt, type PartialJSONValue } from '@lumino/coreutils';
 
@@ -6,38 +6,38 @@ import { isDockerfileCell } from '../notebook/highlight';
 import type { IJobResult, IKernel, Settings } from '../api/types';
 import { GENERIC_KERNEL } from '../constants';
 
-/** Stay, start the same kernel spec's kernel anew, or change to our kernel spec. */
+/** Keep the kernel, restart it, or change to the kernel spec for containers. */
 export type Move = 'stay' | 'restart' | 'switch';
 
-/** The notebook's kernel as JupyterLab knows it, and as our server does. */
-export interface IRunning {
-  /** The kernel spec's name; empty where no kernel is there. */
+/** The notebook's kernel, as JupyterLab and as the server extension know it. */
+export interface IRunningKernel {
+  /** The kernel spec's name; empty without a kernel. */
   readonly spec: string;
   readonly kernel: IKernel | null;
 }
 
-/** Whether two settings ask for the same; the order of keys says nothing. */
+/** Whether two settings are equal, apart from the order of keys. */
 export function sameSettings(a: Settings | null, b: Settings | null): boolean {
   return JSONExt.deepEqual(a as PartialJSONValue, b as PartialJSONValue);
 }
 
-/** What has to happen so that the notebook runs in what was built. */
-export function decide(result: IJobResult, running: IRunning): Move {
+/** How the notebook has to move to run in the image that was built. */
+export function chooseMove(result: IJobResult, current: IRunningKernel): Move {
   if (result.settings === null) {
     return 'stay';
   }
-  const { spec, kernel } = running;
+  const { spec, kernel } = current;
   if (spec !== GENERIC_KERNEL) {
     return 'switch';
   }
   if (!kernel || kernel.state === 'dead' || kernel.state === 'failed') {
     return 'switch';
   }
-  const same = sameSettings(result.settings, kernel.running);
-  return same && result.reused ? 'stay' : 'restart';
+  const isSame = sameSettings(result.settings, kernel.running);
+  return isSame && result.reused ? 'stay' : 'restart';
 }
 
-/** A notebook's cell, as far as it matters here. */
+/** A notebook's cell, as builds use it. */
 export interface ICodeCell {
   readonly id: string;
   readonly type: string;
@@ -45,33 +45,35 @@ export interface ICodeCell {
 }
 
 /**
- * Whether the run that `cell` belongs to is one of the whole notebook and begins with it:
- * nothing that would be lost was not asked to run anew.
+ * Whether `cell` is the first of a run of all code cells: a restart of the kernel then loses
+ * nothing that is not computed again.
  */
-export function beginsWholeRun(
+export function startsWholeRun(
   cells: readonly ICodeCell[],
   cell: string,
-  isHeld: (id: string) => boolean
+  isQueued: (id: string) => boolean
 ): boolean {
-  const code = cells.filter(one => one.type === 'code' && one.source.trim());
-  return code[0]?.id === cell && code.every(one => isHeld(one.id));
+  const code = cells.filter(
+    ({ type, source }) => type === 'code' && source.trim()
+  );
+  return code[0]?.id === cell && code.every(({ id }) => isQueued(id));
 }
 
-/** What earlier Dockerfile cells hold: a later one's FROM may name their images. */
+/** The sources of the Dockerfile cells above `cell`, whose images its FROM may name. */
 export function earlierDockerfiles(
   cells: readonly ICodeCell[],
   cell: string
 ): string[] {
-  const at = cells.findIndex(one => one.id === cell);
+  const at = cells.findIndex(({ id }) => id === cell);
   return cells
     .slice(0, Math.max(at, 0))
-    .filter(one => one.type === 'code' && isDockerfileCell(one.source))
-    .map(one => one.source);
+    .filter(({ type, source }) => type === 'code' && isDockerfileCell(source))
+    .map(({ source }) => source);
 }
 
-/** The cell's line, from 1, that the Dockerfile's line is. */
+/** The line of the cell for a line of its Dockerfile, both from 1. */
 export function cellLine(source: string, line: number): number {
   const lines = source.split('\n');
-  const magic = lines.findIndex(one => one.trim());
+  const magic = lines.findIndex(text => text.trim());
   return line + Math.max(magic, 0) + 1;
 }

@@ -1,27 +1,27 @@
-/** A notebook panel of JupyterLab as a build needs it. */
+/** A notebook panel, as builds use it. */
 
 import type { ISessionContext } from '@jupyterlab/apputils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
 
-import { liveKernel } from '../notebook/livekernel';
-import { saveInTurn } from '../notebook/saving';
+import { getLiveKernel } from '../notebook/livekernel';
+import { queueSave } from '../notebook/saving';
 import type { Settings } from '../api/types';
 import { GENERIC_KERNEL, METADATA } from '../constants';
 import type { ICodeCell } from './move';
 import type { IBuildNotebook } from './switchkernel';
-import { Stop } from './runerror';
+import { RunError } from './runerror';
 
-/** Milliseconds to wait for what JupyterLab writes, or a kernel answers, by itself. */
-const PATIENCE = 2000;
+/** Milliseconds to wait for JupyterLab to write the kernel spec, or for a kernel to answer. */
+const TIMEOUT = 2000;
 
-/** The kernels that have run cells since they started, as far as this page knows. */
-export class RanKernels {
+/** The kernels that have run cells since their start. */
+export class UsedKernels {
   private readonly ids = new Set<string>();
   private readonly watched = new WeakSet<ISessionContext>();
 
-  /** A cell is about to run there. */
-  note(context: ISessionContext): void {
+  /** Call this before a cell runs. */
+  markUsed(context: ISessionContext): void {
     const kernel = context.session?.kernel;
     if (kernel) {
       this.ids.add(kernel.id);
@@ -33,18 +33,18 @@ export class RanKernels {
   }
 
   /**
-   * Whether the kernel lives and has run cells. One that another page has used is asked: the
-   * protocol puts a count into every reply, and a silent request does not raise it.
+   * Whether the kernel is alive and has run cells. Another page may have run them, so the kernel
+   * is asked: every reply has an execution count, which a silent request does not increase.
    */
   async hasRun(context: ISessionContext): Promise<boolean> {
     const kernel = context.session?.kernel;
-    if (!kernel || GONE.has(kernel.status)) {
+    if (!kernel || WITHOUT_STATE.has(kernel.status)) {
       return false;
     }
     if (this.ids.has(kernel.id) || kernel.status === 'busy') {
       return true;
     }
-    return countCells(kernel);
+    return hasExecuted(kernel);
   }
 
   private readonly onStatus = (
@@ -52,13 +52,14 @@ export class RanKernels {
     status: Kernel.Status
   ) => {
     const id = context.session?.kernel?.id;
-    if (id && GONE.has(status)) {
+    if (id && WITHOUT_STATE.has(status)) {
       this.ids.delete(id);
     }
   };
 }
 
-const GONE: ReadonlySet<Kernel.Status> = new Set<Kernel.Status>([
+/** The statuses of kernels that have no variables. */
+const WITHOUT_STATE: ReadonlySet<Kernel.Status> = new Set<Kernel.Status>([
   'dead',
   'terminating',
   'restarting',
@@ -66,7 +67,7 @@ const GONE: ReadonlySet<Kernel.Status> = new Set<Kernel.Status>([
   'starting'
 ]);
 
-async function countCells(kernel: Kernel.IKernelConnection): Promise<boolean> {
+async function hasExecuted(kernel: Kernel.IKernelConnection): Promise<boolean> {
   const future = kernel.requestExecute({
     code: '',
     silent: true,
@@ -74,12 +75,12 @@ async function countCells(kernel: Kernel.IKernelConnection): Promise<boolean> {
     allow_stdin: false,
     stop_on_error: false
   });
-  const late = new Promise<null>(resolve => {
-    setTimeout(resolve, PATIENCE, null);
+  const timeout = new Promise<null>(resolve => {
+    setTimeout(resolve, TIMEOUT, null);
   });
-  const reply = await Promise.race([future.done.catch(() => null), late]);
+  const reply = await Promise.race([future.done.catch(() => null), timeout]);
   future.dispose();
-  // One that does not answer is at work.
+  // A kernel that does not answer is busy.
   return (reply?.content.execution_count ?? 1) > 0;
 }
 
@@ -90,11 +91,11 @@ const READ_ONLY = {
   hint: 'Save a copy of it (File, Save Notebook As…) and run that.'
 };
 
-/** One open notebook. */
+/** The notebook of a panel. */
 export class PanelNotebook implements IBuildNotebook {
   constructor(
     private readonly panel: NotebookPanel,
-    private readonly ran: RanKernels
+    private readonly usedKernels: UsedKernels
   ) {}
 
   get path(): string {
@@ -114,7 +115,7 @@ export class PanelNotebook implements IBuildNotebook {
     }));
   }
 
-  get spec(): string {
+  get kernelName(): string {
     return this.panel.sessionContext.session?.kernel?.name ?? '';
   }
 
@@ -134,38 +135,38 @@ export class PanelNotebook implements IBuildNotebook {
   async save(): Promise<void> {
     const { context } = this.panel;
     await context.ready;
-    // A model that others edit too is never dirty, whatever the file says.
+    // A collaborative model is never dirty.
     const needed = () =>
       context.model.dirty || context.model.collaborative === true;
     if (needed() && context.contentsModel?.writable === false) {
-      throw new Stop(READ_ONLY);
+      throw new RunError(READ_ONLY);
     }
-    await saveInTurn(context, needed);
+    await queueSave(context, needed);
   }
 
   hasRun(): Promise<boolean> {
-    return this.ran.hasRun(this.panel.sessionContext);
+    return this.usedKernels.hasRun(this.panel.sessionContext);
   }
 
   async switchKernel(): Promise<void> {
-    await liveKernel(this.panel.sessionContext);
+    await getLiveKernel(this.panel.sessionContext);
     await this.panel.sessionContext.changeKernel({ name: GENERIC_KERNEL });
-    await this.specWritten();
+    await this.waitForKernelSpec();
   }
 
   async restartKernel(): Promise<void> {
     await this.panel.sessionContext.restartKernel();
   }
 
-  /** The panel writes the kernel spec into the metadata a little after the change. */
-  private async specWritten(): Promise<void> {
+  /** Wait for JupyterLab to write the kernel spec into the metadata after a change. */
+  private async waitForKernelSpec(): Promise<void> {
     const { model } = this.panel.context;
-    const written = () => {
+    const isWritten = () => {
       const spec: unknown = model.getMetadata('kernelspec');
       return (spec as { name?: unknown } | undefined)?.name === GENERIC_KERNEL;
     };
-    const until = Date.now() + PATIENCE;
-    while (!this.panel.isDisposed && !written() && Date.now() < until) {
+    const deadline = Date.now() + TIMEOUT;
+    while (!this.panel.isDisposed && !isWritten() && Date.now() < deadline) {
       await new Promise(resolve => setTimeout(resolve, 20));
     }
   }

@@ -9,13 +9,13 @@ import { RequestError } from '../api/request';
 import { BUILD_VIEW } from '../constants';
 import { CommandIDs } from '../commandids';
 import { hasEnded, type LiveBuild, type LiveBuilds } from './builds';
-import { readSummary, summaryOf, type ISummary } from './summary';
+import { parseSummary, summarize, type ISummary } from './summary';
 import { BuildView } from './view';
 
-/** Milliseconds between two drawings while nothing comes: the time goes on. */
-const TICK = 1000;
+/** Milliseconds between two updates of the elapsed time. */
+const REDRAW_INTERVAL = 1000;
 
-/** Shows a summary, and what is newer than it where this page follows the build. */
+/** Shows a saved summary, or the build itself while this page follows it. */
 export class BuildRenderer
   extends ReactWidget
   implements IRenderMime.IRenderer
@@ -31,21 +31,21 @@ export class BuildRenderer
   ) {
     super();
     this.addClass('jp-ContainersBuildOutput');
-    builds.changed.connect(this.look);
+    builds.changed.connect(this.updateBuild);
     this.timer = setInterval(() => {
       if (this.isVisible && this.live && !hasEnded(this.live.job)) {
         this.update();
       }
-    }, TICK);
+    }, REDRAW_INTERVAL);
   }
 
-  /** Called by the output area, again whenever the output has changed. */
+  /** See `IRenderMime.IRenderer`. Called for each change of the output. */
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
-    this.summary = readSummary(model.data[BUILD_VIEW]);
-    this.look();
+    this.summary = parseSummary(model.data[BUILD_VIEW]);
+    this.updateBuild();
     const { summary } = this;
     if (summary && !this.live && isRunning(summary)) {
-      void this.watch(summary.job);
+      void this.followBuild(summary.job);
     }
     this.update();
     await this.renderPromise;
@@ -53,8 +53,8 @@ export class BuildRenderer
 
   override dispose(): void {
     clearInterval(this.timer);
-    this.builds.changed.disconnect(this.look);
-    this.live?.changed.disconnect(this.redraw);
+    this.builds.changed.disconnect(this.updateBuild);
+    this.live?.changed.disconnect(this.onBuildChanged);
     super.dispose();
   }
 
@@ -63,44 +63,44 @@ export class BuildRenderer
       return <p>This output is not one of jupyter-containers.</p>;
     }
     const { live, summary } = this;
-    const now =
+    const current =
       live && isRunning(summary)
-        ? summaryOf(live.job, live.fold, live.elapsed)
+        ? summarize(live.job, live.progress, live.elapsed)
         : summary;
     return (
       <BuildView
-        summary={now}
-        fold={live?.fold ?? null}
+        summary={current}
+        build={live?.progress ?? null}
         cancelling={live?.cancelling ?? false}
         noLog={this.noLog}
         onCancel={() => {
-          void this.commands.execute(CommandIDs.cancel, { id: now.job });
+          void this.commands.execute(CommandIDs.cancel, { id: current.job });
         }}
         onLog={() => {
-          void this.watch(now.job);
+          void this.followBuild(current.job);
         }}
       />
     );
   }
 
-  /** Take up the build if the page follows it, or leave one it no longer does. */
-  private readonly look = () => {
+  /** Connect to the build while this page follows it. */
+  private readonly updateBuild = () => {
     const live = this.builds.find(this.summary?.job ?? '') ?? null;
     if (live !== this.live) {
-      this.live?.changed.disconnect(this.redraw);
-      live?.changed.connect(this.redraw);
+      this.live?.changed.disconnect(this.onBuildChanged);
+      live?.changed.connect(this.onBuildChanged);
       this.live = live;
     }
     this.update();
   };
 
-  private readonly redraw = () => {
+  private readonly onBuildChanged = () => {
     this.update();
   };
 
-  private async watch(job: string): Promise<void> {
+  private async followBuild(job: string): Promise<void> {
     try {
-      const found = await this.builds.watch(job);
+      const found = await this.builds.followById(job);
       this.noLog = found
         ? ''
         : 'The server no longer has the log of this build. Run the cell again to see one.';
@@ -111,7 +111,7 @@ export class BuildRenderer
           : String(error);
     }
     if (!this.isDisposed) {
-      this.look();
+      this.updateBuild();
     }
   }
 }

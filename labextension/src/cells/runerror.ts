@@ -1,28 +1,28 @@
-/** Why a run ends before its time, in words for people. */
+/** The error that ends a run of cells. */
 
 import { RequestError } from '../api/request';
 import type { IServerError } from '../api/types';
 
-/** Ends a run of cells. `quiet`: the person knows already, since they asked for it. */
-export class Stop extends Error {
+/** Ends a run of cells. `silent`: the user caused it, so it need not be shown. */
+export class RunError extends Error {
   constructor(
-    readonly said: IServerError,
-    readonly quiet = false
+    readonly detail: IServerError,
+    readonly silent = false
   ) {
-    super(said.message);
-    this.name = said.type;
+    super(detail.message);
+    this.name = detail.type;
   }
 }
 
-/** Whatever was thrown, as a reason to stop. */
-export function stopOf(error: unknown): Stop {
-  if (error instanceof Stop) {
+/** Any error as a RunError. */
+export function toRunError(error: unknown): RunError {
+  if (error instanceof RunError) {
     return error;
   }
   if (error instanceof RequestError) {
-    return new Stop(error.said);
+    return new RunError(error.detail);
   }
   const message = error instanceof Error ? error.message : String(error);
   const type = error instanceof Error ? error.name : 'Error';
-  return new Stop({ type, message, hint: '' });
+  return new RunError({ type, message, hint: '' });
 }

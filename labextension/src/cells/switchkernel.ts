@@ -1,92 +1,94 @@
-/** After a build: what it needs is approved, written and saved, and the kernel moved into it. */
+/** Moves a notebook into an image: approves and saves its settings, and starts its kernel. */
 
 import type { Api } from '../api/api';
-import { approveShown } from '../notebook/approval';
+import { approveItems } from '../notebook/approval';
 import type { IJobResult, IKernel, Settings } from '../api/types';
-import { decide, sameSettings, type ICodeCell, type Move } from './move';
-import { Stop } from './runerror';
+import { chooseMove, sameSettings, type ICodeCell, type Move } from './move';
+import { RunError } from './runerror';
 
-/** A notebook as a build needs it. */
+/** A notebook, as builds use it. */
 export interface IBuildNotebook {
-  /** As the server knows it. */
+  /** Its path on the server. */
   readonly path: string;
   readonly isDisposed: boolean;
   readonly cells: readonly ICodeCell[];
   /** The name of its kernel's spec; empty without a kernel. */
-  readonly spec: string;
-  /** Our settings in its metadata. */
+  readonly kernelName: string;
+  /** The settings in its metadata. */
   settings: Settings | null;
-  /** Writes it to disk if that is not what is there. */
+  /** Save it if it has changed. */
   save(): Promise<void>;
-  /** Whether its kernel lives and has run cells since it started. */
+  /** Whether its kernel is alive and has run cells. */
   hasRun(): Promise<boolean>;
-  /** Change to our kernel spec; returns when the kernel is there. */
+  /** Change to the kernel spec for containers; resolves when the kernel has started. */
   switchKernel(): Promise<void>;
-  /** Start the kernel anew, with the settings that are on disk. */
+  /** Restart the kernel with the settings on disk. */
   restartKernel(): Promise<void>;
 }
 
-/** What only the person can answer. */
-export interface IQuestions {
-  /** Whether the notebook may have these things, in words. */
-  approve(items: readonly string[]): Promise<boolean>;
-  /** Whether a kernel that has run cells may go. */
-  drop(image: string): Promise<boolean>;
+/** The questions to the user. */
+export interface IPrompts {
+  /** Whether the user approves these items. */
+  askApproval(items: readonly string[]): Promise<boolean>;
+  /** Whether a kernel that has run cells may end for this image. */
+  confirmMove(image: string): Promise<boolean>;
 }
 
-/** What to do with a build that is done. */
-export interface ISettlement {
+/** The image, and how to move into it. */
+export interface IMoveOptions {
   readonly result: IJobResult;
-  /** Ask before a kernel goes that has run cells. */
-  readonly askToDrop: boolean;
+  /** Ask before a kernel ends that has run cells. */
+  readonly confirmMove: boolean;
 }
 
 /**
- * Lets the notebook run in what was built; returns what was needed for it. Throws Stop where the
- * person, the server or the kernel says no: then the notebook is as it was.
+ * Move a notebook into an image that was built; resolves to how.
+ *
+ * Throws RunError if the user declines, the server refuses or the kernel does not start. The
+ * notebook is unchanged if the user declines.
  */
-export async function settle(
+export async function moveToImage(
   api: Api,
   notebook: IBuildNotebook,
-  questions: IQuestions,
-  { result, askToDrop }: ISettlement
+  prompts: IPrompts,
+  { result, confirmMove }: IMoveOptions
 ): Promise<Move> {
   const { settings } = result;
   if (settings === null) {
     return 'stay';
   }
   const { kernel } = await api.notebook(notebook.path);
-  const move = decide(result, { spec: notebook.spec, kernel });
-  if (move !== 'stay' && askToDrop && (await notebook.hasRun())) {
-    if (!(await questions.drop(result.reference))) {
-      throw new Stop(KEPT, true);
+  const move = chooseMove(result, { spec: notebook.kernelName, kernel });
+  if (move !== 'stay' && confirmMove && (await notebook.hasRun())) {
+    if (!(await prompts.confirmMove(result.reference))) {
+      throw new RunError(KEPT, true);
     }
   }
   const { missing } = result;
   if (missing.length > 0) {
     const approval = { path: notebook.path, settings, missing, shown: [] };
-    const ask = questions.approve.bind(questions);
-    if (!(await approveShown(api, approval, ask))) {
-      throw new Stop(REFUSED, true);
+    const ask = prompts.askApproval.bind(prompts);
+    if (!(await approveItems(api, approval, ask))) {
+      throw new RunError(REFUSED, true);
     }
   }
   if (notebook.isDisposed) {
-    throw new Stop(CLOSED, true);
+    throw new RunError(CLOSED, true);
   }
-  const same = sameSettings(notebook.settings, settings);
-  if (!same) {
+  const isSame = sameSettings(notebook.settings, settings);
+  if (!isSame) {
     notebook.settings = settings;
   }
-  if (!same || move !== 'stay') {
+  if (!isSame || move !== 'stay') {
     await notebook.save();
   }
   if (move !== 'stay') {
-    await moveKernel(api, notebook, move);
+    await startKernel(api, notebook, move);
   }
   return move;
 }
 
-async function moveKernel(
+async function startKernel(
   api: Api,
   notebook: IBuildNotebook,
   move: Move
@@ -96,7 +98,7 @@ async function moveKernel(
       ? notebook.switchKernel()
       : notebook.restartKernel());
   } catch (error) {
-    throw new Stop({
+    throw new RunError({
       type: 'KernelNotStarted',
       message: `The kernel did not start in the image: ${error instanceof Error ? error.message : String(error)}`,
       hint: 'The image is built. Choose "Container (this notebook)" as the kernel to try again.'
@@ -104,15 +106,15 @@ async function moveKernel(
   }
   // JupyterLab has written the kernel spec into the notebook.
   await notebook.save();
-  failIfTroubled((await api.notebook(notebook.path)).kernel);
+  throwIfFailed((await api.notebook(notebook.path)).kernel);
 }
 
-function failIfTroubled(kernel: IKernel | null): void {
+function throwIfFailed(kernel: IKernel | null): void {
   if (
     kernel?.trouble &&
     (kernel.state === 'failed' || kernel.state === 'dead')
   ) {
-    throw new Stop({ type: 'KernelNotStarted', ...kernel.trouble });
+    throw new RunError({ type: 'KernelNotStarted', ...kernel.trouble });
   }
 }
 

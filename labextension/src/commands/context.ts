@@ -4,16 +4,16 @@ import type { ISessionContext } from '@jupyterlab/apputils';
 import type { CommandRegistry } from '@lumino/commands';
 
 import type { ContainersModel } from '../models/model';
-import type { Ask } from '../notebook/approval';
+import type { AskApproval } from '../notebook/approval';
 
-/** What commands act on. */
+/** The services that commands need. */
 export interface ICommandContext {
   readonly commands: CommandRegistry;
   readonly model: ContainersModel;
   /** Show the sidebar. */
-  readonly show: () => void;
+  readonly showSidebar: () => void;
   readonly dialogs: ISessionContext.IDialogs;
-  readonly ask: Ask;
-  /** Whether removing an image asks first. */
-  readonly confirmRemove: () => boolean;
+  readonly askApproval: AskApproval;
+  /** Whether to ask before an image is removed. */
+  readonly shouldConfirmRemove: () => boolean;
 }

@@ -13,23 +13,23 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { CommandIDs } from '../commandids';
 import type { ICommandContext } from './context';
-import { plain, shortImage } from '../ui/format';
+import { stripControls, shortImage } from '../ui/format';
 import { containerIcon } from '../ui/icon';
 import type { ContainersModel } from '../models/model';
 import type { IImageReference } from '../api/types';
-import { suggestedTitle } from '../models/images';
+import { suggestTitle } from '../models/images';
 
 type Args = ReadonlyPartialJSONObject;
 
-function text(value: unknown): string {
+function asText(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-function keyOf(args: Args): IImageReference {
-  return { engine: text(args.engine), reference: text(args.reference) };
+function imageOf(args: Args): IImageReference {
+  return { engine: asText(args.engine), reference: asText(args.reference) };
 }
 
-/** Register them. */
+/** Register the commands of images. */
 export function addImageCommands(context: ICommandContext): void {
   addPull(context);
   addUse(context);
@@ -44,18 +44,19 @@ function addPull(context: ICommandContext): void {
     label: args => (args.notebook ? 'Pull' : 'Pull an Image…'),
     caption: 'Fetch an image from its registry',
     icon: downloadIcon,
-    isEnabled: () => !model.imagesActing.doing,
+    isEnabled: () => !model.imageAction.pending,
     execute: async args => {
       const reference =
-        text(args.reference) ||
-        (args.notebook ? text(model.notebook?.settings?.image) : '') ||
+        asText(args.reference) ||
+        (args.notebook ? asText(model.notebook?.settings?.image) : '') ||
         (await askReference());
       if (reference) {
         if (!args.here) {
           await commands.execute(CommandIDs.open, { section: 'builds' });
         }
-        await model.imagesActing.run(`Pulling ${reference}…`, async () => {
-          const engine = text(args.engine) || (await engineFor(model, args));
+        await model.imageAction.run(`Pulling ${reference}…`, async () => {
+          const engine =
+            asText(args.engine) || (await chooseEngine(model, args));
           await model.jobs.pull(engine, reference);
         });
       }
@@ -64,16 +65,19 @@ function addPull(context: ICommandContext): void {
 }
 
 async function askReference(): Promise<string> {
-  const said = await InputDialog.getText({
+  const answer = await InputDialog.getText({
     title: 'Pull an image',
     label: 'Its name, for example python:3.12-slim',
     okLabel: 'Pull'
   });
-  return said.button.accept ? (said.value ?? '').trim() : '';
+  return answer.button.accept ? (answer.value ?? '').trim() : '';
 }
 
-/** The engine that the notebook asks for, or the one that is taken if nothing is said. */
-async function engineFor(model: ContainersModel, args: Args): Promise<string> {
+/** The notebook's engine, or the default one. */
+async function chooseEngine(
+  model: ContainersModel,
+  args: Args
+): Promise<string> {
   const asked = args.notebook ? model.notebook?.settings?.engine : undefined;
   if (typeof asked === 'string' && asked) {
     return asked;
@@ -97,7 +101,7 @@ function addUse(context: ICommandContext): void {
     icon: containerIcon,
     isEnabled: () => model.notebook !== null && model.notebook.path !== null,
     execute: async args => {
-      const { engine, reference } = keyOf(args);
+      const { engine, reference } = imageOf(args);
       const draft = model.notebook?.draft;
       if (draft) {
         // The draft takes values only for fields that it knows.
@@ -116,31 +120,31 @@ function addUse(context: ICommandContext): void {
   });
   commands.addCommand(CommandIDs.moreImages, {
     label: 'Show more',
-    execute: () => model.images.more()
+    execute: () => model.images.showMore()
   });
   commands.addCommand(CommandIDs.probeImage, {
     label: 'Look into it',
     caption: 'Start a container of it for a moment and see what kernels it has',
     icon: searchIcon,
     execute: args =>
-      model.imagesActing.run('Looking into the image…', () =>
-        model.images.probe(keyOf(args))
+      model.imageAction.run('Looking into the image…', () =>
+        model.images.probe(imageOf(args))
       )
   });
 }
 
 function addConvert({ commands, model }: ICommandContext): void {
   commands.addCommand(CommandIDs.convertImage, {
-    label: args => `Use on ${plain(text(args.to))}`,
+    label: args => `Use on ${stripControls(asText(args.to))}`,
     caption: args =>
-      `Copy it from ${plain(text(args.engine))}, so that ${plain(text(args.to))} can run it too`,
+      `Copy it from ${stripControls(asText(args.engine))}, so that ${stripControls(asText(args.to))} can run it too`,
     icon: copyIcon,
-    isEnabled: args => !model.imagesActing.doing && text(args.to) !== '',
+    isEnabled: args => !model.imageAction.pending && asText(args.to) !== '',
     execute: async args => {
-      const image = keyOf(args);
-      const said = `Converting ${shortImage(image.reference)}…`;
-      await model.imagesActing.run(said, () =>
-        model.jobs.convert(image, text(args.to))
+      const image = imageOf(args);
+      const label = `Converting ${shortImage(image.reference)}…`;
+      await model.imageAction.run(label, () =>
+        model.jobs.convert(image, asText(args.to))
       );
     }
   });
@@ -153,16 +157,16 @@ function addPin(context: ICommandContext): void {
     caption: 'Offer it in the Launcher and in the list of kernels',
     icon: addIcon,
     execute: async args => {
-      const image = keyOf(args);
-      const said = await InputDialog.getText({
+      const image = imageOf(args);
+      const answer = await InputDialog.getText({
         title: 'Pin as kernel',
         label: `What ${shortImage(image.reference)} is called in the Launcher and in the list of kernels`,
-        text: suggestedTitle(image.reference),
+        text: suggestTitle(image.reference),
         okLabel: 'Pin'
       });
-      const title = (said.value ?? '').trim();
-      if (said.button.accept && title) {
-        await model.imagesActing.run('Pinning…', () =>
+      const title = (answer.value ?? '').trim();
+      if (answer.button.accept && title) {
+        await model.imageAction.run('Pinning…', () =>
           model.images.pin(image, title)
         );
       }
@@ -170,11 +174,11 @@ function addPin(context: ICommandContext): void {
   });
   commands.addCommand(CommandIDs.unpin, {
     label: 'Unpin',
-    caption: args => `Take back the kernel ${plain(text(args.name))}`,
+    caption: args => `Take back the kernel ${stripControls(asText(args.name))}`,
     icon: closeIcon,
     execute: args =>
-      model.imagesActing.run('Unpinning…', () =>
-        model.images.unpin(text(args.name))
+      model.imageAction.run('Unpinning…', () =>
+        model.images.unpin(asText(args.name))
       )
   });
 }
@@ -185,11 +189,11 @@ function addRemove(context: ICommandContext): void {
     label: 'Remove…',
     caption: 'Take this image off its engine',
     icon: deleteIcon,
-    isEnabled: () => !model.imagesActing.doing,
+    isEnabled: () => !model.imageAction.pending,
     execute: async args => {
-      const image = keyOf(args);
-      if (!context.confirmRemove() || (await confirmed(image))) {
-        await model.imagesActing.run('Removing…', () =>
+      const image = imageOf(args);
+      if (!context.shouldConfirmRemove() || (await confirmRemoval(image))) {
+        await model.imageAction.run('Removing…', () =>
           model.images.remove(image)
         );
       }
@@ -197,11 +201,11 @@ function addRemove(context: ICommandContext): void {
   });
 }
 
-async function confirmed(image: IImageReference): Promise<boolean> {
-  const said = await showDialog({
+async function confirmRemoval(image: IImageReference): Promise<boolean> {
+  const answer = await showDialog({
     title: 'Remove image',
-    body: `Remove ${shortImage(image.reference)} from ${plain(image.engine)}? What was built into it has to be built again.`,
+    body: `Remove ${shortImage(image.reference)} from ${stripControls(image.engine)}? What was built into it has to be built again.`,
     buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: 'Remove' })]
   });
-  return said.button.accept;
+  return answer.button.accept;
 }

@@ -1,4 +1,4 @@
-/** Every button is a command: those of the panel and of the notebook. */
+/** The commands of the sidebar: for the panel, the notebook's settings, its kernel and builds. */
 
 import type { ICommandPalette } from '@jupyterlab/apputils';
 import {
@@ -23,13 +23,13 @@ import { basename } from '../ui/format';
 import { containerIcon } from '../ui/icon';
 import type { ICommandContext } from './context';
 import { addImageCommands } from './imagecommands';
-import { liveKernel } from '../notebook/livekernel';
+import { getLiveKernel } from '../notebook/livekernel';
 import { SECTIONS } from '../models/model';
 import type { SectionName } from '../models/model';
-import * as deeds from '../models/kernelactions';
+import * as kernelActions from '../models/kernelactions';
 import type { NotebookState } from '../models/notebookstate';
 
-/** Commands that the palette offers; the others need to be told of what. */
+/** The commands in the palette; the others need arguments. */
 const IN_PALETTE = [
   CommandIDs.open,
   CommandIDs.refresh,
@@ -45,16 +45,16 @@ const IN_PALETTE = [
   CommandIDs.pull
 ];
 
-/** A command's name on its button, and where nothing around it says what it acts on. */
-function named(
+/** A command's label: a short one on its button, a long one in the palette. */
+function labelled(
   short: string,
   long: string
 ): CommandRegistry.CommandFunc<string> {
   return args => (args.isPalette ? long : short);
 }
 
-/** Milliseconds in which several changes become one word to menus and palette. */
-const PAUSE = 200;
+/** Milliseconds in which several changes are joined into one update of menus and palette. */
+const NOTIFY_DELAY = 200;
 
 /** Register all commands of the sidebar. */
 export function addCommands(
@@ -74,14 +74,18 @@ export function addCommands(
     });
   }
   const { commands, model } = context;
-  const soon = new Debouncer(
+  const notifyLater = new Debouncer(
     () => IN_PALETTE.forEach(id => commands.notifyCommandChanged(id)),
-    PAUSE
+    NOTIFY_DELAY
   );
-  model.stateChanged.connect(() => void soon.invoke());
+  model.stateChanged.connect(() => void notifyLater.invoke());
 }
 
-function addPanelCommands({ commands, model, show }: ICommandContext): void {
+function addPanelCommands({
+  commands,
+  model,
+  showSidebar
+}: ICommandContext): void {
   commands.addCommand(CommandIDs.open, {
     label: 'Show Containers',
     caption: 'Show the sidebar of containers, images and builds',
@@ -91,9 +95,9 @@ function addPanelCommands({ commands, model, show }: ICommandContext): void {
       if (section) {
         model.setOpen(section, true);
       }
-      show();
+      showSidebar();
       if (section) {
-        reveal(section);
+        focusSection(section);
       }
     }
   });
@@ -106,7 +110,7 @@ function addPanelCommands({ commands, model, show }: ICommandContext): void {
   commands.addCommand(CommandIDs.retry, {
     label: 'Try now',
     caption: 'Ask the server now whether it answers',
-    execute: () => model.server.retry()
+    execute: () => model.connection.retry()
   });
   commands.addCommand(CommandIDs.copy, {
     label: 'Copy',
@@ -119,8 +123,8 @@ function addPanelCommands({ commands, model, show }: ICommandContext): void {
   });
 }
 
-/** Scroll to a section, once it is drawn, and put the keyboard there. */
-function reveal(section: SectionName): void {
+/** Scroll to a section after it was rendered, and focus it. */
+function focusSection(section: SectionName): void {
   setTimeout(() => {
     const title = document.getElementById(
       `jp-Containers-section-${section}-title`
@@ -130,55 +134,56 @@ function reveal(section: SectionName): void {
   }, 100);
 }
 
-/** Whether something may be done to the notebook now. */
-function free(state: NotebookState | null): state is NotebookState {
-  return typeof state?.path === 'string' && !state.acting.doing;
+/** Whether an action can be started on the notebook. */
+function isIdle(state: NotebookState | null): state is NotebookState {
+  return typeof state?.path === 'string' && !state.action.pending;
 }
 
 /**
- * Anything may run a command, even a cell's HTML, and say what it likes in its arguments: what
- * approves shows its list first. Only the sidebar's buttons stand under one.
+ * A command may be executed by anyone, even by the HTML of a cell's output, with any arguments.
+ * So commands that approve ask first; only the sidebar's buttons stand below the list itself.
  */
 function addSettingsCommands(context: ICommandContext): void {
-  const { ask, commands, model } = context;
-  const unread = { shown: [], ask };
+  const { askApproval: ask, commands, model } = context;
+  const prompt = { shown: [], ask };
   commands.addCommand(CommandIDs.approve, {
-    label: named('Approve', 'Approve What This Notebook Asks For'),
+    label: labelled('Approve', 'Approve What This Notebook Asks For'),
     caption: 'Say yes to all of this, and start the kernel with it',
     icon: checkIcon,
     isEnabled: () =>
-      free(model.notebook) && !!model.notebook.truth.data?.missing.length,
-    execute: () => model.notebook && deeds.approve(model.notebook, unread)
+      isIdle(model.notebook) && !!model.notebook.status.data?.missing.length,
+    execute: () =>
+      model.notebook && kernelActions.approve(model.notebook, prompt)
   });
   commands.addCommand(CommandIDs.apply, {
-    label: named('Apply and restart', 'Apply the Container’s Settings'),
+    label: labelled('Apply and restart', 'Apply the Container’s Settings'),
     caption:
       'Save these settings in the notebook, approve them, and start its kernel anew with them',
     icon: checkIcon,
     isEnabled: () =>
-      free(model.notebook) &&
+      isIdle(model.notebook) &&
       model.notebook.draft.changed &&
       model.notebook.draft.valid,
-    execute: () => model.notebook && deeds.apply(model.notebook, unread)
+    execute: () => model.notebook && kernelActions.apply(model.notebook, prompt)
   });
   commands.addCommand(CommandIDs.revert, {
-    label: named('Revert', 'Revert the Container’s Settings'),
+    label: labelled('Revert', 'Revert the Container’s Settings'),
     caption: 'Drop what was edited and not applied',
     icon: undoIcon,
-    isEnabled: () => free(model.notebook) && model.notebook.draft.changed,
+    isEnabled: () => isIdle(model.notebook) && model.notebook.draft.changed,
     execute: () => model.notebook?.draft.revert()
   });
 }
 
 function addKernelCommands(context: ICommandContext): void {
   const { commands, dialogs, model } = context;
-  const kernel = () => model.notebook?.truth.data?.kernel ?? null;
+  const kernel = () => model.notebook?.status.data?.kernel ?? null;
   commands.addCommand(CommandIDs.run, {
-    label: named('Run in its container', 'Run the Kernel in Its Container'),
+    label: labelled('Run in its container', 'Run the Kernel in Its Container'),
     caption: 'Move the kernel into the container that the notebook asks for',
     icon: runIcon,
-    isEnabled: () => free(model.notebook) && model.notebook.settings !== null,
-    execute: () => model.notebook && deeds.run(model.notebook)
+    isEnabled: () => isIdle(model.notebook) && model.notebook.settings !== null,
+    execute: () => model.notebook && kernelActions.start(model.notebook)
   });
   commands.addCommand(CommandIDs.restart, {
     label: args =>
@@ -187,38 +192,38 @@ function addKernelCommands(context: ICommandContext): void {
     icon: refreshIcon,
     isVisible: () =>
       !!model.notebook?.inContainer &&
-      !model.notebook.truth.data?.missing.length,
-    isEnabled: () => free(model.notebook) && model.notebook.inContainer,
+      !model.notebook.status.data?.missing.length,
+    isEnabled: () => isIdle(model.notebook) && model.notebook.inContainer,
     execute: async () => {
       const state = model.notebook;
-      if (state && (await liveKernel(state.panel.sessionContext))) {
+      if (state && (await getLiveKernel(state.panel.sessionContext))) {
         await dialogs.restart(state.panel.sessionContext);
-        state.changed();
+        state.invalidate();
       } else if (state) {
-        await deeds.run(state);
+        await kernelActions.start(state);
       }
     }
   });
   commands.addCommand(CommandIDs.stop, {
-    label: named('Stop', 'Stop the Container'),
+    label: labelled('Stop', 'Stop the Container'),
     caption: 'End the kernel and its container; variables are lost',
     icon: stopIcon,
     isVisible: () => !!kernel()?.container,
     isEnabled: () =>
       kernel()?.state === 'starting' ||
-      (free(model.notebook) &&
+      (isIdle(model.notebook) &&
         !!model.notebook.panel.sessionContext.session?.kernel),
-    execute: () => model.notebook && deeds.stop(model.notebook)
+    execute: () => model.notebook && kernelActions.stop(model.notebook)
   });
   commands.addCommand(CommandIDs.logs, {
-    label: named('Log', 'Show the Container’s Log'),
+    label: labelled('Log', 'Show the Container’s Log'),
     caption: 'Show or hide what the container printed',
     icon: listIcon,
     isToggleable: true,
-    isToggled: () => model.live.showsLogs,
+    isToggled: () => model.stats.showLogs,
     isVisible: () => !!kernel()?.container,
     execute: () => {
-      model.live.showsLogs = !model.live.showsLogs;
+      model.stats.showLogs = !model.stats.showLogs;
     }
   });
 }
@@ -226,33 +231,33 @@ function addKernelCommands(context: ICommandContext): void {
 function addBuildCommands({ commands, model }: ICommandContext): void {
   const build = (options: Record<string, boolean>) =>
     commands.execute(CommandIDs.buildAndRunAll, options);
-  const able = () =>
+  const isEnabled = () =>
     commands.hasCommand(CommandIDs.buildAndRunAll) &&
     commands.isEnabled(CommandIDs.buildAndRunAll) &&
-    free(model.notebook);
+    isIdle(model.notebook);
   commands.addCommand(CommandIDs.rebuild, {
     label: 'Build',
     caption:
       'Build the image from this notebook’s Dockerfile cell, and run all cells in it',
     icon: buildIcon,
     isVisible: () => !!model.notebook?.hasDockerfile,
-    isEnabled: able,
+    isEnabled,
     execute: () => build({})
   });
   commands.addCommand(CommandIDs.updateBases, {
-    label: named('Update bases', 'Update Base Images and Run All Cells'),
+    label: labelled('Update bases', 'Update Base Images and Run All Cells'),
     caption:
       'Build on the newest base images rather than the recorded ones, and run all cells',
     icon: historyIcon,
     isVisible: () =>
       !!model.notebook?.hasDockerfile && !!model.notebook.settings?.build,
-    isEnabled: able,
+    isEnabled,
     execute: () => build({ update_bases: true })
   });
 }
 
-/** A folder of the file browser as a mount of a notebook, read-only, at a place of its own. */
-export function mountOf(notebook: string, folder: string): IMountInput {
+/** A read-only mount for a folder of the file browser. */
+export function mountForFolder(notebook: string, folder: string): IMountInput {
   const source = PathExt.relative(PathExt.dirname(notebook), folder) || '.';
   const name = basename(folder).replace(/[^A-Za-z0-9._-]+/g, '-') || 'files';
   return { source, target: `/mnt/${name}`, writable: false };
@@ -281,7 +286,7 @@ export function addMountFolder(
       await model.fields.ensure();
       for (const folder of folders()) {
         const path = folder.path.replace(/^RTC:/, '');
-        state.draft.addMount(mountOf(state.path, path));
+        state.draft.addMount(mountForFolder(state.path, path));
       }
       await commands.execute(CommandIDs.open, { section: 'notebook' });
     }

@@ -1,50 +1,53 @@
-/** What is being done for the person at a section, and why the last thing failed. */
+/** The user action that runs in a section, and why the last one failed. */
 
 import { VDomModel } from '@jupyterlab/ui-components';
 
 import type { IProblem } from '../api/types';
-import { problemOf } from '../api/request';
-import type { Server } from './connection';
+import { toProblem } from '../api/request';
+import type { Connection } from './connection';
 
-/** One section's deeds: one at a time, and the last failure until it is read. */
-export class Acting extends VDomModel {
-  constructor(private readonly server: Server) {
+/** Runs one action at a time, and keeps the last error until it is dismissed. */
+export class Action extends VDomModel {
+  constructor(private readonly connection: Connection) {
     super();
   }
 
-  /** What is being done, as `Removing…`; null when nothing is. */
-  get doing(): string | null {
-    return this._doing;
+  /** The label of the running action, such as `Removing…`; null if none runs. */
+  get pending(): string | null {
+    return this._pending;
   }
 
-  /** Why the last deed failed. */
+  /** Why the last action failed. */
   get problem(): IProblem | null {
     return this._problem;
   }
 
-  /** Do something that the server may refuse, or that resolves to false; true where it was done. */
-  async run(doing: string, deed: () => Promise<unknown>): Promise<boolean> {
-    this._doing = doing;
+  /** Run an operation; false if it throws or resolves to false. */
+  async run(
+    label: string,
+    operation: () => Promise<unknown>
+  ): Promise<boolean> {
+    this._pending = label;
     this._problem = null;
     this.stateChanged.emit();
     try {
-      return (await deed()) !== false;
+      return (await operation()) !== false;
     } catch (error) {
-      this.server.noticed(error);
-      this._problem = problemOf(error);
+      this.connection.reportError(error);
+      this._problem = toProblem(error);
       return false;
     } finally {
-      this._doing = null;
+      this._pending = null;
       this.stateChanged.emit();
     }
   }
 
-  /** Called when the failure has been read. */
+  /** Forget the last error. */
   dismiss(): void {
     this._problem = null;
     this.stateChanged.emit();
   }
 
-  private _doing: string | null = null;
+  private _pending: string | null = null;
   private _problem: IProblem | null = null;
 }

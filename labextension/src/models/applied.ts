@@ -1,11 +1,11 @@
-/** What really applies of each setting in the container that runs. Pure. */
+/** The settings in effect in a running container, in words. Pure. */
 
-import { inWords } from './form';
-import { bytes, plain, shortImage } from '../ui/format';
+import { describeValue } from './form';
+import { formatBytes, stripControls, shortImage } from '../ui/format';
 import type { IEngine, IField, IKernel, Settings } from '../api/types';
 
-/** What really applies of a field in the running container; null where that is not known. */
-export function applied(
+/** A field's value in effect in the running container; null if that is unknown. */
+export function valueInEffect(
   field: IField,
   kernel: IKernel | null,
   engines: readonly IEngine[] = []
@@ -13,12 +13,15 @@ export function applied(
   if (kernel === null || (!kernel.applied && !kernel.running)) {
     return null;
   }
-  const engine = engines.find(one => one.name === kernel.engine);
-  return measured(field.key, kernel, engine) ?? started(field, kernel.running);
+  const engine = engines.find(({ name }) => name === kernel.engine);
+  return (
+    measuredValue(field.key, kernel, engine) ??
+    startedValue(field, kernel.running)
+  );
 }
 
-/** What was read back from inside. */
-function measured(
+/** A value that was read inside the container. */
+function measuredValue(
   key: string,
   kernel: IKernel,
   engine: IEngine | undefined
@@ -28,9 +31,11 @@ function measured(
     case 'image':
       return shortImage(kernel.image);
     case 'engine':
-      return plain(kernel.engine);
+      return stripControls(kernel.engine);
     case 'memory':
-      return applied && (applied.memory ? bytes(applied.memory) : 'no limit');
+      return (
+        applied && (applied.memory ? formatBytes(applied.memory) : 'no limit')
+      );
     case 'cpus':
       return applied && (applied.cpus ? String(applied.cpus) : 'no limit');
     case 'pids':
@@ -40,27 +45,27 @@ function measured(
         applied && `uid ${String(applied.uid)}, gid ${String(applied.gid)}`
       );
     case 'network':
-      return applied && networks(applied.network, engine);
+      return applied && describeNetworks(applied.network, engine);
     default:
       return null;
   }
 }
 
-/** Some engines give a container no network of its own: theirs is this machine's, or none. */
-function networks(
+/** Some engines do not isolate the network: a container uses this machine's, or has none. */
+function describeNetworks(
   names: readonly string[],
   engine: IEngine | undefined
 ): string {
-  const outside = names.filter(name => name !== 'lo');
-  if (outside.length === 0) {
+  const interfaces = names.filter(name => name !== 'lo');
+  if (interfaces.length === 0) {
     return 'none';
   }
   return engine && !engine.features.includes('network-private')
     ? 'this machine’s network'
-    : plain(`private (${outside.join(', ')})`);
+    : stripControls(`private (${interfaces.join(', ')})`);
 }
 
-/** What the container was started with. */
-function started(field: IField, running: Settings | null): string | null {
-  return running && (inWords(field, running[field.key]) || 'none');
+/** A value that the container was started with. */
+function startedValue(field: IField, running: Settings | null): string | null {
+  return running && (describeValue(field, running[field.key]) || 'none');
 }

@@ -1,10 +1,10 @@
-/** What a person has to know of a notebook before anything else, and the way out. Pure. */
+/** The banners of a notebook: errors, warnings, and the commands that help. Pure. */
 
 import { CommandIDs } from '../commandids';
 import { shortImage } from '../ui/format';
 import type { INotebook, Settings } from '../api/types';
 
-/** One thing to know. `actions` are commands, the likeliest first. */
+/** A banner. `actions` are command ids, the most likely one first. */
 export interface IBanner {
   readonly key: string;
   readonly kind: 'error' | 'warning' | 'info';
@@ -14,37 +14,37 @@ export interface IBanner {
   readonly actions?: readonly string[];
 }
 
-/** What is known of a notebook here. */
-export interface ISituation {
-  readonly truth: INotebook | null;
+/** What the banners of a notebook depend on. */
+export interface IBannerInput {
+  readonly status: INotebook | null;
   readonly settings: Settings | null;
-  /** Whether settings are being edited, which say for themselves what is missing. */
-  readonly edited: boolean;
-  /** Whether its kernel spec is one of ours, and whether it is a pinned one. */
+  /** Whether settings are being edited: the form then shows what is not approved. */
+  readonly isEdited: boolean;
+  /** Whether its kernel spec runs in a container, and whether it is a pinned one. */
   readonly inContainer: boolean;
   readonly pinned: boolean;
 }
 
-/** All banners, the most pressing first. */
-export function bannersOf(situation: ISituation): readonly IBanner[] {
-  const { truth } = situation;
-  if (!truth) {
+/** All banners, the most urgent one first. */
+export function createBanners(input: IBannerInput): readonly IBanner[] {
+  const { status } = input;
+  if (!status) {
     return [];
   }
   return [
-    refused(truth),
-    image(truth),
-    approval(truth, situation.edited),
-    trouble(truth),
-    ending(truth),
-    recorded(truth),
-    warned(truth),
-    outside(situation)
+    settingsError(status),
+    missingImage(status),
+    approvalNeeded(status, input.isEdited),
+    kernelError(status),
+    timeLimit(status),
+    buildMismatch(status),
+    serverWarning(status),
+    otherKernel(input)
   ].filter(banner => banner !== null);
 }
 
-function refused(truth: INotebook): IBanner | null {
-  const { error } = truth;
+function settingsError(status: INotebook): IBanner | null {
+  const { error } = status;
   return (
     error && {
       key: 'error',
@@ -55,63 +55,63 @@ function refused(truth: INotebook): IBanner | null {
   );
 }
 
-function image(truth: INotebook): IBanner | null {
-  const { asked } = truth;
-  if (truth.image_here !== false || !asked) {
+function missingImage(status: INotebook): IBanner | null {
+  const { asked } = status;
+  if (status.image_here !== false || !asked) {
     return null;
   }
   const name = typeof asked.image === 'string' ? shortImage(asked.image) : '?';
-  const built = asked.build !== undefined;
+  const wasBuilt = asked.build !== undefined;
   return {
     key: 'image',
     kind: 'warning',
     title: `This notebook runs in ${name}, which is not on this machine.`,
-    hint: built
+    hint: wasBuilt
       ? 'It was built from a %%dockerfile cell of this notebook.'
       : 'Its registry may have it.',
-    actions: built
+    actions: wasBuilt
       ? [CommandIDs.rebuild, CommandIDs.pull, CommandIDs.choose]
       : [CommandIDs.pull, CommandIDs.choose]
   };
 }
 
-/** Of an image that is not here, one thing at a time: what gets it comes first. */
-function approval(truth: INotebook, edited: boolean): IBanner | null {
-  return truth.missing.length > 0 && !edited && truth.image_here !== false
+/** Not shown while the image is missing: the image comes first. */
+function approvalNeeded(status: INotebook, isEdited: boolean): IBanner | null {
+  return status.missing.length > 0 && !isEdited && status.image_here !== false
     ? {
         key: 'approval',
         kind: 'warning',
         title: 'This notebook asks for what you have not approved:',
-        items: truth.missing,
+        items: status.missing,
         hint: 'Nothing of it starts before you do.',
         actions: [CommandIDs.approve]
       }
     : null;
 }
 
-function trouble(truth: INotebook): IBanner | null {
-  const said = truth.kernel?.trouble;
-  // What is not approved, refused or not here says so above, with what helps.
-  const known =
-    said?.message === truth.error?.message || truth.image_here === false;
-  return said && !known && truth.missing.length === 0
+function kernelError(status: INotebook): IBanner | null {
+  const trouble = status.kernel?.trouble;
+  // Missing approvals, invalid settings and a missing image have banners of their own.
+  const isShown =
+    trouble?.message === status.error?.message || status.image_here === false;
+  return trouble && !isShown && status.missing.length === 0
     ? {
         key: 'trouble',
         kind: 'error',
-        title: said.message,
-        hint: said.hint,
+        title: trouble.message,
+        hint: trouble.hint,
         actions: [CommandIDs.restart]
       }
     : null;
 }
 
-function ending(truth: INotebook): IBanner | null {
-  const warning = truth.kernel?.placement?.warning;
+function timeLimit(status: INotebook): IBanner | null {
+  const warning = status.kernel?.placement?.warning;
   return warning ? { key: 'ending', kind: 'warning', title: warning } : null;
 }
 
-function recorded(truth: INotebook): IBanner | null {
-  return truth.build_same === false && truth.image_here !== false
+function buildMismatch(status: INotebook): IBanner | null {
+  return status.build_same === false && status.image_here !== false
     ? {
         key: 'build',
         kind: 'warning',
@@ -122,13 +122,13 @@ function recorded(truth: INotebook): IBanner | null {
     : null;
 }
 
-function warned(truth: INotebook): IBanner | null {
-  const { warning } = truth;
+function serverWarning(status: INotebook): IBanner | null {
+  const { warning } = status;
   return warning ? { key: 'warning', kind: 'warning', title: warning } : null;
 }
 
-function outside(situation: ISituation): IBanner | null {
-  const { inContainer, pinned, settings, truth } = situation;
+function otherKernel(input: IBannerInput): IBanner | null {
+  const { inContainer, pinned, settings, status } = input;
   if (pinned) {
     return {
       key: 'pinned',
@@ -137,7 +137,7 @@ function outside(situation: ISituation): IBanner | null {
       hint: 'What you apply below gives the notebook settings of its own.'
     };
   }
-  return settings && !inContainer && truth?.missing.length === 0
+  return settings && !inContainer && status?.missing.length === 0
     ? {
         key: 'outside',
         kind: 'info',

@@ -1,62 +1,62 @@
-/** Whether the Jupyter server answers, and asking again until it does. */
+/** Whether the Jupyter server answers; if not, it is asked until it does. */
 
 import { VDomModel } from '@jupyterlab/ui-components';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import { RequestError } from '../api/request';
 
-/** Milliseconds before the first try, which doubles up to the longest. */
-const FIRST = 1000;
-const LONGEST = 15_000;
+/** Milliseconds before the first retry; the delay doubles up to the longest one. */
+const FIRST_DELAY = 1000;
+const LONGEST_DELAY = 15_000;
 
-/** The server's reachability. `ask` is any cheap request. */
-export class Server extends VDomModel {
-  constructor(private readonly ask: () => Promise<unknown>) {
+/** Whether the server can be reached. `ping` is any cheap request. */
+export class Connection extends VDomModel {
+  constructor(private readonly ping: () => Promise<unknown>) {
     super();
   }
 
   /** Whether the last request got no answer. */
-  get gone(): boolean {
-    return this._gone;
+  get isLost(): boolean {
+    return this._isLost;
   }
 
-  /** Emitted when the server answers again: what is shown may be old. */
-  get back(): ISignal<this, void> {
-    return this._back;
+  /** Emitted when the server answers again; data may be outdated by then. */
+  get restored(): ISignal<this, void> {
+    return this._restored;
   }
 
-  /** Called with every failed request; true where it failed because the server is gone. */
-  noticed(error: unknown): boolean {
+  /** Call this with each error of a request; true if the server could not be reached. */
+  reportError(error: unknown): boolean {
     if (!(error instanceof RequestError) || this.isDisposed) {
       return false;
     }
-    if (!error.unanswered) {
+    if (!error.isUnreachable) {
       return false;
     }
-    if (!this._gone) {
-      this._gone = true;
-      this._wait = FIRST;
-      this.later();
+    if (!this._isLost) {
+      this._isLost = true;
+      this._delay = FIRST_DELAY;
+      this.scheduleRetry();
       this.stateChanged.emit();
     }
     return true;
   }
 
-  /** Ask now rather than at the next turn. */
+  /** Retry now. */
   async retry(): Promise<void> {
     clearTimeout(this._timer);
     try {
-      await this.ask();
+      await this.ping();
     } catch (error) {
-      if (this.noticed(error)) {
-        this.later();
+      if (this.reportError(error)) {
+        this.scheduleRetry();
         return;
       }
-      // It answered, if only with an error.
+      // An error is an answer too.
     }
-    if (this._gone && !this.isDisposed) {
-      this._gone = false;
-      this._back.emit();
+    if (this._isLost && !this.isDisposed) {
+      this._isLost = false;
+      this._restored.emit();
       this.stateChanged.emit();
     }
   }
@@ -66,14 +66,14 @@ export class Server extends VDomModel {
     super.dispose();
   }
 
-  private later(): void {
+  private scheduleRetry(): void {
     clearTimeout(this._timer);
-    this._timer = setTimeout(() => void this.retry(), this._wait);
-    this._wait = Math.min(this._wait * 2, LONGEST);
+    this._timer = setTimeout(() => void this.retry(), this._delay);
+    this._delay = Math.min(this._delay * 2, LONGEST_DELAY);
   }
 
-  private readonly _back = new Signal<this, void>(this);
-  private _gone = false;
+  private readonly _restored = new Signal<this, void>(this);
+  private _isLost = false;
   private _timer: ReturnType<typeof setTimeout> | undefined;
-  private _wait = FIRST;
+  private _delay = FIRST_DELAY;
 }

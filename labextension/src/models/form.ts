@@ -1,25 +1,25 @@
-/** The settings form: what stands in its inputs, and the settings that this means. Pure. */
+/** The settings form: the values of its inputs, and the settings that they stand for. Pure. */
 
-import { plain, shortImage } from '../ui/format';
+import { stripControls, shortImage } from '../ui/format';
 import type { IField } from '../api/types';
 
-/** A mount as it is typed. */
+/** A mount, as it is typed. */
 export interface IMountInput {
   readonly source: string;
   readonly target: string;
   readonly writable: boolean;
 }
 
-/** What one field's input holds: text, a switch, items, mounts, or names with values. */
-export type Input =
+/** The value of a field's input: text, a switch, items, mounts, or names with values. */
+export type InputValue =
   | string
   | boolean
   | readonly string[]
   | readonly IMountInput[]
   | readonly (readonly [string, string])[];
 
-/** The fields that stand at the top; the others are under "More settings". */
-const FIRST = new Set([
+/** The fields at the top; the others are under "More settings". */
+const COMMON = new Set([
   'image',
   'engine',
   'mounts',
@@ -32,8 +32,8 @@ const FIRST = new Set([
   'user'
 ]);
 
-/** The keys that a person has to say yes to (`approvals.asks`); others are free. */
-const NEEDS_YES = new Set([
+/** The keys of settings that need the user's approval. */
+const NEEDS_APPROVAL = new Set([
   'image',
   'mounts',
   'devices',
@@ -45,16 +45,16 @@ const NEEDS_YES = new Set([
 ]);
 
 /** Whether a field is shown without opening "More settings". */
-export function isFirst(field: IField): boolean {
-  return FIRST.has(field.key);
+export function isCommon(field: IField): boolean {
+  return COMMON.has(field.key);
 }
 
-/** Whether a field records what happened and is not for typing: build and digest. */
-export function isRecord(field: IField): boolean {
+/** Whether a field is a record that cannot be edited, such as `build` and `digest`. */
+export function isReadOnly(field: IField): boolean {
   return field.kind !== 'image' && field.option === '';
 }
 
-/** What people call a field. */
+/** A field's label. */
 export function labelOf(field: IField): string {
   const known: Record<string, string> = {
     cpus: 'CPUs',
@@ -78,7 +78,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A JSON value as text in an input; anybody may have written it. */
+/** A JSON value, which may be of any type, as text. */
 function asText(value: unknown): string {
   if (value === undefined || value === null) {
     return '';
@@ -86,8 +86,8 @@ function asText(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** What the input shows for a setting's value; `undefined` is "not asked". */
-export function toInput(field: IField, value: unknown): Input {
+/** The input's value for a setting; `undefined` if the setting is absent. */
+export function toInput(field: IField, value: unknown): InputValue {
   const items = Array.isArray(value) ? (value as unknown[]) : [];
   switch (field.kind) {
     case 'flag':
@@ -97,15 +97,15 @@ export function toInput(field: IField, value: unknown): Input {
     case 'list':
       return items.map(asText);
     case 'mounts':
-      return items.filter(isObject).map(one => ({
-        source: asText(one.source),
-        target: asText(one.target),
-        writable: one.writable === true
+      return items.filter(isObject).map(mount => ({
+        source: asText(mount.source),
+        target: asText(mount.target),
+        writable: mount.writable === true
       }));
     case 'object':
       return isObject(value)
         ? Object.entries(value).map(
-            ([name, said]) => [name, asText(said)] as const
+            ([name, item]) => [name, asText(item)] as const
           )
         : [];
     default:
@@ -115,13 +115,13 @@ export function toInput(field: IField, value: unknown): Input {
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
-/** Text as the number it is, or as it stands, for the server to say what is wrong with it. */
+/** Text as a number, or unchanged if it is none: the server then says what is wrong. */
 function asNumber(text: string): number | string {
   return NUMBER.test(text) ? Number(text) : text;
 }
 
-/** The setting that an input means; `undefined` where nothing is asked. */
-export function toValue(field: IField, input: Input): unknown {
+/** The setting for an input's value; `undefined` if the setting is absent. */
+export function toValue(field: IField, input: InputValue): unknown {
   if (typeof input === 'boolean') {
     return input === (field.default === true) ? undefined : input;
   }
@@ -134,22 +134,22 @@ export function toValue(field: IField, input: Input): unknown {
       ? asNumber(text)
       : text;
   }
-  const value = listed(field, input);
+  const value = toListValue(field, input);
   return Object.keys(value).length ? value : undefined;
 }
 
-function listed(
+function toListValue(
   field: IField,
-  input: Exclude<Input, string | boolean>
+  input: Exclude<InputValue, string | boolean>
 ): unknown[] | Record<string, string> {
   if (field.kind === 'mounts') {
     return (input as readonly IMountInput[])
-      .map(one => ({
-        ...one,
-        source: one.source.trim(),
-        target: one.target.trim()
+      .map(mount => ({
+        ...mount,
+        source: mount.source.trim(),
+        target: mount.target.trim()
       }))
-      .filter(one => one.source || one.target);
+      .filter(mount => mount.source || mount.target);
   }
   if (field.kind === 'object') {
     const pairs = input as readonly (readonly [string, string])[];
@@ -159,31 +159,32 @@ function listed(
   }
   // Ports are whole numbers, devices never are.
   return (input as readonly string[])
-    .map(one => one.trim())
-    .filter(one => one)
-    .map(one => (/^\d+$/.test(one) ? Number(one) : one));
+    .map(item => item.trim())
+    .filter(item => item)
+    .map(item => (/^\d+$/.test(item) ? Number(item) : item));
 }
 
-/** Names that stand twice among names with values: the later one would win in silence. */
-export function doubled(input: Input): string | null {
+/** A name that occurs twice among names with values, of which one would be lost; or null. */
+export function duplicateName(input: InputValue): string | null {
   if (!Array.isArray(input)) {
     return null;
   }
   const seen = new Set<string>();
-  for (const one of input as unknown[]) {
-    if (Array.isArray(one) && typeof one[0] === 'string' && one[0]) {
-      if (seen.has(one[0])) {
-        return one[0];
+  for (const item of input as unknown[]) {
+    const name: unknown = Array.isArray(item) ? item[0] : undefined;
+    if (typeof name === 'string' && name) {
+      if (seen.has(name)) {
+        return name;
       }
-      seen.add(one[0]);
+      seen.add(name);
     }
   }
   return null;
 }
 
-/** Whether two settings or values are the same, whatever the order of their keys. */
-export function same(one: unknown, other: unknown): boolean {
-  return canonical(one) === canonical(other);
+/** Whether two settings or values are equal, apart from the order of keys. */
+export function isSame(first: unknown, second: unknown): boolean {
+  return canonical(first) === canonical(second);
 }
 
 function canonical(value: unknown): string {
@@ -196,15 +197,18 @@ function canonical(value: unknown): string {
   );
 }
 
-/** Why an engine does not honour a field; null where it does. */
-export function unableReason(field: IField, engine: string): string | null {
+/** Why an engine does not support a field; null if it does. */
+export function unsupportedReason(
+  field: IField,
+  engine: string
+): string | null {
   return field.unable.includes(engine)
-    ? `${plain(engine)} cannot do this; another engine may.`
+    ? `${stripControls(engine)} cannot do this; another engine may.`
     : null;
 }
 
-/** Whether a field's value is approved: null where nothing is asked or nobody knows. */
-export function approval(
+/** Whether a field's value is approved; null if the setting is absent or that is unknown. */
+export function approvalOf(
   key: string,
   asked: boolean,
   missing: readonly string[] | undefined
@@ -215,31 +219,31 @@ export function approval(
   if (missing?.includes(key)) {
     return 'missing';
   }
-  if (!NEEDS_YES.has(key)) {
+  if (!NEEDS_APPROVAL.has(key)) {
     return 'free';
   }
   return missing ? 'approved' : null;
 }
 
-/** One setting's value in words, for what is not typed. */
-export function inWords(field: IField, value: unknown): string {
+/** A setting's value in words. */
+export function describeValue(field: IField, value: unknown): string {
   const input = toInput(field, value);
   if (typeof input === 'boolean') {
     return input ? 'yes' : 'no';
   }
   if (typeof input === 'string') {
-    return plain(field.kind === 'image' ? shortImage(input) : input);
+    return stripControls(field.kind === 'image' ? shortImage(input) : input);
   }
   return (input as readonly (string | IMountInput | [string, string])[])
-    .map(one => {
-      if (typeof one === 'string') {
-        return plain(one);
+    .map(item => {
+      if (typeof item === 'string') {
+        return stripControls(item);
       }
-      if ('source' in one) {
-        const how = one.writable ? 'read and write' : 'read-only';
-        return plain(`${one.source} at ${one.target}, ${how}`);
+      if ('source' in item) {
+        const access = item.writable ? 'read and write' : 'read-only';
+        return stripControls(`${item.source} at ${item.target}, ${access}`);
       }
-      return plain(`${one[0]}=${one[1]}`);
+      return stripControls(`${item[0]}=${item[1]}`);
     })
     .join('; ');
 }

@@ -1,56 +1,56 @@
 /** The state of a notebook's kernel and image, as the sidebar and the toolbar show it. Pure. */
 
 import type { INotebook } from '../api/types';
-import { plain } from '../ui/format';
+import { stripControls } from '../ui/format';
 import type { NotebookState } from './notebookstate';
 
-/** A kernel's state in words: `starting: pulling layers`. */
-export function stateOf(truth: INotebook | null): string {
-  const kernel = truth?.kernel ?? null;
-  if (truth?.building) {
+/** The state of the kernel in words, such as `starting: pulling layers`. */
+export function describeState(status: INotebook | null): string {
+  const kernel = status?.kernel ?? null;
+  if (status?.building) {
     return kernel
       ? `${kernel.state}, a new image is being built`
       : 'its image is being built';
   }
-  if (isAway(truth)) {
+  if (isImageMissing(status)) {
     return 'its image is not here';
   }
-  if (waitsForYes(truth)) {
+  if (needsApproval(status)) {
     return 'waits for your approval';
   }
   if (!kernel) {
     return 'no container runs';
   }
-  const phase = plain(kernel.phase);
+  const phase = stripControls(kernel.phase);
   return phase && phase !== kernel.state
     ? `${kernel.state}: ${phase}`
     : kernel.state;
 }
 
-/** How its state is coloured. */
-export function colourOf(truth: INotebook | null): string {
-  if (truth?.building) {
+/** The name of the state's colour in the style sheet. */
+export function stateColour(status: INotebook | null): string {
+  if (status?.building) {
     return 'starting';
   }
-  const waits = isAway(truth) || waitsForYes(truth);
-  return waits ? 'waiting' : (truth?.kernel?.state ?? 'none');
+  const isWaiting = isImageMissing(status) || needsApproval(status);
+  return isWaiting ? 'waiting' : (status?.kernel?.state ?? 'none');
 }
 
-/** Whether nothing can start because its image is not here; what runs meanwhile runs on. */
-export function isAway(truth: INotebook | null): boolean {
-  return truth?.image_here === false && truth.kernel?.state !== 'running';
+/** Whether no kernel runs, and none can start because the image is missing. */
+export function isImageMissing(status: INotebook | null): boolean {
+  return status?.image_here === false && status.kernel?.state !== 'running';
 }
 
-/** Whether nothing can start before somebody says yes; what runs meanwhile runs on. */
-export function waitsForYes(truth: INotebook | null): boolean {
-  return !!truth?.missing.length && truth.kernel?.state !== 'running';
+/** Whether no kernel runs, and none can start before the user approves the settings. */
+export function needsApproval(status: INotebook | null): boolean {
+  return !!status?.missing.length && status.kernel?.state !== 'running';
 }
 
-/** The image that runs, or that is asked for; empty where neither is. */
-export function imageOf(state: NotebookState): string {
-  const truth = state.truth.data;
-  const asked = (truth?.asked ?? state.settings)?.image;
+/** The image that runs or is asked for; empty without one. */
+export function imageInUse(state: NotebookState): string {
+  const status = state.status.data;
+  const asked = (status?.asked ?? state.settings)?.image;
   // A kernel that never started has no image.
-  const running = truth?.kernel?.image ?? '';
+  const running = status?.kernel?.image ?? '';
   return running === '' && typeof asked === 'string' ? asked : running;
 }

@@ -1,4 +1,4 @@
-/** What the sidebar shows and does: one part per section, joined by the server's events. */
+/** The state of the sidebar: one part for each section, updated by the server's events. */
 
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { Contents } from '@jupyterlab/services';
@@ -8,17 +8,17 @@ import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { Api } from '../api/api';
-import { Acting } from './action';
+import { Action } from './action';
 import { Images } from './images';
 import { Jobs } from './jobs';
-import { INTERVAL, Live } from './stats';
+import { DEFAULT_INTERVAL, ContainerStats } from './stats';
 import { NotebookState } from './notebookstate';
-import { Server } from './connection';
-import { Source } from './resource';
+import { Connection } from './connection';
+import { Resource } from './resource';
 import { CHANGE_EVENT } from '../constants';
-import type { IContainer, IDevice, IEngine, IField } from '../api/types';
+import type { IContainer, IDevices, IEngines, IField } from '../api/types';
 
-/** The sidebar's sections, from the top. */
+/** The sidebar's sections, from top to bottom. */
 export const SECTIONS = [
   'notebook',
   'images',
@@ -30,87 +30,84 @@ export const SECTIONS = [
 /** One of the sidebar's sections. */
 export type SectionName = (typeof SECTIONS)[number];
 
-/** An event of Jupyter's event bus; anybody may send one. */
-export interface IEmission {
+/** An event of Jupyter's event bus, which anyone may have sent. */
+export interface IChangeEvent {
   readonly schema_id: string;
   readonly what?: unknown;
   readonly path?: unknown;
 }
 
-/** The model, for other plugins of ours. */
+/** The model, for the plugins of this extension. */
 export const IContainersModel = new Token<ContainersModel>(
   'jupyter-containers:IContainersModel'
 );
 
-/** All of the front end's state but the cells'. */
+/** The front end's state, except that of cells. */
 export class ContainersModel extends VDomModel {
   constructor(
     private readonly api: Api,
     private readonly contents: Pick<Contents.IManager, 'driveName'>
   ) {
     super();
-    this.server = new Server(() => api.fields());
-    const { server } = this;
-    this.fields = new Source<readonly IField[]>(() => api.fields(), server);
-    this.engines = new Source(() => api.engines(), server);
-    this.devices = new Source(() => api.devices(), server);
-    this.containers = new Source<readonly IContainer[]>(
-      () => api.containers(),
-      server
+    const connection = new Connection(() => api.fields());
+    this.connection = connection;
+    this.fields = new Resource<readonly IField[]>(
+      () => api.fields(),
+      connection
     );
-    this.images = new Images(api, server);
-    this.jobs = new Jobs(api, server);
-    this.live = new Live(api, server);
-    this.imagesActing = new Acting(server);
-    this.ticking = new Poll({
+    this.engines = new Resource(() => api.engines(), connection);
+    this.devices = new Resource(() => api.devices(), connection);
+    this.containers = new Resource<readonly IContainer[]>(
+      () => api.containers(),
+      connection
+    );
+    this.images = new Images(api, connection);
+    this.jobs = new Jobs(api, connection);
+    this.stats = new ContainerStats(api, connection);
+    this.imageAction = new Action(connection);
+    this.devicesPoll = new Poll({
       auto: false,
       factory: () => this.devices.refresh(),
-      frequency: { interval: INTERVAL, backoff: false },
+      frequency: { interval: DEFAULT_INTERVAL, backoff: false },
       name: 'jupyter-containers:devices',
       standby: 'when-hidden'
     });
   }
 
-  readonly server: Server;
-  readonly fields: Source<readonly IField[]>;
-  readonly engines: Source<{
-    engines: readonly IEngine[];
-    default: string | null;
-  }>;
-  readonly devices: Source<{
-    devices: readonly IDevice[];
-    looked: readonly string[];
-  }>;
-  readonly containers: Source<readonly IContainer[]>;
+  readonly connection: Connection;
+  readonly fields: Resource<readonly IField[]>;
+  readonly engines: Resource<IEngines>;
+  readonly devices: Resource<IDevices>;
+  readonly containers: Resource<readonly IContainer[]>;
   readonly images: Images;
   readonly jobs: Jobs;
-  readonly live: Live;
-  readonly imagesActing: Acting;
+  readonly stats: ContainerStats;
+  readonly imageAction: Action;
 
-  /** The notebook that was used last; null where there is none. */
+  /** The notebook that was used last, or null. */
   get notebook(): NotebookState | null {
     return this._notebook;
   }
 
-  /** Emitted when kernel specs of ours came or went. */
+  /** Emitted when pinned kernel specs were added or removed. */
   get kernelspecsChanged(): ISignal<this, void> {
     return this._kernelspecsChanged;
   }
 
-  /** Whether the panel is on the screen. */
+  /** Whether the panel is visible. */
   get visible(): boolean {
     return this._visible;
   }
 
   set visible(visible: boolean) {
     this._visible = visible;
-    this.attend();
+    this.updateActive();
   }
 
-  /** Milliseconds between two looks at what changes all the time. */
+  /** Milliseconds between two polls of statistics and devices. */
   set interval(interval: number) {
-    this.live.interval = interval;
-    this.ticking.frequency = { interval, backoff: false, max: interval };
+    this.stats.interval = interval;
+    this.devicesPoll.frequency = { interval, backoff: false, max: interval };
   }
 
   /** Whether a section is open. */
@@ -126,45 +123,45 @@ export class ContainersModel extends VDomModel {
       } else {
         this._open.delete(section);
       }
-      this.attend();
+      this.updateActive();
       this.stateChanged.emit();
     }
   }
 
-  /** Follow the notebook that is used. */
+  /** Follow the current notebook. */
   follow(tracker: INotebookTracker): void {
-    tracker.widgetAdded.connect((_, panel) => void this.of(panel));
-    tracker.currentChanged.connect((_, panel) => this.use(panel));
-    this.use(tracker.currentWidget);
+    tracker.widgetAdded.connect((_, panel) => void this.stateOf(panel));
+    tracker.currentChanged.connect((_, panel) => this.setNotebook(panel));
+    this.setNotebook(tracker.currentWidget);
   }
 
-  /** A notebook's state; the same object each time. */
-  of(panel: NotebookPanel): NotebookState {
+  /** A notebook's state; always the same object. */
+  stateOf(panel: NotebookPanel): NotebookState {
     let state = this._states.get(panel);
     if (!state) {
       state = new NotebookState(panel, {
         api: this.api,
         contents: this.contents,
         fields: this.fields,
-        server: this.server
+        connection: this.connection
       });
       this._states.set(panel, state);
       panel.disposed.connect(() => {
         this._states.delete(panel);
         if (this._notebook?.panel === panel) {
-          this.use(null);
+          this.setNotebook(null);
         }
       });
     }
     return state;
   }
 
-  /** Called with every event on the bus: only a hint, what changed is asked again. */
-  heard(emission: IEmission): void {
-    if (emission.schema_id !== CHANGE_EVENT) {
+  /** Handle an event of the bus. It is only a hint: the changed data is fetched again. */
+  handleEvent(event: IChangeEvent): void {
+    if (event.schema_id !== CHANGE_EVENT) {
       return;
     }
-    switch (emission.what) {
+    switch (event.what) {
       case 'build':
         this.jobs.invalidate();
         break;
@@ -181,88 +178,91 @@ export class ContainersModel extends VDomModel {
         break;
     }
     for (const state of this._states.values()) {
-      if (!emission.path || emission.path === state.path) {
-        state.changed();
+      if (!event.path || event.path === state.path) {
+        state.invalidate();
       }
     }
   }
 
-  /** End a container and its kernel. Throws RequestError. */
-  stop(container: string): Promise<void> {
+  /** Stop a container and its kernel. Throws RequestError. */
+  stopContainer(container: string): Promise<void> {
     return this.api.stop(container);
   }
 
-  /** Ask everything again that is seen. */
+  /** Fetch everything again that is shown. */
   refresh(): void {
-    for (const source of this.sources) {
-      source.invalidate();
+    for (const resource of this.resources) {
+      resource.invalidate();
     }
-    this._notebook?.truth.invalidate();
-    if (this.server.gone) {
-      void this.server.retry();
+    this._notebook?.status.invalidate();
+    if (this.connection.isLost) {
+      void this.connection.retry();
     }
   }
 
   override dispose(): void {
     this._states.forEach(state => state.dispose());
-    this.sources.forEach(source => source.dispose());
-    this.live.dispose();
-    this.ticking.dispose();
-    this.server.dispose();
+    this.resources.forEach(resource => resource.dispose());
+    this.stats.dispose();
+    this.devicesPoll.dispose();
+    this.connection.dispose();
     super.dispose();
   }
 
-  private get sources(): readonly { invalidate(): void; dispose(): void }[] {
+  private get resources(): readonly { invalidate(): void; dispose(): void }[] {
     const { fields, engines, devices, containers, images, jobs } = this;
     return [fields, engines, devices, containers, images, jobs];
   }
 
-  private use(panel: NotebookPanel | null): void {
-    const state = panel && !panel.isDisposed ? this.of(panel) : null;
+  private setNotebook(panel: NotebookPanel | null): void {
+    const state = panel && !panel.isDisposed ? this.stateOf(panel) : null;
     if (state === this._notebook) {
       return;
     }
     if (this._notebook && !this._notebook.isDisposed) {
-      this._notebook.looked = false;
-      this._notebook.stateChanged.disconnect(this.onNotebook);
+      this._notebook.visible = false;
+      this._notebook.stateChanged.disconnect(this.onNotebookChanged);
     }
     this._notebook = state;
-    state?.stateChanged.connect(this.onNotebook);
-    this.attend();
+    state?.stateChanged.connect(this.onNotebookChanged);
+    this.updateActive();
     this.stateChanged.emit();
   }
 
-  private readonly onNotebook = (): void => {
-    this.attendLive();
+  private readonly onNotebookChanged = (): void => {
+    this.updateStats();
     this.stateChanged.emit();
   };
 
-  /** Ask for what is seen, and for nothing else. */
-  private attend(): void {
-    const seen = (section: SectionName) =>
+  /** Keep up to date what is shown, and nothing else. */
+  private updateActive(): void {
+    const isShown = (section: SectionName) =>
       this._visible && this._open.has(section);
-    this.fields.wanted = seen('notebook');
-    this.engines.wanted = seen('engines') || seen('images') || seen('notebook');
-    this.devices.wanted = seen('devices') || seen('notebook');
-    this.images.wanted = seen('images') || seen('notebook');
-    this.jobs.wanted = seen('builds') || seen('images');
+    this.fields.active = isShown('notebook');
+    this.engines.active =
+      isShown('engines') || isShown('images') || isShown('notebook');
+    this.devices.active = isShown('devices') || isShown('notebook');
+    this.images.active = isShown('images') || isShown('notebook');
+    this.jobs.active = isShown('builds') || isShown('images');
     if (this._notebook) {
-      this._notebook.looked = seen('notebook');
+      this._notebook.visible = isShown('notebook');
     }
-    void (seen('devices') ? this.ticking.start() : this.ticking.stop());
-    this.attendLive();
+    void (isShown('devices')
+      ? this.devicesPoll.start()
+      : this.devicesPoll.stop());
+    this.updateStats();
   }
 
-  private attendLive(): void {
-    const kernel = this._notebook?.truth.data?.kernel;
-    const seen = this._visible && this._open.has('notebook');
-    this.live.watch(seen ? (kernel?.container ?? null) : null);
+  private updateStats(): void {
+    const kernel = this._notebook?.status.data?.kernel;
+    const isShown = this._visible && this._open.has('notebook');
+    this.stats.watch(isShown ? (kernel?.container ?? null) : null);
   }
 
   private readonly _kernelspecsChanged = new Signal<this, void>(this);
   private _notebook: NotebookState | null = null;
   private readonly _open = new Set<SectionName>();
   private readonly _states = new Map<NotebookPanel, NotebookState>();
-  private readonly ticking: Poll<void>;
+  private readonly devicesPoll: Poll<void>;
   private _visible = false;
 }

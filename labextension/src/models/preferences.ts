@@ -1,63 +1,63 @@
-/** What outlives a page load: the user's settings of `schema/plugin.json`, and the open sections. */
+/** What lasts longer than a page: the user's settings of `schema/plugin.json`, the open sections. */
 
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import type { IStateDB } from '@jupyterlab/statedb';
 
 import { SECTIONS } from './model';
 import type { ContainersModel } from './model';
-import { INTERVAL } from './stats';
+import { DEFAULT_INTERVAL } from './stats';
 
-/** The settings, which may change at any time. */
+/** The user's settings, which may change at any time. */
 export class Preferences {
   constructor(private readonly model: ContainersModel) {}
 
-  /** Whether removing an image asks first. */
+  /** Whether to ask before an image is removed. */
   confirmRemove = true;
 
-  /** Read them, now and whenever they change. Without a registry the defaults stay. */
+  /** Read the settings now and after each change. Without a registry the defaults apply. */
   async load(registry: ISettingRegistry | null, id: string): Promise<void> {
     try {
       const settings = await registry?.load(id);
-      settings?.changed.connect(() => this.take(settings));
+      settings?.changed.connect(() => this.apply(settings));
       if (settings) {
-        this.take(settings);
+        this.apply(settings);
       }
     } catch (error) {
       console.warn('The settings of jupyter-containers cannot be read.', error);
     }
   }
 
-  private take(settings: ISettingRegistry.ISettings): void {
+  private apply(settings: ISettingRegistry.ISettings): void {
     const seconds = settings.get('liveInterval').composite;
     this.model.interval =
-      typeof seconds === 'number' ? seconds * 1000 : INTERVAL;
+      typeof seconds === 'number' ? seconds * 1000 : DEFAULT_INTERVAL;
     this.confirmRemove = settings.get('confirmRemove').composite !== false;
   }
 }
 
-const KEY = 'jupyter-containers:sections';
+const SECTIONS_KEY = 'jupyter-containers:sections';
 
-/** What is open for somebody who never opened or closed anything. */
-const AT_FIRST = ['notebook', 'images', 'builds'];
+/** The sections that are open at first. */
+const DEFAULT_OPEN = ['notebook', 'images', 'builds'];
 
-/** Open what was open, and keep what is. */
-export async function remember(
+/** Open the sections that were open, and save which are. */
+export async function restoreSections(
   model: ContainersModel,
   database: IStateDB | null
 ): Promise<void> {
-  let open: readonly unknown[] = AT_FIRST;
+  let open: readonly unknown[] = DEFAULT_OPEN;
   try {
-    const kept = await database?.fetch(KEY);
-    open = Array.isArray(kept) ? kept : AT_FIRST;
+    const saved = await database?.fetch(SECTIONS_KEY);
+    open = Array.isArray(saved) ? saved : DEFAULT_OPEN;
   } catch {
-    // A state that cannot be read is none.
+    // Without a readable state, the defaults apply.
   }
   SECTIONS.forEach(section => model.setOpen(section, open.includes(section)));
   model.stateChanged.connect(() => {
     const now = SECTIONS.filter(section => model.isOpen(section));
     if (now.join() !== open.join()) {
       open = now;
-      void database?.save(KEY, now);
+      void database?.save(SECTIONS_KEY, now);
     }
   });
 }

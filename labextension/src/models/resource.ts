@@ -1,24 +1,24 @@
-/** What is fetched from the server: the last answer, whether one is awaited, what went wrong. */
+/** Data fetched from the server: the last answer, whether a request runs, the last error. */
 
 import { VDomModel } from '@jupyterlab/ui-components';
 
-import { problemOf } from '../api/request';
+import { toProblem } from '../api/request';
 import type { IProblem } from '../api/types';
-import type { Server } from './connection';
+import type { Connection } from './connection';
 
 /**
- * One thing on the server.
+ * One piece of data on the server.
  *
- * It is fetched only while somebody wants it; a change while nobody does is remembered. An error
- * keeps the last answer, so that a hiccup empties nothing.
+ * It is fetched only while it is active; a change in the meantime is remembered. After an error
+ * the last answer stays, so that a short failure does not clear the display.
  */
-export class Source<T> extends VDomModel {
+export class Resource<T> extends VDomModel {
   constructor(
     private readonly fetch: () => Promise<T>,
-    private readonly server: Server
+    protected readonly connection: Connection
   ) {
     super();
-    server.back.connect(this.onBack);
+    connection.restored.connect(this.onRestored);
   }
 
   /** The last answer; null before the first. */
@@ -26,55 +26,55 @@ export class Source<T> extends VDomModel {
     return this._data;
   }
 
-  /** Why the last request failed; null when it did not. */
+  /** Why the last request failed; null if it succeeded. */
   get error(): IProblem | null {
     return this._error;
   }
 
-  /** Whether an answer is awaited. */
-  get busy(): boolean {
-    return this._run !== null;
+  /** Whether a request is running. */
+  get loading(): boolean {
+    return this._running !== null;
   }
 
-  /** Whether somebody looks at it. */
-  get wanted(): boolean {
-    return this._wanted;
+  /** Whether it is shown, and so kept up to date. */
+  get active(): boolean {
+    return this._active;
   }
 
-  set wanted(wanted: boolean) {
-    if (wanted === this._wanted) {
+  set active(active: boolean) {
+    if (active === this._active) {
       return;
     }
-    this._wanted = wanted;
-    if (wanted && this._stale) {
+    this._active = active;
+    if (active && this._stale) {
       void this.refresh();
     }
   }
 
-  /** It changed on the server: fetch it now, or when somebody wants it. */
+  /** Call this when the data has changed: fetch it now, or when it becomes active. */
   invalidate(): void {
     this._stale = true;
-    if (this._wanted) {
+    if (this._active) {
       void this.refresh();
     }
   }
 
-  /** Take an answer that came another way. */
-  put(data: T): void {
-    this._turn += 1;
+  /** Set the data from another request's answer. */
+  set(data: T): void {
+    this._request += 1;
     this._data = data;
     this._error = null;
     this.stateChanged.emit();
   }
 
-  /** Fetch it. One that is asked for while another is under way comes after it: it is newer. */
+  /** Fetch the data. During a request, one more follows it, whose answer is newer. */
   refresh(): Promise<void> {
-    this._again = this._run !== null;
-    this._run ??= this.run();
-    return this._run;
+    this._repeat = this._running !== null;
+    this._running ??= this.run();
+    return this._running;
   }
 
-  /** Fetch it unless there is an answer already. */
+  /** Fetch the data unless it is there already. */
   async ensure(): Promise<void> {
     if (this._data === null) {
       await this.refresh();
@@ -82,51 +82,51 @@ export class Source<T> extends VDomModel {
   }
 
   override dispose(): void {
-    this.server.back.disconnect(this.onBack);
+    this.connection.restored.disconnect(this.onRestored);
     super.dispose();
   }
 
-  private readonly onBack = (): void => this.invalidate();
+  private readonly onRestored = (): void => this.invalidate();
 
   private async run(): Promise<void> {
-    // `_run` must be set before anybody hears of it.
+    // `_running` must be set before the first signal.
     await Promise.resolve();
     do {
-      this._again = false;
+      this._repeat = false;
       this._stale = false;
       this.stateChanged.emit();
-      await this.once();
-    } while (this.comesAgain());
-    this._run = null;
+      await this.fetchOnce();
+    } while (this.shouldRepeat());
+    this._running = null;
     this.stateChanged.emit();
   }
 
-  private comesAgain(): boolean {
-    return this._again && !this.isDisposed;
+  private shouldRepeat(): boolean {
+    return this._repeat && !this.isDisposed;
   }
 
-  private async once(): Promise<void> {
-    const turn = (this._turn += 1);
+  private async fetchOnce(): Promise<void> {
+    const request = (this._request += 1);
     try {
       const data = await this.fetch();
-      if (turn === this._turn) {
+      if (request === this._request) {
         this._data = data;
         this._error = null;
       }
     } catch (error) {
-      if (this.server.noticed(error)) {
+      if (this.connection.reportError(error)) {
         this._stale = true;
-      } else if (turn === this._turn) {
-        this._error = problemOf(error);
+      } else if (request === this._request) {
+        this._error = toProblem(error);
       }
     }
   }
 
-  private _again = false;
+  private _repeat = false;
   private _data: T | null = null;
   private _error: IProblem | null = null;
-  private _run: Promise<void> | null = null;
+  private _running: Promise<void> | null = null;
   private _stale = true;
-  private _turn = 0;
-  private _wanted = false;
+  private _request = 0;
+  private _active = false;
 }

@@ -1,34 +1,34 @@
-/** The settings that are being edited: what is typed, what the server says of it. */
+/** The settings form's edits, and the server's check of them. */
 
 import { VDomModel } from '@jupyterlab/ui-components';
 
 import type { Api } from '../api/api';
-import { doubled, type IMountInput, type Input } from './form';
-import { isRecord, same, toInput, toValue } from './form';
-import { problemOf } from '../api/request';
+import { duplicateName, type IMountInput, type InputValue } from './form';
+import { isReadOnly, isSame, toInput, toValue } from './form';
+import { toProblem } from '../api/request';
 import type { ICheck, IField, IProblem, Settings } from '../api/types';
 
-/** Milliseconds without a key before what is typed is checked. */
-const PAUSE = 300;
+/** Milliseconds after the last key before the edits are checked. */
+const CHECK_DELAY = 300;
 
-/** What the settings are called in their JSON, beside the fields. */
+/** The version of the settings' format. */
 const VERSION = 1;
 
 /**
  * Edits on top of a notebook's settings.
  *
- * Only what was touched is kept here, so settings that change below (a build that ended) show
- * through everywhere else.
+ * Only the edited fields are kept here, so that all others follow a change of the settings, such
+ * as that of a finished build.
  */
-export class Draft extends VDomModel {
+export class SettingsDraft extends VDomModel {
   constructor(private readonly api: Api) {
     super();
   }
 
-  /** The notebook's path on the server; where it is null nothing is checked. */
+  /** The notebook's path on the server; if null, nothing is checked. */
   path: string | null = null;
 
-  /** The form's table; empty until it is known. */
+  /** The table of settings; empty before it is known. */
   get fields(): readonly IField[] {
     return this._fields;
   }
@@ -38,66 +38,66 @@ export class Draft extends VDomModel {
     this.stateChanged.emit();
   }
 
-  /** The settings below the edits. */
+  /** The settings without the edits. */
   get base(): Settings | null {
     return this._base;
   }
 
-  /** Take other settings of the same notebook, below the edits that stay. */
+  /** Replace the settings of the same notebook; the edits stay. */
   rebase(base: Settings | null): void {
-    if (same(base, this._base)) {
+    if (isSame(base, this._base)) {
       return;
     }
     this._base = base;
     for (const field of this._fields) {
       const input = this._edits.get(field.key);
-      if (input !== undefined && same(input, this.basic(field))) {
+      if (input !== undefined && isSame(input, this.baseInput(field))) {
         this._edits.delete(field.key);
       }
     }
-    this.changedNow();
+    this.onEdited();
   }
 
-  /** What stands in a field's input. */
-  input(field: IField): Input {
-    return this._edits.get(field.key) ?? this.basic(field);
+  /** The value of a field's input. */
+  input(field: IField): InputValue {
+    return this._edits.get(field.key) ?? this.baseInput(field);
   }
 
-  /** Called as somebody types. */
-  set(field: IField, input: Input): void {
-    if (same(input, this.basic(field))) {
+  /** Set a field's input, as the user types. */
+  set(field: IField, input: InputValue): void {
+    if (isSame(input, this.baseInput(field))) {
       this._edits.delete(field.key);
     } else {
       this._edits.set(field.key, input);
     }
-    this.changedNow();
+    this.onEdited();
   }
 
-  /** Set a field by its key, if there is such a field. */
-  setKey(key: string, input: Input): void {
-    const field = this._fields.find(one => one.key === key);
+  /** Set a field's input by its key, if there is such a field. */
+  setKey(key: string, input: InputValue): void {
+    const field = this._fields.find(other => other.key === key);
     if (field) {
       this.set(field, input);
     }
   }
 
-  /** Add a folder, read-only, unless it is there already. */
+  /** Add a mount, unless its folder is mounted already. */
   addMount(mount: IMountInput): void {
-    const field = this._fields.find(one => one.kind === 'mounts');
+    const field = this._fields.find(({ kind }) => kind === 'mounts');
     if (field) {
       const mounts = this.input(field) as readonly IMountInput[];
-      if (!mounts.some(one => one.source === mount.source)) {
+      if (!mounts.some(({ source }) => source === mount.source)) {
         this.set(field, [...mounts, mount]);
       }
     }
   }
 
-  /** Whether a field was touched. */
+  /** Whether a field was edited. */
   isEdited(key: string): boolean {
     return this._edits.has(key);
   }
 
-  /** Whether there is something to apply. */
+  /** Whether any field was edited. */
   get changed(): boolean {
     return this._edits.size > 0;
   }
@@ -105,10 +105,10 @@ export class Draft extends VDomModel {
   /** Drop the edits. */
   revert(): void {
     this._edits.clear();
-    this.changedNow();
+    this.onEdited();
   }
 
-  /** The settings with the edits. What a build recorded goes with the image it recorded. */
+  /** The settings with the edits. A new image drops what was recorded of the old one. */
   get settings(): Settings {
     const settings: Settings = { version: VERSION, ...this._base };
     for (const field of this._fields) {
@@ -124,59 +124,59 @@ export class Draft extends VDomModel {
       }
     }
     if (settings.image !== this._base?.image) {
-      for (const field of this._fields.filter(isRecord)) {
+      for (const field of this._fields.filter(isReadOnly)) {
         Reflect.deleteProperty(settings, field.key);
       }
     }
     return settings;
   }
 
-  /** What is wrong with a field; null where nothing is known to be. */
+  /** The error of a field, or null. */
   problem(field: IField): (IProblem & { trait: string }) | null {
-    const twice = doubled(this.input(field));
-    if (twice !== null && field.kind === 'object') {
-      const message = `${twice} stands here twice.`;
+    const duplicate = duplicateName(this.input(field));
+    if (duplicate !== null && field.kind === 'object') {
+      const message = `${duplicate} stands here twice.`;
       return { message, hint: 'Keep one of them.', trait: '' };
     }
     // A key below a field, such as `mounts.target`, belongs to it.
     return (
       this._check?.errors.find(
-        one => one.key === field.key || one.key.startsWith(`${field.key}.`)
+        ({ key }) => key === field.key || key.startsWith(`${field.key}.`)
       ) ?? null
     );
   }
 
-  /** What is wrong and belongs to no field, or why it could not be checked. */
+  /** Errors that belong to no field, and why the settings could not be checked. */
   get problems(): readonly IProblem[] {
     const keys = new Set(this._fields.map(field => field.key));
     const others =
       this._check?.errors.filter(
-        one => !keys.has(one.key.split('.', 1)[0] ?? '')
+        ({ key }) => !keys.has(key.split('.', 1)[0] ?? '')
       ) ?? [];
-    return this._trouble ? [...others, this._trouble] : others;
+    return this._checkError ? [...others, this._checkError] : others;
   }
 
-  /** What of the edited settings is not approved; undefined where that is not known. */
+  /** What of the edited settings is not approved; undefined if that is unknown. */
   get missing(): readonly string[] | undefined {
-    return this.judged?.missing;
+    return this.validCheck?.missing;
   }
 
   /** The keys of `missing`. */
   get missingKeys(): readonly string[] | undefined {
-    return this.judged?.missing_keys;
+    return this.validCheck?.missing_keys;
   }
 
-  /** The server asks for a yes only to settings that have no errors. */
-  private get judged(): ICheck | null {
+  /** The last check, if it found no errors; only then it tells what is not approved. */
+  private get validCheck(): ICheck | null {
     return this._check?.errors.length === 0 ? this._check : null;
   }
 
-  /** Whether what is typed is not checked yet. */
+  /** Whether the edits are still being checked. */
   get checking(): boolean {
     return this._checking;
   }
 
-  /** Whether it can be applied, as far as is known. */
+  /** Whether the edits are checked and free of errors. */
   get valid(): boolean {
     return (
       !this._checking &&
@@ -185,26 +185,26 @@ export class Draft extends VDomModel {
     );
   }
 
-  /** Check now, and say whether it is right. */
+  /** Check now; true if the edits are valid. */
   async check(): Promise<boolean> {
     clearTimeout(this._timer);
     const { path } = this;
     if (path === null) {
       return false;
     }
-    const turn = (this._turn += 1);
+    const request = (this._request += 1);
     try {
       const check = await this.api.check(path, this.settings);
-      if (turn === this._turn) {
+      if (request === this._request) {
         this._check = check;
-        this._trouble = null;
+        this._checkError = null;
       }
     } catch (error) {
-      if (turn === this._turn) {
-        this._trouble = problemOf(error);
+      if (request === this._request) {
+        this._checkError = toProblem(error);
       }
     }
-    if (turn === this._turn) {
+    if (request === this._request) {
       this._checking = false;
       this.stateChanged.emit();
     }
@@ -216,18 +216,18 @@ export class Draft extends VDomModel {
     super.dispose();
   }
 
-  private basic(field: IField): Input {
+  private baseInput(field: IField): InputValue {
     return toInput(field, this._base?.[field.key]);
   }
 
-  private changedNow(): void {
+  private onEdited(): void {
     clearTimeout(this._timer);
-    // An answer that is under way is about what stood here before.
-    this._turn += 1;
-    this._trouble = null;
+    // The answer of a running check would be about the previous edits.
+    this._request += 1;
+    this._checkError = null;
     this._checking = this.changed && this.path !== null;
     if (this._checking) {
-      this._timer = setTimeout(() => void this.check(), PAUSE);
+      this._timer = setTimeout(() => void this.check(), CHECK_DELAY);
     } else {
       this._check = null;
     }
@@ -237,9 +237,9 @@ export class Draft extends VDomModel {
   private _base: Settings | null = null;
   private _check: ICheck | null = null;
   private _checking = false;
-  private readonly _edits = new Map<string, Input>();
+  private readonly _edits = new Map<string, InputValue>();
   private _fields: readonly IField[] = [];
   private _timer: ReturnType<typeof setTimeout> | undefined;
-  private _trouble: IProblem | null = null;
-  private _turn = 0;
+  private _checkError: IProblem | null = null;
+  private _request = 0;
 }

@@ -1,89 +1,93 @@
-/** What the running container uses now, and its log; asked again and again while it is seen. */
+/** The current use and the log of a container, polled while they are shown. */
 
 import { VDomModel } from '@jupyterlab/ui-components';
 import { Poll } from '@lumino/polling';
 
 import type { Api } from '../api/api';
-import { problemOf, RequestError } from '../api/request';
+import { toProblem, RequestError } from '../api/request';
 import type { IProblem, IStats } from '../api/types';
-import type { Server } from './connection';
+import type { Connection } from './connection';
 
-/** Milliseconds between two looks, if nobody says otherwise. */
-export const INTERVAL = 3000;
+/** Milliseconds between two polls, unless the user's settings say otherwise. */
+export const DEFAULT_INTERVAL = 3000;
 
-/** Milliseconds between two looks at a container that does not answer. */
-const LONGEST = 30_000;
+/** Milliseconds between two polls of a container that does not answer. */
+const LONGEST_INTERVAL = 30_000;
 
-/** Live figures of one container at a time. */
-export class Live extends VDomModel {
+/** Polls one container at a time. */
+export class ContainerStats extends VDomModel {
   constructor(
     private readonly api: Api,
-    private readonly server: Server
+    private readonly connection: Connection
   ) {
     super();
     this.poll = new Poll({
       auto: false,
-      factory: () => this.look(),
-      frequency: { interval: INTERVAL, backoff: true, max: LONGEST },
+      factory: () => this.fetchStats(),
+      frequency: {
+        interval: DEFAULT_INTERVAL,
+        backoff: true,
+        max: LONGEST_INTERVAL
+      },
       name: 'jupyter-containers:live',
       standby: 'when-hidden'
     });
   }
 
-  /** The last figures; null before the first. */
-  get stats(): IStats | null {
-    return this._stats;
+  /** The last answer; null before the first. */
+  get latest(): IStats | null {
+    return this._latest;
   }
 
-  /** The log's end; null before it was read. */
+  /** The end of the log; null before it was read. */
   get logs(): string | null {
     return this._logs;
   }
 
-  /** Why the last look failed. */
+  /** Why the last poll failed. */
   get error(): IProblem | null {
     return this._error;
   }
 
-  /** The container that is looked at. */
+  /** The container that is polled. */
   get container(): string | null {
     return this._container;
   }
 
   /** Whether the log is shown. */
-  get showsLogs(): boolean {
-    return this._showsLogs;
+  get showLogs(): boolean {
+    return this._showLogs;
   }
 
-  set showsLogs(shows: boolean) {
-    this._showsLogs = shows;
+  set showLogs(show: boolean) {
+    this._showLogs = show;
     this.stateChanged.emit();
-    this.now();
+    this.pollNow();
   }
 
-  /** Milliseconds between two looks. */
+  /** Milliseconds between two polls. */
   set interval(interval: number) {
     this.poll.frequency = {
       interval,
       backoff: true,
-      max: Math.max(LONGEST, interval)
+      max: Math.max(LONGEST_INTERVAL, interval)
     };
   }
 
-  /** Look at this container from now on, or at none. */
+  /** Poll this container from now on, or none. */
   watch(container: string | null): void {
     if (container === this._container) {
       return;
     }
     this._container = container;
-    this._stats = null;
+    this._latest = null;
     this._logs = null;
     this._error = null;
     this.stateChanged.emit();
     if (container === null) {
       void this.poll.stop();
     } else {
-      this.now();
+      this.pollNow();
     }
   }
 
@@ -92,33 +96,33 @@ export class Live extends VDomModel {
     super.dispose();
   }
 
-  private now(): void {
+  private pollNow(): void {
     if (this._container !== null && !this.isDisposed) {
       void this.poll.start().then(() => this.poll.refresh());
     }
   }
 
-  private async look(): Promise<void> {
+  private async fetchStats(): Promise<void> {
     const container = this._container;
     if (container === null) {
       return;
     }
     try {
-      const [about, logs] = await Promise.all([
+      const [detail, logs] = await Promise.all([
         this.api.container(container),
-        this._showsLogs ? this.api.logs(container) : null
+        this._showLogs ? this.api.logs(container) : null
       ]);
       if (container === this._container) {
-        this._stats = about.stats;
+        this._latest = detail.stats;
         this._logs = logs ?? this._logs;
         this._error = null;
       }
     } catch (error) {
-      // One that has just ended is no trouble: the notebook's state says so.
+      // A container that has just ended is no error: the notebook's state shows that.
       const ended = error instanceof RequestError && error.status === 404;
-      const gone = this.server.noticed(error) || ended;
+      const isExpected = this.connection.reportError(error) || ended;
       if (container === this._container) {
-        this._error = gone ? null : problemOf(error);
+        this._error = isExpected ? null : toProblem(error);
       }
       this.stateChanged.emit();
       throw error; // the poll waits longer
@@ -129,7 +133,7 @@ export class Live extends VDomModel {
   private _container: string | null = null;
   private _error: IProblem | null = null;
   private _logs: string | null = null;
-  private _showsLogs = false;
-  private _stats: IStats | null = null;
+  private _showLogs = false;
+  private _latest: IStats | null = null;
   private readonly poll: Poll<void>;
 }

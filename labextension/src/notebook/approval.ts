@@ -1,57 +1,58 @@
-/** A yes holds for the list that somebody has read, and for nothing else. */
+/** Approvals: they hold for the list that the user has read, and for nothing else. */
 
 import type { Api } from '../api/api';
 import { RequestError } from '../api/request';
 import type { INotebook, Settings } from '../api/types';
 
-/** Shows a list and asks for a yes to it. */
-export type Ask = (items: readonly string[]) => Promise<boolean>;
+/** Shows a list, and resolves to whether the user approves it. */
+export type AskApproval = (items: readonly string[]) => Promise<boolean>;
 
-/** What is to be approved: settings of a notebook. */
-export interface IApproval {
+/** Settings of a notebook that are to be approved. */
+export interface IApprovalRequest {
   readonly path: string;
   readonly settings: Settings;
-  /** What of them needs a yes, as far as is known. */
+  /** What of them is not approved, as far as is known. */
   readonly missing: readonly string[];
-  /** The list that stands on the screen; what else is missing is asked first. */
+  /** The list that the user has read; the user is asked about other items first. */
   readonly shown: readonly string[];
 }
 
-/** Whether all of it was read before, or is agreed to now. */
-export async function agreed(
+/** Whether the user has read all items, or approves them now. */
+export async function confirmItems(
   missing: readonly string[],
   shown: readonly string[],
-  ask: Ask
+  ask: AskApproval
 ): Promise<boolean> {
   return missing.every(item => shown.includes(item)) || ask(missing);
 }
 
 /**
- * Approve what was read: the server's view of the notebook, or null where the person says no.
+ * Approve what the user has read; the server's view of the notebook, or null if the user declines.
  *
- * Between reading and yes, code in the kernel may have made the same words mean more, such as a
- * link lead elsewhere: then the server answers with the new list, and that is asked.
+ * Code in the kernel may change what the settings mean while the user reads, such as the target of
+ * a symbolic link. The server then answers with the new list, about which the user is asked again.
  */
-export async function approveShown(
+export async function approveItems(
   api: Api,
-  { path, settings, missing, shown }: IApproval,
-  ask: Ask
+  { path, settings, missing, shown }: IApprovalRequest,
+  ask: AskApproval
 ): Promise<INotebook | null> {
   let items = missing;
-  let read = shown;
+  let confirmed = shown;
   for (;;) {
-    if (!(await agreed(items, read, ask))) {
+    if (!(await confirmItems(items, confirmed, ask))) {
       return null;
     }
-    read = items;
+    confirmed = items;
     try {
-      return await api.approve(path, settings, read);
+      return await api.approve(path, settings, confirmed);
     } catch (error) {
-      const more = error instanceof RequestError && error.status === 409;
-      if (!more || !error.said.items) {
+      const isIncomplete =
+        error instanceof RequestError && error.status === 409;
+      if (!isIncomplete || !error.detail.items) {
         throw error;
       }
-      items = error.said.items;
+      items = error.detail.items;
     }
   }
 }

@@ -3,14 +3,14 @@
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { Widget } from '@lumino/widgets';
 
-import type { Ask } from './approval';
-import { plain, shortImage } from '../ui/format';
+import type { AskApproval } from './approval';
+import { stripControls, shortImage } from '../ui/format';
 
-/** Asks for a yes to what a notebook asks for. */
-export const askApproval: Ask = async items => {
+/** Asks the user to approve what a notebook asks for. */
+export const askApproval: AskApproval = async items => {
   const answer = await showDialog({
     title: 'Approve what this notebook asks for?',
-    body: new Paragraphs(
+    body: new DialogBody(
       'Its container would get:',
       items,
       'Approve it only if you trust who wrote the notebook. You are asked once.'
@@ -21,11 +21,11 @@ export const askApproval: Ask = async items => {
   return answer.button.accept;
 };
 
-/** Asks for a yes to what a notebook needs for the image that was just built for it. */
-export const askBuildApproval: Ask = async items => {
+/** Asks the user to approve what a notebook asks for beside the image that it just built. */
+export const askBuildApproval: AskApproval = async items => {
   const answer = await showDialog({
     title: 'This notebook asks for more than was approved',
-    body: new Paragraphs(
+    body: new DialogBody(
       'Beyond the image that was just built, its container would get:',
       items,
       'Approve it only if you trust who wrote the notebook. You are asked once.'
@@ -39,11 +39,11 @@ export const askBuildApproval: Ask = async items => {
   return answer.button.accept;
 };
 
-/** Asks whether a kernel that has run cells may end for a new image. */
-export async function askToMove(image: string): Promise<boolean> {
+/** Asks the user whether a kernel that has run cells may end for the new image. */
+export async function askMove(image: string): Promise<boolean> {
   const answer = await showDialog({
     title: 'Move this notebook into the new image?',
-    body: new Paragraphs(
+    body: new DialogBody(
       `${shortImage(image)} is ready. The kernel that runs now has run cells: ` +
         'it ends, and its variables are lost.',
       [],
@@ -58,7 +58,7 @@ export async function askToMove(image: string): Promise<boolean> {
 }
 
 /** A dialog's body: text, a list and text. */
-class Paragraphs extends Widget {
+class DialogBody extends Widget {
   constructor(before: string, items: readonly string[], after: string) {
     super();
     this.addClass('jp-ContainersQuestion');
@@ -77,7 +77,7 @@ function paragraph(text: string): HTMLElement {
 }
 
 function element(tag: string, text: string): HTMLElement {
-  const made = document.createElement(tag);
-  made.textContent = plain(text);
-  return made;
+  const node = document.createElement(tag);
+  node.textContent = stripControls(text);
+  return node;
 }

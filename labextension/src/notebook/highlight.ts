@@ -1,4 +1,4 @@
-/** A code cell that starts with `%%dockerfile` is shown as the Dockerfile it is. */
+/** Highlights code cells that start with `%%dockerfile` as Dockerfiles. */
 
 import {
   LanguageSupport,
@@ -16,7 +16,7 @@ import { DOCKERFILE_CELL } from '../constants';
 
 const MAGIC = /^\s*%%dockerfile(?=\s|$)/;
 
-/** Whether a cell's source is a Dockerfile cell, by the rule of IPython's cell magics. */
+/** Whether a cell's source starts with `%%dockerfile`, by IPython's rule for cell magics. */
 export function isDockerfileCell(source: string): boolean {
   return MAGIC.test(source);
 }
@@ -54,7 +54,7 @@ const parser: StreamParser<IState> = {
   }
 };
 
-/** The Dockerfile language with the magic's line on top, for the editor's language registry. */
+/** The Dockerfile language with the magic's line on top, for JupyterLab's language registry. */
 export const dockerfileCellLanguage: IEditorLanguage = {
   name: 'Dockerfile cell',
   mime: DOCKERFILE_CELL,
@@ -62,7 +62,7 @@ export const dockerfileCellLanguage: IEditorLanguage = {
 };
 
 /**
- * Gives Dockerfile cells their MIME type while they are such.
+ * Gives Dockerfile cells their MIME type.
  *
  * JupyterLab sets a code cell's MIME type from the kernel's language, on insert and again on
  * every kernel change, so both the source and the type are watched.
@@ -75,13 +75,13 @@ export const dockerfileCellWatcher: IEditorExtensionFactory = {
   }
 };
 
-const watched = new WeakSet<CodeEditor.IModel>();
+const watchedModels = new WeakSet<CodeEditor.IModel>();
 
 function watch(model: CodeEditor.IModel): void {
-  if (watched.has(model) || !('type' in model) || model.type !== 'code') {
+  if (watchedModels.has(model) || !('type' in model) || model.type !== 'code') {
     return;
   }
-  watched.add(model);
+  watchedModels.add(model);
   let kernelType = model.mimeType;
   const update = () => {
     if (model.mimeType !== DOCKERFILE_CELL) {

@@ -1,15 +1,15 @@
-/** The kernel that a notebook really has. */
+/** The kernel of a notebook, as the server knows it. */
 
 import type { ISessionContext } from '@jupyterlab/apputils';
 import type { Kernel } from '@jupyterlab/services';
 
 /**
- * The kernel of a session, as far as the server knows it.
+ * The kernel of a session, after asking the server which sessions it has.
  *
- * A server that was killed and started anew knows none of before. JupyterLab finds out with its
- * next look at the sessions; until then it would restart or change what is not there.
+ * A server that was killed and started again does not know the earlier sessions. JupyterLab would
+ * restart or change a kernel that does not exist until it polls the sessions the next time.
  */
-export async function liveKernel(
+export async function getLiveKernel(
   context: ISessionContext
 ): Promise<Kernel.IKernelConnection | null> {
   await context.sessionManager.refreshRunning();

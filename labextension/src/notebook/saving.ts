@@ -1,28 +1,28 @@
-/** Saves of one document, one after the other. */
+/** Saves a document one time after the other. */
 
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
 
-const last = new WeakMap<DocumentRegistry.Context, Promise<unknown>>();
+const pending = new WeakMap<DocumentRegistry.Context, Promise<unknown>>();
 
 /**
- * Save in turn, if `needed` still holds then.
+ * Save after the running save, if `needed` is still true then.
  *
- * JupyterLab compares a file's time with that of its own last save. A save that begins while
- * another one is on its way sees a newer file, and asks whether to overwrite it: "File Changed".
+ * JupyterLab compares a file's time with that of its own last save. A save that begins
+ * during another one finds a newer file and asks whether to overwrite it: "File Changed".
  */
-export function saveInTurn(
+export function queueSave(
   context: DocumentRegistry.Context,
   needed: () => boolean = () => true
 ): Promise<void> {
-  const before = last.get(context) ?? Promise.resolve();
-  const turn = before
+  const previous = pending.get(context) ?? Promise.resolve();
+  const next = previous
     .catch(() => undefined)
     .then(() => (needed() ? save(context) : undefined));
-  last.set(context, turn);
-  return turn;
+  pending.set(context, next);
+  return next;
 }
 
-/** Save, and once more where the file got another name meanwhile: its old one is not there. */
+/** Save, and once more if the file was renamed meanwhile, so that the old path is gone. */
 async function save(context: DocumentRegistry.Context): Promise<void> {
   const { path } = context;
   try {

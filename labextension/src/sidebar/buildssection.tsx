@@ -1,27 +1,34 @@
-/** "Builds": what is built, pulled and converted now, and what was lately. */
+/** The section "Builds": running and earlier builds, pulls and conversions. */
 
 import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
 import { CommandIDs } from '../commandids';
-import { age, basename, bytes, duration, percent, plain } from '../ui/format';
+import {
+  formatAge,
+  basename,
+  formatBytes,
+  formatDuration,
+  percent,
+  stripControls
+} from '../ui/format';
 import type { ContainersModel } from '../models/model';
 import { isRunning } from '../models/jobs';
 import type { JobView } from '../models/jobs';
 import type { IJob } from '../api/types';
 import {
   CommandButton,
-  Fold,
+  Disclosure,
   Meter,
   Note,
   Problem,
   useModels,
-  useSeconds,
-  Waiting
+  useTicker,
+  Loading
 } from './components';
 import type { ISectionProps } from './section';
 
-const STATES: Record<IJob['state'], string> = {
+const STATE_LABELS: Record<IJob['state'], string> = {
   waiting: 'waiting',
   running: 'running',
   done: 'done',
@@ -29,23 +36,25 @@ const STATES: Record<IJob['state'], string> = {
   cancelled: 'cancelled'
 };
 
-/** What a job does with its engine. */
-const KINDS: Record<IJob['kind'], string> = {
+/** The kind of a job, before the engine's name. */
+const KIND_LABELS: Record<IJob['kind'], string> = {
   build: 'build with',
   pull: 'pull with',
   convert: 'conversion for'
 };
 
-/** How far a running job is: its instruction, and its layers. */
+/** The progress of a running job: its instruction and its transfers. */
 export function JobProgress(props: {
   readonly view: JobView;
 }): React.JSX.Element | null {
   const { view } = props;
   useModels(view);
   const transfers = [...view.transfers.values()];
-  const busy = transfers.filter(one => !one.total || one.done < one.total);
-  const done = transfers.reduce((sum, one) => sum + one.done, 0);
-  const total = transfers.reduce((sum, one) => sum + one.total, 0);
+  const busy = transfers.filter(
+    transfer => !transfer.total || transfer.done < transfer.total
+  );
+  const done = transfers.reduce((sum, transfer) => sum + transfer.done, 0);
+  const total = transfers.reduce((sum, transfer) => sum + transfer.total, 0);
   return (
     <>
       {view.steps > 0 && (
@@ -55,24 +64,28 @@ export function JobProgress(props: {
           percent={percent(Math.max(0, view.step - 1), view.steps)}
         />
       )}
-      {view.text && <p className="jp-Containers-code">{plain(view.text)}</p>}
+      {view.text && (
+        <p className="jp-Containers-code">{stripControls(view.text)}</p>
+      )}
       {transfers.length > 1 && total > 0 && (
         <Meter
           label="All layers"
-          text={`${bytes(done)} of ${bytes(total)}`}
+          text={`${formatBytes(done)} of ${formatBytes(total)}`}
           percent={percent(done, total)}
         />
       )}
-      {busy.slice(0, 6).map(one => (
+      {busy.slice(0, 6).map(transfer => (
         <Meter
-          key={one.name}
-          label={plain(one.name).slice(0, 24)}
+          key={transfer.name}
+          label={stripControls(transfer.name).slice(0, 24)}
           text={
-            one.total
-              ? `${bytes(one.done)} of ${bytes(one.total)}`
-              : bytes(one.done)
+            transfer.total
+              ? `${formatBytes(transfer.done)} of ${formatBytes(transfer.total)}`
+              : formatBytes(transfer.done)
           }
-          percent={one.total ? percent(one.done, one.total) : null}
+          percent={
+            transfer.total ? percent(transfer.done, transfer.total) : null
+          }
         />
       ))}
     </>
@@ -103,7 +116,7 @@ function Log(props: { readonly view: JobView; readonly title: string }) {
           atEnd.current = scrollTop + clientHeight > scrollHeight - 20;
         }}
       >
-        {plain(view.lines.join('\n')) || 'Nothing was printed.'}
+        {stripControls(view.lines.join('\n')) || 'Nothing was printed.'}
       </pre>
     </>
   );
@@ -112,35 +125,35 @@ function Log(props: { readonly view: JobView; readonly title: string }) {
 function Job(props: {
   readonly commands: CommandRegistry;
   readonly job: IJob;
-  /** How often the same was found to be up to date. */
+  /** How often the image was found up to date. */
   readonly times: number;
   readonly model: ContainersModel;
 }): React.JSX.Element {
   const { commands, job, model, times } = props;
   const { jobs } = model;
   const running = isRunning(job);
-  useSeconds(running);
-  const title = plain(job.title);
+  useTicker(running);
+  const title = stripControls(job.title);
   const view = jobs.view(job.id);
   const end = job.ended ?? Date.now() / 1000;
   const took = job.result?.reused
     ? `up to date${times > 1 ? ` (${String(times)} times)` : ''}`
-    : `took ${duration(end - job.started)}`;
+    : `took ${formatDuration(end - job.started)}`;
   const when = running
-    ? duration(end - job.started)
+    ? formatDuration(end - job.started)
     : `${took}, ${ago(job.started)}`;
-  const file = plain(basename(job.path ?? ''));
+  const file = stripControls(basename(job.path ?? ''));
   const where = file && !title.includes(file) ? `, ${file}` : '';
   return (
     <li className="jp-Containers-card">
       <div className="jp-Containers-cardHead">
         <h3>{title}</h3>
         <span className="jp-Containers-state" data-state={job.state}>
-          {STATES[job.state]}
+          {STATE_LABELS[job.state]}
         </span>
       </div>
       <p className="jp-Containers-quiet">
-        {`${KINDS[job.kind]} ${plain(job.engine)}${where}, ${when}`}
+        {`${KIND_LABELS[job.kind]} ${stripControls(job.engine)}${where}, ${when}`}
       </p>
       {running && <JobProgress view={view} />}
       {job.error && job.state !== 'cancelled' && (
@@ -156,39 +169,39 @@ function Job(props: {
           />
         </div>
       )}
-      <Fold
+      <Disclosure
         id={`jp-Containers-log-${job.id}`}
         label="Log"
         open={jobs.isOpen(job.id)}
         onToggle={() => jobs.toggle(job.id)}
       >
         <Log view={view} title={title} />
-      </Fold>
+      </Disclosure>
     </li>
   );
 }
 
 function ago(seconds: number): string {
-  const long = age(new Date(seconds * 1000).toISOString());
+  const long = formatAge(new Date(seconds * 1000).toISOString());
   return long === 'just now' || long === '' ? 'just now' : `${long} ago`;
 }
 
 /** The section's body. */
-export function Builds(props: ISectionProps): React.JSX.Element {
+export function BuildsSection(props: ISectionProps): React.JSX.Element {
   const { commands, model } = props;
   const { jobs } = model;
   useModels(jobs);
   return (
     <>
       <Problem problem={jobs.error} />
-      {!jobs.data && jobs.busy && <Waiting text="Asking for builds…" />}
+      {!jobs.data && jobs.loading && <Loading text="Asking for builds…" />}
       {jobs.data?.length === 0 && (
         <p className="jp-Containers-quiet">
           Nothing was built, pulled or converted since the server started.
         </p>
       )}
       <ul className="jp-Containers-cards">
-        {jobs.told.map(({ job, times }) => (
+        {jobs.groups.map(({ job, count: times }) => (
           <Job
             key={job.id}
             commands={commands}

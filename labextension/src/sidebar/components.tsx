@@ -1,4 +1,4 @@
-/** The small parts that every section is drawn with. */
+/** The components that all sections use. */
 
 import {
   Button,
@@ -14,29 +14,29 @@ import type { ReadonlyJSONObject } from '@lumino/coreutils';
 import React from 'react';
 
 import { CommandIDs } from '../commandids';
-import { plain } from '../ui/format';
+import { stripControls } from '../ui/format';
 import type { IProblem } from '../api/types';
 
-/** Draw again whenever one of these models changes. */
+/** Render again after each change of these models. */
 export function useModels(...models: (VDomModel | null | undefined)[]): void {
-  const [, draw] = React.useReducer((count: number) => count + 1, 0);
+  const [, render] = React.useReducer((count: number) => count + 1, 0);
   React.useEffect(() => {
-    const known = models.filter(model => !!model);
-    known.forEach(model => model.stateChanged.connect(draw));
+    const existing = models.filter(model => !!model);
+    existing.forEach(model => model.stateChanged.connect(render));
     return () => {
-      known.forEach(model => model.stateChanged.disconnect(draw));
+      existing.forEach(model => model.stateChanged.disconnect(render));
     };
   }, models);
 }
 
-/** Draw again every second while `ticking`. */
-export function useSeconds(ticking: boolean): void {
-  const [, draw] = React.useReducer((count: number) => count + 1, 0);
+/** Render again every second while `ticking`. */
+export function useTicker(ticking: boolean): void {
+  const [, render] = React.useReducer((count: number) => count + 1, 0);
   React.useEffect(() => {
     if (!ticking) {
       return undefined;
     }
-    const timer = setInterval(draw, 1000);
+    const timer = setInterval(render, 1000);
     return () => clearInterval(timer);
   }, [ticking]);
 }
@@ -45,16 +45,16 @@ interface ICommandButtonProps {
   readonly commands: CommandRegistry;
   readonly id: string;
   readonly args?: ReadonlyJSONObject;
-  /** How it looks: the one to press, one of several, or only its icon. */
+  /** How the button looks: the primary one, one of several, or an icon. */
   readonly look?: 'primary' | 'plain' | 'icon';
-  /** In place of the command's own label. */
+  /** Replaces the command's label. */
   readonly label?: string;
   readonly describedBy?: string;
-  /** In place of the command: with what is on the screen, which no argument may claim. */
+  /** Runs instead of the command, with data that must not come from a command's arguments. */
   readonly run?: (() => unknown) | undefined;
 }
 
-/** A command as a button; one that does not exist here is not drawn. */
+/** A command as a button; nothing if the command does not exist. */
 export function CommandButton(
   props: ICommandButtonProps
 ): React.JSX.Element | null {
@@ -92,7 +92,7 @@ export function CommandButton(
   );
 }
 
-interface IFoldProps {
+interface IDisclosureProps {
   readonly id: string;
   readonly label: React.ReactNode;
   readonly open: boolean;
@@ -102,7 +102,7 @@ interface IFoldProps {
 }
 
 /** A button that shows and hides what is below it. */
-export function Fold(props: IFoldProps): React.JSX.Element {
+export function Disclosure(props: IDisclosureProps): React.JSX.Element {
   const { id, open } = props;
   const Caret = open ? caretDownIcon : caretRightIcon;
   return (
@@ -131,16 +131,16 @@ interface INoteProps {
   readonly children?: React.ReactNode;
 }
 
-/** Text that may be the middle of a sentence, as its beginning; a file keeps its name. */
-export function sentence(text: string): string {
-  const clean = plain(text);
+/** Text with an upper-case first letter, unless it starts with a name. */
+export function capitalize(text: string): string {
+  const clean = stripControls(text);
   if (!/^[a-z]+[ ,]/.test(clean)) {
     return clean;
   }
   return clean.charAt(0).toUpperCase() + clean.slice(1);
 }
 
-/** Something that a person has to know, and what to do about it. */
+/** An error, a warning or information, with a hint and buttons. */
 export function Note(props: INoteProps): React.JSX.Element {
   const { kind, items = [], onDismiss } = props;
   return (
@@ -149,7 +149,7 @@ export function Note(props: INoteProps): React.JSX.Element {
       role={kind === 'error' ? 'alert' : 'status'}
     >
       <div className="jp-Containers-noteHead">
-        <p className="jp-Containers-noteTitle">{sentence(props.title)}</p>
+        <p className="jp-Containers-noteTitle">{capitalize(props.title)}</p>
         {onDismiss && (
           <Button
             type="button"
@@ -167,11 +167,11 @@ export function Note(props: INoteProps): React.JSX.Element {
       {items.length > 0 && (
         <ul>
           {items.map((item, index) => (
-            <li key={index}>{plain(item)}</li>
+            <li key={index}>{stripControls(item)}</li>
           ))}
         </ul>
       )}
-      {props.hint && <p>{plain(props.hint)}</p>}
+      {props.hint && <p>{stripControls(props.hint)}</p>}
       {props.children && (
         <div className="jp-Containers-buttons">{props.children}</div>
       )}
@@ -179,7 +179,7 @@ export function Note(props: INoteProps): React.JSX.Element {
   );
 }
 
-/** What went wrong, if something did. */
+/** A problem as a note; nothing without one. */
 export function Problem(props: {
   readonly problem: IProblem | null;
   readonly onDismiss?: () => void;
@@ -197,12 +197,12 @@ export function Problem(props: {
   );
 }
 
-/** Text to type elsewhere, with a button that copies it. */
+/** A command to copy. */
 export function Copyable(props: {
   readonly commands: CommandRegistry;
   readonly text: string;
 }): React.JSX.Element {
-  const text = plain(props.text);
+  const text = stripControls(props.text);
   return (
     <div className="jp-Containers-copyable">
       <pre tabIndex={0} aria-label="Command to copy" role="region">
@@ -221,13 +221,13 @@ export function Copyable(props: {
 interface IMeterProps {
   readonly label: string;
   readonly text: string;
-  /** Of a hundred; null where there is no whole that it is a part of. */
+  /** From 0 to 100; null without a limit. */
   readonly percent: number | null;
-  /** Whether it is bad news when little is left. */
+  /** Whether to warn if little is left. */
   readonly scarce?: boolean;
 }
 
-/** How much of something is used, in words and as a bar. */
+/** A quantity, as text and as a bar. */
 export function Meter(props: IMeterProps): React.JSX.Element {
   const { label, percent, text } = props;
   return (
@@ -252,8 +252,8 @@ export function Meter(props: IMeterProps): React.JSX.Element {
   );
 }
 
-/** That something is awaited. */
-export function Waiting(props: { readonly text: string }): React.JSX.Element {
+/** A spinner with a text. */
+export function Loading(props: { readonly text: string }): React.JSX.Element {
   return (
     <p className="jp-Containers-waiting" role="status">
       <span className="jp-Containers-spinner" aria-hidden="true" />

@@ -1,20 +1,20 @@
-/** What the notebook's container uses now, and its log. */
+/** The current use of a container, and its log. */
 
 import React from 'react';
 
-import { bytes, percent, plain } from '../ui/format';
-import type { Live } from '../models/stats';
+import { formatBytes, percent, stripControls } from '../ui/format';
+import type { ContainerStats } from '../models/stats';
 import type { IKernel, IStats } from '../api/types';
 import { Meter, Problem, useModels } from './components';
 
-function Stats(props: {
+function Meters(props: {
   readonly kernel: IKernel;
   readonly stats: IStats;
 }): React.JSX.Element {
   const { kernel, stats } = props;
   const cpus = kernel.applied?.cpus ?? null;
   const limit = stats.memory_limit;
-  const most = kernel.applied?.pids ?? null;
+  const maxPids = kernel.applied?.pids ?? null;
   const cpu = Math.round(stats.cpu_percent);
   return (
     <div role="group" aria-label="Used now">
@@ -32,8 +32,8 @@ function Stats(props: {
         scarce
         text={
           limit
-            ? `${bytes(stats.memory_bytes)} of ${bytes(limit)}`
-            : bytes(stats.memory_bytes)
+            ? `${formatBytes(stats.memory_bytes)} of ${formatBytes(limit)}`
+            : formatBytes(stats.memory_bytes)
         }
         percent={limit ? percent(stats.memory_bytes, limit) : null}
       />
@@ -42,38 +42,38 @@ function Stats(props: {
           label="Processes"
           scarce
           text={
-            most
-              ? `${String(stats.pids)} of ${String(most)}`
+            maxPids
+              ? `${String(stats.pids)} of ${String(maxPids)}`
               : String(stats.pids)
           }
-          percent={most ? percent(stats.pids, most) : null}
+          percent={maxPids ? percent(stats.pids, maxPids) : null}
         />
       )}
     </div>
   );
 }
 
-/** Figures that are asked for again and again. */
-export function Figures(props: {
-  readonly live: Live;
+/** The current use of a container, and its log if it is open. */
+export function ContainerStatsView(props: {
+  readonly stats: ContainerStats;
   readonly kernel: IKernel;
 }): React.JSX.Element {
-  const { kernel, live } = props;
-  useModels(live);
+  const { kernel, stats } = props;
+  useModels(stats);
   return (
     <>
-      <Problem problem={live.error} />
-      {live.stats && <Stats kernel={kernel} stats={live.stats} />}
-      {live.showsLogs && (
+      <Problem problem={stats.error} />
+      {stats.latest && <Meters kernel={kernel} stats={stats.latest} />}
+      {stats.showLogs && (
         <pre
           className="jp-Containers-log"
           tabIndex={0}
           role="region"
           aria-label="Log of the container"
         >
-          {live.logs === null
+          {stats.logs === null
             ? 'Reading…'
-            : plain(live.logs) || 'The container has printed nothing.'}
+            : stripControls(stats.logs) || 'The container has printed nothing.'}
         </pre>
       )}
     </>

@@ -1,17 +1,19 @@
-/** "Devices": each GPU, how busy it is, and whose kernel keeps it so. */
+/** The section "Devices": GPUs, their load, and the kernels that use them. */
 
 import React from 'react';
 
-import { bytes, percent, plain } from '../ui/format';
+import { formatBytes, percent, stripControls } from '../ui/format';
 import type { ContainersModel } from '../models/model';
 import type { IDevice } from '../api/types';
-import { Meter, Problem, useModels, Waiting } from './components';
+import { Meter, Problem, useModels, Loading } from './components';
 import type { ISectionProps } from './section';
 
-/** Which notebook a kernel belongs to, as far as its container says. */
+/** The notebook of a kernel, or the kernel's id if it is unknown. */
 function userOf(model: ContainersModel, kernel: string): string {
-  const found = model.containers.data?.find(one => one.kernel_id === kernel);
-  return plain(found?.notebook ?? kernel);
+  const found = model.containers.data?.find(
+    container => container.kernel_id === kernel
+  );
+  return stripControls(found?.notebook ?? kernel);
 }
 
 function Device(props: {
@@ -22,16 +24,18 @@ function Device(props: {
   const { memory_total: total, memory_used: used, load_percent: load } = device;
   return (
     <li className="jp-Containers-card">
-      <h3>{plain(device.name)}</h3>
+      <h3>{stripControls(device.name)}</h3>
       {device.kind && (
-        <p className="jp-Containers-quiet">{plain(device.kind)}</p>
+        <p className="jp-Containers-quiet">{stripControls(device.kind)}</p>
       )}
       {total !== null && (
         <Meter
           label="Memory"
           scarce
           text={
-            used === null ? bytes(total) : `${bytes(used)} of ${bytes(total)}`
+            used === null
+              ? formatBytes(total)
+              : `${formatBytes(used)} of ${formatBytes(total)}`
           }
           percent={used === null ? null : percent(used, total)}
         />
@@ -60,7 +64,7 @@ function Device(props: {
 }
 
 /** The section's body. */
-export function Devices(props: ISectionProps): React.JSX.Element {
+export function DevicesSection(props: ISectionProps): React.JSX.Element {
   const { model } = props;
   const { devices } = model;
   useModels(devices, model.containers);
@@ -68,13 +72,13 @@ export function Devices(props: ISectionProps): React.JSX.Element {
   return (
     <>
       <Problem problem={devices.error} />
-      {!data && devices.busy && <Waiting text="Looking for devices…" />}
+      {!data && devices.loading && <Loading text="Looking for devices…" />}
       {data?.devices.length === 0 && (
         <>
           <p>No GPU was found. Looked for:</p>
           <ul>
             {data.looked.map((what, index) => (
-              <li key={index}>{plain(what)}</li>
+              <li key={index}>{stripControls(what)}</li>
             ))}
           </ul>
         </>

@@ -1,11 +1,17 @@
-/** "Engines": the programs that run containers, and what to type where one does not work. */
+/** The section "Engines": container engines, and how to fix those that do not work. */
 
 import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
-import { plain } from '../ui/format';
+import { stripControls } from '../ui/format';
 import type { IEngine } from '../api/types';
-import { Copyable, Fold, Problem, useModels, Waiting } from './components';
+import {
+  Copyable,
+  Disclosure,
+  Problem,
+  useModels,
+  Loading
+} from './components';
 import type { ISectionProps } from './section';
 
 function Engine(props: {
@@ -15,7 +21,7 @@ function Engine(props: {
 }): React.JSX.Element {
   const { commands, engine, isDefault } = props;
   const [open, setOpen] = React.useState(false);
-  const name = plain(engine.name);
+  const name = stripControls(engine.name);
   const about = [
     engine.version && `version ${engine.version}`,
     engine.usable && (engine.rootless ? 'as you, without root' : 'with root'),
@@ -33,16 +39,16 @@ function Engine(props: {
         </span>
       </div>
       {about.length > 0 && (
-        <p className="jp-Containers-quiet">{plain(about.join(', '))}</p>
+        <p className="jp-Containers-quiet">{stripControls(about.join(', '))}</p>
       )}
       {engine.problems.map((problem, index) => (
         <div key={index} className="jp-Containers-problem">
-          <p>{plain(problem.message)}</p>
+          <p>{stripControls(problem.message)}</p>
           {problem.fix && <Copyable commands={commands} text={problem.fix} />}
         </div>
       ))}
       {engine.features.length > 0 && (
-        <Fold
+        <Disclosure
           id={`jp-Containers-features-${name}`}
           label="What it can do"
           open={open}
@@ -50,27 +56,27 @@ function Engine(props: {
         >
           <ul className="jp-Containers-tags">
             {engine.features.map(feature => (
-              <li key={feature}>{plain(feature)}</li>
+              <li key={feature}>{stripControls(feature)}</li>
             ))}
           </ul>
-        </Fold>
+        </Disclosure>
       )}
     </li>
   );
 }
 
-/** The section's body. Engines that work come first. */
-export function Engines(props: ISectionProps): React.JSX.Element {
+/** The section's body; usable engines come first. */
+export function EnginesSection(props: ISectionProps): React.JSX.Element {
   const { engines } = props.model;
   useModels(engines);
   const { data } = engines;
   const sorted = [...(data?.engines ?? [])].sort(
-    (one, other) => Number(other.usable) - Number(one.usable)
+    (first, second) => Number(second.usable) - Number(first.usable)
   );
   return (
     <>
       <Problem problem={engines.error} />
-      {!data && engines.busy && <Waiting text="Asking the engines…" />}
+      {!data && engines.loading && <Loading text="Asking the engines…" />}
       {data && !sorted.some(engine => engine.usable) && (
         <p>No engine works here yet. One of these is enough:</p>
       )}

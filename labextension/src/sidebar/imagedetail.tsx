@@ -1,14 +1,14 @@
-/** What is known of one image: what to do with it, its kernels, its layers. */
+/** The details of an image: actions, kernels, layers. */
 
 import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyJSONObject } from '@lumino/coreutils';
 import React from 'react';
 
 import { CommandIDs } from '../commandids';
-import { bytes, instruction, plain } from '../ui/format';
+import { formatBytes, formatInstruction, stripControls } from '../ui/format';
 import type { ContainersModel } from '../models/model';
 import type { IImage, IImageDetail } from '../api/types';
-import { CommandButton, Note, Problem, useModels, Waiting } from './components';
+import { CommandButton, Note, Problem, useModels, Loading } from './components';
 
 interface IDetailProps {
   readonly commands: CommandRegistry;
@@ -19,8 +19,8 @@ interface IDetailProps {
 function Kernels(props: IDetailProps & { readonly about: IImageDetail }) {
   const { about, commands, image, model } = props;
   const args = { engine: image.engine, reference: image.reference };
-  if (model.images.isProbed(image)) {
-    return <Waiting text="Looking into the image…" />;
+  if (model.images.isProbing(image)) {
+    return <Loading text="Looking into the image…" />;
   }
   if (about.kernel_problem) {
     const { message, hint } = about.kernel_problem;
@@ -42,8 +42,10 @@ function Kernels(props: IDetailProps & { readonly about: IImageDetail }) {
     <ul className="jp-Containers-plainList">
       {about.kernels.map(kernel => (
         <li key={kernel.name}>
-          {plain(kernel.display_name)}{' '}
-          <span className="jp-Containers-quiet">{plain(kernel.language)}</span>
+          {stripControls(kernel.display_name)}{' '}
+          <span className="jp-Containers-quiet">
+            {stripControls(kernel.language)}
+          </span>
         </li>
       ))}
     </ul>
@@ -64,9 +66,9 @@ function Layers(props: { readonly about: IImageDetail }): React.JSX.Element {
         {props.about.layers.map((layer, index) => (
           <tr key={index}>
             <td className="jp-Containers-code">
-              {instruction(layer.created_by) || 'unknown'}
+              {formatInstruction(layer.created_by) || 'unknown'}
             </td>
-            <td>{layer.size ? bytes(layer.size) : '–'}</td>
+            <td>{layer.size ? formatBytes(layer.size) : '–'}</td>
           </tr>
         ))}
       </tbody>
@@ -88,24 +90,24 @@ function Facts(props: { readonly about: IImageDetail }): React.JSX.Element {
       {facts.map(([name, value]) => (
         <React.Fragment key={name}>
           <dt>{name}</dt>
-          <dd className="jp-Containers-code">{plain(value ?? '')}</dd>
+          <dd className="jp-Containers-code">{stripControls(value ?? '')}</dd>
         </React.Fragment>
       ))}
     </dl>
   );
 }
 
-/** The engines that work here and have no image of that name yet. */
+/** The usable engines that have no image of that name. */
 function enginesWithout(model: ContainersModel, image: IImage): string[] {
   const have = (model.images.data?.images ?? [])
-    .filter(one => one.reference === image.reference)
-    .map(one => one.engine);
+    .filter(other => other.reference === image.reference)
+    .map(({ engine }) => engine);
   return (model.engines.data?.engines ?? [])
-    .filter(one => one.usable && !have.includes(one.name))
-    .map(one => one.name);
+    .filter(({ name, usable }) => usable && !have.includes(name))
+    .map(({ name }) => name);
 }
 
-/** What can be done with an image. */
+/** The buttons of an image. */
 function Buttons(props: IDetailProps): React.JSX.Element {
   const { commands, image, model } = props;
   const args = { engine: image.engine, reference: image.reference };
@@ -132,7 +134,7 @@ function Buttons(props: IDetailProps): React.JSX.Element {
   );
 }
 
-/** An open image of the list. */
+/** The details of an image in the list. */
 export function ImageDetail(props: IDetailProps): React.JSX.Element {
   const { image, model } = props;
   useModels(model.images);
@@ -143,11 +145,11 @@ export function ImageDetail(props: IDetailProps): React.JSX.Element {
       <Buttons {...props} />
       {image.pinned && (
         <p className="jp-Containers-quiet">
-          Pinned as the kernel {plain(image.pinned)}.
+          Pinned as the kernel {stripControls(image.pinned)}.
         </p>
       )}
       <Problem problem={detail.error} />
-      {!data && detail.busy && <Waiting text="Looking at the image…" />}
+      {!data && detail.loading && <Loading text="Looking at the image…" />}
       {data && (
         <>
           <h3>Kernels</h3>

@@ -1,4 +1,4 @@
-/** "Images": what every engine has, a way to find one and to get another. */
+/** The section "Images": the images of all engines, a filter and a form to pull one. */
 
 import {
   Button,
@@ -12,21 +12,28 @@ import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
 import { CommandIDs } from '../commandids';
-import { age, bytes, plain, shortImage } from '../ui/format';
+import {
+  formatAge,
+  formatBytes,
+  stripControls,
+  shortImage
+} from '../ui/format';
 import type { ContainersModel } from '../models/model';
 import { imageKey } from '../models/images';
 import type { IImage } from '../api/types';
 import { JobProgress } from './buildssection';
 import { ImageDetail } from './imagedetail';
-import { CommandButton, Note, Problem, useModels, Waiting } from './components';
+import { CommandButton, Note, Problem, useModels, Loading } from './components';
 import type { ISectionProps } from './section';
 
-/** The field that fetches an image from a registry. */
-function Pull(props: ISectionProps): React.JSX.Element {
+/** The form that pulls an image. */
+function PullForm(props: ISectionProps): React.JSX.Element {
   const { commands, model } = props;
   const [reference, setReference] = React.useState('');
   const [engine, setEngine] = React.useState('');
-  const usable = (model.engines.data?.engines ?? []).filter(one => one.usable);
+  const usable = (model.engines.data?.engines ?? []).filter(
+    ({ usable }) => usable
+  );
   const args = {
     reference: reference.trim(),
     here: true,
@@ -55,9 +62,9 @@ function Pull(props: ISectionProps): React.JSX.Element {
           onChange={event => setEngine(event.target.value)}
         >
           <option value="">default engine</option>
-          {usable.map(one => (
-            <option key={one.name} value={one.name}>
-              {plain(one.name)}
+          {usable.map(option => (
+            <option key={option.name} value={option.name}>
+              {stripControls(option.name)}
             </option>
           ))}
         </HTMLSelect>
@@ -75,13 +82,13 @@ function Pull(props: ISectionProps): React.JSX.Element {
   );
 }
 
-/** What is fetched and converted now, where it was asked for. */
-function Fetching(props: ISectionProps): React.JSX.Element {
+/** The pulls and conversions that run. */
+function Transfers(props: ISectionProps): React.JSX.Element {
   const { commands, model } = props;
   useModels(model.jobs);
   return (
     <>
-      {model.jobs.fetching.map(job =>
+      {model.jobs.transfers.map(job =>
         job.error ? (
           <Note
             key={job.id}
@@ -92,7 +99,7 @@ function Fetching(props: ISectionProps): React.JSX.Element {
         ) : (
           <div key={job.id} className="jp-Containers-card">
             <div className="jp-Containers-cardHead">
-              <h3>{plain(job.title)}</h3>
+              <h3>{stripControls(job.title)}</h3>
               <CommandButton
                 commands={commands}
                 id={CommandIDs.cancel}
@@ -116,16 +123,16 @@ interface IRowProps {
   readonly several: boolean;
 }
 
-/** One image. Drawn again only when it is opened, closed or another. */
-const Row = React.memo(function Row(props: IRowProps): React.JSX.Element {
+/** An image. Rendered again only if it changes, or is opened or closed. */
+const ImageRow = React.memo(function Row(props: IRowProps): React.JSX.Element {
   const { commands, image, model, open, several } = props;
   const id = `jp-Containers-image-${imageKey(image).replace(/\W/g, '-')}`;
   const Caret = open ? caretDownIcon : caretRightIcon;
-  const old = age(image.created);
+  const old = formatAge(image.created);
   const about = [
-    bytes(image.size),
+    formatBytes(image.size),
     old && (old === 'just now' ? old : `${old} old`),
-    several && plain(image.engine),
+    several && stripControls(image.engine),
     image.pinned && 'pinned'
   ].filter(Boolean);
   return (
@@ -135,7 +142,7 @@ const Row = React.memo(function Row(props: IRowProps): React.JSX.Element {
         className="jp-Containers-rowButton"
         aria-expanded={open}
         aria-controls={open ? id : undefined}
-        title={plain(image.reference)}
+        title={stripControls(image.reference)}
         onClick={() => model.images.toggle(image)}
       >
         <Caret.react tag="span" width="16px" height="16px" />
@@ -153,15 +160,15 @@ const Row = React.memo(function Row(props: IRowProps): React.JSX.Element {
   );
 });
 
-function Rows(props: ISectionProps): React.JSX.Element {
+function ImageRows(props: ISectionProps): React.JSX.Element {
   const { commands, model } = props;
   const { images } = model;
-  const { found } = images;
+  const { filtered } = images;
   const all = images.data?.images.length ?? 0;
   const engines = new Set(images.data?.images.map(image => image.engine));
-  const shown = found.slice(0, images.rows);
+  const shown = filtered.slice(0, images.visibleRows);
   const counted = images.query
-    ? `${String(found.length)} of ${String(all)} images`
+    ? `${String(filtered.length)} of ${String(all)} images`
     : '';
   return (
     <>
@@ -170,7 +177,7 @@ function Rows(props: ISectionProps): React.JSX.Element {
       </p>
       <ul className="jp-Containers-rows" aria-label="Images">
         {shown.map(image => (
-          <Row
+          <ImageRow
             key={imageKey(image)}
             commands={commands}
             image={image}
@@ -180,11 +187,11 @@ function Rows(props: ISectionProps): React.JSX.Element {
           />
         ))}
       </ul>
-      {found.length > shown.length && (
+      {filtered.length > shown.length && (
         <CommandButton
           commands={commands}
           id={CommandIDs.moreImages}
-          label={`Show more (${String(found.length - shown.length)} left)`}
+          label={`Show more (${String(filtered.length - shown.length)} left)`}
         />
       )}
     </>
@@ -192,20 +199,20 @@ function Rows(props: ISectionProps): React.JSX.Element {
 }
 
 /** The section's body. */
-export function Images(props: ISectionProps): React.JSX.Element {
+export function ImagesSection(props: ISectionProps): React.JSX.Element {
   const { model } = props;
-  const { engines, images, imagesActing } = model;
-  useModels(engines, images, imagesActing);
+  const { engines, images, imageAction } = model;
+  useModels(engines, images, imageAction);
   const { data } = images;
   return (
     <>
       <Problem
-        problem={imagesActing.problem}
-        onDismiss={() => imagesActing.dismiss()}
+        problem={imageAction.problem}
+        onDismiss={() => imageAction.dismiss()}
       />
-      {imagesActing.doing && <Waiting text={imagesActing.doing} />}
-      <Pull {...props} />
-      <Fetching {...props} />
+      {imageAction.pending && <Loading text={imageAction.pending} />}
+      <PullForm {...props} />
+      <Transfers {...props} />
       <Problem problem={images.error} />
       {images.problems.map(problem => (
         <Note
@@ -215,7 +222,7 @@ export function Images(props: ISectionProps): React.JSX.Element {
           hint={problem.hint}
         />
       ))}
-      {!data && images.busy && <Waiting text="Asking the engines…" />}
+      {!data && images.loading && <Loading text="Asking the engines…" />}
       {data?.images.length === 0 && images.problems.length === 0 && (
         <p>No images yet. Pull one above, or run a %%dockerfile cell.</p>
       )}
@@ -233,7 +240,7 @@ export function Images(props: ISectionProps): React.JSX.Element {
               images.query = event.target.value;
             }}
           />
-          <Rows {...props} />
+          <ImageRows {...props} />
         </>
       )}
     </>

@@ -1,17 +1,17 @@
-/** "This notebook": what it runs in, what has to be said yes to, what it asks for. */
+/** The section "This notebook": its state, banners, buttons and settings. */
 
 import React from 'react';
 
-import { bannersOf, type IBanner } from '../models/banners';
+import { createBanners, type IBanner } from '../models/banners';
 import { CommandIDs } from '../commandids';
-import { placed, plain, shortImage } from '../ui/format';
-import * as deeds from '../models/kernelactions';
-import { colourOf, imageOf, stateOf } from '../models/kernelstate';
+import { formatPlacement, stripControls, shortImage } from '../ui/format';
+import * as kernelActions from '../models/kernelactions';
+import { stateColour, imageInUse, describeState } from '../models/kernelstate';
 import type { NotebookState } from '../models/notebookstate';
 import { askApproval } from '../notebook/dialogs';
-import { Figures } from './containerstats';
-import { Form } from './settingsform';
-import { CommandButton, Note, Problem, useModels, Waiting } from './components';
+import { ContainerStatsView } from './containerstats';
+import { SettingsForm } from './settingsform';
+import { CommandButton, Note, Problem, useModels, Loading } from './components';
 import type { ISectionProps } from './section';
 
 interface INotebookProps extends ISectionProps {
@@ -20,24 +20,24 @@ interface INotebookProps extends ISectionProps {
 
 function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
   const { state } = props;
-  const truth = state.truth.data;
-  const kernel = truth?.kernel ?? null;
-  const image = imageOf(state);
-  const engine = [kernel?.engine, truth?.engine].find(Boolean);
+  const status = state.status.data;
+  const kernel = status?.kernel ?? null;
+  const image = imageInUse(state);
+  const engine = [kernel?.engine, status?.engine].find(Boolean);
   return (
     <dl className="jp-Containers-facts">
       <dt>Image</dt>
-      <dd title={plain(image)}>{image ? shortImage(image) : 'none'}</dd>
+      <dd title={stripControls(image)}>{image ? shortImage(image) : 'none'}</dd>
       {engine && (
         <>
           <dt>Engine</dt>
-          <dd>{plain(engine)}</dd>
+          <dd>{stripControls(engine)}</dd>
         </>
       )}
       {kernel?.placement && (
         <>
           <dt>Slurm job</dt>
-          <dd>{placed(kernel.placement)}</dd>
+          <dd>{formatPlacement(kernel.placement)}</dd>
         </>
       )}
       <dt>State</dt>
@@ -45,9 +45,9 @@ function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
         <span
           role="status"
           className="jp-Containers-state"
-          data-state={colourOf(truth)}
+          data-state={stateColour(status)}
         >
-          {stateOf(truth)}
+          {describeState(status)}
         </span>
       </dd>
     </dl>
@@ -59,12 +59,12 @@ function Banners(
 ): React.JSX.Element {
   const { banners, commands, state } = props;
   const approve = (shown: readonly string[]) =>
-    deeds.approve(state, { shown, ask: askApproval });
+    kernelActions.approve(state, { shown, ask: askApproval });
   const first = banners.find(banner => banner.actions);
   return (
     <>
-      {banners.map(({ key, actions = [], ...said }) => (
-        <Note key={key} {...said}>
+      {banners.map(({ key, actions = [], ...banner }) => (
+        <Note key={key} {...banner}>
           {actions.length > 0 &&
             actions.map((id, index) => (
               <CommandButton
@@ -75,7 +75,7 @@ function Banners(
                 args={id === CommandIDs.pull ? { notebook: true } : {}}
                 run={
                   id === CommandIDs.approve
-                    ? () => approve(said.items ?? [])
+                    ? () => approve(banner.items ?? [])
                     : undefined
                 }
               />
@@ -86,7 +86,7 @@ function Banners(
   );
 }
 
-/** What may be done at any time; what a banner offers stands there alone. */
+/** The buttons, except those in a banner. */
 function Buttons(
   props: INotebookProps & { readonly offered: readonly string[] }
 ): React.JSX.Element {
@@ -111,40 +111,43 @@ function Buttons(
   );
 }
 
-function Known(props: INotebookProps): React.JSX.Element {
+function NotebookBody(props: INotebookProps): React.JSX.Element {
   const { state } = props;
-  const { acting, truth } = state;
-  const banners = bannersOf({
-    truth: truth.data,
+  const { action, status } = state;
+  const banners = createBanners({
+    status: status.data,
     settings: state.settings,
-    edited: state.draft.changed,
+    isEdited: state.draft.changed,
     inContainer: state.inContainer,
     pinned: state.pinned
   });
   const offered = banners.flatMap(banner => banner.actions ?? []);
   return (
     <>
-      <p className="jp-Containers-path">{plain(state.path ?? '')}</p>
-      <Problem problem={truth.error} />
-      {truth.data ? (
+      <p className="jp-Containers-path">{stripControls(state.path ?? '')}</p>
+      <Problem problem={status.error} />
+      {status.data ? (
         <Summary state={state} />
       ) : (
-        truth.busy && <Waiting text="Asking the server…" />
+        status.loading && <Loading text="Asking the server…" />
       )}
-      <Problem problem={acting.problem} onDismiss={() => acting.dismiss()} />
-      {acting.doing && <Waiting text={acting.doing} />}
+      <Problem problem={action.problem} onDismiss={() => action.dismiss()} />
+      {action.pending && <Loading text={action.pending} />}
       <Banners {...props} banners={banners} />
-      {truth.data?.kernel?.container && (
-        <Figures live={props.model.live} kernel={truth.data.kernel} />
+      {status.data?.kernel?.container && (
+        <ContainerStatsView
+          stats={props.model.stats}
+          kernel={status.data.kernel}
+        />
       )}
       <Buttons {...props} offered={offered} />
-      <Form {...props} />
+      <SettingsForm {...props} />
     </>
   );
 }
 
 /** The section's body. */
-export function Notebook(props: ISectionProps): React.JSX.Element {
+export function NotebookSection(props: ISectionProps): React.JSX.Element {
   const { model } = props;
   const state = model.notebook;
   useModels(model, state, model.fields, model.engines, model.devices);
@@ -163,5 +166,5 @@ export function Notebook(props: ISectionProps): React.JSX.Element {
       </p>
     );
   }
-  return <Known {...props} state={state} />;
+  return <NotebookBody {...props} state={state} />;
 }

@@ -1,4 +1,4 @@
-/** The sidebar: a side panel of sections below each other, and what stands above them. */
+/** The sidebar: a side panel with a header and the sections. */
 
 import { ReactWidget, SidePanel } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
@@ -9,42 +9,42 @@ import React from 'react';
 import { CommandIDs } from '../commandids';
 import { containerIcon } from '../ui/icon';
 import type { ContainersModel } from '../models/model';
-import { Builds } from './buildssection';
-import { Devices } from './devicessection';
-import { Engines } from './enginessection';
-import { Images } from './imagessection';
-import { Notebook } from './notebooksection';
+import { BuildsSection } from './buildssection';
+import { DevicesSection } from './devicessection';
+import { EnginesSection } from './enginessection';
+import { ImagesSection } from './imagessection';
+import { NotebookSection } from './notebooksection';
 import { CommandButton, Note, useModels } from './components';
 import { Section } from './section';
 import type { ISectionOptions, ISectionProps } from './section';
 
 const SECTIONS: readonly ISectionOptions[] = [
-  { name: 'notebook', title: 'This notebook', body: Notebook },
+  { name: 'notebook', title: 'This notebook', component: NotebookSection },
   {
     name: 'images',
     title: 'Images',
-    body: Images,
+    component: ImagesSection,
     count: model => model.images.data?.images.length ?? null
   },
   {
     name: 'builds',
     title: 'Builds',
-    body: Builds,
+    component: BuildsSection,
     count: model => model.jobs.running.length
   },
   {
     name: 'devices',
     title: 'Devices',
-    body: Devices,
+    component: DevicesSection,
     count: model => model.devices.data?.devices.length ?? null
   },
-  { name: 'engines', title: 'Engines', body: Engines }
+  { name: 'engines', title: 'Engines', component: EnginesSection }
 ];
 
-/** The panel's name, and that the server is gone where it is. */
+/** The panel's title, and an error while the server does not answer. */
 function Header(props: ISectionProps): React.JSX.Element {
   const { commands, model } = props;
-  useModels(model.server);
+  useModels(model.connection);
   return (
     <>
       <div className="jp-Containers-titleBar">
@@ -55,7 +55,7 @@ function Header(props: ISectionProps): React.JSX.Element {
           look="icon"
         />
       </div>
-      {model.server.gone && (
+      {model.connection.isLost && (
         <Note
           kind="error"
           title="The Jupyter server does not answer."
@@ -68,7 +68,7 @@ function Header(props: ISectionProps): React.JSX.Element {
   );
 }
 
-/** The side panel. It tells the model whether it is seen. */
+/** The side panel. It tells the model whether it is visible. */
 export class ContainersPanel extends SidePanel {
   constructor(
     private readonly model: ContainersModel,

@@ -1,32 +1,32 @@
-/** Our containers in JupyterLab's own panel of what runs. */
+/** The containers in JupyterLab's panel of running sessions. */
 
 import { showErrorMessage } from '@jupyterlab/apputils';
 import type { IRunningSessions } from '@jupyterlab/running';
 import type { CommandRegistry } from '@lumino/commands';
 
-import { basename, plain, shortImage, tinyImage } from '../ui/format';
+import { basename, stripControls, shortImage, imageName } from '../ui/format';
 import { containerIcon } from '../ui/icon';
 import type { ContainersModel } from '../models/model';
-import { problemOf } from '../api/request';
+import { toProblem } from '../api/request';
 import type { IContainer } from '../api/types';
 
-/** What the panel of running things asks of us. */
-export function runningContainers(
+/** The manager of containers for that panel. */
+export function createRunningManager(
   model: ContainersModel,
   commands: CommandRegistry
 ): IRunningSessions.IManager {
   const { containers } = model;
-  // Another server of the same person looks after its own.
+  // Containers of another server of the same user belong to that server.
   const running = () =>
     (containers.data ?? []).filter(
-      one => one.running && (one.mine || one.orphan)
+      container => container.running && (container.mine || container.orphan)
     );
   return {
     name: 'Containers',
     running: () =>
-      running().map(container => itemOf(container, model, commands)),
+      running().map(container => createItem(container, model, commands)),
     shutdownAll: () => {
-      running().forEach(one => void stop(model, one));
+      running().forEach(container => void stopContainer(model, container));
     },
     refreshRunning: () => void containers.refresh(),
     runningChanged: containers.stateChanged,
@@ -37,36 +37,36 @@ export function runningContainers(
   };
 }
 
-async function stop(
+async function stopContainer(
   model: ContainersModel,
   container: IContainer
 ): Promise<void> {
   try {
-    await model.stop(container.name);
+    await model.stopContainer(container.name);
   } catch (error) {
-    const { hint, message } = problemOf(error);
+    const { hint, message } = toProblem(error);
     await showErrorMessage('Not stopped', `${message} ${hint}`.trim());
   }
   await model.containers.refresh();
 }
 
-function itemOf(
+function createItem(
   container: IContainer,
   model: ContainersModel,
   commands: CommandRegistry
 ): IRunningSessions.IRunningItem {
   const image = shortImage(container.image);
-  const notebook = plain(container.path ?? container.notebook);
-  const name = basename(notebook) || plain(container.name);
+  const notebook = stripControls(container.path ?? container.notebook);
+  const name = basename(notebook) || stripControls(container.name);
   const orphan = container.orphan ? ', left behind' : '';
   return {
     icon: () => containerIcon,
-    label: () => `${name} – ${tinyImage(container.image)}${orphan}`,
+    label: () => `${name} – ${imageName(container.image)}${orphan}`,
     labelTitle: () =>
       [
         `Image: ${image}`,
-        `Engine: ${plain(container.engine)}`,
-        `Container: ${plain(container.name)}`,
+        `Engine: ${stripControls(container.engine)}`,
+        `Container: ${stripControls(container.name)}`,
         notebook && `Notebook: ${notebook}`
       ]
         .filter(Boolean)
@@ -75,6 +75,6 @@ function itemOf(
       open: () =>
         void commands.execute('docmanager:open', { path: container.path })
     }),
-    shutdown: () => void stop(model, container)
+    shutdown: () => void stopContainer(model, container)
   };
 }

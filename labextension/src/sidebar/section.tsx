@@ -1,4 +1,4 @@
-/** A section of the sidebar: a heading that opens and closes it, and what it holds. */
+/** A section of the sidebar: a heading that opens and closes it, and its body. */
 
 import { classes, VDomRenderer } from '@jupyterlab/ui-components';
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
@@ -8,18 +8,18 @@ import React from 'react';
 import type { ContainersModel, SectionName } from '../models/model';
 import { useModels } from './components';
 
-/** What every section is drawn from. */
+/** The properties of a section's body. */
 export interface ISectionProps {
   readonly model: ContainersModel;
   readonly commands: CommandRegistry;
 }
 
-/** What a section is called, and what draws it. */
+/** A section's name, title and body. */
 export interface ISectionOptions {
   readonly name: SectionName;
   readonly title: string;
-  readonly body: React.ComponentType<ISectionProps>;
-  /** A number beside the title: how many of them there are; null where nobody knows. */
+  readonly component: React.ComponentType<ISectionProps>;
+  /** The number beside the title; null if unknown. */
   readonly count?: (model: ContainersModel) => number | null;
 }
 
@@ -31,7 +31,7 @@ function SectionView(
   const open = model.isOpen(about.name);
   const id = `jp-Containers-section-${about.name}`;
   const Caret = open ? caretDownIcon : caretRightIcon;
-  const Body = about.body;
+  const Body = about.component;
   return (
     <section
       className={classes('jp-Containers-section', open ? 'jp-mod-open' : '')}
@@ -71,7 +71,7 @@ function Count(props: {
   ) : null;
 }
 
-/** One section as a widget of the side panel. */
+/** A section as a widget of the side panel. */
 export class Section extends VDomRenderer<ContainersModel> {
   constructor(
     model: ContainersModel,

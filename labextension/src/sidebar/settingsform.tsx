@@ -1,26 +1,32 @@
-/** The settings of the notebook: what is asked, what is approved, what really applies. */
+/** The form of the notebook's settings: asked, approved, in effect. */
 
 import { classes } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import { applied } from '../models/applied';
+import { valueInEffect } from '../models/applied';
 import { CommandIDs } from '../commandids';
 import {
-  approval,
-  inWords,
-  isFirst,
-  isRecord,
+  approvalOf,
+  describeValue,
+  isCommon,
+  isReadOnly,
   labelOf,
   toValue,
-  unableReason
+  unsupportedReason
 } from '../models/form';
-import { plain } from '../ui/format';
-import * as deeds from '../models/kernelactions';
+import { stripControls } from '../ui/format';
+import * as kernelActions from '../models/kernelactions';
 import type { NotebookState } from '../models/notebookstate';
 import { askApproval } from '../notebook/dialogs';
 import type { IField, IProblem } from '../api/types';
 import { FieldInput } from './fields';
-import { CommandButton, Fold, Note, Problem, Waiting } from './components';
+import {
+  CommandButton,
+  Disclosure,
+  Note,
+  Problem,
+  Loading
+} from './components';
 import type { ISectionProps } from './section';
 
 interface IFormProps extends ISectionProps {
@@ -37,27 +43,34 @@ const APPROVALS = {
   missing: ['!', 'not approved']
 } as const;
 
-/** The second and third column of a field: approved, and what applies. */
-function Truth(
+/** The second and third column of a field: approved, in effect. */
+function FieldStatus(
   props: IFieldProps & { readonly id: string }
 ): React.JSX.Element {
   const { field, id, model, state } = props;
-  const value = isRecord(field)
+  const value = isReadOnly(field)
     ? state.draft.settings[field.key]
     : toValue(field, state.draft.input(field));
-  const yes = approval(field.key, value !== undefined, state.missingKeys);
-  const applies = applied(
+  const approval = approvalOf(
+    field.key,
+    value !== undefined,
+    state.missingKeys
+  );
+  const applies = valueInEffect(
     field,
-    state.truth.data?.kernel ?? null,
+    state.status.data?.kernel ?? null,
     model.engines.data?.engines
   );
   return (
     <div className="jp-Containers-truth" id={id}>
-      <span className="jp-Containers-approval" data-approval={yes ?? 'none'}>
-        {yes && (
+      <span
+        className="jp-Containers-approval"
+        data-approval={approval ?? 'none'}
+      >
+        {approval && (
           <>
-            <span aria-hidden="true">{APPROVALS[yes][0]}</span>{' '}
-            {APPROVALS[yes][1]}
+            <span aria-hidden="true">{APPROVALS[approval][0]}</span>{' '}
+            {APPROVALS[approval][1]}
           </>
         )}
       </span>
@@ -73,13 +86,13 @@ function Truth(
   );
 }
 
-/** Which engine is asked for, or taken where none is. */
-function engineOf(props: IFormProps): string {
+/** The engine of the settings, or the one that will be used. */
+function chosenEngine(props: IFormProps): string {
   const { model, state } = props;
   const asked = state.draft.settings.engine;
   return typeof asked === 'string' && asked
     ? asked
-    : (state.truth.data?.engine ?? model.engines.data?.default ?? '');
+    : (state.status.data?.engine ?? model.engines.data?.default ?? '');
 }
 
 function Field(props: IFieldProps): React.JSX.Element {
@@ -87,7 +100,7 @@ function Field(props: IFieldProps): React.JSX.Element {
   const { draft } = state;
   const id = `jp-Containers-field-${field.key}`;
   const problem = draft.problem(field);
-  const unable = unableReason(field, engineOf(props));
+  const unable = unsupportedReason(field, chosenEngine(props));
   const empty = toValue(field, draft.input(field)) === undefined;
   const notes = [`${id}-doc`, `${id}-truth`];
   const listed = ['list', 'mounts', 'object'].includes(field.kind);
@@ -122,10 +135,10 @@ function Field(props: IFieldProps): React.JSX.Element {
         suggestions={suggestions(props)}
         onChange={input => draft.set(field, input)}
       />
-      <Truth {...props} id={`${id}-truth`} />
+      <FieldStatus {...props} id={`${id}-truth`} />
       {problem && (
         <p className="jp-Containers-fieldError" id={`${id}-error`} role="alert">
-          {plain(complaint(problem))}
+          {stripControls(problemText(problem))}
         </p>
       )}
       {unable && (
@@ -134,30 +147,32 @@ function Field(props: IFieldProps): React.JSX.Element {
         </p>
       )}
       <p className="jp-Containers-doc" id={`${id}-doc`}>
-        {plain(field.doc.replaceAll('`', ''))}
+        {stripControls(field.doc.replaceAll('`', ''))}
       </p>
     </div>
   );
 }
 
-/** What is wrong, without the name of the field that it stands under. */
-export function complaint(problem: IProblem): string {
-  const said = problem.message.replace(/^(:\s*)?(Setting '[^']*': )?/, '');
-  return `${said.charAt(0).toUpperCase()}${said.slice(1)} ${problem.hint}`.trim();
+/** A problem's text, without the name of its field. */
+export function problemText(problem: IProblem): string {
+  const message = problem.message.replace(/^(:\s*)?(Setting '[^']*': )?/, '');
+  return `${message.charAt(0).toUpperCase()}${message.slice(1)} ${problem.hint}`.trim();
 }
 
-/** What may be meant, where this machine knows: images, engines, devices. */
+/** Suggestions for a field: images, engines and devices of this machine. */
 function suggestions(props: IFieldProps): readonly string[] {
   const { field, model } = props;
   switch (field.key) {
     case 'image':
-      return (model.images.data?.images ?? []).map(one => one.reference);
+      return (model.images.data?.images ?? []).map(
+        ({ reference }) => reference
+      );
     case 'engine':
       return (model.engines.data?.engines ?? [])
-        .filter(one => one.usable)
-        .map(one => one.name);
+        .filter(({ usable }) => usable)
+        .map(({ name }) => name);
     case 'devices': {
-      const names = (model.devices.data?.devices ?? []).map(one => one.name);
+      const names = (model.devices.data?.devices ?? []).map(({ name }) => name);
       const all = names.map(name => name.replace(/=.*/, '=all'));
       return [...new Set([...all, ...names])];
     }
@@ -166,20 +181,20 @@ function suggestions(props: IFieldProps): readonly string[] {
   }
 }
 
-/** What a build or pull recorded, which nobody types. */
+/** The records of builds and pulls, which cannot be edited. */
 function Records(props: IFormProps): React.JSX.Element | null {
   const { draft } = props.state;
   const settings = draft.settings;
   const records = draft.fields.filter(
-    field => isRecord(field) && settings[field.key] !== undefined
+    field => isReadOnly(field) && settings[field.key] !== undefined
   );
   return records.length ? (
     <dl className="jp-Containers-facts">
       {records.map(field => (
         <React.Fragment key={field.key}>
-          <dt title={plain(field.doc)}>{labelOf(field)}</dt>
+          <dt title={stripControls(field.doc)}>{labelOf(field)}</dt>
           <dd className="jp-Containers-code">
-            {inWords(field, settings[field.key])}
+            {describeValue(field, settings[field.key])}
           </dd>
         </React.Fragment>
       ))}
@@ -187,7 +202,7 @@ function Records(props: IFormProps): React.JSX.Element | null {
   ) : null;
 }
 
-/** Apply and Revert, with what pressing Apply says yes to. */
+/** Apply and Revert, with the list of what Apply approves. */
 function Footer(props: IFormProps): React.JSX.Element | null {
   const { commands, state } = props;
   const { draft } = state;
@@ -195,7 +210,7 @@ function Footer(props: IFormProps): React.JSX.Element | null {
     return null;
   }
   const { missing = [] } = draft;
-  const reading = { shown: missing, ask: askApproval };
+  const prompt = { shown: missing, ask: askApproval };
   return (
     <div className="jp-Containers-footer">
       {draft.problems.map((problem, index) => (
@@ -209,23 +224,23 @@ function Footer(props: IFormProps): React.JSX.Element | null {
           commands={commands}
           id={CommandIDs.apply}
           look="primary"
-          run={() => deeds.apply(state, reading)}
+          run={() => kernelActions.apply(state, prompt)}
         />
         <CommandButton commands={commands} id={CommandIDs.revert} />
-        {draft.checking && <Waiting text="Checking…" />}
+        {draft.checking && <Loading text="Checking…" />}
       </div>
     </div>
   );
 }
 
-/** The form, generated from the server's table of settings. */
-export function Form(props: IFormProps): React.JSX.Element {
+/** The form, made from the server's table of settings. */
+export function SettingsForm(props: IFormProps): React.JSX.Element {
   const { model, state } = props;
   const { fields } = state.draft;
   const [more, setMore] = React.useState(false);
-  const typed = fields.filter(field => !isRecord(field));
-  const rest = typed.filter(field => !isFirst(field));
-  const draw = (field: IField) => (
+  const typed = fields.filter(field => !isReadOnly(field));
+  const rest = typed.filter(field => !isCommon(field));
+  const renderField = (field: IField) => (
     <Field key={field.key} {...props} field={field} />
   );
   return (
@@ -236,25 +251,25 @@ export function Form(props: IFormProps): React.JSX.Element {
     >
       <h3>Settings</h3>
       <Problem problem={model.fields.error} />
-      {fields.length === 0 && model.fields.busy && (
-        <Waiting text="Asking for the settings…" />
+      {fields.length === 0 && model.fields.loading && (
+        <Loading text="Asking for the settings…" />
       )}
       <div className="jp-Containers-columns" aria-hidden="true">
         <span>Asked</span>
         <span>Approved</span>
         <span>Applies</span>
       </div>
-      {typed.filter(isFirst).map(draw)}
+      {typed.filter(isCommon).map(renderField)}
       {rest.length > 0 && (
-        <Fold
+        <Disclosure
           id="jp-Containers-more"
           label="More settings"
           open={more || rest.some(field => state.draft.problem(field) !== null)}
           onToggle={() => setMore(!more)}
         >
-          {rest.map(draw)}
+          {rest.map(renderField)}
           <Records {...props} />
-        </Fold>
+        </Disclosure>
       )}
       <Footer {...props} />
     </form>

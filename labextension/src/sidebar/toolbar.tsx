@@ -1,4 +1,4 @@
-/** The notebook toolbar's item: what this notebook runs in, and how it is. */
+/** The notebook toolbar's item: the image and the state of the kernel. */
 
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { Button, ReactWidget } from '@jupyterlab/ui-components';
@@ -6,51 +6,55 @@ import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
 import { CommandIDs } from '../commandids';
-import { shortImage, tinyImage } from '../ui/format';
+import { shortImage, imageName } from '../ui/format';
 import { containerIcon } from '../ui/icon';
 import type { ContainersModel } from '../models/model';
 import type { NotebookState } from '../models/notebookstate';
 import { useModels } from './components';
 import {
-  colourOf,
-  imageOf,
-  isAway,
-  stateOf,
-  waitsForYes
+  stateColour,
+  imageInUse,
+  isImageMissing,
+  describeState,
+  needsApproval
 } from '../models/kernelstate';
 import type { INotebook } from '../api/types';
 
-/** The item's short text, its long one, and how it is coloured. */
-export function itemOf(state: NotebookState): {
+/** The item's short text, its long text and its colour. */
+export function describeItem(state: NotebookState): {
   readonly text: string;
   readonly long: string;
   readonly state: string;
 } {
-  const truth = state.truth.data;
-  const image = imageOf(state);
-  if (!image && truth?.building) {
-    return { text: 'building', long: stateOf(truth), state: colourOf(truth) };
+  const status = state.status.data;
+  const image = imageInUse(state);
+  if (!image && status?.building) {
+    return {
+      text: 'building',
+      long: describeState(status),
+      state: stateColour(status)
+    };
   }
-  if (!state.concerned || !image) {
+  if (!state.usesContainers || !image) {
     return { text: '', long: 'No container for this notebook', state: 'none' };
   }
   return {
-    text: `${tinyImage(image)} · ${wordOf(truth)}`,
-    long: `${shortImage(image)}: ${stateOf(truth)}`,
-    state: colourOf(truth)
+    text: `${imageName(image)} · ${shortState(status)}`,
+    long: `${shortImage(image)}: ${describeState(status)}`,
+    state: stateColour(status)
   };
 }
 
-function wordOf(truth: INotebook | null): string {
-  if (truth?.building) {
+function shortState(status: INotebook | null): string {
+  if (status?.building) {
     return 'building';
   }
-  if (isAway(truth)) {
+  if (isImageMissing(status)) {
     return 'not here';
   }
-  return waitsForYes(truth)
+  return needsApproval(status)
     ? 'not approved'
-    : (truth?.kernel?.state ?? 'not running');
+    : (status?.kernel?.state ?? 'not running');
 }
 
 function Item(props: {
@@ -59,7 +63,7 @@ function Item(props: {
 }): React.JSX.Element {
   const { commands, state } = props;
   useModels(state);
-  const item = itemOf(state);
+  const item = describeItem(state);
   return (
     <Button
       type="button"
@@ -82,14 +86,14 @@ function Item(props: {
   );
 }
 
-/** Called for every notebook that is opened. */
-export function toolbarItem(
+/** The item for the toolbar of a panel. */
+export function createToolbarItem(
   model: ContainersModel,
   commands: CommandRegistry,
   panel: NotebookPanel
 ): ReactWidget {
   const widget = ReactWidget.create(
-    <Item commands={commands} state={model.of(panel)} />
+    <Item commands={commands} state={model.stateOf(panel)} />
   );
   widget.addClass('jp-Containers-toolbarItem');
   return widget;

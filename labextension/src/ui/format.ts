@@ -1,4 +1,4 @@
-/** How figures, times and names are written. Pure. */
+/** Numbers, times and names as text. Pure. */
 
 import type { IPlacement } from '../api/types';
 
@@ -7,18 +7,17 @@ const CONTROL =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 /**
- * Text from the server without what would change how its neighbours read: control characters
- * and bidirectional overrides. The server does this too; a name that came another way is safe
- * here all the same.
+ * Text without control characters and bidirectional overrides, which would change how the text
+ * around it is shown. The server removes them too, but not all text comes from it.
  */
-export function plain(text: string): string {
+export function stripControls(text: string): string {
   return text.replace(CONTROL, '');
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** Bytes for people: `1.4 GiB`. */
-export function bytes(count: number): string {
+/** A size, such as `1.4 GiB`. */
+export function formatBytes(count: number): string {
   let size = Math.max(0, count);
   let unit = 0;
   while (size >= 1023.95 && unit < UNITS.length - 1) {
@@ -29,8 +28,8 @@ export function bytes(count: number): string {
   return `${size.toFixed(digits).replace(/\.0$/, '')} ${UNITS[unit] ?? ''}`;
 }
 
-/** Seconds for people: `7 s`, `3 min 5 s`, `2 h 10 min`. */
-export function duration(seconds: number): string {
+/** A duration, such as `7 s`, `3 min 5 s` or `2 h 10 min`. */
+export function formatDuration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) {
     return `${String(whole)} s`;
@@ -53,8 +52,8 @@ const AGES: readonly [number, string][] = [
   [60, 'minute']
 ];
 
-/** How long ago that was, `3 weeks`; empty where the time is not known. */
-export function age(iso: string, now: number = Date.now()): string {
+/** The time since then, such as `3 weeks`; empty for an unknown time. */
+export function formatAge(iso: string, now: number = Date.now()): string {
   const then = Date.parse(iso);
   if (Number.isNaN(then) || then <= 0) {
     return '';
@@ -69,17 +68,20 @@ export function age(iso: string, now: number = Date.now()): string {
   return 'just now';
 }
 
-/** A job of a cluster: `123 on n1, 1 h 10 min left`. */
-export function placed(at: IPlacement, now: number = Date.now()): string {
+/** A cluster's job, such as `123 on n1, 1 h 10 min left`. */
+export function formatPlacement(
+  at: IPlacement,
+  now: number = Date.now()
+): string {
   const node = at.node === null ? '' : ` on ${at.node}`;
   const left =
-    at.ends === null ? '' : `, ${duration(at.ends - now / 1000)} left`;
-  return plain(`${at.job}${node}${left}`);
+    at.ends === null ? '' : `, ${formatDuration(at.ends - now / 1000)} left`;
+  return stripControls(`${at.job}${node}${left}`);
 }
 
-/** An image as people write it: `docker.io/library/python:3` is `python:3`. */
+/** An image's usual name: `python:3` for `docker.io/library/python:3`. */
 export function shortImage(reference: string): string {
-  const clean = plain(reference);
+  const clean = stripControls(reference);
   if (clean.startsWith('sha256:')) {
     return `${clean.slice(0, 19)}…`;
   }
@@ -88,15 +90,15 @@ export function shortImage(reference: string): string {
     .replace(/@sha256:([0-9a-f]{12})[0-9a-f]+$/, '@$1…');
 }
 
-/** An image's last part, for where there is little room: `python:3`. */
-export function tinyImage(reference: string): string {
+/** The last part of an image's name, such as `python:3`. */
+export function imageName(reference: string): string {
   const short = shortImage(reference);
   return short.slice(short.lastIndexOf('/') + 1);
 }
 
-/** What made a layer, as its Dockerfile had it, where the engine wrapped it in a shell. */
-export function instruction(made: string): string {
-  return plain(made)
+/** A layer's instruction as in the Dockerfile, without the shell that engines add. */
+export function formatInstruction(made: string): string {
+  return stripControls(made)
     .replace(/^\|\d+ .*? (?=\/bin\/sh -c )/s, '')
     .replace(/^\/bin\/sh -c #\(nop\)\s+/, '')
     .replace(/^(RUN )?\/bin\/sh -c /, 'RUN ')
@@ -110,7 +112,7 @@ export function basename(path: string): string {
   return parts.pop() ?? '';
 }
 
-/** A share of a whole as whole percents from 0 to 100. */
+/** A part of a whole in percent, from 0 to 100. */
 export function percent(part: number, whole: number): number {
   if (!(whole > 0)) {
     return 0;

@@ -1,4 +1,4 @@
-/** Our icon: a shipping container, seen from a corner. */
+/** The extension's icon: a shipping container. */
 
 import { LabIcon } from '@jupyterlab/ui-components';
 
@@ -8,7 +8,7 @@ const LEFT =
 const RIGHT =
   'M21 7.9l-2 1v9.2l2-1zM17.9 9.4l-2 1v9.2l2-1zM14.8 10.9l-2 1v9.2l2-1z';
 
-/** Stands for containers wherever there is room for a picture only. */
+/** The icon of containers. */
 export const containerIcon = new LabIcon({
   name: 'jupyter-containers:container',
   svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">

@@ -16,8 +16,7 @@ const STREAM = 'GET /builds/{id}/events';
 /** Interfaces that are not called `I` and the schema's name. */
 const NAMES: Record<string, string> = {
   Error: 'IServerError',
-  Event: 'IProgress',
-  KernelSpec: 'IPinned',
+  Event: 'IJobEvent',
   Settings: 'Settings'
 };
 

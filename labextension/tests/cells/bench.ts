@@ -6,7 +6,7 @@ import { expect } from 'vitest';
 import { CellBuilder } from '../../src/cells/builder';
 import { LiveBuilds } from '../../src/cells/builds';
 import { FailedLines } from '../../src/cells/failedlines';
-import { Stop } from '../../src/cells/runerror';
+import { RunError } from '../../src/cells/runerror';
 import type { IJob } from '../../src/api/types';
 import {
   event,
@@ -59,7 +59,7 @@ export class Bench {
     );
   }
 
-  async run(): Promise<Stop | null> {
+  async run(): Promise<RunError | null> {
     try {
       await this.builder.build({
         notebook: this.notebook,
@@ -69,8 +69,8 @@ export class Bench {
       });
       return null;
     } catch (error) {
-      expect(error).toBeInstanceOf(Stop);
-      return error as Stop;
+      expect(error).toBeInstanceOf(RunError);
+      return error as RunError;
     }
   }
 

@@ -16,7 +16,7 @@ describe('following', () => {
     });
     const build = new LiveBuilds(server.api).follow(job());
     expect((await build.ended).state).toBe('done');
-    expect(build.fold.log).toEqual(['[1] FROM a', 'Grüße 🐳']);
+    expect(build.progress.log).toEqual(['[1] FROM a', 'Grüße 🐳']);
     expect(build.job.result?.reference).toBe('localhost/made:1');
   });
 
@@ -34,7 +34,7 @@ describe('following', () => {
       'builds/j1/events?first=0',
       'builds/j1/events?first=2'
     ]);
-    expect(build.fold.log).toHaveLength(2);
+    expect(build.progress.log).toHaveLength(2);
   });
 
   it.each([502, 503, 504])(
@@ -100,18 +100,18 @@ describe('watching', () => {
       'GET builds/j1': () => [200, job()],
       [EVENTS]: () => stream([lines(END)])
     });
-    const found = await new LiveBuilds(server.api).watch('j1');
+    const found = await new LiveBuilds(server.api).followById('j1');
     expect((await found?.ended)?.state).toBe('done');
   });
 
   it('finds none that the server forgot, and says what else is wrong', async () => {
-    expect(await new LiveBuilds(new FakeServer().api).watch('j1')).toBe(
+    expect(await new LiveBuilds(new FakeServer().api).followById('j1')).toBe(
       undefined
     );
     const broken = new FakeServer({
       'GET builds/j1': () => [500, { message: 'Broken.', hint: '', type: 'X' }]
     });
-    await expect(new LiveBuilds(broken.api).watch('j1')).rejects.toThrow(
+    await expect(new LiveBuilds(broken.api).followById('j1')).rejects.toThrow(
       'Broken.'
     );
   });

@@ -1,25 +1,25 @@
 import { describe, expect, it } from 'vitest';
 
 import {
-  addEvent,
-  emptyFold,
-  fetched,
+  applyEvent,
+  createBuildState,
+  transferTotals,
   LOG_LINES,
-  type IFold
+  type IBuildState
 } from '../../src/cells/buildstate';
-import type { IProgress } from '../../src/api/types';
+import type { IJobEvent } from '../../src/api/types';
 import { done, event, failed, job } from './fakes';
 
-function folded(...events: IProgress[]): IFold {
-  const fold = emptyFold();
-  events.forEach((one, at) => addEvent(fold, one, at));
+function folded(...events: IJobEvent[]): IBuildState {
+  const fold = createBuildState();
+  events.forEach((one, at) => applyEvent(fold, one, at));
   return fold;
 }
 
 const first = event(0, 'step', { step: 1, steps: 3, line: 1, text: 'FROM a' });
 const second = event(1, 'step', { step: 2, steps: 3, line: 2, text: 'RUN b' });
 
-function states(fold: IFold): string[] {
+function states(fold: IBuildState): string[] {
   return fold.steps.map(step => `${String(step.number)} ${step.state}`);
 }
 
@@ -74,11 +74,11 @@ describe('steps', () => {
 
 describe('the log', () => {
   it('keeps the last lines of very many, in little time', () => {
-    const fold = emptyFold();
+    const fold = createBuildState();
     const began = performance.now();
     const count = 200_000;
     for (let n = 0; n < count; n++) {
-      addEvent(fold, event(n, 'log', { text: `line ${String(n)}` }), 0);
+      applyEvent(fold, event(n, 'log', { text: `line ${String(n)}` }), 0);
     }
     expect(fold.log.length).toBeLessThan(2 * LOG_LINES);
     expect(fold.log.length).toBeGreaterThanOrEqual(LOG_LINES);
@@ -114,7 +114,7 @@ it('adds up what is fetched; the total only where all are known', () => {
     bytes(1, 'b', 5, 50),
     bytes(2, 'a', 100, 100)
   );
-  expect(fetched(known)).toEqual({ done: 105, total: 150 });
+  expect(transferTotals(known)).toEqual({ done: 105, total: 150 });
   const unknown = folded(bytes(0, 'a', 10, 100), bytes(1, 'b', 5, 0));
-  expect(fetched(unknown)).toEqual({ done: 15, total: 0 });
+  expect(transferTotals(unknown)).toEqual({ done: 15, total: 0 });
 });

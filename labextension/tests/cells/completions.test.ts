@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import {
   completionsAt,
   INSTRUCTIONS,
-  optionsOf,
-  type IKnown
+  magicOptions,
+  type ICompletionSources
 } from '../../src/cells/completions';
-import { TEMPLATE, baseOfTemplate } from '../../src/cells/commands';
+import { TEMPLATE, templateBaseRange } from '../../src/cells/commands';
 import { isDockerfileCell } from '../../src/notebook/highlight';
 import type { IField } from '../../src/api/types';
 
@@ -24,7 +24,7 @@ function field(option: string, choices: string[] = [], in_cell = true): IField {
   };
 }
 
-const KNOWN: IKnown = {
+const KNOWN: ICompletionSources = {
   images: ['docker.io/library/python:3.12', 'localhost/me:1'],
   fields: [
     field('--memory'),
@@ -106,7 +106,7 @@ describe('images', () => {
 
 describe('options', () => {
   it('are those of the magic and its settings, each once', () => {
-    const names = optionsOf(KNOWN).map(one => one.name);
+    const names = magicOptions(KNOWN).map(one => one.name);
     expect(names).toContain('--memory');
     expect(names).toContain('--no-switch');
     expect(names.filter(name => name === '--engine')).toHaveLength(1);
@@ -132,7 +132,7 @@ describe('options', () => {
 describe('the template', () => {
   it('is a Dockerfile cell with a pinned base', () => {
     expect(isDockerfileCell(TEMPLATE)).toBe(true);
-    const { line, from, to } = baseOfTemplate();
+    const { line, from, to } = templateBaseRange();
     const base = TEMPLATE.split('\n')[line]?.slice(from, to) ?? '';
     expect(base).toMatch(/^[\w./-]+:\d+\.\d+[\w.-]*$/);
   });

@@ -3,13 +3,13 @@
 import { ServerConnection } from '@jupyterlab/services';
 
 import { Api } from '../../src/api/api';
-import type { IBuildNotebook, IQuestions } from '../../src/cells/switchkernel';
+import type { IBuildNotebook, IPrompts } from '../../src/cells/switchkernel';
 import { Requests } from '../../src/api/request';
 import type {
   IJob,
   IJobResult,
   INotebook,
-  IProgress,
+  IJobEvent,
   IServerError,
   Settings
 } from '../../src/api/types';
@@ -100,9 +100,9 @@ export function inPieces(text: string, size = 7): string[] {
 /** One event. */
 export function event(
   n: number,
-  kind: IProgress['kind'],
-  rest: Partial<IProgress> = {}
-): IProgress {
+  kind: IJobEvent['kind'],
+  rest: Partial<IJobEvent> = {}
+): IJobEvent {
   return {
     n,
     kind,
@@ -118,7 +118,7 @@ export function event(
 }
 
 /** Events as lines, with a heartbeat between them. */
-export function lines(...events: IProgress[]): string {
+export function lines(...events: IJobEvent[]): string {
   return events.map(one => `${JSON.stringify(one)}\n`).join('\n');
 }
 
@@ -220,7 +220,7 @@ export function kernel(
 export class FakeNotebook implements IBuildNotebook {
   path = 'a.ipynb';
   isDisposed = false;
-  spec = 'python3';
+  kernelName = 'python3';
   ran = false;
   broken = '';
   readonly did: string[] = [];
@@ -267,17 +267,17 @@ export class FakeNotebook implements IBuildNotebook {
 }
 
 /** Answers every question the same way, and counts them. */
-export class FakeQuestions implements IQuestions {
+export class FakeQuestions implements IPrompts {
   readonly asked: string[] = [];
 
   constructor(private readonly answer: boolean) {}
 
-  approve(items: readonly string[]): Promise<boolean> {
+  askApproval(items: readonly string[]): Promise<boolean> {
     this.asked.push(`approve ${items.join(', ')}`);
     return Promise.resolve(this.answer);
   }
 
-  drop(image: string): Promise<boolean> {
+  confirmMove(image: string): Promise<boolean> {
     this.asked.push(`drop for ${image}`);
     return Promise.resolve(this.answer);
   }

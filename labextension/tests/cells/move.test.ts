@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
 import {
-  beginsWholeRun,
+  startsWholeRun,
   cellLine,
-  decide,
+  chooseMove,
   earlierDockerfiles,
   type ICodeCell
 } from '../../src/cells/move';
@@ -60,7 +60,7 @@ describe('decide', () => {
       'switch'
     ]
   ] as const)('%s', (_, built, spec, runs, move) => {
-    expect(decide(result(built), { spec, kernel: runs })).toBe(move);
+    expect(chooseMove(result(built), { spec, kernel: runs })).toBe(move);
   });
 });
 
@@ -80,13 +80,13 @@ describe('a whole run', () => {
       ids.includes(id);
 
   it('begins with the Dockerfile and has all code cells', () => {
-    expect(beginsWholeRun(CELLS, 'd', held('d', 'a', 'd2'))).toBe(true);
+    expect(startsWholeRun(CELLS, 'd', held('d', 'a', 'd2'))).toBe(true);
   });
 
   it('is none with a cell left out, or one before it', () => {
-    expect(beginsWholeRun(CELLS, 'd', held('d', 'd2'))).toBe(false);
-    expect(beginsWholeRun(CELLS, 'd2', held('d', 'a', 'd2'))).toBe(false);
-    expect(beginsWholeRun(CELLS, 'gone', held('d', 'a', 'd2'))).toBe(false);
+    expect(startsWholeRun(CELLS, 'd', held('d', 'd2'))).toBe(false);
+    expect(startsWholeRun(CELLS, 'd2', held('d', 'a', 'd2'))).toBe(false);
+    expect(startsWholeRun(CELLS, 'gone', held('d', 'a', 'd2'))).toBe(false);
   });
 });
 

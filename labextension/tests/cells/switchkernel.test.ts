@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { settle } from '../../src/cells/switchkernel';
-import { Stop } from '../../src/cells/runerror';
+import { moveToImage } from '../../src/cells/switchkernel';
+import { RunError } from '../../src/cells/runerror';
 import type { IJobResult, INotebook } from '../../src/api/types';
 import {
   FakeNotebook,
@@ -35,17 +35,17 @@ function run(given: ICase) {
     ...given.routes
   });
   const questions = new FakeQuestions(given.answer ?? true);
-  const settled = settle(server.api, notebook, questions, {
+  const settled = moveToImage(server.api, notebook, questions, {
     result: result(given.result),
-    askToDrop: given.askToDrop ?? true
+    confirmMove: given.askToDrop ?? true
   });
   return { notebook, server, questions, settled };
 }
 
-async function stopped(settled: Promise<unknown>): Promise<Stop> {
+async function stopped(settled: Promise<unknown>): Promise<RunError> {
   const error = await settled.catch((reason: unknown) => reason);
-  expect(error).toBeInstanceOf(Stop);
-  return error as Stop;
+  expect(error).toBeInstanceOf(RunError);
+  return error as RunError;
 }
 
 describe('the switch', () => {
@@ -65,7 +65,7 @@ describe('the switch', () => {
 
   it('does not happen where the same runs: variables stay', async () => {
     const notebook = new FakeNotebook();
-    notebook.spec = 'container';
+    notebook.kernelName = 'container';
     notebook.settings = SETTINGS;
     notebook.ran = true;
     notebook.did.length = 0;
@@ -82,7 +82,7 @@ describe('the switch', () => {
 
   it('is a restart in our kernel spec', async () => {
     const notebook = new FakeNotebook();
-    notebook.spec = 'container';
+    notebook.kernelName = 'container';
     const { settled } = run({ notebook, kernels: [kernel({ image: 'old' })] });
     expect(await settled).toBe('restart');
     expect(notebook.did).toEqual(['settings', 'save', 'restart', 'save']);
@@ -92,15 +92,15 @@ describe('the switch', () => {
     const notebook = new FakeNotebook();
     notebook.broken = 'boom';
     const stop = await stopped(run({ notebook }).settled);
-    expect(stop.said.message).toContain('boom');
-    expect(stop.quiet).toBe(false);
+    expect(stop.detail.message).toContain('boom');
+    expect(stop.silent).toBe(false);
   });
 
   it('into a container that cannot start tells its trouble', async () => {
     const trouble = { message: 'Out of memory.', hint: 'Give it more.' };
     const dead = kernel(null, { state: 'failed', trouble });
     const stop = await stopped(run({ kernels: [null, dead] }).settled);
-    expect(stop.said).toMatchObject(trouble);
+    expect(stop.detail).toMatchObject(trouble);
   });
 });
 
@@ -144,7 +144,7 @@ describe('questions', () => {
       result: { missing: ['the folder data'] },
       answer: false
     });
-    expect((await stopped(settled)).quiet).toBe(true);
+    expect((await stopped(settled)).silent).toBe(true);
     expect(notebook.did).toEqual([]);
     expect(server.asked.some(one => one.path === 'approvals')).toBe(false);
   });
@@ -153,7 +153,7 @@ describe('questions', () => {
     const notebook = new FakeNotebook();
     notebook.ran = true;
     const { questions, settled } = run({ notebook, answer: false });
-    expect((await stopped(settled)).quiet).toBe(true);
+    expect((await stopped(settled)).silent).toBe(true);
     expect(questions.asked).toEqual(['drop for localhost/made:1']);
     expect(notebook.did).toEqual([]);
   });

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 
-import { applied } from '../../src/models/applied';
+import { valueInEffect } from '../../src/models/applied';
 import {
-  approval,
-  doubled,
-  inWords,
-  same,
+  approvalOf,
+  duplicateName,
+  describeValue,
+  isSame,
   toInput,
   toValue,
-  unableReason
+  unsupportedReason
 } from '../../src/models/form';
 import type { IEngine, IKernel } from '../../src/api/types';
 import { FIELDS } from './fake';
@@ -88,17 +88,17 @@ it('finds a variable that stands twice', () => {
     ['A', '1'],
     ['A', '2']
   ] as const;
-  expect(doubled(twice)).toBe('A');
-  expect(doubled([['A', '1']])).toBeNull();
-  expect(doubled('text')).toBeNull();
+  expect(duplicateName(twice)).toBe('A');
+  expect(duplicateName([['A', '1']])).toBeNull();
+  expect(duplicateName('text')).toBeNull();
 });
 
 it('compares settings whatever the order of their keys', () => {
-  expect(same({ a: 1, b: { c: 2, d: 3 } }, { b: { d: 3, c: 2 }, a: 1 })).toBe(
+  expect(isSame({ a: 1, b: { c: 2, d: 3 } }, { b: { d: 3, c: 2 }, a: 1 })).toBe(
     true
   );
-  expect(same([1, 2], [2, 1])).toBe(false);
-  expect(same(null, undefined)).toBe(false);
+  expect(isSame([1, 2], [2, 1])).toBe(false);
+  expect(isSame(null, undefined)).toBe(false);
 });
 
 describe('what is approved', () => {
@@ -109,14 +109,16 @@ describe('what is approved', () => {
     ['mounts', true, undefined, null],
     ['memory', true, [], 'free']
   ])('%s, asked %s, missing %j', (key, asked, missing, said) => {
-    expect(approval(key, asked, missing as string[] | undefined)).toBe(said);
+    expect(approvalOf(key, asked, missing as string[] | undefined)).toBe(said);
   });
 });
 
 it('says why an engine cannot', () => {
-  expect(unableReason(by('memory'), 'podman')).toBeNull();
-  expect(unableReason(by('memory'), 'charliecloud')).toContain('charliecloud');
-  expect(unableReason(by('memory'), 'slurm+charliecloud')).toBeNull();
+  expect(unsupportedReason(by('memory'), 'podman')).toBeNull();
+  expect(unsupportedReason(by('memory'), 'charliecloud')).toContain(
+    'charliecloud'
+  );
+  expect(unsupportedReason(by('memory'), 'slurm+charliecloud')).toBeNull();
 });
 
 describe('what applies', () => {
@@ -152,7 +154,7 @@ describe('what applies', () => {
     ['mounts', 'none'],
     ['read_only', 'no']
   ])('%s is read back from inside: %s', (key, said) => {
-    expect(applied(by(key), kernel)).toBe(said);
+    expect(valueInEffect(by(key), kernel)).toBe(said);
   });
 
   it.each([
@@ -163,17 +165,17 @@ describe('what applies', () => {
     const engine = { name: 'podman', features: has } as unknown as IEngine;
     const inside = { ...kernel.applied!, network: names };
     const connected = { ...kernel, applied: inside };
-    expect(applied(by('network'), connected, [engine])).toBe(said);
+    expect(valueInEffect(by('network'), connected, [engine])).toBe(said);
   });
 
   it('is not known while nothing runs', () => {
-    expect(applied(by('memory'), null)).toBeNull();
+    expect(valueInEffect(by('memory'), null)).toBeNull();
     const starting = { ...kernel, applied: null, running: null };
-    expect(applied(by('memory'), starting)).toBeNull();
+    expect(valueInEffect(by('memory'), starting)).toBeNull();
   });
 });
 
 it('shows names of mounts without what would reorder them', () => {
   const mounts = [{ source: 'a\u202eb', target: '/x\u0007', writable: true }];
-  expect(inWords(by('mounts'), mounts)).toBe('ab at /x, read and write');
+  expect(describeValue(by('mounts'), mounts)).toBe('ab at /x, read and write');
 });

@@ -2,19 +2,19 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Api } from '../../src/api/api';
 import { Images } from '../../src/models/images';
-import { Server } from '../../src/models/connection';
+import { Connection } from '../../src/models/connection';
 import type { IImage } from '../../src/api/types';
 import { FakeServer, FIELDS, refusal } from './fake';
 
 let fake: FakeServer;
 let api: Api;
-let server: Server;
+let server: Connection;
 
 beforeEach(() => {
   vi.useFakeTimers();
   fake = new FakeServer().on('GET settings', { fields: FIELDS });
   api = new Api(fake.requests);
-  server = new Server(() => api.fields());
+  server = new Connection(() => api.fields());
 });
 
 afterEach(() => {
@@ -48,20 +48,20 @@ describe('images', () => {
       images: [...many, image('python:3', { pinned: 'snake' })],
       problems: []
     });
-    images.wanted = true;
+    images.active = true;
     await settle();
   });
 
   it('are drawn a few at a time, and found by every word', () => {
-    expect(images.found).toHaveLength(501);
-    expect(images.rows).toBe(50);
-    images.more();
-    expect(images.rows).toBe(150);
+    expect(images.filtered).toHaveLength(501);
+    expect(images.visibleRows).toBe(50);
+    images.showMore();
+    expect(images.visibleRows).toBe(150);
     images.query = 'IMAGE-49 org';
-    expect(images.found).toHaveLength(11);
-    expect(images.rows).toBe(50);
+    expect(images.filtered).toHaveLength(11);
+    expect(images.visibleRows).toBe(50);
     images.query = 'snake';
-    expect(images.found.map(one => one.reference)).toEqual(['python:3']);
+    expect(images.filtered.map(one => one.reference)).toEqual(['python:3']);
   });
 
   it('are looked into when they open, and stay when that fails', async () => {
@@ -81,7 +81,7 @@ describe('images', () => {
     const found = { kernels: [] };
     fake.on('POST images/detail', found);
     const probing = images.probe(many[0]!);
-    expect(images.isProbed(many[0]!)).toBe(true);
+    expect(images.isProbing(many[0]!)).toBe(true);
     await probing;
     const { engine, reference } = many[0]!;
     expect(fake.asked.at(-1)).toEqual({
@@ -89,7 +89,7 @@ describe('images', () => {
       body: { engine, reference }
     });
     expect(images.detail(many[0]!).data).toEqual(found);
-    expect(images.isProbed(many[0]!)).toBe(false);
+    expect(images.isProbing(many[0]!)).toBe(false);
   });
 
   it('go at once when they are removed, and stay when that is refused', async () => {
@@ -97,9 +97,9 @@ describe('images', () => {
       Promise.reject(refusal(409, 'A container uses it.'))
     );
     await expect(images.remove(many[0]!)).rejects.toThrow('uses it');
-    expect(images.found).toHaveLength(501);
+    expect(images.filtered).toHaveLength(501);
     fake.on('DELETE images', undefined);
     await images.remove(many[0]!);
-    expect(images.found).toHaveLength(500);
+    expect(images.filtered).toHaveLength(500);
   });
 });

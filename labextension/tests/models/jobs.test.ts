@@ -2,20 +2,20 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Api } from '../../src/api/api';
 import { Jobs } from '../../src/models/jobs';
-import { Live } from '../../src/models/stats';
-import { Server } from '../../src/models/connection';
+import { ContainerStats } from '../../src/models/stats';
+import { Connection } from '../../src/models/connection';
 import type { IJob } from '../../src/api/types';
 import { FakeServer, FIELDS, refusal } from './fake';
 
 let fake: FakeServer;
 let api: Api;
-let server: Server;
+let server: Connection;
 
 beforeEach(() => {
   vi.useFakeTimers();
   fake = new FakeServer().on('GET settings', { fields: FIELDS });
   api = new Api(fake.requests);
-  server = new Server(() => api.fields());
+  server = new Connection(() => api.fields());
 });
 
 afterEach(() => {
@@ -56,7 +56,7 @@ describe('jobs', () => {
       { ...blank, n: 2, kind: 'bytes', text: 'layer a', done: 2, total: 2 },
       { ...blank, n: 3, kind: 'end', text: '', job: ended }
     ]);
-    jobs.wanted = true;
+    jobs.active = true;
     await vi.advanceTimersByTimeAsync(200);
     const view = jobs.view('1');
     expect(view.lines).toEqual(['hello']);
@@ -76,7 +76,7 @@ describe('jobs', () => {
       fake.on(`GET builds/${one.id}/events`, () => new Promise(() => undefined))
     );
     fake.on('GET builds', { builds });
-    jobs.wanted = true;
+    jobs.active = true;
     await settle();
     expect(fake.asked.filter(one => one.what.endsWith('events'))).toHaveLength(
       2
@@ -84,7 +84,7 @@ describe('jobs', () => {
     jobs.toggle('7');
     await settle();
     expect(jobs.view('7').following).toBe(true);
-    jobs.wanted = false;
+    jobs.active = false;
     expect(builds.some(one => jobs.view(one.id).following)).toBe(false);
     jobs.dispose();
   });
@@ -97,12 +97,12 @@ describe('jobs', () => {
       .on('POST pulls', job('new'));
     await jobs.refresh();
     await jobs.pull('podman', 'a:1');
-    expect(jobs.fetching.map(one => one.id)).toEqual(['new']);
+    expect(jobs.transfers.map(one => one.id)).toEqual(['new']);
     fake.on('GET builds', {
       builds: [failed, job('old', { state: 'failed' })]
     });
     await jobs.refresh();
-    expect(jobs.fetching).toEqual([failed]);
+    expect(jobs.transfers).toEqual([failed]);
     jobs.dispose();
   });
 
@@ -115,7 +115,7 @@ describe('jobs', () => {
       reference: 'a:1',
       to: 'apptainer'
     });
-    expect(jobs.fetching.map(one => one.id)).toEqual(['c']);
+    expect(jobs.transfers.map(one => one.id)).toEqual(['c']);
     jobs.dispose();
   });
 
@@ -145,7 +145,7 @@ describe('jobs', () => {
     ];
     fake.on('GET builds', { builds });
     await jobs.refresh();
-    expect(jobs.told.map(one => [one.job.id, one.times])).toEqual([
+    expect(jobs.groups.map(one => [one.job.id, one.count])).toEqual([
       ['5', 2],
       ['3', 1],
       ['2', 1],
@@ -159,7 +159,7 @@ describe('jobs', () => {
     fake.on('GET builds', {
       builds: [job('1', { state: 'failed', ended: 1 })]
     });
-    jobs.wanted = true;
+    jobs.active = true;
     await settle();
     jobs.toggle('1');
     await vi.advanceTimersByTimeAsync(200);
@@ -180,26 +180,26 @@ describe('live figures', () => {
   };
 
   it('are asked every three seconds while there is a container', async () => {
-    const live = new Live(api, server);
+    const live = new ContainerStats(api, server);
     fake.on('GET containers/c', { stats });
     live.watch('c');
     await vi.advanceTimersByTimeAsync(9500);
     expect(fake.count('GET containers/c')).toBe(4);
-    expect(live.stats).toEqual(stats);
+    expect(live.latest).toEqual(stats);
     expect(fake.count('GET containers/c/logs')).toBe(0);
     live.watch(null);
-    expect(live.stats).toBeNull();
+    expect(live.latest).toBeNull();
     await vi.advanceTimersByTimeAsync(9000);
     expect(fake.count('GET containers/c')).toBe(4);
     live.dispose();
   });
 
   it('bring the log only while it is shown', async () => {
-    const live = new Live(api, server);
+    const live = new ContainerStats(api, server);
     fake.on('GET containers/c', { stats });
     fake.on('GET containers/c/logs', { text: '<b>hi</b>' });
     live.watch('c');
-    live.showsLogs = true;
+    live.showLogs = true;
     await vi.advanceTimersByTimeAsync(100);
     expect(live.logs).toBe('<b>hi</b>');
     live.dispose();
@@ -214,7 +214,7 @@ describe('live figures', () => {
       // Poll draws each wait between the first and three times the last: held, so that the
       // count below is the same in every run.
       const chance = vi.spyOn(Math, 'random').mockReturnValue(0.5);
-      const live = new Live(api, server);
+      const live = new ContainerStats(api, server);
       fake.on('GET containers/c', () =>
         Promise.reject(refusal(status, 'No answer.'))
       );

@@ -1,20 +1,20 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Api } from '../../src/api/api';
-import type { Ask } from '../../src/notebook/approval';
-import { bannersOf, type ISituation } from '../../src/models/banners';
+import type { AskApproval } from '../../src/notebook/approval';
+import { createBanners, type IBannerInput } from '../../src/models/banners';
 import { CommandIDs } from '../../src/commandids';
 import { ContainersModel } from '../../src/models/model';
-import * as deeds from '../../src/models/kernelactions';
+import * as kernelActions from '../../src/models/kernelactions';
 import type { NotebookState } from '../../src/models/notebookstate';
 import { CHANGE_EVENT, METADATA } from '../../src/constants';
-import { sentence } from '../../src/sidebar/components';
+import { capitalize } from '../../src/sidebar/components';
 import { type FakeServer, formServer, refusal } from './fake';
 import { FakePanel, kernel, notebook } from './panel';
 
 let fake: FakeServer;
 let model: ContainersModel;
-const ask = vi.fn<Ask>();
+const ask = vi.fn<AskApproval>();
 const unread = { shown: [], ask };
 
 beforeEach(() => {
@@ -37,7 +37,7 @@ const settle = () => vi.advanceTimersByTimeAsync(500);
 
 async function open(panel: FakePanel): Promise<NotebookState> {
   await model.fields.refresh();
-  const state = model.of(panel.panel);
+  const state = model.stateOf(panel.panel);
   await settle();
   return state;
 }
@@ -45,13 +45,13 @@ async function open(panel: FakePanel): Promise<NotebookState> {
 describe('an open notebook', () => {
   it('is asked about only where containers matter to it', async () => {
     const plain = await open(new FakePanel('python3'));
-    expect(plain.concerned).toBe(false);
+    expect(plain.usesContainers).toBe(false);
     expect(fake.count('GET notebook')).toBe(0);
-    plain.looked = true;
+    plain.visible = true;
     await settle();
     expect(fake.count('GET notebook')).toBe(1);
     const ours = await open(new FakePanel('python3', { image: 'a:1' }));
-    expect(ours.truth.data?.engine).toBe('podman');
+    expect(ours.status.data?.engine).toBe('podman');
     expect((await open(new FakePanel('pinned'))).pinned).toBe(true);
   });
 
@@ -60,11 +60,11 @@ describe('an open notebook', () => {
     const state = await open(panel);
     const before = fake.count('GET notebook');
     const event = { schema_id: CHANGE_EVENT, what: 'container' };
-    model.heard({ ...event, path: 'other.ipynb' });
-    model.heard({ schema_id: 'https://elsewhere', path: 'n.ipynb' });
+    model.handleEvent({ ...event, path: 'other.ipynb' });
+    model.handleEvent({ schema_id: 'https://elsewhere', path: 'n.ipynb' });
     await settle();
     expect(fake.count('GET notebook')).toBe(before);
-    model.heard({ ...event, path: 'n.ipynb' });
+    model.handleEvent({ ...event, path: 'n.ipynb' });
     panel.signals.status.emit('restarting');
     panel.signals.status.emit('busy');
     panel.signals.file.emit(undefined);
@@ -87,7 +87,7 @@ describe('an open notebook', () => {
     specs.emit(undefined);
     status.emit('restarting');
     const taken = vi.spyOn(state.draft, 'fields', 'get');
-    model.fields.put([]);
+    model.fields.set([]);
     expect(looked).not.toHaveBeenCalled();
     expect(taken).not.toHaveBeenCalled();
   });
@@ -104,7 +104,7 @@ describe('Approve', () => {
     fake.on('GET notebook', notebook({ missing: ['the image a:1'] }));
     const state = await open(panel);
     const shown = ['the image a:1'];
-    expect(await deeds.approve(state, { shown, ask })).toBe(true);
+    expect(await kernelActions.approve(state, { shown, ask })).toBe(true);
     expect(fake.asked.find(one => one.what === 'POST approvals')!.body).toEqual(
       {
         path: 'n.ipynb',
@@ -120,9 +120,9 @@ describe('Approve', () => {
     const panel = new FakePanel('container');
     const state = await open(panel);
     fake.on('POST approvals', () => Promise.reject(refusal(403, 'No.')));
-    expect(await deeds.approve(state, unread)).toBe(false);
+    expect(await kernelActions.approve(state, unread)).toBe(false);
     expect(panel.done).toEqual([]);
-    expect(state.acting.problem?.message).toBe('No.');
+    expect(state.action.problem?.message).toBe('No.');
   });
 
   it.each([true, false])(
@@ -139,10 +139,10 @@ describe('Approve', () => {
       });
       ask.mockResolvedValue(yes);
       const shown = ['the folder /ok'];
-      expect(await deeds.approve(state, { shown, ask })).toBe(yes);
+      expect(await kernelActions.approve(state, { shown, ask })).toBe(yes);
       expect(ask.mock.calls).toEqual([[items]]);
       expect(panel.done).toEqual(yes ? ['restart', 'save'] : []);
-      expect(state.acting.problem).toBeNull();
+      expect(state.action.problem).toBeNull();
       const before = fake.count('GET notebook');
       await settle();
       expect(fake.count('GET notebook')).toBe(before + 1);
@@ -155,7 +155,7 @@ describe('Apply', () => {
     const panel = new FakePanel('python3', { version: 1, image: 'a:1' });
     const state = await open(panel);
     state.draft.setKey('memory', '2g');
-    expect(await deeds.apply(state, unread)).toBe(true);
+    expect(await kernelActions.apply(state, unread)).toBe(true);
     const settings = { version: 1, image: 'a:1', memory: '2g' };
     expect(panel.done).toEqual([
       `set ${JSON.stringify(settings)}`,
@@ -176,7 +176,7 @@ describe('Apply', () => {
       missing: []
     });
     state.draft.setKey('memory', 'lots');
-    expect(await deeds.apply(state, unread)).toBe(false);
+    expect(await kernelActions.apply(state, unread)).toBe(false);
     expect(panel.done).toEqual([]);
     expect(state.draft.changed).toBe(true);
   });
@@ -186,8 +186,8 @@ describe('Apply', () => {
     const state = await open(panel);
     state.draft.setKey('memory', '2g');
     panel.fails = new Error('The file is read-only.');
-    expect(await deeds.apply(state, unread)).toBe(false);
-    expect(state.acting.problem?.message).toBe('The file is read-only.');
+    expect(await kernelActions.apply(state, unread)).toBe(false);
+    expect(state.action.problem?.message).toBe('The file is read-only.');
     expect(fake.count('POST approvals')).toBe(0);
   });
 });
@@ -195,38 +195,38 @@ describe('Apply', () => {
 it('a dead kernel is replaced, not restarted', async () => {
   const panel = new FakePanel('container');
   panel.kernel.status = 'dead';
-  await deeds.run(await open(panel));
+  await kernelActions.start(await open(panel));
   expect(panel.done).toEqual(['change container', 'save']);
 });
 
 it('a kernel that a new server does not know is started, not restarted', async () => {
   const panel = new FakePanel('container');
   panel.lost = true;
-  await deeds.run(await open(panel));
+  await kernelActions.start(await open(panel));
   expect(panel.done).toEqual(['change container', 'save']);
 });
 
 describe('what has to be known', () => {
-  const about = (more: Partial<ISituation>) =>
-    bannersOf({
-      truth: notebook(),
+  const about = (more: Partial<IBannerInput>) =>
+    createBanners({
+      status: notebook(),
       settings: {},
-      edited: false,
+      isEdited: false,
       inContainer: true,
       pinned: false,
       ...more
     });
-  const keys = (more: Partial<ISituation>) => about(more).map(one => one.key);
+  const keys = (more: Partial<IBannerInput>) => about(more).map(one => one.key);
 
-  it.each<[string[], Partial<ISituation>]>([
+  it.each<[string[], Partial<IBannerInput>]>([
     [[], {}],
-    [[], { truth: null }],
-    [['approval'], { truth: notebook({ missing: ['the image a:1'] }) }],
-    [[], { truth: notebook({ missing: ['x'] }), edited: true }],
-    [['image'], { truth: notebook({ image_here: false }) }],
-    [['image'], { truth: notebook({ image_here: false, missing: ['x'] }) }],
-    [['build'], { truth: notebook({ build_same: false }) }],
-    [['warning'], { truth: notebook({ warning: 'The driver is old.' }) }],
+    [[], { status: null }],
+    [['approval'], { status: notebook({ missing: ['the image a:1'] }) }],
+    [[], { status: notebook({ missing: ['x'] }), isEdited: true }],
+    [['image'], { status: notebook({ image_here: false }) }],
+    [['image'], { status: notebook({ image_here: false, missing: ['x'] }) }],
+    [['build'], { status: notebook({ build_same: false }) }],
+    [['warning'], { status: notebook({ warning: 'The driver is old.' }) }],
     [['outside'], { inContainer: false }],
     [[], { inContainer: false, settings: null }],
     [['pinned'], { pinned: true }]
@@ -235,10 +235,10 @@ describe('what has to be known', () => {
   it('offers to build what was built, and to pull what was not', () => {
     const built = { version: 1, image: 'a:1', build: { cell: 'c' } };
     const [image] = about({
-      truth: notebook({ image_here: false, asked: built })
+      status: notebook({ image_here: false, asked: built })
     });
     expect(image!.actions![0]).toBe(CommandIDs.rebuild);
-    const [pulled] = about({ truth: notebook({ image_here: false }) });
+    const [pulled] = about({ status: notebook({ image_here: false }) });
     expect(pulled!.actions![0]).toBe(CommandIDs.pull);
   });
 
@@ -246,24 +246,24 @@ describe('what has to be known', () => {
     const error = { message: 'n.ipynb: no.', hint: '', type: 'BadSettings' };
     const failed = kernel({ state: 'failed', trouble: error });
     const truth = notebook({ error, kernel: failed });
-    expect(keys({ truth })).toEqual(['error']);
+    expect(keys({ status: truth })).toEqual(['error']);
     fake.on('GET notebook', truth);
     const state = await open(new FakePanel('container', { image: '<b>' }));
     expect(state.missingKeys).toBeUndefined();
   });
 
   it('begins with a capital, but leaves the names of files alone', () => {
-    expect(sentence('a kernel, which')).toBe('A kernel, which');
-    expect(sentence('n.ipynb: no.')).toBe('n.ipynb: no.');
+    expect(capitalize('a kernel, which')).toBe('A kernel, which');
+    expect(capitalize('n.ipynb: no.')).toBe('n.ipynb: no.');
   });
 
   it('does not call a kernel in trouble that waits for a yes or an image', () => {
     const trouble = { message: 'Not approved.', hint: '' };
     const failed = kernel({ state: 'failed', trouble });
-    expect(keys({ truth: notebook({ kernel: failed }) })).toEqual(['trouble']);
+    expect(keys({ status: notebook({ kernel: failed }) })).toEqual(['trouble']);
     const waiting = notebook({ kernel: failed, missing: ['x'] });
-    expect(keys({ truth: waiting })).toEqual(['approval']);
+    expect(keys({ status: waiting })).toEqual(['approval']);
     const absent = notebook({ kernel: failed, image_here: false });
-    expect(keys({ truth: absent })).toEqual(['image']);
+    expect(keys({ status: absent })).toEqual(['image']);
   });
 });

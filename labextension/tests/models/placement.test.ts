@@ -3,9 +3,9 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { Api } from '../../src/api/api';
-import { bannersOf } from '../../src/models/banners';
+import { createBanners } from '../../src/models/banners';
 import { ContainersModel } from '../../src/models/model';
-import * as deeds from '../../src/models/kernelactions';
+import * as kernelActions from '../../src/models/kernelactions';
 import { type FakeServer, formServer } from './fake';
 import { FakePanel, kernel, notebook } from './panel';
 
@@ -31,9 +31,9 @@ async function stopped(state: 'starting' | 'running'): Promise<FakePanel> {
   const waiting = kernel({ state, container: 'jupyter-1' });
   fake.on('GET notebook', notebook({ kernel: waiting }));
   const panel = new FakePanel('container', { image: 'a:1' });
-  const open = model.of(panel.panel);
+  const open = model.stateOf(panel.panel);
   await vi.advanceTimersByTimeAsync(500);
-  await deeds.stop(open);
+  await kernelActions.stop(open);
   return panel;
 }
 
@@ -50,10 +50,10 @@ it('is shut down once it runs', async () => {
 });
 
 it('warns before the end of its time', () => {
-  const banners = bannersOf({
-    truth: notebook({ kernel: kernel({ placement: at }) }),
+  const banners = createBanners({
+    status: notebook({ kernel: kernel({ placement: at }) }),
     settings: {},
-    edited: false,
+    isEdited: false,
     inContainer: true,
     pinned: false
   });

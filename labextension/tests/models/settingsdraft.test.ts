@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Api } from '../../src/api/api';
-import { Draft } from '../../src/models/settingsdraft';
+import { SettingsDraft } from '../../src/models/settingsdraft';
 import { FakeServer, FIELDS, later, refusal } from './fake';
 
 let fake: FakeServer;
@@ -20,7 +20,7 @@ afterEach(() => {
 const settle = () => vi.advanceTimersByTimeAsync(0);
 
 describe('a draft', () => {
-  let draft: Draft;
+  let draft: SettingsDraft;
   const by = (key: string) => FIELDS.find(field => field.key === key)!;
   const base = {
     version: 1,
@@ -31,7 +31,7 @@ describe('a draft', () => {
   };
 
   beforeEach(() => {
-    draft = new Draft(api);
+    draft = new SettingsDraft(api);
     draft.fields = FIELDS;
     draft.path = 'n.ipynb';
     draft.rebase(base);

@@ -1,7 +1,7 @@
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import { expect, it } from 'vitest';
 
-import { saveInTurn } from '../../src/notebook/saving';
+import { queueSave } from '../../src/notebook/saving';
 
 /** A document whose saves take a turn of the event loop; it knows how many went on at once. */
 class Slow {
@@ -28,7 +28,7 @@ class Slow {
 
 it('no save overtakes another, and a failed one holds up none', async () => {
   const slow = new Slow();
-  const saves = [1, 2, 3].map(() => saveInTurn(slow.context));
+  const saves = [1, 2, 3].map(() => queueSave(slow.context));
   const ended = await Promise.allSettled(saves);
   expect(ended.map(one => one.status)).toEqual([
     'rejected',
@@ -43,8 +43,8 @@ it('what another save has saved is not saved again', async () => {
   slow.saved = 1;
   const dirty = () => slow.dirty;
   await Promise.all([
-    saveInTurn(slow.context, dirty),
-    saveInTurn(slow.context, dirty)
+    queueSave(slow.context, dirty),
+    queueSave(slow.context, dirty)
   ]);
   expect(slow.saved).toBe(2);
 });
@@ -52,7 +52,7 @@ it('what another save has saved is not saved again', async () => {
 it('a file that is renamed while it is saved is saved under its new name', async () => {
   const slow = new Slow();
   const renamed = Object.assign(slow, { path: 'old.ipynb' });
-  const saving = saveInTurn(slow.context);
+  const saving = queueSave(slow.context);
   await Promise.resolve().then(() => undefined);
   renamed.path = 'new.ipynb';
   await saving;

@@ -3,7 +3,7 @@ import { Signal } from '@lumino/signaling';
 import { expect, it, vi } from 'vitest';
 
 import type { ContainersModel } from '../../src/models/model';
-import { runningContainers } from '../../src/sidebar/running';
+import { createRunningManager } from '../../src/sidebar/running';
 import type { IContainer } from '../../src/api/types';
 
 function container(more: Partial<IContainer> = {}): IContainer {
@@ -31,7 +31,7 @@ function items(...data: IContainer[]) {
   const model = { containers } as unknown as ContainersModel;
   return {
     open,
-    items: runningContainers(model, commands).running({ mode: 'list' })
+    items: createRunningManager(model, commands).running({ mode: 'list' })
   };
 }
 

@@ -5,12 +5,12 @@ import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Api } from '../../src/api/api';
-import type { Ask } from '../../src/notebook/approval';
+import type { AskApproval } from '../../src/notebook/approval';
 import { CommandIDs } from '../../src/commandids';
 import { addCommands } from '../../src/commands';
 import { ContainersModel } from '../../src/models/model';
 import type { NotebookState } from '../../src/models/notebookstate';
-import { Notebook } from '../../src/sidebar/notebooksection';
+import { NotebookSection } from '../../src/sidebar/notebooksection';
 import { Note } from '../../src/sidebar/components';
 import { field, FakeServer, FIELDS } from '../models/fake';
 import { FakePanel, kernel, notebook } from '../models/panel';
@@ -24,7 +24,7 @@ let host: HTMLElement;
 let root: Root;
 let state: NotebookState;
 let panel: FakePanel;
-const ask = vi.fn<Ask>();
+const ask = vi.fn<AskApproval>();
 
 const wait = (ms = 500) => act(() => vi.advanceTimersByTimeAsync(ms));
 
@@ -39,7 +39,7 @@ async function draw(truth = notebook(), settings: unknown = truth.asked) {
     currentWidget: panel.panel
   } as unknown as Parameters<ContainersModel['follow']>[0]);
   state = model.notebook!;
-  act(() => root.render(<Notebook model={model} commands={commands} />));
+  act(() => root.render(<NotebookSection model={model} commands={commands} />));
   await wait();
 }
 
@@ -63,9 +63,9 @@ beforeEach(() => {
       commands,
       model,
       dialogs,
-      ask,
-      show: () => undefined,
-      confirmRemove: () => true
+      askApproval: ask,
+      showSidebar: () => undefined,
+      shouldConfirmRemove: () => true
     },
     null
   );

@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest';
 
 import {
-  age,
+  formatAge,
   basename,
-  bytes,
-  duration,
-  instruction,
+  formatBytes,
+  formatDuration,
+  formatInstruction,
   percent,
-  placed,
-  plain,
+  formatPlacement,
+  stripControls,
   shortImage,
-  tinyImage
+  imageName
 } from '../../src/ui/format';
-import { specName, suggestedTitle } from '../../src/models/images';
-import { mountOf } from '../../src/commands';
+import { kernelSpecName, suggestTitle } from '../../src/models/images';
+import { mountForFolder } from '../../src/commands';
 
 it.each([
   [0, '0 B'],
@@ -23,7 +23,7 @@ it.each([
   [1024 * 1024 - 1, '1 MiB'],
   [1234567890, '1.1 GiB'],
   [-5, '0 B']
-])('%d bytes are %s', (count, said) => expect(bytes(count)).toBe(said));
+])('%d bytes are %s', (count, said) => expect(formatBytes(count)).toBe(said));
 
 it.each([
   [0.4, '0 s'],
@@ -32,7 +32,7 @@ it.each([
   [7200, '2 h'],
   [7260, '2 h 1 min']
 ])('%d seconds are %s', (seconds, said) =>
-  expect(duration(seconds)).toBe(said)
+  expect(formatDuration(seconds)).toBe(said)
 );
 
 it.each([
@@ -41,7 +41,7 @@ it.each([
   [{ node: null, ends: null }, '12'],
   [{ node: 'n1', ends: -5 }, '12 on n1, 0 s left']
 ])('a job %o is %s', (at, said) =>
-  expect(placed({ job: '12', warning: null, ...at }, 0)).toBe(said)
+  expect(formatPlacement({ job: '12', warning: null, ...at }, 0)).toBe(said)
 );
 
 describe('age', () => {
@@ -54,11 +54,11 @@ describe('age', () => {
     ['0001-01-01T00:00:00Z', ''],
     ['nonsense', ''],
     ['', '']
-  ])('%s is %s', (iso, said) => expect(age(iso, now)).toBe(said));
+  ])('%s is %s', (iso, said) => expect(formatAge(iso, now)).toBe(said));
 });
 
 it('takes out what would change how text reads', () => {
-  expect(plain('a\u202e\u2066b\u0000\u001b[31mc\n\td\u200b')).toBe(
+  expect(stripControls('a\u202e\u2066b\u0000\u001b[31mc\n\td\u200b')).toBe(
     'ab[31mc\n\td'
   );
 });
@@ -76,7 +76,7 @@ it.each([
 ])('%s is %s, in little room %s', (reference, short, tiny) => {
   expect(shortImage(reference)).toBe(short);
   if (tiny !== undefined) {
-    expect(tinyImage(reference)).toBe(tiny);
+    expect(imageName(reference)).toBe(tiny);
   }
 });
 
@@ -92,13 +92,13 @@ it.each([
   [`a@sha256:${'b'.repeat(64)}`, 'a', 'a'],
   ['', 'Container', 'container']
 ])('suggests a name for the kernel of %s: %s', (reference, title, name) => {
-  expect(suggestedTitle(reference)).toBe(title);
-  expect(specName(title)).toBe(name);
+  expect(suggestTitle(reference)).toBe(title);
+  expect(kernelSpecName(title)).toBe(name);
 });
 
 it('makes a name of a kernel spec of whatever people call it', () => {
-  expect(specName(' My “lab”, 1.4! ')).toBe('my-lab-1.4');
-  expect(specName('Анализ')).toBe('container');
+  expect(kernelSpecName(' My “lab”, 1.4! ')).toBe('my-lab-1.4');
+  expect(kernelSpecName('Анализ')).toBe('container');
 });
 
 it.each([
@@ -107,7 +107,7 @@ it.each([
   ['work/n.ipynb', 'work', '.', '/mnt/work'],
   ['n.ipynb', 'a b', 'a b', '/mnt/a-b']
 ])('mounts for %s the folder %s', (notebook, folder, source, target) => {
-  expect(mountOf(notebook, folder)).toEqual({
+  expect(mountForFolder(notebook, folder)).toEqual({
     source,
     target,
     writable: false
@@ -121,7 +121,9 @@ it.each([
   ['COPY a b # buildkit', 'COPY a b'],
   ["|2 A=/run/s B='a b' /bin/sh -c echo a", 'RUN echo a'],
   ['', '']
-])('%j was made by %j', (made, said) => expect(instruction(made)).toBe(said));
+])('%j was made by %j', (made, said) =>
+  expect(formatInstruction(made)).toBe(said)
+);
 
 it('takes the last part of a path', () => {
   expect(basename('/a/b/')).toBe('b');
