@@ -12,12 +12,12 @@ import {
 import { Api, IApi } from './api/api';
 import { Requests } from './api/request';
 import cells from './cells';
+import { PLUGIN_ID } from './constants';
 import {
   dockerfileCellLanguage,
   dockerfileCellWatcher
 } from './notebook/highlight';
 import { sidebarPlugins } from './sidebar/index';
-import { PLUGIN_ID } from './constants';
 
 const api: JupyterFrontEndPlugin<Api> = {
   id: 'jupyter-containers:api',

@@ -103,4 +103,15 @@ describe('the modules of src', () => {
   it('say what each export is', () => {
     expect([...modules.keys()].flatMap(undocumented)).toEqual([]);
   });
+
+  it('talk to the server by the one Api of index.ts', () => {
+    const having = (text: RegExp) =>
+      [...modules]
+        .filter(([, source]) => text.test(source))
+        .map(([path]) => short(path));
+    expect(having(/\bnew (Api|Requests)\(/)).toEqual(['index.ts']);
+    expect(
+      having(/\b(makeRequest|makeSettings|XMLHttpRequest)\b|\bfetch\(['"`]/)
+    ).toEqual(['api/request.ts']);
+  });
 });

@@ -17,9 +17,9 @@ import type {
   IImageReference,
   IImages,
   IJob,
-  INotebook,
-  IKernelSpec,
   IJobEvent,
+  IKernelSpec,
+  INotebook,
   IRemark,
   Settings
 } from './types';

@@ -4,16 +4,16 @@ import type { ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 
 import type { Api } from '../api/api';
 import type { IBuildRequest, IJob, Settings } from '../api/types';
-import { chooseMove, earlierDockerfiles, sameSettings } from './move';
 import type { LiveBuild, LiveBuilds } from './builds';
 import type { FailedLines } from './failedlines';
+import { chooseMove, earlierDockerfiles, sameSettings } from './move';
 import { CellOutput } from './output';
-import {
-  moveToImage,
-  type IBuildNotebook,
-  type IPrompts
-} from './switchkernel';
 import { RunError, toRunError } from './runerror';
+import {
+  type IBuildNotebook,
+  type IPrompts,
+  moveToImage
+} from './switchkernel';
 
 /** A cell to build. */
 export interface IBuildCell {

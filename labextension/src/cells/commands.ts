@@ -15,11 +15,11 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import type { Api } from '../api/api';
+import { CommandIDs } from '../commandids';
 import { isDockerfileCell } from '../notebook/highlight';
 import type { IBuildOptions } from './builder';
-import { toRunError } from './runerror';
-import { CommandIDs } from '../commandids';
 import type { LiveBuild, LiveBuilds } from './builds';
+import { toRunError } from './runerror';
 
 type Args = ReadonlyPartialJSONObject;
 

@@ -7,8 +7,8 @@ import type {
 } from '@jupyterlab/completer';
 
 import type { Api } from '../api/api';
-import { containerIcon } from '../ui/icon';
 import { DOCKERFILE_CELL } from '../constants';
+import { containerIcon } from '../ui/icon';
 import { completionsAt, type ICompletionSources } from './completions';
 
 /** Milliseconds after which the images, settings and engines are fetched again. */

@@ -1,7 +1,7 @@
 /** The completions at a position in a Dockerfile cell. Pure. */
 
-import { shortImage } from '../ui/format';
 import type { IField } from '../api/types';
+import { shortImage } from '../ui/format';
 
 /** A word and its description. */
 export interface ICompletion {

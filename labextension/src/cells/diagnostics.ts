@@ -3,8 +3,8 @@
 import type { Diagnostic } from '@codemirror/lint';
 import type { Text } from '@codemirror/state';
 
-import { stripControls } from '../ui/format';
 import type { IRemark } from '../api/types';
+import { stripControls } from '../ui/format';
 import type { IFailedLine } from './failedlines';
 
 /** The diagnostics of a cell, in the order of its lines. */

@@ -14,7 +14,7 @@ import type { CellBuilder, IBuildOptions } from './builder';
 import { startsWholeRun } from './move';
 import { PanelNotebook, type UsedKernels } from './panelnotebook';
 import { RunQueue } from './queue';
-import { toRunError, type RunError } from './runerror';
+import { type RunError, toRunError } from './runerror';
 
 type Options = INotebookCellExecutor.IRunCellOptions;
 

@@ -11,18 +11,18 @@ import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { Token } from '@lumino/coreutils';
 
 import { type Api, IApi } from '../api/api';
+import { CATEGORY, CommandIDs } from '../commandids';
 import { DOCKERFILE_CELL } from '../constants';
-import { CellBuilder } from './builder';
 import { askBuildApproval, askMove } from '../notebook/dialogs';
+import { CellBuilder } from './builder';
+import { LiveBuilds } from './builds';
 import { addCommands } from './commands';
 import { DockerfileCompleter } from './completer';
 import { CellExecutor } from './executor';
-import { CATEGORY, CommandIDs } from '../commandids';
-import { lintExtension } from './lint';
-import { LiveBuilds } from './builds';
 import { FailedLines } from './failedlines';
-import { buildRendererFactory } from './renderer';
+import { lintExtension } from './lint';
 import { UsedKernels } from './panelnotebook';
+import { buildRendererFactory } from './renderer';
 import { resumeBuilds } from './resume';
 
 /** The place of the commands in menus. */

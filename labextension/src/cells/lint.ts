@@ -9,12 +9,12 @@ import {
 } from '@jupyterlab/codemirror';
 
 import type { Api } from '../api/api';
-import { isDockerfileCell } from '../notebook/highlight';
 import { RequestError } from '../api/request';
 import type { IRemark } from '../api/types';
-import { cellLine } from './move';
+import { isDockerfileCell } from '../notebook/highlight';
 import { createDiagnostics } from './diagnostics';
 import type { FailedLines } from './failedlines';
+import { cellLine } from './move';
 
 /** Milliseconds after the last key before a cell is linted. */
 const LINT_DELAY = 500;
@@ -50,7 +50,7 @@ export class CellLinter {
     }
   }
 
-  /** Called by the editor when it goes. */
+  /** Called by the editor when it is removed. */
   destroy(): void {
     clearTimeout(this.timer);
     this.request?.abort();

@@ -2,9 +2,9 @@
 
 import { JSONExt, type PartialJSONValue } from '@lumino/coreutils';
 
-import { isDockerfileCell } from '../notebook/highlight';
 import type { IJobResult, IKernel, Settings } from '../api/types';
 import { GENERIC_KERNEL } from '../constants';
+import { isDockerfileCell } from '../notebook/highlight';
 
 /** Keep the kernel, restart it, or change to the kernel spec for containers. */
 export type Move = 'stay' | 'restart' | 'switch';

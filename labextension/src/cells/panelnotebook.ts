@@ -4,13 +4,13 @@ import type { ISessionContext } from '@jupyterlab/apputils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
 
-import { getLiveKernel } from '../notebook/livekernel';
-import { queueSave } from '../notebook/saving';
 import type { Settings } from '../api/types';
 import { GENERIC_KERNEL, METADATA } from '../constants';
+import { getLiveKernel } from '../notebook/livekernel';
+import { queueSave } from '../notebook/saving';
 import type { ICodeCell } from './move';
-import type { IBuildNotebook } from './switchkernel';
 import { RunError } from './runerror';
+import type { IBuildNotebook } from './switchkernel';
 
 /** Milliseconds to wait for JupyterLab to write the kernel spec, or for a kernel to answer. */
 const TIMEOUT = 2000;

@@ -6,10 +6,10 @@ import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { RequestError } from '../api/request';
-import { BUILD_VIEW } from '../constants';
 import { CommandIDs } from '../commandids';
+import { BUILD_VIEW } from '../constants';
 import { hasEnded, type LiveBuild, type LiveBuilds } from './builds';
-import { parseSummary, summarize, type ISummary } from './summary';
+import { type ISummary, parseSummary, summarize } from './summary';
 import { BuildView } from './view';
 
 /** Milliseconds between two updates of the elapsed time. */

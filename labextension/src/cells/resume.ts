@@ -5,14 +5,14 @@ import type { ICodeCellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 
 import type { Api } from '../api/api';
-import { shortImage } from '../ui/format';
-import { isDockerfileCell } from '../notebook/highlight';
 import type { IJob } from '../api/types';
-import { readSource, type CellBuilder, type ICompletedBuild } from './builder';
-import { startsWholeRun } from './move';
+import { isDockerfileCell } from '../notebook/highlight';
+import { shortImage } from '../ui/format';
+import { type CellBuilder, type ICompletedBuild, readSource } from './builder';
 import { hasEnded, type LiveBuilds } from './builds';
-import { PanelNotebook, type UsedKernels } from './panelnotebook';
+import { startsWholeRun } from './move';
 import { CellOutput } from './output';
+import { PanelNotebook, type UsedKernels } from './panelnotebook';
 import type { RunQueue } from './queue';
 import { toRunError } from './runerror';
 

@@ -2,9 +2,9 @@
 
 import type { IDisplayData, IError } from '@jupyterlab/nbformat';
 
-import { formatDuration, stripControls } from '../ui/format';
 import type { IJob, IServerError } from '../api/types';
 import { BUILD_VIEW } from '../constants';
+import { formatDuration, stripControls } from '../ui/format';
 import type { IBuildState, StepState } from './buildstate';
 
 /** Steps and characters that are saved. */

@@ -1,9 +1,9 @@
 /** Moves a notebook into an image: approves and saves its settings, and starts its kernel. */
 
 import type { Api } from '../api/api';
-import { approveItems } from '../notebook/approval';
 import type { IJobResult, IKernel, Settings } from '../api/types';
-import { chooseMove, sameSettings, type ICodeCell, type Move } from './move';
+import { approveItems } from '../notebook/approval';
+import { chooseMove, type ICodeCell, type Move, sameSettings } from './move';
 import { RunError } from './runerror';
 
 /** A notebook, as builds use it. */

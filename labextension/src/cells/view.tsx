@@ -3,7 +3,7 @@
 import * as React from 'react';
 
 import { formatBytes, formatDuration, stripControls } from '../ui/format';
-import { transferTotals, type IBuildState, type StepState } from './buildstate';
+import { type IBuildState, type StepState, transferTotals } from './buildstate';
 import type { IStepSummary, ISummary } from './summary';
 import { describeSummary } from './summary';
 

@@ -11,13 +11,13 @@ import {
 } from '@jupyterlab/ui-components';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import { CommandIDs } from '../commandids';
-import type { ICommandContext } from './context';
-import { stripControls, shortImage } from '../ui/format';
-import { containerIcon } from '../ui/icon';
-import type { ContainersModel } from '../models/model';
 import type { IImageReference } from '../api/types';
+import { CommandIDs } from '../commandids';
 import { suggestTitle } from '../models/images';
+import type { ContainersModel } from '../models/model';
+import { shortImage, stripControls } from '../ui/format';
+import { containerIcon } from '../ui/icon';
+import type { ICommandContext } from './context';
 
 type Args = ReadonlyPartialJSONObject;
 

@@ -19,15 +19,15 @@ import { Debouncer } from '@lumino/polling';
 
 import { CATEGORY, CommandIDs } from '../commandids';
 import type { IMountInput } from '../models/form';
+import * as kernelActions from '../models/kernelactions';
+import type { SectionName } from '../models/model';
+import { SECTIONS } from '../models/model';
+import type { NotebookState } from '../models/notebookstate';
+import { getLiveKernel } from '../notebook/livekernel';
 import { basename } from '../ui/format';
 import { containerIcon } from '../ui/icon';
 import type { ICommandContext } from './context';
 import { addImageCommands } from './imagecommands';
-import { getLiveKernel } from '../notebook/livekernel';
-import { SECTIONS } from '../models/model';
-import type { SectionName } from '../models/model';
-import * as kernelActions from '../models/kernelactions';
-import type { NotebookState } from '../models/notebookstate';
 
 /** The commands in the palette; the others need arguments. */
 const IN_PALETTE = [

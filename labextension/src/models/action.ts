@@ -2,8 +2,8 @@
 
 import { VDomModel } from '@jupyterlab/ui-components';
 
-import type { IProblem } from '../api/types';
 import { toProblem } from '../api/request';
+import type { IProblem } from '../api/types';
 import type { Connection } from './connection';
 
 /** Runs one action at a time, and keeps the last error until it is dismissed. */

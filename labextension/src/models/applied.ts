@@ -1,8 +1,8 @@
 /** The settings in effect in a running container, in words. Pure. */
 
-import { describeValue } from './form';
-import { formatBytes, stripControls, shortImage } from '../ui/format';
 import type { IEngine, IField, IKernel, Settings } from '../api/types';
+import { formatBytes, shortImage, stripControls } from '../ui/format';
+import { describeValue } from './form';
 
 /** A field's value in effect in the running container; null if that is unknown. */
 export function valueInEffect(

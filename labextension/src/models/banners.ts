@@ -1,8 +1,8 @@
 /** The banners of a notebook: errors, warnings, and the commands that help. Pure. */
 
+import type { INotebook, Settings } from '../api/types';
 import { CommandIDs } from '../commandids';
 import { shortImage } from '../ui/format';
-import type { INotebook, Settings } from '../api/types';
 
 /** A banner. `actions` are command ids, the most likely one first. */
 export interface IBanner {

@@ -1,7 +1,7 @@
 /** The settings form: the values of its inputs, and the settings that they stand for. Pure. */
 
-import { stripControls, shortImage } from '../ui/format';
 import type { IField } from '../api/types';
+import { shortImage, stripControls } from '../ui/format';
 
 /** A mount, as it is typed. */
 export interface IMountInput {

@@ -7,8 +7,8 @@ import type {
   IImageReference,
   IImages
 } from '../api/types';
-import { Resource } from './resource';
 import type { Connection } from './connection';
+import { Resource } from './resource';
 
 /** Rows that are shown at first; "Show more" adds twice as many. */
 const ROWS = 50;

@@ -4,9 +4,9 @@ import { VDomModel } from '@jupyterlab/ui-components';
 
 import type { Api } from '../api/api';
 import { toProblem } from '../api/request';
-import type { IImageReference, IJob, IProblem, IJobEvent } from '../api/types';
-import { Resource } from './resource';
+import type { IImageReference, IJob, IJobEvent, IProblem } from '../api/types';
 import type { Connection } from './connection';
+import { Resource } from './resource';
 
 /** Log lines that are kept of one job. */
 const MAX_LINES = 400;

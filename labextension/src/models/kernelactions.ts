@@ -1,11 +1,11 @@
 /** Actions on a notebook's kernel: approve, apply, start, stop. */
 
-import { GENERIC_KERNEL } from '../constants';
 import type { Settings } from '../api/types';
+import { GENERIC_KERNEL } from '../constants';
 import {
-  confirmItems,
   approveItems,
-  type AskApproval
+  type AskApproval,
+  confirmItems
 } from '../notebook/approval';
 import { getLiveKernel } from '../notebook/livekernel';
 import { queueSave } from '../notebook/saving';

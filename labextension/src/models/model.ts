@@ -8,15 +8,15 @@ import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { Api } from '../api/api';
+import type { IContainer, IDevices, IEngines, IField } from '../api/types';
+import { CHANGE_EVENT } from '../constants';
 import { Action } from './action';
+import { Connection } from './connection';
 import { Images } from './images';
 import { Jobs } from './jobs';
-import { DEFAULT_INTERVAL, ContainerStats } from './stats';
 import { NotebookState } from './notebookstate';
-import { Connection } from './connection';
 import { Resource } from './resource';
-import { CHANGE_EVENT } from '../constants';
-import type { IContainer, IDevices, IEngines, IField } from '../api/types';
+import { ContainerStats, DEFAULT_INTERVAL } from './stats';
 
 /** The sidebar's sections, from top to bottom. */
 export const SECTIONS = [

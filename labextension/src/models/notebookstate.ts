@@ -7,14 +7,14 @@ import { Debouncer } from '@lumino/polling';
 import { Signal } from '@lumino/signaling';
 
 import type { Api } from '../api/api';
+import type { IField, INotebook, Settings } from '../api/types';
+import { GENERIC_KERNEL, METADATA } from '../constants';
 import { isDockerfileCell } from '../notebook/highlight';
 import { queueSave } from '../notebook/saving';
-import { GENERIC_KERNEL, METADATA } from '../constants';
-import type { IField, INotebook, Settings } from '../api/types';
 import { Action } from './action';
-import { SettingsDraft } from './settingsdraft';
 import type { Connection } from './connection';
 import { Resource } from './resource';
+import { SettingsDraft } from './settingsdraft';
 
 /** Milliseconds in which several changes of a notebook are joined into one request. */
 const REFRESH_DELAY = 150;

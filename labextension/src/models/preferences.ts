@@ -3,8 +3,8 @@
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import type { IStateDB } from '@jupyterlab/statedb';
 
-import { SECTIONS } from './model';
 import type { ContainersModel } from './model';
+import { SECTIONS } from './model';
 import { DEFAULT_INTERVAL } from './stats';
 
 /** The user's settings, which may change at any time. */

@@ -3,10 +3,10 @@
 import { VDomModel } from '@jupyterlab/ui-components';
 
 import type { Api } from '../api/api';
-import { duplicateName, type IMountInput, type InputValue } from './form';
-import { isReadOnly, isSame, toInput, toValue } from './form';
 import { toProblem } from '../api/request';
 import type { ICheck, IField, IProblem, Settings } from '../api/types';
+import { duplicateName, type IMountInput, type InputValue } from './form';
+import { isReadOnly, isSame, toInput, toValue } from './form';
 
 /** Milliseconds after the last key before the edits are checked. */
 const CHECK_DELAY = 300;

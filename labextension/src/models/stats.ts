@@ -4,7 +4,7 @@ import { VDomModel } from '@jupyterlab/ui-components';
 import { Poll } from '@lumino/polling';
 
 import type { Api } from '../api/api';
-import { toProblem, RequestError } from '../api/request';
+import { RequestError, toProblem } from '../api/request';
 import type { IProblem, IStats } from '../api/types';
 import type { Connection } from './connection';
 

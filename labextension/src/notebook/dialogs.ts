@@ -3,8 +3,8 @@
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { Widget } from '@lumino/widgets';
 
+import { shortImage, stripControls } from '../ui/format';
 import type { AskApproval } from './approval';
-import { stripControls, shortImage } from '../ui/format';
 
 /** Asks the user to approve what a notebook asks for. */
 export const askApproval: AskApproval = async items => {

@@ -3,28 +3,28 @@
 import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
+import type { IJob } from '../api/types';
 import { CommandIDs } from '../commandids';
+import type { JobView } from '../models/jobs';
+import { isRunning } from '../models/jobs';
+import type { ContainersModel } from '../models/model';
 import {
-  formatAge,
   basename,
+  formatAge,
   formatBytes,
   formatDuration,
   percent,
   stripControls
 } from '../ui/format';
-import type { ContainersModel } from '../models/model';
-import { isRunning } from '../models/jobs';
-import type { JobView } from '../models/jobs';
-import type { IJob } from '../api/types';
 import {
   CommandButton,
   Disclosure,
+  Loading,
   Meter,
   Note,
   Problem,
   useModels,
-  useTicker,
-  Loading
+  useTicker
 } from './components';
 import type { ISectionProps } from './section';
 

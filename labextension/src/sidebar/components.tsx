@@ -13,9 +13,9 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyJSONObject } from '@lumino/coreutils';
 import React from 'react';
 
+import type { IProblem } from '../api/types';
 import { CommandIDs } from '../commandids';
 import { stripControls } from '../ui/format';
-import type { IProblem } from '../api/types';
 
 /** Render again after each change of these models. */
 export function useModels(...models: (VDomModel | null | undefined)[]): void {

@@ -2,9 +2,9 @@
 
 import React from 'react';
 
-import { formatBytes, percent, stripControls } from '../ui/format';
-import type { ContainerStats } from '../models/stats';
 import type { IKernel, IStats } from '../api/types';
+import type { ContainerStats } from '../models/stats';
+import { formatBytes, percent, stripControls } from '../ui/format';
 import { Meter, Problem, useModels } from './components';
 
 function Meters(props: {

@@ -2,10 +2,10 @@
 
 import React from 'react';
 
-import { formatBytes, percent, stripControls } from '../ui/format';
-import type { ContainersModel } from '../models/model';
 import type { IDevice } from '../api/types';
-import { Meter, Problem, useModels, Loading } from './components';
+import type { ContainersModel } from '../models/model';
+import { formatBytes, percent, stripControls } from '../ui/format';
+import { Loading, Meter, Problem, useModels } from './components';
 import type { ISectionProps } from './section';
 
 /** The notebook of a kernel, or the kernel's id if it is unknown. */

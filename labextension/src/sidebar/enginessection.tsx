@@ -3,14 +3,14 @@
 import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
-import { stripControls } from '../ui/format';
 import type { IEngine } from '../api/types';
+import { stripControls } from '../ui/format';
 import {
   Copyable,
   Disclosure,
+  Loading,
   Problem,
-  useModels,
-  Loading
+  useModels
 } from './components';
 import type { ISectionProps } from './section';
 
@@ -22,7 +22,7 @@ function Engine(props: {
   const { commands, engine, isDefault } = props;
   const [open, setOpen] = React.useState(false);
   const name = stripControls(engine.name);
-  const about = [
+  const facts = [
     engine.version && `version ${engine.version}`,
     engine.usable && (engine.rootless ? 'as you, without root' : 'with root'),
     isDefault && 'taken if nothing is said'
@@ -38,8 +38,8 @@ function Engine(props: {
           {engine.usable ? 'works' : 'does not work'}
         </span>
       </div>
-      {about.length > 0 && (
-        <p className="jp-Containers-quiet">{stripControls(about.join(', '))}</p>
+      {facts.length > 0 && (
+        <p className="jp-Containers-quiet">{stripControls(facts.join(', '))}</p>
       )}
       {engine.problems.map((problem, index) => (
         <div key={index} className="jp-Containers-problem">

@@ -9,10 +9,10 @@ import {
 } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import { labelOf } from '../models/form';
-import type { IMountInput, InputValue } from '../models/form';
-import { stripControls } from '../ui/format';
 import type { IField } from '../api/types';
+import type { IMountInput, InputValue } from '../models/form';
+import { labelOf } from '../models/form';
+import { stripControls } from '../ui/format';
 
 /** The properties of an input. */
 export interface IInputProps {

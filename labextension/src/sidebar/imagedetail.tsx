@@ -4,11 +4,11 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyJSONObject } from '@lumino/coreutils';
 import React from 'react';
 
-import { CommandIDs } from '../commandids';
-import { formatBytes, formatInstruction, stripControls } from '../ui/format';
-import type { ContainersModel } from '../models/model';
 import type { IImage, IImageDetail } from '../api/types';
-import { CommandButton, Note, Problem, useModels, Loading } from './components';
+import { CommandIDs } from '../commandids';
+import type { ContainersModel } from '../models/model';
+import { formatBytes, formatInstruction, stripControls } from '../ui/format';
+import { CommandButton, Loading, Note, Problem, useModels } from './components';
 
 interface IDetailProps {
   readonly commands: CommandRegistry;
@@ -16,17 +16,17 @@ interface IDetailProps {
   readonly model: ContainersModel;
 }
 
-function Kernels(props: IDetailProps & { readonly about: IImageDetail }) {
-  const { about, commands, image, model } = props;
+function Kernels(props: IDetailProps & { readonly detail: IImageDetail }) {
+  const { detail, commands, image, model } = props;
   const args = { engine: image.engine, reference: image.reference };
   if (model.images.isProbing(image)) {
     return <Loading text="Looking into the image…" />;
   }
-  if (about.kernel_problem) {
-    const { message, hint } = about.kernel_problem;
+  if (detail.kernel_problem) {
+    const { message, hint } = detail.kernel_problem;
     return <Note kind="warning" title={message} hint={hint} />;
   }
-  if (about.kernels === null) {
+  if (detail.kernels === null) {
     return (
       <p>
         Nobody has looked for kernels in it yet.{' '}
@@ -40,7 +40,7 @@ function Kernels(props: IDetailProps & { readonly about: IImageDetail }) {
   }
   return (
     <ul className="jp-Containers-plainList">
-      {about.kernels.map(kernel => (
+      {detail.kernels.map(kernel => (
         <li key={kernel.name}>
           {stripControls(kernel.display_name)}{' '}
           <span className="jp-Containers-quiet">
@@ -52,7 +52,7 @@ function Kernels(props: IDetailProps & { readonly about: IImageDetail }) {
   );
 }
 
-function Layers(props: { readonly about: IImageDetail }): React.JSX.Element {
+function Layers(props: { readonly detail: IImageDetail }): React.JSX.Element {
   return (
     <table className="jp-Containers-table">
       <caption>Layers, from the first on</caption>
@@ -63,7 +63,7 @@ function Layers(props: { readonly about: IImageDetail }): React.JSX.Element {
         </tr>
       </thead>
       <tbody>
-        {props.about.layers.map((layer, index) => (
+        {props.detail.layers.map((layer, index) => (
           <tr key={index}>
             <td className="jp-Containers-code">
               {formatInstruction(layer.created_by) || 'unknown'}
@@ -76,14 +76,14 @@ function Layers(props: { readonly about: IImageDetail }): React.JSX.Element {
   );
 }
 
-function Facts(props: { readonly about: IImageDetail }): React.JSX.Element {
-  const { about } = props;
+function Facts(props: { readonly detail: IImageDetail }): React.JSX.Element {
+  const { detail } = props;
   const facts = [
-    ['Id', about.id],
-    ['Digest', about.digests.join('\n')],
-    ['Made for', about.architecture],
-    ['User', about.user],
-    ['Entrypoint', about.entrypoint.join(' ')]
+    ['Id', detail.id],
+    ['Digest', detail.digests.join('\n')],
+    ['Made for', detail.architecture],
+    ['User', detail.user],
+    ['Entrypoint', detail.entrypoint.join(' ')]
   ].filter(([, value]) => value);
   return (
     <dl className="jp-Containers-facts">
@@ -153,10 +153,10 @@ export function ImageDetail(props: IDetailProps): React.JSX.Element {
       {data && (
         <>
           <h3>Kernels</h3>
-          <Kernels {...props} about={data} />
+          <Kernels {...props} detail={data} />
           <h3>About</h3>
-          <Facts about={data} />
-          <Layers about={data} />
+          <Facts detail={data} />
+          <Layers detail={data} />
         </>
       )}
     </>

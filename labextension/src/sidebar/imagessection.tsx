@@ -11,19 +11,19 @@ import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
+import type { IImage } from '../api/types';
 import { CommandIDs } from '../commandids';
+import { imageKey } from '../models/images';
+import type { ContainersModel } from '../models/model';
 import {
   formatAge,
   formatBytes,
-  stripControls,
-  shortImage
+  shortImage,
+  stripControls
 } from '../ui/format';
-import type { ContainersModel } from '../models/model';
-import { imageKey } from '../models/images';
-import type { IImage } from '../api/types';
 import { JobProgress } from './buildssection';
+import { CommandButton, Loading, Note, Problem, useModels } from './components';
 import { ImageDetail } from './imagedetail';
-import { CommandButton, Note, Problem, useModels, Loading } from './components';
 import type { ISectionProps } from './section';
 
 /** The form that pulls an image. */
@@ -129,7 +129,7 @@ const ImageRow = React.memo(function Row(props: IRowProps): React.JSX.Element {
   const id = `jp-Containers-image-${imageKey(image).replace(/\W/g, '-')}`;
   const Caret = open ? caretDownIcon : caretRightIcon;
   const old = formatAge(image.created);
-  const about = [
+  const facts = [
     formatBytes(image.size),
     old && (old === 'just now' ? old : `${old} old`),
     several && stripControls(image.engine),
@@ -149,7 +149,7 @@ const ImageRow = React.memo(function Row(props: IRowProps): React.JSX.Element {
         <span className="jp-Containers-rowName">
           {shortImage(image.reference)}
         </span>
-        <span className="jp-Containers-rowAbout">{about.join(' · ')}</span>
+        <span className="jp-Containers-rowAbout">{facts.join(' · ')}</span>
       </button>
       {open && (
         <div id={id} className="jp-Containers-rowBody">

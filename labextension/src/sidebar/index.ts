@@ -19,12 +19,12 @@ import { IStateDB } from '@jupyterlab/statedb';
 
 import { type Api, IApi } from '../api/api';
 import { addCommands, addMountFolder } from '../commands';
+import { PLUGIN_ID } from '../constants';
 import { ContainersModel, IContainersModel } from '../models/model';
-import { ContainersPanel } from './panel';
 import { Preferences, restoreSections } from '../models/preferences';
 import { askApproval } from '../notebook/dialogs';
+import { ContainersPanel } from './panel';
 import { createRunningManager } from './running';
-import { PLUGIN_ID } from '../constants';
 import { createToolbarItem } from './toolbar';
 
 /** The model, updated by the server's events. */

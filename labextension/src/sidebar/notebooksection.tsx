@@ -2,17 +2,17 @@
 
 import React from 'react';
 
-import { createBanners, type IBanner } from '../models/banners';
 import { CommandIDs } from '../commandids';
-import { formatPlacement, stripControls, shortImage } from '../ui/format';
+import { createBanners, type IBanner } from '../models/banners';
 import * as kernelActions from '../models/kernelactions';
-import { stateColour, imageInUse, describeState } from '../models/kernelstate';
+import { describeState, imageInUse, stateColour } from '../models/kernelstate';
 import type { NotebookState } from '../models/notebookstate';
 import { askApproval } from '../notebook/dialogs';
+import { formatPlacement, shortImage, stripControls } from '../ui/format';
+import { CommandButton, Loading, Note, Problem, useModels } from './components';
 import { ContainerStatsView } from './containerstats';
-import { SettingsForm } from './settingsform';
-import { CommandButton, Note, Problem, useModels, Loading } from './components';
 import type { ISectionProps } from './section';
+import { SettingsForm } from './settingsform';
 
 interface INotebookProps extends ISectionProps {
   readonly state: NotebookState;

@@ -7,16 +7,16 @@ import { Panel } from '@lumino/widgets';
 import React from 'react';
 
 import { CommandIDs } from '../commandids';
-import { containerIcon } from '../ui/icon';
 import type { ContainersModel } from '../models/model';
+import { containerIcon } from '../ui/icon';
 import { BuildsSection } from './buildssection';
+import { CommandButton, Note, useModels } from './components';
 import { DevicesSection } from './devicessection';
 import { EnginesSection } from './enginessection';
 import { ImagesSection } from './imagessection';
 import { NotebookSection } from './notebooksection';
-import { CommandButton, Note, useModels } from './components';
-import { Section } from './section';
 import type { ISectionOptions, ISectionProps } from './section';
+import { Section } from './section';
 
 const SECTIONS: readonly ISectionOptions[] = [
   { name: 'notebook', title: 'This notebook', component: NotebookSection },
@@ -88,8 +88,8 @@ export class ContainersPanel extends SidePanel {
     this.header.addWidget(header);
     this.content.node.removeAttribute('role');
     this.content.node.removeAttribute('aria-label');
-    for (const about of SECTIONS) {
-      this.addWidget(new Section(model, commands, about));
+    for (const options of SECTIONS) {
+      this.addWidget(new Section(model, commands, options));
     }
   }
 

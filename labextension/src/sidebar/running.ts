@@ -4,11 +4,11 @@ import { showErrorMessage } from '@jupyterlab/apputils';
 import type { IRunningSessions } from '@jupyterlab/running';
 import type { CommandRegistry } from '@lumino/commands';
 
-import { basename, stripControls, shortImage, imageName } from '../ui/format';
-import { containerIcon } from '../ui/icon';
-import type { ContainersModel } from '../models/model';
 import { toProblem } from '../api/request';
 import type { IContainer } from '../api/types';
+import type { ContainersModel } from '../models/model';
+import { basename, imageName, shortImage, stripControls } from '../ui/format';
+import { containerIcon } from '../ui/icon';
 
 /** The manager of containers for that panel. */
 export function createRunningManager(

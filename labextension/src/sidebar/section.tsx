@@ -24,14 +24,14 @@ export interface ISectionOptions {
 }
 
 function SectionView(
-  props: ISectionProps & { readonly about: ISectionOptions }
+  props: ISectionProps & { readonly options: ISectionOptions }
 ): React.JSX.Element {
-  const { about, model, commands } = props;
+  const { options, model, commands } = props;
   useModels(model);
-  const open = model.isOpen(about.name);
-  const id = `jp-Containers-section-${about.name}`;
+  const open = model.isOpen(options.name);
+  const id = `jp-Containers-section-${options.name}`;
   const Caret = open ? caretDownIcon : caretRightIcon;
-  const Body = about.component;
+  const Body = options.component;
   return (
     <section
       className={classes('jp-Containers-section', open ? 'jp-mod-open' : '')}
@@ -43,11 +43,11 @@ function SectionView(
           id={`${id}-title`}
           aria-expanded={open}
           aria-controls={open ? id : undefined}
-          onClick={() => model.setOpen(about.name, !open)}
+          onClick={() => model.setOpen(options.name, !open)}
         >
           <Caret.react tag="span" width="16px" height="16px" />
-          <span>{about.title}</span>
-          {about.count && <Count model={model} count={about.count} />}
+          <span>{options.title}</span>
+          {options.count && <Count model={model} count={options.count} />}
         </button>
       </h2>
       {open && (
@@ -76,7 +76,7 @@ export class Section extends VDomRenderer<ContainersModel> {
   constructor(
     model: ContainersModel,
     private readonly commands: CommandRegistry,
-    private readonly about: ISectionOptions
+    private readonly options: ISectionOptions
   ) {
     super(model);
     this.addClass('jp-Containers-sectionWidget');
@@ -87,7 +87,7 @@ export class Section extends VDomRenderer<ContainersModel> {
       <SectionView
         model={this.model}
         commands={this.commands}
-        about={this.about}
+        options={this.options}
       />
     );
   }

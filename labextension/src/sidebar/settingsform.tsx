@@ -3,8 +3,9 @@
 import { classes } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import { valueInEffect } from '../models/applied';
+import type { IField, IProblem } from '../api/types';
 import { CommandIDs } from '../commandids';
+import { valueInEffect } from '../models/applied';
 import {
   approvalOf,
   describeValue,
@@ -14,19 +15,18 @@ import {
   toValue,
   unsupportedReason
 } from '../models/form';
-import { stripControls } from '../ui/format';
 import * as kernelActions from '../models/kernelactions';
 import type { NotebookState } from '../models/notebookstate';
 import { askApproval } from '../notebook/dialogs';
-import type { IField, IProblem } from '../api/types';
-import { FieldInput } from './fields';
+import { stripControls } from '../ui/format';
 import {
   CommandButton,
   Disclosure,
+  Loading,
   Note,
-  Problem,
-  Loading
+  Problem
 } from './components';
+import { FieldInput } from './fields';
 import type { ISectionProps } from './section';
 
 interface IFormProps extends ISectionProps {

@@ -5,20 +5,20 @@ import { Button, ReactWidget } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
+import type { INotebook } from '../api/types';
 import { CommandIDs } from '../commandids';
-import { shortImage, imageName } from '../ui/format';
-import { containerIcon } from '../ui/icon';
-import type { ContainersModel } from '../models/model';
-import type { NotebookState } from '../models/notebookstate';
-import { useModels } from './components';
 import {
-  stateColour,
+  describeState,
   imageInUse,
   isImageMissing,
-  describeState,
-  needsApproval
+  needsApproval,
+  stateColour
 } from '../models/kernelstate';
-import type { INotebook } from '../api/types';
+import type { ContainersModel } from '../models/model';
+import type { NotebookState } from '../models/notebookstate';
+import { imageName, shortImage } from '../ui/format';
+import { containerIcon } from '../ui/icon';
+import { useModels } from './components';
 
 /** The item's short text, its long text and its colour. */
 export function describeItem(state: NotebookState): {

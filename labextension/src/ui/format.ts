@@ -70,13 +70,15 @@ export function formatAge(iso: string, now: number = Date.now()): string {
 
 /** A cluster's job, such as `123 on n1, 1 h 10 min left`. */
 export function formatPlacement(
-  at: IPlacement,
+  placement: IPlacement,
   now: number = Date.now()
 ): string {
-  const node = at.node === null ? '' : ` on ${at.node}`;
+  const node = placement.node === null ? '' : ` on ${placement.node}`;
   const left =
-    at.ends === null ? '' : `, ${formatDuration(at.ends - now / 1000)} left`;
-  return stripControls(`${at.job}${node}${left}`);
+    placement.ends === null
+      ? ''
+      : `, ${formatDuration(placement.ends - now / 1000)} left`;
+  return stripControls(`${placement.job}${node}${left}`);
 }
 
 /** An image's usual name: `python:3` for `docker.io/library/python:3`. */
@@ -97,8 +99,8 @@ export function imageName(reference: string): string {
 }
 
 /** A layer's instruction as in the Dockerfile, without the shell that engines add. */
-export function formatInstruction(made: string): string {
-  return stripControls(made)
+export function formatInstruction(createdBy: string): string {
+  return stripControls(createdBy)
     .replace(/^\|\d+ .*? (?=\/bin\/sh -c )/s, '')
     .replace(/^\/bin\/sh -c #\(nop\)\s+/, '')
     .replace(/^(RUN )?\/bin\/sh -c /, 'RUN ')

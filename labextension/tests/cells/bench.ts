@@ -3,21 +3,21 @@
 import { CodeCellModel } from '@jupyterlab/cells';
 import { expect } from 'vitest';
 
+import type { IJob } from '../../src/api/types';
 import { CellBuilder } from '../../src/cells/builder';
 import { LiveBuilds } from '../../src/cells/builds';
 import { FailedLines } from '../../src/cells/failedlines';
 import { RunError } from '../../src/cells/runerror';
-import type { IJob } from '../../src/api/types';
 import {
   event,
   FakeNotebook,
   FakeQuestions,
   FakeServer,
+  type Handler,
   job,
   lines,
   state,
-  stream,
-  type Handler
+  stream
 } from './fakes';
 
 /** What the cell holds. */

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 
-import { LiveBuilds } from '../../src/cells/builds';
 import { RequestError } from '../../src/api/request';
+import { LiveBuilds } from '../../src/cells/builds';
 import { done, event, FakeServer, inPieces, job, lines, stream } from './fakes';
 
 const STEP = event(0, 'step', { step: 1, steps: 1, text: 'FROM a' });

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 
+import type { IJobEvent } from '../../src/api/types';
 import {
   applyEvent,
   createBuildState,
-  transferTotals,
+  type IBuildState,
   LOG_LINES,
-  type IBuildState
+  transferTotals
 } from '../../src/cells/buildstate';
-import type { IJobEvent } from '../../src/api/types';
 import { done, event, failed, job } from './fakes';
 
 function folded(...events: IJobEvent[]): IBuildState {

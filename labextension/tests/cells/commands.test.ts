@@ -4,8 +4,8 @@ import { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
 import { describe, expect, it, vi } from 'vitest';
 
-import { addCommands, findBuilds } from '../../src/cells/commands';
 import { LiveBuilds } from '../../src/cells/builds';
+import { addCommands, findBuilds } from '../../src/cells/commands';
 import { Bench } from './bench';
 import { done, event, FakeServer, job, lines, stream } from './fakes';
 

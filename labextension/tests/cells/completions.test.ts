@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 
+import type { IField } from '../../src/api/types';
+import { TEMPLATE, templateBaseRange } from '../../src/cells/commands';
 import {
   completionsAt,
+  type ICompletionSources,
   INSTRUCTIONS,
-  magicOptions,
-  type ICompletionSources
+  magicOptions
 } from '../../src/cells/completions';
-import { TEMPLATE, templateBaseRange } from '../../src/cells/commands';
 import { isDockerfileCell } from '../../src/notebook/highlight';
-import type { IField } from '../../src/api/types';
 
 function field(option: string, choices: string[] = [], in_cell = true): IField {
   return {

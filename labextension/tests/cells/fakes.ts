@@ -3,16 +3,16 @@
 import { ServerConnection } from '@jupyterlab/services';
 
 import { Api } from '../../src/api/api';
-import type { IBuildNotebook, IPrompts } from '../../src/cells/switchkernel';
 import { Requests } from '../../src/api/request';
 import type {
   IJob,
+  IJobEvent,
   IJobResult,
   INotebook,
-  IJobEvent,
   IServerError,
   Settings
 } from '../../src/api/types';
+import type { IBuildNotebook, IPrompts } from '../../src/cells/switchkernel';
 
 /** An answer: a status and a body, text as it is and all else as JSON. */
 export type Answer = readonly [number, unknown];

@@ -4,10 +4,10 @@ import { forEachDiagnostic } from '@codemirror/lint';
 import { CodeCellModel } from '@jupyterlab/cells';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { createDiagnostics } from '../../src/cells/diagnostics';
-import { CellLinter } from '../../src/cells/lint';
-import { FailedLines } from '../../src/cells/failedlines';
 import type { IRemark } from '../../src/api/types';
+import { createDiagnostics } from '../../src/cells/diagnostics';
+import { FailedLines } from '../../src/cells/failedlines';
+import { CellLinter } from '../../src/cells/lint';
 import { FakeServer, type Handler } from './fakes';
 
 const SOURCE = '%%dockerfile\n  FROM a  \nRUN b';

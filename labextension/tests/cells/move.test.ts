@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
 import {
-  startsWholeRun,
   cellLine,
   chooseMove,
   earlierDockerfiles,
-  type ICodeCell
+  type ICodeCell,
+  startsWholeRun
 } from '../../src/cells/move';
 import { kernel, result, SETTINGS } from './fakes';
 

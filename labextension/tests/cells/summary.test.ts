@@ -4,8 +4,8 @@ import { applyEvent, createBuildState } from '../../src/cells/buildstate';
 import {
   createErrorOutput,
   createOutput,
-  parseSummary,
   describeSummary,
+  parseSummary,
   summarize
 } from '../../src/cells/summary';
 import { BUILD_VIEW } from '../../src/constants';

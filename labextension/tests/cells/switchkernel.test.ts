@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
 
-import { moveToImage } from '../../src/cells/switchkernel';
-import { RunError } from '../../src/cells/runerror';
 import type { IJobResult, INotebook } from '../../src/api/types';
+import { RunError } from '../../src/cells/runerror';
+import { moveToImage } from '../../src/cells/switchkernel';
 import {
   FakeNotebook,
   FakeQuestions,
   FakeServer,
+  type Handler,
   kernel,
   result,
   SETTINGS,
-  state,
-  type Handler
+  state
 } from './fakes';
 
 interface ICase {

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 
+import type { IEngine, IKernel } from '../../src/api/types';
 import { valueInEffect } from '../../src/models/applied';
 import {
   approvalOf,
-  duplicateName,
   describeValue,
+  duplicateName,
   isSame,
   toInput,
   toValue,
   unsupportedReason
 } from '../../src/models/form';
-import type { IEngine, IKernel } from '../../src/api/types';
 import { FIELDS } from './fake';
 
 const by = (key: string) => FIELDS.find(field => field.key === key)!;

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Api } from '../../src/api/api';
-import { Images } from '../../src/models/images';
-import { Connection } from '../../src/models/connection';
 import type { IImage } from '../../src/api/types';
+import { Connection } from '../../src/models/connection';
+import { Images } from '../../src/models/images';
 import { FakeServer, FIELDS, refusal } from './fake';
 
 let fake: FakeServer;

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Api } from '../../src/api/api';
+import type { IJob } from '../../src/api/types';
+import { Connection } from '../../src/models/connection';
 import { Jobs } from '../../src/models/jobs';
 import { ContainerStats } from '../../src/models/stats';
-import { Connection } from '../../src/models/connection';
-import type { IJob } from '../../src/api/types';
 import { FakeServer, FIELDS, refusal } from './fake';
 
 let fake: FakeServer;

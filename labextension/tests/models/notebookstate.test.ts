@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Api } from '../../src/api/api';
-import type { AskApproval } from '../../src/notebook/approval';
-import { createBanners, type IBannerInput } from '../../src/models/banners';
 import { CommandIDs } from '../../src/commandids';
-import { ContainersModel } from '../../src/models/model';
-import * as kernelActions from '../../src/models/kernelactions';
-import type { NotebookState } from '../../src/models/notebookstate';
 import { CHANGE_EVENT, METADATA } from '../../src/constants';
+import { createBanners, type IBannerInput } from '../../src/models/banners';
+import * as kernelActions from '../../src/models/kernelactions';
+import { ContainersModel } from '../../src/models/model';
+import type { NotebookState } from '../../src/models/notebookstate';
+import type { AskApproval } from '../../src/notebook/approval';
 import { capitalize } from '../../src/sidebar/components';
 import { type FakeServer, formServer, refusal } from './fake';
 import { FakePanel, kernel, notebook } from './panel';

@@ -3,8 +3,8 @@
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
 
-import { METADATA } from '../../src/constants';
 import type { IKernel, INotebook } from '../../src/api/types';
+import { METADATA } from '../../src/constants';
 
 /** Writes down what is done to it, in order. */
 export class FakePanel {

@@ -4,8 +4,8 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { Api } from '../../src/api/api';
 import { createBanners } from '../../src/models/banners';
-import { ContainersModel } from '../../src/models/model';
 import * as kernelActions from '../../src/models/kernelactions';
+import { ContainersModel } from '../../src/models/model';
 import { type FakeServer, formServer } from './fake';
 import { FakePanel, kernel, notebook } from './panel';
 

@@ -3,12 +3,12 @@ import { CodeEditor } from '@jupyterlab/codeeditor';
 import { classHighlighter, highlightTree } from '@lezer/highlight';
 import { describe, expect, it } from 'vitest';
 
+import { DOCKERFILE_CELL } from '../../src/constants';
 import {
   dockerfileCellLanguage,
   dockerfileCellWatcher,
   isDockerfileCell
 } from '../../src/notebook/highlight';
-import { DOCKERFILE_CELL } from '../../src/constants';
 
 const PYTHON = 'text/x-ipython';
 

@@ -2,9 +2,9 @@ import { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
 import { expect, it, vi } from 'vitest';
 
+import type { IContainer } from '../../src/api/types';
 import type { ContainersModel } from '../../src/models/model';
 import { createRunningManager } from '../../src/sidebar/running';
-import type { IContainer } from '../../src/api/types';
 
 function container(more: Partial<IContainer> = {}): IContainer {
   return {

@@ -5,14 +5,14 @@ import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Api } from '../../src/api/api';
-import type { AskApproval } from '../../src/notebook/approval';
 import { CommandIDs } from '../../src/commandids';
 import { addCommands } from '../../src/commands';
 import { ContainersModel } from '../../src/models/model';
 import type { NotebookState } from '../../src/models/notebookstate';
-import { NotebookSection } from '../../src/sidebar/notebooksection';
+import type { AskApproval } from '../../src/notebook/approval';
 import { Note } from '../../src/sidebar/components';
-import { field, FakeServer, FIELDS } from '../models/fake';
+import { NotebookSection } from '../../src/sidebar/notebooksection';
+import { FakeServer, field, FIELDS } from '../models/fake';
 import { FakePanel, kernel, notebook } from '../models/panel';
 
 Object.assign(globalThis, { IS_REACT_ACT_ENVIRONMENT: true });

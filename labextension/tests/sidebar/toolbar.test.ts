@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Api } from '../../src/api/api';
+import type { INotebook } from '../../src/api/types';
+import { CHANGE_EVENT } from '../../src/constants';
+import { describeState, stateColour } from '../../src/models/kernelstate';
 import { ContainersModel } from '../../src/models/model';
 import type { NotebookState } from '../../src/models/notebookstate';
-import { stateColour, describeState } from '../../src/models/kernelstate';
-import { CHANGE_EVENT } from '../../src/constants';
-import type { INotebook } from '../../src/api/types';
 import { describeItem } from '../../src/sidebar/toolbar';
 import { type FakeServer, formServer } from '../models/fake';
 import { FakePanel, kernel, notebook } from '../models/panel';

@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest';
 
+import { mountForFolder } from '../../src/commands';
+import { kernelSpecName, suggestTitle } from '../../src/models/images';
 import {
-  formatAge,
   basename,
+  formatAge,
   formatBytes,
   formatDuration,
   formatInstruction,
-  percent,
   formatPlacement,
-  stripControls,
+  imageName,
+  percent,
   shortImage,
-  imageName
+  stripControls
 } from '../../src/ui/format';
-import { kernelSpecName, suggestTitle } from '../../src/models/images';
-import { mountForFolder } from '../../src/commands';
 
 it.each([
   [0, '0 B'],
