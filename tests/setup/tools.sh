@@ -38,6 +38,7 @@ if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then
 fi
 say "building the front end"
 python -m pip install -q 'jupyter-builder>=1.2,<2'
+rm -rf labextension/lib labextension/*.tsbuildinfo # of an older layout
 npm run --silent build:prod >build.log 2>&1 || {
   cat build.log >&2
   die "the front end does not build: see above"
