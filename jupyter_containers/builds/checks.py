@@ -50,7 +50,7 @@ async def check_tag(plan: Plan) -> None:
     another notebook is the same image."""
     if not plan.tag or plan.request.may_retag:
         return
-    engine = plan.request.engine
+    engine = plan.request.builder
     image = await engine.image(plan.tag)
     if image is None:
         return
@@ -69,7 +69,7 @@ async def check_tag(plan: Plan) -> None:
 async def check_heredocs(plan: Plan) -> None:
     """An engine that knows no here-documents reads their bodies as instructions, FROM and all,
     so it must never see one."""
-    engine = plan.request.engine
+    engine = plan.request.builder
     kept = (triggers(base.onbuild) for base in plan.bases if base.onbuild)
     found = plan.dockerfile.heredoc or next((one.heredoc for one in kept if one.heredoc), None)
     if found is None or "heredocs" in (await engine.info()).features:
@@ -99,7 +99,7 @@ async def check_disk(request: BuildRequest) -> None:
     floor = request.engine.policy.min_free_disk
     if floor is None:
         return
-    for path in (Path(await _store(request.engine)), cache_directory()):
+    for path in (Path(await _store(request.builder)), cache_directory()):
         with contextlib.suppress(OSError):  # another machine's, or nothing we may look at
             place = next(one for one in (path, *path.parents) if one.exists())
             free = (await asyncio.to_thread(shutil.disk_usage, place)).free

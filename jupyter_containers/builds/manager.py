@@ -19,7 +19,7 @@ from ..engines.guarded import Guarded
 from ..errors import BuildError, ContainersError
 from ..events import Change, publish
 from ..host.cache import workplace
-from ..images.convert import builder_for, convert
+from ..images.convert import convert
 from ..models import Image, Progress, parse_image
 from .bases import remember_bases
 from .checks import build_lock, check_disk, check_heredocs, check_tag
@@ -99,10 +99,9 @@ class Build(Job):
             ) from None
 
     async def _find_or_build(self) -> Built:
-        """On the request's engine, or for one that cannot build on another, and then copied."""
-        target = self.request.engine
-        builder = await builder_for(target)
-        plan, image = await find(replace(self.request, engine=builder), self.add)
+        """On the request's builder; the image is converted where that is not its engine."""
+        target, builder = self.request.engine, self.request.builder
+        plan, image = await find(self.request, self.add)
         if image is None and builder.name != target.name:
             there = await target.image(plan.name)
             fresh = self.request.cell.options.no_cache
@@ -126,7 +125,7 @@ class Build(Job):
 
     async def _alone(self, plan: Plan) -> Built:
         async with build_lock(plan) as waited:
-            theirs = await plan.request.engine.image(plan.name) if waited else None
+            theirs = await plan.request.builder.image(plan.name) if waited else None
             if theirs is not None and plan.is_made(theirs):
                 return plan.built(theirs, reused=True)
             await check_tag(plan)
@@ -135,14 +134,12 @@ class Build(Job):
             return plan.built(await self._build(plan), reused=False)
 
     def _done(self, plan: Plan, built: Built) -> None:
-        remember_bases(plan.request.engine.name, self.request.cell.fingerprint, plan.bases)
+        remember_bases(plan.request.builder.name, self.request.cell.fingerprint, plan.bases)
         if built.reused:
             self.add(Progress(kind="image", text=plan.name, image=built.image))
         else:
-            for engine in {
-                plan.request.engine.name: plan.request.engine,
-                self.engine.name: self.engine,
-            }.values():
+            request = plan.request
+            for engine in {one.name: one for one in (request.builder, request.engine)}.values():
                 self._owner.tidy(plan, engine)
 
     async def _build(self, plan: Plan) -> Image:
@@ -150,7 +147,7 @@ class Build(Job):
             self.add(notice)
         async with workplace("contexts") as work, _staged(plan, work / "context") as context:
             spec = await asyncio.to_thread(spec_of, plan, context, work)
-            engine = plan.request.engine
+            engine = plan.request.builder
             last = engine.name == self.engine.name
             image = await self.add_until_image(engine.build(spec), last=last)
             if image is not None:

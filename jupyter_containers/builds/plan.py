@@ -58,6 +58,9 @@ class BuildRequest:
     directory: Path
     """The notebook's (or Dockerfile's): `--context` is relative to it."""
     engine: Guarded
+    """The engine that is to run the image."""
+    builder: Guarded
+    """The engine that builds it: the same, or one from which the image is converted."""
     notebook: str = ""
     """The notebook's file name: the image is named after it."""
     earlier: Mapping[str, Built] = field(default_factory=lambda: NO_BUILT)
@@ -184,7 +187,7 @@ async def find(request: BuildRequest, on_event: OnEvent) -> tuple[Plan, Image | 
     to the engine decides.
     Raises BadInput, PolicyRefused, BaseUnknown, NetworkFailed.
     """
-    options, engine = request.cell.options, request.engine
+    options, engine = request.cell.options, request.builder
     dockerfile = await asyncio.to_thread(parse, request.cell.text, options.build_args)
     dockerfile.check_target(options.target)
     _check_tag(options.tag)
@@ -231,7 +234,7 @@ def _agree(known: Iterable[Base], pins: Mapping[str, str]) -> bool:
 
 
 async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: Iterable[Base]) -> Plan:
-    policy, bases = request.engine.policy, tuple(bases)
+    policy, bases = request.builder.policy, tuple(bases)
     more = [triggers(base.onbuild) for base in bases if base.onbuild]
     directory = await asyncio.to_thread(
         context_directory, request.directory, request.cell.options.context

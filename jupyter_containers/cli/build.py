@@ -14,6 +14,7 @@ from ..engines.guarded import Guarded
 from ..engines.registry import choose_engine
 from ..errors import BadInput, ContainersError
 from ..guest.cell import pairs
+from ..images.convert import builder_for
 from ..images.prepare import fit_image
 from ..models import Reference
 from ..notebook.cells import DockerfileCell, Options
@@ -57,7 +58,7 @@ async def build(args: Namespace) -> int:
                 if len(cells) > 1:
                     screen.line(_where(path, cell))
                 engine = await choose_engine(cell.options.engine, administered())
-                request = _request(path, cell, engine, done, update=args.update_bases)
+                request = await _request(path, cell, engine, done, update=args.update_bases)
                 try:
                     built = await follow(builds.start(request), screen)
                 except ContainersError as error:
@@ -131,7 +132,7 @@ def _overridden(cell: DockerfileCell, args: Namespace) -> DockerfileCell:
     return replace(cell, options=replace(cell.options, engine=engine, no_cache=no_cache))
 
 
-def _request(
+async def _request(
     path: Path,
     cell: DockerfileCell,
     engine: Guarded,
@@ -143,6 +144,7 @@ def _request(
         cell=cell,
         directory=path.parent,
         engine=engine,
+        builder=await builder_for(engine),
         notebook=path.name if path.suffix == ".ipynb" else path.parent.name,
         earlier=earlier_images(done),
         update_bases=update,

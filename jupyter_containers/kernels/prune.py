@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from ..builds.plan import NAMESPACE
 from ..builds.prune import superseded
 from ..engines.guarded import Guarded
 from ..engines.registry import working_engines
@@ -69,9 +68,7 @@ async def leftovers(engines: Iterable[Guarded], *, images: bool) -> list[Leftove
                 continue
             found += [
                 Leftover("image", name, image.size, partial(engine.remove_image, name))
-                for image in superseded(await engine.images())
-                for name in image.references
-                if name.startswith(f"{NAMESPACE}/")
+                for image, name in await superseded(engine)
             ]
     return found
 

@@ -34,10 +34,12 @@ class Site:
 
     def request(self, text: str, line: str = "", **more: Any) -> BuildRequest:
         policy = Policy(config=Config(Policy=Config(self.policy)))
+        engine = open_engine(self.program, policy)
         given: dict[str, Any] = {
             "cell": cell_of(line, text),
             "directory": self.folder,
-            "engine": open_engine(self.program, policy),
+            "engine": engine,
+            "builder": engine,
             "notebook": f"{self.name}.ipynb",
         }
         return BuildRequest(**(given | more))
