@@ -15,9 +15,10 @@ from ..dockerfile.parser import triggers
 from ..engines.guarded import Guarded
 from ..errors import BadInput, DiskFull
 from ..host.paths import cache_directory
+from ..layout import BUILD_LABEL
 from ..models import Reference
 from ..settings.validators import format_size
-from .plan import LABEL, BuildRequest, Plan
+from .plan import BuildRequest, Plan
 
 _ASK_AGAIN = 0.2
 """Seconds between two looks whether another process has finished the same build."""
@@ -54,7 +55,7 @@ async def check_tag(plan: Plan) -> None:
     image = await engine.image(plan.tag)
     if image is None:
         return
-    label = image.labels.get(LABEL, "")
+    label = image.labels.get(BUILD_LABEL, "")
     fingerprint, _, rest = label.partition(" ")
     if fingerprint == plan.fingerprint or rest.endswith(f" {plan.origin}"):
         return

@@ -24,14 +24,12 @@ from ..dockerfile.parser import Dockerfile, demands, parse, triggers
 from ..dockerfile.render import CA_ARGS, CA_SECRET, render
 from ..engines.guarded import Guarded
 from ..errors import BadInput
+from ..layout import BUILD_LABEL
 from ..models import NO_ENV, BuildSecret, BuildSpec, BuildStep, Image, Progress, Reference
 from ..notebook.cells import DockerfileCell
 from ..settings.schema import Build as BuiltFrom
 from .bases import Base, OnEvent, Resolver, as_remembered, needed, recall_bases, target_stage
 
-LABEL = "jupyter-containers.build"
-"""On every image that we build: its fingerprint, its lineage and its origin. One label, because
-podman commits a layer for each."""
 NAMESPACE = "localhost/jupyter-containers"
 
 _MOST = 1 << 62
@@ -133,12 +131,12 @@ class Plan:
 
     @property
     def label(self) -> str:
-        """The value of `LABEL`."""
+        """The value of `BUILD_LABEL`."""
         return f"{self.fingerprint} {self.lineage} {self.origin}"
 
     def is_made(self, image: Image | None) -> bool:
         """Whether an image of our name is what this plan would build, under all its names."""
-        if image is None or not image.labels.get(LABEL, "").startswith(self.fingerprint):
+        if image is None or not image.labels.get(BUILD_LABEL, "").startswith(self.fingerprint):
             return False
         names = {str(Reference.parse(name)) for name in image.references if _is_reference(name)}
         return not self.tag or self.tag in names
@@ -163,7 +161,7 @@ class Plan:
 def is_of(image: Image, build: BuiltFrom) -> bool:
     """Whether an image that is here was built from what a notebook records. A base that is the
     image of an earlier cell is not recorded: such an image is told only by its own name."""
-    fingerprint = image.labels.get(LABEL, "").partition(" ")[0]
+    fingerprint = image.labels.get(BUILD_LABEL, "").partition(" ")[0]
     return fingerprint == _fingerprint(build.cell, build.context, build.bases)
 
 
@@ -283,7 +281,7 @@ def spec_of(plan: Plan, context: Path | None, work: Path) -> BuildSpec:
         },
         target=options.target,
         secrets=tuple(_linked(secret, work) for secret in (*secrets(plan.request), *trusted)),
-        labels={LABEL: plan.label},
+        labels={BUILD_LABEL: plan.label},
         no_cache=options.no_cache,
     )
 

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from ..engines.guarded import Guarded
 from ..errors import EngineError, ImageError
 from ..kernelspecs import pinned_specs
+from ..layout import BUILD_LABEL
 from ..models import Image
-from .plan import LABEL, NAMESPACE, Plan
+from .plan import NAMESPACE, Plan
 
 
 async def superseded(
@@ -49,7 +50,7 @@ async def remove_superseded(plan: Plan, engine: Guarded) -> None:
 
 def _lineage(image: Image) -> str:
     """The second word of our label; empty for what is not ours."""
-    return "".join(image.labels.get(LABEL, "").split(" ")[1:2])
+    return "".join(image.labels.get(BUILD_LABEL, "").split(" ")[1:2])
 
 
 def _by_cell(images: Iterable[Image]) -> Iterator[list[Image]]:

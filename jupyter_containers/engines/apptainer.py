@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import re
-from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -29,14 +28,14 @@ from ..errors import (
     Unsupported,
 )
 from ..host.paths import cache_directory
-from ..host.process import Completed, Stream, run
+from ..host.process import Completed, run
 from ..host.reaper import process_container
 from ..models import ContainerSpec, EngineInfo, Image, Problem, Progress
 from ..text import one_line, printable
 from .common import cdi, userns
 from .common.errors import build_trouble, last_words
 from .common.run_argv import limits
-from .common.transfers import lines_and_size
+from .common.transfers import Transfer
 from .common.versions import at_least
 from .process_engine.base import Command, ProcessEngine
 from .process_engine.containers import StateDir
@@ -296,20 +295,13 @@ async def make(
     how = ["--sandbox", "--fix-perms"] if directory else fast
     argv = [program, "build", "--force", *how, str(new / (TREE if directory else SIF)), source]
     env = {"APPTAINER_TMPDIR": str(scratch), "SINGULARITY_TMPDIR": str(scratch)}
-    said: deque[str] = deque(maxlen=40)
-    async with Stream(argv, env=env) as stream:
-        async with aclosing(lines_and_size(stream, str(new))) as lines:
-            async for line, arrived in lines:
-                if line is None:
-                    yield Progress(kind="bytes", text=one_line(reference), done=arrived)
-                    continue
-                said.append(line)
-                if found := _SAID.match(line):
-                    yield Progress(kind="log", text=one_line(printable(found[1])))
-        code = await stream.wait()
+    transfer = Transfer(argv, env, str(new), one_line(reference), _SAID)
+    async with aclosing(transfer.events()) as events:
+        async for event in events:
+            yield event
     await asyncio.to_thread(process_container.delete, str(scratch))
-    if code:
-        raise _trouble(code, printable("\n".join(said), 20_000), reference)
+    if transfer.code:
+        raise _trouble(transfer.code, transfer.printed, reference)
 
 
 def _trouble(code: int, said: str, reference: str) -> ContainersError:

@@ -13,8 +13,8 @@ from ..engines.guarded import Guarded
 from ..errors import BadInput, EngineError, Unknown
 from ..host.owners import owner_is_gone
 from ..host.paths import boot_id
+from ..layout import LABEL
 from ..models import Container
-from .request import LABEL
 
 log = logging.getLogger("jupyter_containers")
 

@@ -22,12 +22,11 @@ from ..host.rundir import RunDir
 from ..images.kit import Kit
 from ..images.prepare import OnProgress, ready
 from ..images.probe import ImageFacts, Launch
-from ..layout import BYTECODE_TARGET, GUEST_PORT, INSIDE, KIT_TARGET, TCP_PORTS
+from ..layout import BYTECODE_TARGET, GUEST_PORT, INSIDE, KIT_TARGET, LABEL, TCP_PORTS
 from ..models import ContainerSpec, Image, Mount, User, parse_target, refuse_unquotable
 from ..settings.schema import Settings
 from .guest_client import new_secret
 
-_LABEL = "jupyter-containers"
 DEFAULT_SHM = 64 << 20
 
 
@@ -84,7 +83,7 @@ class StartPlan:
 
 def _labels_that_tell(labels: Mapping[str, str]) -> dict[str, str]:
     """Without the process that started the container: the next one may take it up."""
-    return {key: value for key, value in labels.items() if key != f"{_LABEL}.owner"}
+    return {key: value for key, value in labels.items() if key != f"{LABEL}.owner"}
 
 
 async def ask_image(engine: Guarded, reference: str) -> Image:
@@ -130,7 +129,7 @@ async def plan_start(
         mounts=mounts,
         own=(*_own_mounts(run_dir, facts), *_kit_mounts(kit), *ours),
         env=_environment(settings, image, home, user) | dict(found.launch.env),
-        labels={**labels, f"{_LABEL}.image": settings.image, f"{_LABEL}.name": name},
+        labels={**labels, f"{LABEL}.image": settings.image, f"{LABEL}.name": name},
         devices=devices,
         cpus=settings.cpus,
         memory=settings.memory,

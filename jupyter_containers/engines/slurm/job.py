@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ...layout import INSIDE
+from ...layout import INSIDE, LABEL
 from ...models import ContainerSpec
 from ...settings.slurm import SETUP
 from ...settings.validators import parse_size
@@ -26,9 +26,8 @@ OUTSIDE = 72
 ENVIRONMENT = "environment"
 """The file in `run` with what Slurm gave the job, for the guest (`guest/main.py`)."""
 
-_LABEL = "jupyter-containers"
 _IN_COMMENT = ("owner", "uid", "host", "boot", "kernel")
-JOB = f"{_LABEL}.job"
+JOB = f"{LABEL}.job"
 """The label of what a scheduler runs: it goes on when the machine of its owner does not."""
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "SLURM_CONF", "SLURM_CLUSTERS")
 _THEIRS = ("SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION")
@@ -73,18 +72,18 @@ def sbatch_environment(ours: Mapping[str, str]) -> dict[str, str | None]:
 def comment(spec: ContainerSpec, engine: str) -> str:
     """What marks a job as ours, and whose it is: everybody on the cluster can read it, so it tells
     nothing of what somebody works on."""
-    told = [f"{name}={spec.labels.get(f'{_LABEL}.{name}', '')}" for name in _IN_COMMENT]
-    return " ".join([_LABEL, engine, *told])
+    told = [f"{name}={spec.labels.get(f'{LABEL}.{name}', '')}" for name in _IN_COMMENT]
+    return " ".join([LABEL, engine, *told])
 
 
 def labels_of(comment: str, name: str, engine: str) -> dict[str, str]:
     """The labels that `comment` wrote; empty where the job is not one of `engine`'s and ours."""
     ours, *told = comment.split(" ")
-    if ours != _LABEL or told[:1] != [engine] or not re.fullmatch(r"jupyter-[0-9a-f]{8}", name):
+    if ours != LABEL or told[:1] != [engine] or not re.fullmatch(r"jupyter-[0-9a-f]{8}", name):
         return {}
     pairs = dict(one.partition("=")[::2] for one in told)
-    labels = {f"{_LABEL}.{key}": pairs.get(key, "") for key in _IN_COMMENT}
-    return labels | {_LABEL: "kernel", f"{_LABEL}.name": name, JOB: "yes"}
+    labels = {f"{LABEL}.{key}": pairs.get(key, "") for key in _IN_COMMENT}
+    return labels | {LABEL: "kernel", f"{LABEL}.name": name, JOB: "yes"}
 
 
 def script_of(

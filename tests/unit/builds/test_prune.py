@@ -8,11 +8,12 @@ from typing import Any, cast
 
 import pytest
 
-from jupyter_containers.builds.plan import LABEL, NAMESPACE
+from jupyter_containers.builds.plan import NAMESPACE
 from jupyter_containers.builds.prune import superseded
 from jupyter_containers.engines.guarded import Guarded
 from jupyter_containers.kernels.prune import leftovers
 from jupyter_containers.kernelspecs import pin
+from jupyter_containers.layout import BUILD_LABEL
 from jupyter_containers.models import Image
 from jupyter_containers.settings.schema import Settings
 
@@ -27,7 +28,7 @@ def image(day: int, *more: str, cell: str = "c") -> Image:
         id=f"sha256:{day}",
         references=(f"{NAMESPACE}/{cell}:{day}", *more),
         created=f"2026-01-{day:02}",
-        labels={LABEL: f"fingerprint{day} {cell} notebook"},
+        labels={BUILD_LABEL: f"fingerprint{day} {cell} notebook"},
     )
 
 
