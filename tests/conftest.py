@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.engines.registry import choose_engine, look
+from jupyter_containers.engines.registry import choose_engine, engine_info
 from jupyter_containers.host.paths import cache_directory, runtime_directory
 from jupyter_containers.host.reaper.client import reaper
 from jupyter_containers.models import EngineInfo, Problem
@@ -93,7 +93,7 @@ def engine_env(request: pytest.FixtureRequest) -> Iterator[EngineUnderTest]:
 
 
 def _trouble(one: EngineUnderTest) -> str:
-    info = asyncio.run(look(one.engine, load_policy(None)))
+    info = asyncio.run(engine_info(one.engine, load_policy(None)))
     said = "; ".join(problem.message for problem in info.problems)
     return "" if info.usable else f"{one.name} does not work: {said}"
 

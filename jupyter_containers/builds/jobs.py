@@ -220,7 +220,7 @@ class BuildLog:
             number += 1
 
 
-Fetched = Callable[["Pull", Image], Awaitable[None]]
+AfterPull = Callable[["Pull", Image], Awaitable[None]]
 """What follows a pull before it counts as done."""
 
 
@@ -230,7 +230,7 @@ class Pull(Job):
     kind = "pull"
     called, again = "pull", "Pull the image again."
 
-    def __init__(self, engine: Guarded, reference: str, then: Fetched | None = None) -> None:
+    def __init__(self, engine: Guarded, reference: str, then: AfterPull | None = None) -> None:
         self.reference = engine.policy.check_pull(reference)
         self.which = (engine.name, self.reference)
         self._then = then
@@ -258,7 +258,7 @@ async def fit_after(job: Job, image: Image, kernel: str = "") -> None:
         job.notice(f"It can be no kernel yet: {trouble}")
 
 
-Converted = Callable[["Conversion", Image], Awaitable[None]]
+AfterConversion = Callable[["Conversion", Image], Awaitable[None]]
 """What follows a conversion before it counts as done."""
 
 
@@ -270,7 +270,7 @@ class Conversion(Job):
     called, again = "conversion", "Convert the image again."
 
     def __init__(
-        self, source: Guarded, reference: str, target: Guarded, then: Converted | None = None
+        self, source: Guarded, reference: str, target: Guarded, then: AfterConversion | None = None
     ) -> None:
         if source.name == target.name:
             raise BadInput(f"The image is on {target.name} already: name two engines.")

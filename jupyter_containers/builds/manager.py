@@ -23,7 +23,7 @@ from ..images.convert import convert
 from ..models import Image, Progress, parse_image
 from .bases import remember_bases
 from .checks import build_lock, check_disk, check_heredocs, check_tag
-from .jobs import Conversion, Converted, Fetched, Job, Outcome, Pull
+from .jobs import AfterConversion, AfterPull, Conversion, Job, Outcome, Pull
 from .plan import BuildRequest, Built, Plan, find, notices, spec_of
 from .prune import remove_superseded
 
@@ -198,14 +198,14 @@ class Builds:
                 return job
         return self._keep(Build(request, self, then))
 
-    def pull(self, engine: Guarded, reference: str, then: Fetched | None = None) -> Pull:
+    def pull(self, engine: Guarded, reference: str, then: AfterPull | None = None) -> Pull:
         """Begin a pull, or join the one that runs for the same image. Raises BadReference and
         PolicyRefused."""
         which = (engine.name, parse_image(reference))
         return self._runs(Pull, which) or self._keep(Pull(engine, reference, then))
 
     def convert(
-        self, source: Guarded, reference: str, target: Guarded, then: Converted | None = None
+        self, source: Guarded, reference: str, target: Guarded, then: AfterConversion | None = None
     ) -> Conversion:
         """Begin to make an image of one engine another's, or join what does so. Raises BadInput
         and BadReference."""

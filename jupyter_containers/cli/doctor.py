@@ -8,7 +8,7 @@ from dataclasses import asdict
 from .. import serializers
 from ..devices.gpus import find_devices
 from ..engines.common.cdi import FEATURE, cannot_give
-from ..engines.registry import look, names
+from ..engines.registry import engine_info, names
 from ..models import EngineInfo, Problem
 from .options import administered, with_engine, with_json
 from .terminal import print_json
@@ -24,7 +24,7 @@ async def doctor(args: Namespace) -> int:
     """0 where an engine is usable."""
     policy = administered()
     asked = [args.engine] if args.engine else names()
-    found = [await look(name, policy) for name in asked]
+    found = [await engine_info(name, policy) for name in asked]
     here = await find_devices()
     usable = any(info.usable for info in found)
     if args.json:

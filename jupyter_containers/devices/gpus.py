@@ -28,7 +28,7 @@ from ..host import process
 from ..models import Device
 from ..text import one_line
 from .cuda import Driver, read_driver, too_old
-from .slurm import NAME, of_this_job
+from .slurm import NAME, job_devices
 
 _CDI = (Path("/etc/cdi"), Path("/var/run/cdi"))
 _MOST_BYTES = 1 << 20
@@ -74,7 +74,7 @@ async def granted(engine: Guarded, devices: Sequence[str]) -> tuple[str, ...]:
     await check_devices(engine, devices)
     if engine.places:  # there, a job's GPUs are of its own
         return tuple(devices)
-    return await of_this_job(devices, os.environ, by_host=engine.name in _BY_CDI)
+    return await job_devices(devices, os.environ, by_host=engine.name in _BY_CDI)
 
 
 async def driver_warning(devices: Sequence[str], env: Mapping[str, str]) -> str:

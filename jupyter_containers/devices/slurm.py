@@ -25,7 +25,7 @@ _HAS_GPUS = re.compile(r" Gres=\S*\bgpu[:(]")
 _SECONDS = 10.0
 
 
-async def of_this_job(
+async def job_devices(
     devices: Sequence[str], environ: Mapping[str, str], *, by_host: bool
 ) -> tuple[str, ...]:
     """The same devices, but of GPUs only those that Slurm gave the job that this process runs in.

@@ -179,7 +179,7 @@ def instead_of(name: str, engine: Guarded) -> str:
     return f"{name}, which the notebook names, is not on this machine: {engine.name} is used."
 
 
-async def look(name: str, policy: Policy) -> EngineInfo:
+async def engine_info(name: str, policy: Policy) -> EngineInfo:
     """What an engine says of itself, or why it cannot be used here. Raises nothing of ours.
     Called by `doctor` and the sidebar."""
     try:
@@ -194,5 +194,5 @@ async def working_engines(name: str, policy: Policy) -> list[Guarded]:
     if name:
         return [await choose_engine(name, policy)]
     order = policy.engine_order(names())
-    infos = await asyncio.gather(*(look(one, policy) for one in order))
+    infos = await asyncio.gather(*(engine_info(one, policy) for one in order))
     return [open_engine(info.name, policy) for info in infos if info.usable]

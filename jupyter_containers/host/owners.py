@@ -124,7 +124,7 @@ def orphans() -> list[Path]:
     return sorted(found)
 
 
-def inherit(server: str, wanted: Callable[[Path], bool]) -> dict[Path, str]:
+def take_over(server: str, wanted: Callable[[Path], bool]) -> dict[Path, str]:
     """Take over the `wanted` run directories that killed processes of the same server left; each
     with the owner that it had. Called by a server that starts. Each goes to one server only, and
     none that a reaper is removing."""

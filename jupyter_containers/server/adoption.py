@@ -47,7 +47,7 @@ class KernelAdopter:
     async def adopt(self, policy: Policy) -> None:
         """Take up all that can be. Called before the server listens."""
         wanted = _wanted if policy.orphan_grace else lambda _: False
-        run_dirs = await asyncio.to_thread(owners.inherit, this_server(self._app), wanted)
+        run_dirs = await asyncio.to_thread(owners.take_over, this_server(self._app), wanted)
         await asyncio.gather(
             *(self._adopt_or_leave(policy, *run_dir) for run_dir in run_dirs.items())
         )

@@ -20,7 +20,7 @@ from ...models import Image, Progress
 from ...text import one_line, printable
 from ..common.errors import build_trouble
 from ..process_engine import image_archive
-from ..process_engine.image_archive import FULL, Moved, aside
+from ..process_engine.image_archive import FULL, OnBytes, with_progress
 from ..process_engine.image_store import Store, locked, random_id
 from ..process_engine.rootfs import complete
 from .mounts import TREE
@@ -44,12 +44,14 @@ async def load(store: Store, archive: Path, image: Image) -> AsyncGenerator[Prog
         if new is not None:
             tree = new / TREE
 
-            def work(moved: Moved) -> None:
-                config = image_archive.unpack(archive, tree, moved)
+            def work(on_bytes: OnBytes) -> None:
+                config = image_archive.unpack(archive, tree, on_bytes)
                 complete(tree)
                 _tell(tree, image, config)
 
-            async with aclosing(aside("charliecloud", work, "Unpacking the image")) as events:
+            async with aclosing(
+                with_progress("charliecloud", work, "Unpacking the image")
+            ) as events:
                 async for event in events:
                     yield event
     yield await store.made(image.id, image.id)
@@ -93,14 +95,14 @@ async def save(store: Store, reference: str, archive: Path) -> AsyncGenerator[Pr
         },
     }
 
-    def work(moved: Moved) -> None:
+    def work(on_bytes: OnBytes) -> None:
         def told(done: int, _: int) -> None:
-            moved(min(done, image.size) if image.size else done, image.size)
+            on_bytes(min(done, image.size) if image.size else done, image.size)
 
         image_archive.pack(stored.directory / TREE, archive, config, told)
 
     text = f"Reading {one_line(reference)} from charliecloud"
-    async with aclosing(aside("charliecloud", work, text)) as events:
+    async with aclosing(with_progress("charliecloud", work, text)) as events:
         async for event in events:
             yield event
 

@@ -24,7 +24,7 @@ from ...text import one_line, printable
 from ..common.errors import build_trouble
 from ..common.transfers import Transfer
 from ..process_engine import image_archive
-from ..process_engine.image_archive import FULL, Moved, NotAnImage, aside
+from ..process_engine.image_archive import FULL, NotAnImage, OnBytes, with_progress
 from ..process_engine.image_store import Store, random_id
 from ..process_engine.rootfs import complete, resolve
 from .scripts import FILE, TREE
@@ -111,12 +111,12 @@ async def load(
             return
         tree = new / TREE
 
-        def work(moved: Moved) -> None:
-            image_archive.unpack(archive, tree, moved)
+        def work(on_bytes: OnBytes) -> None:
+            image_archive.unpack(archive, tree, on_bytes)
             complete(tree)
             make_harmless(tree)
 
-        async with aclosing(aside("enroot", work, "Unpacking the image")) as events:
+        async with aclosing(with_progress("enroot", work, "Unpacking the image")) as events:
             async for event in events:
                 yield event
         if as_file:

@@ -35,7 +35,7 @@ from ...text import printable
 from ..common.errors import trouble_of_ours
 from ..common.info_cache import InfoCache
 from . import containers
-from .containers import Polled, ProcessContainers, StateDir, wait_for_init
+from .containers import ProcessContainers, ProcessWatch, StateDir, wait_for_init
 from .image_store import Store, Stored
 
 _UP_SECONDS = 20.0
@@ -191,7 +191,7 @@ class ProcessEngine(ABC):
 
     async def run(self, spec: ContainerSpec, timeout: float) -> Completed:
         """See `Engine.run`."""
-        _, command = await self.process_containers.making(spec, self._made)
+        _, command = await self.process_containers.create(spec, self._made)
         try:
             done = await run(command.argv, env=command.env, timeout=timeout, cwd="/")
         finally:
@@ -201,7 +201,7 @@ class ProcessEngine(ABC):
 
     async def start(self, spec: ContainerSpec) -> Container:
         """See `Engine.start`."""
-        state_dir, command = await self.process_containers.making(spec, self._made)
+        state_dir, command = await self.process_containers.create(spec, self._made)
         try:
             self.process_containers.start(spec, state_dir, list(command.argv), command.env)
             for pause in wait_for_init(self.process_containers, spec.name, _UP_SECONDS):
@@ -219,7 +219,7 @@ class ProcessEngine(ABC):
 
     async def prepare(self, spec: ContainerSpec) -> tuple[Stored, StateDir]:
         """Image and directory of a container. Raises ImageNotHere, StartFailed."""
-        return await self.process_containers.making(spec, self._prepared)
+        return await self.process_containers.create(spec, self._prepared)
 
     def _prepared(self, spec: ContainerSpec) -> tuple[Stored, StateDir]:
         if (stored := self.store.find(spec.image)) is None:
@@ -246,7 +246,7 @@ class ProcessEngine(ABC):
         """See `Engine.pid`."""
         return self.process_containers.init_pid(id)
 
-    def watch(self, id: str) -> Polled:
+    def watch(self, id: str) -> ProcessWatch:
         """See `Engine.watch`."""
         return self.process_containers.watch(id)
 
@@ -294,4 +294,4 @@ class ProcessEngine(ABC):
     async def stats(self, id: str) -> Stats | None:
         """See `Engine.stats`."""
         pid = self.process_containers.init_pid(id)
-        return await containers.of(pid) if pid is not None else None
+        return await containers.usage_of(pid) if pid is not None else None

@@ -90,7 +90,7 @@ class ProcessContainers:
         state_dir.path.mkdir(mode=0o700)
         return state_dir
 
-    async def making(self, spec: ContainerSpec, work: Callable[[ContainerSpec], _T]) -> _T:
+    async def create(self, spec: ContainerSpec, work: Callable[[ContainerSpec], _T]) -> _T:
         """What fills the directory, in a thread. It goes where that fails, or is cancelled."""
         working = asyncio.ensure_future(asyncio.to_thread(work, spec))
         try:
@@ -218,9 +218,9 @@ class ProcessContainers:
             str(self.state_dir(name).path),
         ]
 
-    def watch(self, name: str) -> Polled:
+    def watch(self, name: str) -> ProcessWatch:
         """See `Engine.watch`: no child is needed, it is one."""
-        return Polled(self, name)
+        return ProcessWatch(self, name)
 
 
 def container_of(record: dict[str, Any], *, running: bool) -> Container:
@@ -235,7 +235,7 @@ def container_of(record: dict[str, Any], *, running: bool) -> Container:
     )
 
 
-class Polled:
+class ProcessWatch:
     """See `base.Watch`."""
 
     def __init__(self, process_containers: ProcessContainers, name: str) -> None:
@@ -306,7 +306,7 @@ _BETWEEN = 0.5
 """Seconds between two looks at the processors' time."""
 
 
-async def of(pid: int) -> Stats | None:
+async def usage_of(pid: int) -> Stats | None:
     """The use of a process and all below it; None where it has ended. Memory that processes
     share counts once for each, as `ps` shows it."""
     first, began = await asyncio.to_thread(_look, pid), time.monotonic()

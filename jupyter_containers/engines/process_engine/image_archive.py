@@ -31,7 +31,7 @@ _OPAQUE = ".wh..wh..opq"
 _MOST_JSON = 16 << 20
 _PIECE = 1 << 20
 
-Moved = Callable[[int, int], None]
+OnBytes = Callable[[int, int], None]
 """Called with the bytes that are done, and all; what it raises ends the work."""
 
 
@@ -127,8 +127,8 @@ class _Layer:
 class _Counted(io.RawIOBase):
     """A file that tells how far it was read."""
 
-    def __init__(self, file: IO[bytes], moved: Callable[[int], None]) -> None:
-        self._file, self._moved = file, moved
+    def __init__(self, file: IO[bytes], on_bytes: Callable[[int], None]) -> None:
+        self._file, self._moved = file, on_bytes
 
     def readable(self) -> bool:
         """It is."""
@@ -141,10 +141,10 @@ class _Counted(io.RawIOBase):
         return piece
 
 
-def unpack(archive: Path, tree: Path, moved: Moved) -> dict[str, Any]:
+def unpack(archive: Path, tree: Path, on_bytes: OnBytes) -> dict[str, Any]:
     """Unpack the first image of an archive into `tree`, which is made; returns its configuration.
 
-    Blocks. Raises NotAnImage, OSError, and what `moved` raises.
+    Blocks. Raises NotAnImage, OSError, and what `on_bytes` raises.
     """
     try:
         with tarfile.open(archive, "r:") as outer:
@@ -157,7 +157,7 @@ def unpack(archive: Path, tree: Path, moved: Moved) -> dict[str, Any]:
             def count(size: int) -> None:
                 nonlocal done
                 done += size
-                moved(min(done, total), total)
+                on_bytes(min(done, total), total)
 
             for member in layers:
                 file = cast("IO[bytes]", _Counted(_open(outer, member), count))
@@ -185,18 +185,18 @@ def _json(outer: tarfile.TarFile, name: str) -> Any:
     return json.loads(_open(outer, member).read())
 
 
-def pack(tree: Path, archive: Path, config: Mapping[str, Any], moved: Moved) -> None:
+def pack(tree: Path, archive: Path, config: Mapping[str, Any], on_bytes: OnBytes) -> None:
     """Write a tree as an image of one layer, all of it root's. `config` is what runs it: Env,
-    Labels and the like. Blocks. Raises OSError, and what `moved` raises."""
+    Labels and the like. Blocks. Raises OSError, and what `on_bytes` raises."""
     layer = archive.with_name(f"{archive.name}.layer")
     done = 0
 
     def rootly(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
         nonlocal done
         done += member.size
-        moved(done, 0)
+        on_bytes(done, 0)
         # Of the engine, and none of it belongs into an image.
-        return None if member.name == "ch" or member.isdev() else _nobodys(member)
+        return None if member.name == "ch" or member.isdev() else _without_owner(member)
 
     try:
         with tarfile.open(layer, "w:", format=tarfile.PAX_FORMAT) as file:
@@ -221,7 +221,7 @@ def wrap(layer: Path, archive: Path, config: Mapping[str, Any]) -> str:
     id = hashlib.sha256(text).hexdigest()
     manifest = [{"Config": f"{id}.json", "RepoTags": None, "Layers": [f"{digest}/layer.tar"]}]
     with tarfile.open(archive, "w:", format=tarfile.PAX_FORMAT) as outer:
-        outer.add(layer, f"{digest}/layer.tar", filter=_nobodys)
+        outer.add(layer, f"{digest}/layer.tar", filter=_without_owner)
         for title, content in (
             (f"{id}.json", text),
             ("manifest.json", json.dumps(manifest).encode()),
@@ -232,7 +232,7 @@ def wrap(layer: Path, archive: Path, config: Mapping[str, Any]) -> str:
     return f"sha256:{id}"
 
 
-def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
+def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
     """As root's, whoever wrote it."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
@@ -244,7 +244,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-Work = Callable[[Moved], Any]
+Work = Callable[[OnBytes], Any]
 FULL = "where images are kept; JUPYTER_CONTAINERS_IMAGES names the directory"
 _LOOK = 0.3
 
@@ -253,19 +253,19 @@ class _Stopped(Exception):
     """Nobody waits any more."""
 
 
-async def aside(engine: str, work: Work, text: str) -> AsyncGenerator[Progress]:
+async def with_progress(engine: str, work: Work, text: str) -> AsyncGenerator[Progress]:
     """Work told as `bytes` events. Closing the iterator ends the work. Raises DiskFull,
     EngineFailed."""
     stop = threading.Event()
     at = (0, 0)
 
-    def moved(done: int, total: int) -> None:
+    def on_bytes(done: int, total: int) -> None:
         nonlocal at
         at = (done, total)
         if stop.is_set():
             raise _Stopped
 
-    working = asyncio.ensure_future(asyncio.to_thread(work, moved))
+    working = asyncio.ensure_future(asyncio.to_thread(work, on_bytes))
     try:
         while not (await asyncio.wait({working}, timeout=_LOOK))[0]:
             yield Progress(kind="bytes", text=text, done=at[0], total=at[1])

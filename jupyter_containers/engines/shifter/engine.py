@@ -101,7 +101,7 @@ class Shifter(ProcessEngine):
 
     def ran_nothing(self, done: Completed) -> int | None:
         """See `ProcessEngine.ran_nothing`."""
-        return its_own(done)
+        return own_message(done)
 
     def trouble(self, done: Completed) -> ContainersError:
         """See `ProcessEngine.trouble`."""
@@ -142,7 +142,7 @@ _SETUP = re.compile(
 _TO = re.compile(r"\"to\"(?: location is not directory)?: (\S*?)(?:,|$)", re.MULTILINE)
 
 
-def its_own(done: Completed) -> int | None:
+def own_message(done: Completed) -> int | None:
     """See `ProcessEngine.ran_nothing`."""
     first = _REMARKS.sub("", done.stderr[:4000])
     if STAYED.match(first):

@@ -12,7 +12,7 @@ from tornado import web
 from ... import serializers
 from ...devices.gpus import find_devices
 from ...engines.guarded import Guarded
-from ...engines.registry import choose_engine, look, names
+from ...engines.registry import choose_engine, engine_info, names
 from ...errors import ContainersError, ImageNotHere
 from ...events import Change, publish
 from ...images.prepare import image_kernels
@@ -29,7 +29,7 @@ class Engines(Handler):
     async def get(self) -> None:
         """All that could be here, as `doctor` sees them."""
         policy = await self.server.policy()
-        infos = await asyncio.gather(*(look(name, policy) for name in names()))
+        infos = await asyncio.gather(*(engine_info(name, policy) for name in names()))
         usable = {info.name for info in infos if info.usable}
         best = next((name for name in policy.engine_order(names()) if name in usable), None)
         self.answer({"engines": [serializers.engine(info) for info in infos], "default": best})

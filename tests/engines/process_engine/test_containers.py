@@ -172,9 +172,9 @@ async def test_nothing_is_left_where_it_cannot_be_filled_or_nobody_waits(
 
     spec = ContainerSpec(name="a", image="i", argv=(), user=USER)
     with pytest.raises(OSError, match="full"):
-        await process_containers.making(spec, failing)
+        await process_containers.create(spec, failing)
     assert list(process_containers.records()) == []
-    left = asyncio.ensure_future(process_containers.making(spec, slow))
+    left = asyncio.ensure_future(process_containers.create(spec, slow))
     await asyncio.to_thread(begun.wait, 10)
     left.cancel()
     await asyncio.sleep(0)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jupyter_containers.engines.shifter import mounts, site
-from jupyter_containers.engines.shifter.engine import Shifter, its_own, trouble
+from jupyter_containers.engines.shifter.engine import Shifter, own_message, trouble
 from jupyter_containers.engines.shifter.gateway import name_of
 from jupyter_containers.engines.shifter.site import Shown, Site, parse
 from jupyter_containers.errors import BaseUnknown, EngineDown, StartFailed, Unsupported
@@ -201,12 +201,12 @@ async def test_no_network_is_refused() -> None:
 
 
 def test_what_a_program_says_is_its_own() -> None:
-    assert its_own(Completed(("shifter",), 1, "", "Traceback:\nError: x\n")) is None
-    assert its_own(Completed(("shifter",), 127, "", "bash: nothing: not found\n")) is None
-    assert its_own(Completed(("shifter",), 0, "", "")) is None
+    assert own_message(Completed(("shifter",), 1, "", "Traceback:\nError: x\n")) is None
+    assert own_message(Completed(("shifter",), 127, "", "bash: nothing: not found\n")) is None
+    assert own_message(Completed(("shifter",), 0, "", "")) is None
     remark = "WARNING: Couldn't understand key: USER\n"
-    assert its_own(Completed(("shifter",), 1, "", f"{remark}FAILED to setup image.\n")) == 125
-    assert its_own(Completed(("shifter",), 1, "", f"{remark}Error: of the program\n")) is None
+    assert own_message(Completed(("shifter",), 1, "", f"{remark}FAILED to setup image.\n")) == 125
+    assert own_message(Completed(("shifter",), 1, "", f"{remark}Error: of the program\n")) is None
 
 
 def test_a_program_that_is_not_setuid() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_containers.engines.process_engine.containers import StateDir
 from jupyter_containers.engines.process_engine.image_store import Stored
-from jupyter_containers.engines.registry import look, names, open_engine
+from jupyter_containers.engines.registry import engine_info, names, open_engine
 from jupyter_containers.engines.slurm.job import script_of
 from jupyter_containers.engines.slurm.pyxis import Pyxis, fstab_text
 from jupyter_containers.errors import EngineMissing, Unsupported
@@ -187,7 +187,7 @@ def program(state_dir: Path, name: str, said: str) -> None:
 
 
 def told() -> tuple[bool, list[str], str]:
-    info = asyncio.run(look("slurm+pyxis", policy(engines=["*"])))
+    info = asyncio.run(engine_info("slurm+pyxis", policy(engines=["*"])))
     said = [f"{problem.message} {problem.fix}" for problem in info.problems]
     return info.usable, said, info.version
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_containers.devices.slurm import of_this_job
+from jupyter_containers.devices.slurm import job_devices
 from jupyter_containers.errors import Unsupported
 
 ALL = "nvidia.com/gpu=all"
@@ -30,11 +30,11 @@ CONSTRAINED = {**JOB, "CUDA_VISIBLE_DEVICES": "0,1", "SLURM_JOB_GPUS": "2,3"}
     ],
 )
 async def test_a_server_in_a_job_gives_the_jobs_gpus(job, asked, given):
-    assert await of_this_job(asked, job, by_host=True) == given
+    assert await job_devices(asked, job, by_host=True) == given
 
 
 async def test_an_engine_that_numbers_what_it_sees_gets_those_numbers():
-    given = await of_this_job([ALL], CONSTRAINED, by_host=False)
+    given = await job_devices([ALL], CONSTRAINED, by_host=False)
     assert given == ("nvidia.com/gpu=0", "nvidia.com/gpu=1")
 
 
@@ -48,14 +48,14 @@ async def test_an_engine_that_numbers_what_it_sees_gets_those_numbers():
 async def test_gpus_of_other_peoples_jobs_are_refused(visible, asked, has):
     job = {**JOB, "CUDA_VISIBLE_DEVICES": visible}
     with pytest.raises(Unsupported, match=has):
-        await of_this_job([asked], job, by_host=True)
+        await job_devices([asked], job, by_host=True)
 
 
 async def test_where_slurm_cannot_be_asked_nothing_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     job = {**JOB, "SLURMD_NODENAME": "n1"}
-    assert await of_this_job([ALL], job, by_host=True) == (ALL,)
-    assert await of_this_job([ALL], {**JOB, "SLURMD_NODENAME": "-a"}, by_host=True) == (ALL,)
+    assert await job_devices([ALL], job, by_host=True) == (ALL,)
+    assert await job_devices([ALL], {**JOB, "SLURMD_NODENAME": "-a"}, by_host=True) == (ALL,)
 
 
 async def test_a_refusal_names_the_gpu_and_not_what_else_was_asked_for(monkeypatch, tmp_path):
@@ -65,4 +65,4 @@ async def test_a_refusal_names_the_gpu_and_not_what_else_was_asked_for(monkeypat
     monkeypatch.setenv("PATH", str(tmp_path))
     job = {**JOB, "SLURMD_NODENAME": "n1"}
     with pytest.raises(Unsupported, match=r"^nvidia\.com/gpu=1 is not .* it has no GPU"):
-        await of_this_job(["vendor.org/x=y", "nvidia.com/gpu=1"], job, by_host=True)
+        await job_devices(["vendor.org/x=y", "nvidia.com/gpu=1"], job, by_host=True)

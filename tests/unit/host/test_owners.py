@@ -147,8 +147,8 @@ print(mine, child, flush=True)
         os.kill(int(child), 9)
 
 
-def inherit(server: str) -> list[Path]:
-    return sorted(owners.inherit(server, lambda _: True))
+def take_over(server: str) -> list[Path]:
+    return sorted(owners.take_over(server, lambda _: True))
 
 
 def left(runtime: Path, run_dir: str, server: str) -> Path:
@@ -164,8 +164,8 @@ def test_the_same_server_inherits_what_a_killed_one_left(runtime: Path) -> None:
     file = left(runtime, "aaaaaaaa", "/home http://here/")
     left(runtime, "bbbbbbbb", "/home http://there/")
     with another_owner("cccccccc", "/home http://here/"), another_owner("dddddddd"):
-        assert inherit("/home http://here/") == [runtime / "aaaaaaaa"]
-        assert inherit("/home http://here/") == []
+        assert take_over("/home http://here/") == [runtime / "aaaaaaaa"]
+        assert take_over("/home http://here/") == []
     host, boot = socket.gethostname(), paths.boot_id()
     # The container's labels name the first one for ever.
     assert not owners.owner_is_gone(file.name, host, boot, "jupyter-aaaaaaaa")
@@ -178,7 +178,7 @@ def test_a_process_that_was_no_server_has_no_heir(runtime: Path) -> None:
     with another_owner("aaaaaaaa") as (_, process):
         process.kill()
         process.wait()
-    assert inherit("") == inherit("/home http://here/") == []
+    assert take_over("") == take_over("/home http://here/") == []
     assert owners.orphans() == [runtime / "aaaaaaaa"]
 
 
@@ -187,8 +187,8 @@ def test_what_waits_for_its_heir_is_no_orphan(runtime: Path) -> None:
     about = json.loads(file.read_text())
     file.write_text(json.dumps(about | {owners.KEPT: time.time() + 60}))
     assert owners.orphans() == [] and not gone(file.name)
-    assert inherit("there") == []
-    assert inherit("here") == [runtime / "aaaaaaaa"]
+    assert take_over("there") == []
+    assert take_over("here") == [runtime / "aaaaaaaa"]
 
 
 def test_a_time_to_wait_that_is_over_or_nonsense_protects_nothing(runtime: Path) -> None:
@@ -204,22 +204,22 @@ def test_nobody_inherits_what_is_being_removed(runtime: Path) -> None:
     file = left(runtime, "aaaaaaaa", "here")
     with file.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert inherit("here") == []
-    assert inherit("here") == [runtime / "aaaaaaaa"]
+        assert take_over("here") == []
+    assert take_over("here") == [runtime / "aaaaaaaa"]
 
 
 def test_what_is_of_no_use_is_an_orphan_as_before(runtime: Path) -> None:
     file = left(runtime, "aaaaaaaa", "here")
-    assert owners.inherit("here", lambda _: False) == {}
+    assert owners.take_over("here", lambda _: False) == {}
     assert owners.orphans() == [runtime / "aaaaaaaa"]
-    assert owners.inherit("here", lambda _: True) == {runtime / "aaaaaaaa": file.name}
+    assert owners.take_over("here", lambda _: True) == {runtime / "aaaaaaaa": file.name}
     owners.give_back(runtime / "aaaaaaaa", file.name)
     assert owners.orphans() == [runtime / "aaaaaaaa"]
 
 
 def test_what_is_given_back_to_one_who_was_forgotten_is_an_orphan(runtime: Path) -> None:
     file = left(runtime, "aaaaaaaa", "here")
-    assert owners.inherit("here", lambda _: True) == {runtime / "aaaaaaaa": file.name}
+    assert owners.take_over("here", lambda _: True) == {runtime / "aaaaaaaa": file.name}
     assert owners.orphans() == []
     assert not file.exists()  # it owned nothing
     owners.give_back(runtime / "aaaaaaaa", file.name)
@@ -234,7 +234,7 @@ def test_what_another_machine_wrote_is_not_ours(runtime: Path) -> None:
     about = json.loads(file.read_text())
     for other in ({"host": "login2"}, {"boot": "another"}):
         file.write_text(json.dumps(about | other))
-        assert inherit("here") == []
+        assert take_over("here") == []
 
 
 def test_who_only_looks_keeps_nobody_from_inheriting(runtime: Path) -> None:
@@ -242,4 +242,4 @@ def test_who_only_looks_keeps_nobody_from_inheriting(runtime: Path) -> None:
     with file.open("rb") as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
         threading.Timer(0.05, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
-        assert inherit("here") == [runtime / "aaaaaaaa"]
+        assert take_over("here") == [runtime / "aaaaaaaa"]
