@@ -25,6 +25,7 @@ from ..kernels.prune import reap
 from ..serializers import contents_path
 from . import handlers
 from .adoption import KernelAdopter, note_sessions, this_server
+from .kernel_locks import KernelLocks
 from .state import SETTING, Server
 
 CHANGE = "https://schema.jupyter-containers.org/change/v1"
@@ -59,6 +60,7 @@ class ContainersApp(ExtensionApp):
         assert app is not None and app.event_logger is not None
         self.server = Server(app)
         self.settings[SETTING] = self.server
+        KernelLocks(app.kernel_manager, self.server).install()
         self._events, self._loop = app.event_logger, app.io_loop
         self._events.register_event_schema(Path(__file__).parents[1] / "change.yaml")
         subscribe(self._heard)

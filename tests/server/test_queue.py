@@ -87,3 +87,13 @@ async def test_it_is_cancelled(begun, api, jp_fetch):
         assert "was cancelled while it waited in the queue" in failed["trouble"]["message"]
         assert not ours()
         await jp_fetch("api", "sessions", session["id"], method="DELETE", request_timeout=60)
+
+
+async def test_its_kernel_is_ended(begun, api, jp_fetch):
+    """As JupyterLab's Shut Down does: it does not wait for the queue either."""
+    with full():
+        session = await begun()
+        await _waiting(api)
+        where = ("api", "sessions", session["id"])
+        await jp_fetch(*where, method="DELETE", request_timeout=60)
+        assert not ours()

@@ -6,6 +6,7 @@ build/screenshots, also of tests that failed.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -72,7 +73,18 @@ def lab(shared_lab: Lab, engine_program: str) -> Iterator[Lab]:
     """A JupyterLab without kernels. Each container that a test had is gone after it."""
     yield shared_lab
     shared_lab.end_kernels()
-    until(lambda: not containers(engine_program), "all containers are gone")
+    all_gone(shared_lab, engine_program)
+
+
+def all_gone(lab: Lab, program: str) -> None:
+    """Wait until no container is left. Where one stays, say whose it is."""
+    try:
+        until(lambda: not containers(program), "all containers are gone")
+    except AssertionError as error:
+        for what in ("jupyter-containers/containers", "api/kernels", "api/sessions"):
+            error.add_note(f"{what}: {json.dumps(lab.ask('GET', what), indent=1)}")
+        error.add_note(f"The server's log ends with\n{lab.log}")
+        raise
 
 
 @pytest.fixture

@@ -137,9 +137,11 @@ class Lab:
 
     def end_kernels(self) -> None:
         for session in self.ask("GET", "api/sessions"):
-            # The page may have ended it just now.
-            with contextlib.suppress(urllib.error.HTTPError):
+            try:
                 self.ask("DELETE", f"api/sessions/{session['id']}")
+            except urllib.error.HTTPError as error:
+                if error.code not in (404, 410):  # the page may have ended it just now
+                    raise
         for build in self.ask("GET", "jupyter-containers/builds")["builds"]:
             if build["state"] in ("waiting", "running"):
                 self.ask("DELETE", f"jupyter-containers/builds/{build['id']}")

@@ -1,5 +1,6 @@
 """What a notebook, an image or a log may hold, and notebooks that others write or nobody may."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,4 +125,6 @@ def test_a_notebook_that_is_renamed(when: str, plain_ui: LabPage, work: Path, im
     assert ui.kernel == "container"
     ui.run_all()
     expect(ui.build("done").get_by_role("status")).to_contain_text("/new:")
+    # Until the cell has run again, its result is that of the first run.
+    expect(ui.prompt(1)).to_have_text(re.compile(r"\[\d+\]:"))
     expect(ui.result(1)).to_have_text(f"'{word}'")
