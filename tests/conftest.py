@@ -27,7 +27,11 @@ from jupyter_containers.policy.loader import load_policy
 from tests.helpers.harness import write_notebook
 from tests.helpers.serving import Server
 
-pytest_plugins = ("pytest_jupyter.jupyter_server", "pytest_jupyter.jupyter_client")
+pytest_plugins = (
+    "pytest_jupyter.jupyter_server",
+    "pytest_jupyter.jupyter_client",
+    "tests.helpers.durations",
+)
 
 NO_ENGINES = "no engine was started for the tests: `make test` does (tests/setup/engines.sh)"
 
