@@ -24,6 +24,7 @@ from jupyter_containers.host.paths import cache_directory, runtime_directory
 from jupyter_containers.host.reaper.client import keeper
 from jupyter_containers.models import EngineInfo, Problem
 from jupyter_containers.policy.loader import load_policy
+from tests import levels
 from tests.helpers.harness import write_notebook
 from tests.helpers.serving import Server
 
@@ -33,6 +34,7 @@ pytest_plugins = (
     "tests.helpers.durations",
 )
 
+HERE = Path(__file__).parent
 NO_ENGINES = "no engine was started for the tests: `make test` does (tests/setup/engines.sh)"
 
 
@@ -71,8 +73,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("engine_env", engines, ids=ids, indirect=True, scope="session")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`-m engine` picks the tests that run on engines, `-m "not engine"` the others."""
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """`make test` goes without the packages that only some tests need."""
+    if os.environ.get("JC_TEST_LEVEL") != levels.FIRST or not collection_path.is_relative_to(HERE):
+        return None
+    return True if levels.missing(str(collection_path.relative_to(HERE))) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`-m engine` picks the tests that run on engines, `-m "not engine"` the others; which of them
+    run on this engine and at this level stands in levels.py."""
+    levels.choose(config, items)
     for item in items:
         if "engine_env" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.engine)
