@@ -49,8 +49,8 @@ class EngineUnderTest:
 
 
 def _file() -> dict[str, Any]:
-    file = os.environ.get("JC_TEST_ENGINES_FILE")
-    said: dict[str, Any] = json.loads(Path(file).read_text()) if file else {}
+    file = Path(os.environ.get("JC_TEST_ENGINES_FILE") or "/nowhere")
+    said: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     return said
 
 
@@ -73,11 +73,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("engine_env", engines, ids=ids, indirect=True, scope="session")
 
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """`make test` goes without the packages that only some tests need."""
-    if os.environ.get("JC_TEST_LEVEL") != levels.FIRST or not collection_path.is_relative_to(HERE):
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make test` goes without the packages that only some tests need; and where only tests of one
+    engine are wanted, the files that have none for it are not read."""
+    level = os.environ.get("JC_TEST_LEVEL")
+    if not level or collection_path.suffix != ".py" or not collection_path.is_relative_to(HERE):
         return None
-    return True if levels.missing(str(collection_path.relative_to(HERE))) else None
+    path = str(collection_path.relative_to(HERE))
+    if level == levels.FIRST and levels.missing(path):
+        return True
+    return True if config.option.markexpr == "engine" and levels.runs_nothing(path) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
