@@ -1,7 +1,7 @@
-"""Word within this process that something changed: a build, a container, images, kernel specs.
+"""In-process event bus: a build, a container, images or kernel specs changed.
 
-Rooms say it and know nobody who listens; the server passes it on to the browsers. Only a hint:
-who hears it looks again.
+Publishers know no subscriber; the server passes the events on to the browsers. An event is only
+a hint to look again.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ Listener = Callable[[Change], None]
 _listeners: list[Listener] = []
 
 
-def listen(listener: Listener) -> None:
-    """Hear of every change from now on. Called by the server when it starts."""
+def subscribe(listener: Listener) -> None:
+    """Call `listener` with every change from now on. Called by the server when it starts."""
     _listeners.append(listener)
 
 
-def unlisten(listener: Listener) -> None:
-    """Hear no more. Twice is fine."""
+def unsubscribe(listener: Listener) -> None:
+    """Stop calling `listener`. Twice is fine."""
     if listener in _listeners:
         _listeners.remove(listener)
 
 
-def tell(change: Change) -> None:
-    """Tell all who listen, at once and in this thread; what a listener raises is its own bug."""
+def publish(change: Change) -> None:
+    """Call all listeners, at once and in this thread. A listener must not raise."""
     for listener in tuple(_listeners):
         listener(change)

@@ -22,3 +22,9 @@ TCP_PORTS = (20001, 20002, 20003, 20004, 20005)
 49152 and 65535 first (`IOPubThread`, pyzmq's `bind_to_random_port`), Linux takes 32768 and up."""
 RESERVED_PORTS = range(GUEST_PORT, TCP_PORTS[-1] + 1)
 """Those of `GUEST_PORT` and `TCP_PORTS`."""
+
+LABEL = "jupyter-containers"
+"""On every container of ours: `kernel`. What else is known of it has labels `LABEL.name`."""
+BUILD_LABEL = f"{LABEL}.build"
+"""On every image that we build: its fingerprint, its lineage and its origin. One label, because
+podman commits a layer for each."""

@@ -22,6 +22,7 @@ from IPython.display import DisplayHandle
 from .builds.manager import BuildRequest, Builds, Built
 from .engines.registry import choose_engine
 from .errors import ContainersError
+from .images.convert import builder_for
 from .models import Progress
 from .notebook.cells import DockerfileCell, cell_of
 from .policy.loader import load_policy
@@ -62,9 +63,11 @@ def dockerfile(line: str, cell: str) -> None:
 
 async def _build(cell: DockerfileCell, shown: _Shown) -> tuple[Built, str]:
     engine = await choose_engine(cell.options.engine, load_policy(None))
+    builder = await builder_for(engine)
     builds = Builds()
     try:
-        build = builds.start(BuildRequest(cell=cell, directory=Path.cwd(), engine=engine))
+        request = BuildRequest(cell=cell, directory=Path.cwd(), engine=engine, builder=builder)
+        build = builds.start(request)
         async for event in build.events():
             shown.add(event)
         await build.result()

@@ -153,7 +153,7 @@ class ContainerSpec:
     init: bool = False
     """An init of the engine's own, only where our guest is not the first process."""
     slurm: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
-    """What a job asks for, where Slurm places the container (`slurmoptions.py`)."""
+    """What a job asks for, where Slurm places the container (`settings/slurm.py`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

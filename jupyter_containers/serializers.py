@@ -1,6 +1,6 @@
 """Our data as JSON, for programs: what `--json` prints and what the server answers.
 
-Text in it was made printable by the room that read it.
+Text in it was made printable by the module that read it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .builds.lint import Diagnostic
 from .engines.placement import Placement
 from .errors import BadSettings, BuildError, ContainersError, DockerfileError, NotApproved
 from .guest.cell import OPTIONS
-from .kernels.listing import Ours
+from .kernels.listing import OwnedContainer
 from .kernels.preflight import NotebookState
 from .kernels.state import KernelState
 from .models import EngineInfo, Image, Progress
@@ -92,7 +92,7 @@ def image(engine: str, reference: str, image: Image) -> dict[str, Any]:
     }
 
 
-def container(one: Ours) -> dict[str, Any]:
+def container(one: OwnedContainer) -> dict[str, Any]:
     """A container of ours."""
     return {
         "id": one.container.id[:12],

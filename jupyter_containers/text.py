@@ -15,7 +15,7 @@ def printable(text: str, limit: int = 4000) -> str:
     """Strip terminal escapes, bidi overrides and control characters; keep tab and newline.
 
     A carriage return starts its line anew, as a terminal shows it. Called on every label, log
-    line and name before it leaves the room that read it. Cut at `limit` characters.
+    line and name before it leaves the module that read it. Cut at `limit` characters.
     """
     clean = text if _is_clean(text) else _cleaned(text)
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -21,7 +21,7 @@ import pytest
 
 from jupyter_containers.engines.registry import choose_engine, look
 from jupyter_containers.host.paths import cache_directory, runtime_directory
-from jupyter_containers.host.reaper.client import keeper
+from jupyter_containers.host.reaper.client import reaper
 from jupyter_containers.models import EngineInfo, Problem
 from jupyter_containers.policy.loader import load_policy
 from tests import levels
@@ -181,7 +181,7 @@ def private_jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setenv(name, str(directory))
         patch.delenv("JUPYTER_PATH", raising=False)
         yield
-        keeper.close()
+        reaper.close()
 
 
 @pytest.fixture(autouse=True)
@@ -220,8 +220,8 @@ def left_behind() -> Callable[[], list[str]]:
 
 def _ours() -> list[str]:
     kept = ("owners", "empty", "empty-file")  # of all containers: see paths.py
-    rooms = [str(path) for path in runtime_directory().iterdir() if path.name not in kept]
-    return rooms + [str(path) for path in (cache_directory() / "homes").glob("*")]
+    run_dirs = [str(path) for path in runtime_directory().iterdir() if path.name not in kept]
+    return run_dirs + [str(path) for path in (cache_directory() / "homes").glob("*")]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from ..errors import BaseUnknown, ContainersError, PolicyRefused
 from ..host.cache import place, recall, remember
 from ..models import Image, Progress, Reference
 
-Say = Callable[[Progress], None]
+OnEvent = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,10 +139,12 @@ async def as_remembered(
 class Resolver:
     """Finds the bases of one build; what is not here is pulled, with its progress."""
 
-    def __init__(self, engine: Guarded, pins: Mapping[str, str], say: Say, *, update: bool) -> None:
+    def __init__(
+        self, engine: Guarded, pins: Mapping[str, str], on_event: OnEvent, *, update: bool
+    ) -> None:
         self._engine = engine
         self._pins = {} if update else pins
-        self._say = say
+        self._on_event = on_event
         self._update = update
 
     async def all(self, fetches: Iterable[Fetch]) -> list[Base]:
@@ -223,13 +225,13 @@ class Resolver:
             async for event in events:
                 image = event.image or image
                 if event.kind != "image":
-                    self._say(event)
+                    self._on_event(event)
         if image is None:
             raise BaseUnknown(reference, None, "the pull brought nothing")
         return image
 
     def _notice(self, text: str) -> None:
-        self._say(Progress(kind="notice", text=text))
+        self._on_event(Progress(kind="notice", text=text))
 
 
 def _with_line(error: ContainersError, fetch: Fetch) -> ContainersError:

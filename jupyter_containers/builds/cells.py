@@ -87,7 +87,7 @@ async def run_cell(run: CellRun, builds: Builds, policy: Policy) -> Build:
     )
     if cell.options.no_switch:
         return builds.start(request)
-    await asyncio.to_thread(_check, run, cell.options, policy)
+    await asyncio.to_thread(_check, run, cell.options, request.engine.policy)
     return builds.start(
         request, Switch(notebook=run.notebook, options=cell.options, asked=run.asked)
     )
@@ -100,8 +100,9 @@ async def cell_request(
     policy: Policy,
     earlier: Mapping[str, Built] = NO_BUILT,
 ) -> BuildRequest:
-    """The build of a cell on the engine that it names, else the notebook's, else the first that
-    works. Raises BadSettings, EngineMissing, PolicyRefused."""
+    """A build request with its engines chosen: the one that the cell names, else the notebook's,
+    else the first that works; and the one that builds for it. Raises BadSettings, EngineMissing,
+    PolicyRefused, Unsupported."""
     before = Settings.parse(asked, where=notebook.name) if asked else None
     named = cell.options.engine or (before.engine if before is not None else "")
     engine = await preferred_engine(named, policy)
@@ -109,6 +110,7 @@ async def cell_request(
         cell=cell,
         directory=notebook.parent,
         engine=engine,
+        builder=await builder_for(engine),
         notice=instead_of(named, engine),
         notebook=notebook.name,
         earlier=earlier,
@@ -139,7 +141,7 @@ async def _earlier(
     """Those of the earlier cells that later ones build on and that are built: one question to
     the engine each, and nothing is fetched, since somebody waits for the answer. What is wrong
     with another cell is told where that one is built."""
-    engine = (await builder_for(request.engine)).only_here()
+    builder = request.builder.only_here()
     done: list[tuple[DockerfileCell, Built]] = []
     for number, source in enumerate(run.earlier):
         with suppress(ContainersError):
@@ -150,7 +152,7 @@ async def _earlier(
                 continue
             again = replace(one, options=replace(one.options, no_cache=False))
             earlier = earlier_images(done)
-            asked = replace(request, cell=again, engine=engine, earlier=earlier, bases=NO_ENV)
+            asked = replace(request, cell=again, builder=builder, earlier=earlier, bases=NO_ENV)
             plan, image = await find(asked, lambda _: None)
             if image is not None:
                 done.append((one, plan.built(image, reused=True)))

@@ -15,16 +15,17 @@ from ..dockerfile.parser import triggers
 from ..engines.guarded import Guarded
 from ..errors import BadInput, DiskFull
 from ..host.paths import cache_directory
+from ..layout import BUILD_LABEL
 from ..models import Reference
 from ..settings.validators import format_size
-from .plan import LABEL, BuildRequest, Plan
+from .plan import BuildRequest, Plan
 
 _ASK_AGAIN = 0.2
 """Seconds between two looks whether another process has finished the same build."""
 
 
 @asynccontextmanager
-async def alone(plan: Plan) -> AsyncIterator[bool]:
+async def build_lock(plan: Plan) -> AsyncIterator[bool]:
     """Alone among this person's processes that build the same; True where we had to wait."""
     directory = cache_directory() / "locks"
     directory.mkdir(parents=True, exist_ok=True)
@@ -50,11 +51,11 @@ async def check_tag(plan: Plan) -> None:
     another notebook is the same image."""
     if not plan.tag or plan.request.may_retag:
         return
-    engine = plan.request.engine
+    engine = plan.request.builder
     image = await engine.image(plan.tag)
     if image is None:
         return
-    label = image.labels.get(LABEL, "")
+    label = image.labels.get(BUILD_LABEL, "")
     fingerprint, _, rest = label.partition(" ")
     if fingerprint == plan.fingerprint or rest.endswith(f" {plan.origin}"):
         return
@@ -69,7 +70,7 @@ async def check_tag(plan: Plan) -> None:
 async def check_heredocs(plan: Plan) -> None:
     """An engine that knows no here-documents reads their bodies as instructions, FROM and all,
     so it must never see one."""
-    engine = plan.request.engine
+    engine = plan.request.builder
     kept = (triggers(base.onbuild) for base in plan.bases if base.onbuild)
     found = plan.dockerfile.heredoc or next((one.heredoc for one in kept if one.heredoc), None)
     if found is None or "heredocs" in (await engine.info()).features:
@@ -99,7 +100,7 @@ async def check_disk(request: BuildRequest) -> None:
     floor = request.engine.policy.min_free_disk
     if floor is None:
         return
-    for path in (Path(await _store(request.engine)), cache_directory()):
+    for path in (Path(await _store(request.builder)), cache_directory()):
         with contextlib.suppress(OSError):  # another machine's, or nothing we may look at
             place = next(one for one in (path, *path.parents) if one.exists())
             free = (await asyncio.to_thread(shutil.disk_usage, place)).free

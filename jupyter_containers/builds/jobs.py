@@ -24,7 +24,7 @@ from ..errors import (
     ContainersError,
     ImageNotHere,
 )
-from ..events import Change, tell
+from ..events import Change, publish
 from ..images.convert import convert
 from ..images.prepare import fit_image
 from ..models import Image, Progress, parse_image
@@ -101,7 +101,7 @@ class Job(ABC):
                     return event.image
         return None
 
-    def say(self, text: str) -> None:
+    def notice(self, text: str) -> None:
         """Put a notice into the events."""
         self.log.add(Progress(kind="notice", text=text))
 
@@ -140,7 +140,7 @@ class Job(ABC):
         self._tell()
 
     def _tell(self) -> None:
-        tell(Change(what="build", id=self.id, notebook=self.notebook, state=self.state))
+        publish(Change(what="build", id=self.id, notebook=self.notebook, state=self.state))
 
 
 _OVERHEAD = 100
@@ -241,7 +241,7 @@ class Pull(Job):
         self.begin()
         image = await self._fetch()
         self.outcome = Outcome(reference=self.reference, name=self.reference, image_id=image.id)
-        tell(Change(what="images", id=self.reference))
+        publish(Change(what="images", id=self.reference))
         if self._then is not None:
             await self._then(self, image)
 
@@ -254,8 +254,8 @@ class Pull(Job):
 
 async def fit_after(job: Job, image: Image, kernel: str = "") -> None:
     """The same as the last part of a job, in its events."""
-    if trouble := await fit_image(job.engine, image, kernel, job.say):
-        job.say(f"It can be no kernel yet: {trouble}")
+    if trouble := await fit_image(job.engine, image, kernel, job.notice):
+        job.notice(f"It can be no kernel yet: {trouble}")
 
 
 Converted = Callable[["Conversion", Image], Awaitable[None]]
@@ -288,6 +288,6 @@ class Conversion(Job):
         there = await self.add_until_image(convert(self.source, image, self.engine))
         assert there is not None
         self.outcome = Outcome(reference=self.reference, name=self.reference, image_id=there.id)
-        tell(Change(what="images", id=self.reference))
+        publish(Change(what="images", id=self.reference))
         if self._then is not None:
             await self._then(self, there)

@@ -99,7 +99,7 @@ async def lint_cell(source: str, directory: Path, policy: Policy) -> list[Diagno
     cell = parse_cell(source)
     if cell is None:
         raise BadInput("This cell builds nothing.", "Let it begin with: %%dockerfile")
-    buildx = await own_check(cell.options.engine, policy)
+    buildx = await buildkit_check(cell.options.engine, policy)
     args, engine = cell.options.build_args, cell.options.engine
     found = await lint(cell.text, args, directory=directory, buildx=buildx, engine=engine)
     return [replace(one, line=one.line + cell.first_line - 1) for one in found]
@@ -125,7 +125,7 @@ def _of_engine(dockerfile: Dockerfile, engine: str) -> list[Diagnostic]:
     return found
 
 
-async def own_check(engine: str, policy: Policy) -> list[str] | None:
+async def buildkit_check(engine: str, policy: Policy) -> list[str] | None:
     """What `lint` takes as `buildx`: BuildKit's own check, where a daemon is at hand that has it
     without fetching anything. `engine` is the one that builds; empty: any may."""
     if engine not in ("", "docker"):

@@ -17,12 +17,12 @@ from typing import TypeVar
 from ..dockerfile.context import stage, unstage
 from ..engines.guarded import Guarded
 from ..errors import BuildError, ContainersError
-from ..events import Change, tell
+from ..events import Change, publish
 from ..host.cache import workplace
-from ..images.convert import builder_for, convert
+from ..images.convert import convert
 from ..models import Image, Progress, parse_image
 from .bases import remember_bases
-from .checks import alone, check_disk, check_heredocs, check_tag
+from .checks import build_lock, check_disk, check_heredocs, check_tag
 from .jobs import Conversion, Converted, Fetched, Job, Outcome, Pull
 from .plan import BuildRequest, Built, Plan, find, notices, spec_of
 from .prune import remove_superseded
@@ -74,7 +74,7 @@ class Build(Job):
         async with self._owner.turn(self):
             self.begin()
             if self.request.notice:
-                self.say(self.request.notice)
+                self.notice(self.request.notice)
             self.built = built = await self._limited()
             self.outcome = Outcome(
                 reference=built.reference,
@@ -85,7 +85,7 @@ class Build(Job):
             if self.then is not None:
                 self.outcome = await self.then(self, built)
         if not built.reused:
-            tell(Change(what="images", id=built.reference))
+            publish(Change(what="images", id=built.reference))
 
     async def _limited(self) -> Built:
         seconds = self.request.engine.policy.max_build_seconds
@@ -99,10 +99,9 @@ class Build(Job):
             ) from None
 
     async def _find_or_build(self) -> Built:
-        """On the request's engine, or for one that cannot build on another, and then copied."""
-        target = self.request.engine
-        builder = await builder_for(target)
-        plan, image = await find(replace(self.request, engine=builder), self.add)
+        """On the request's builder; the image is converted where that is not its engine."""
+        target, builder = self.request.engine, self.request.builder
+        plan, image = await find(self.request, self.add)
         if image is None and builder.name != target.name:
             there = await target.image(plan.name)
             fresh = self.request.cell.options.no_cache
@@ -125,8 +124,8 @@ class Build(Job):
         return built
 
     async def _alone(self, plan: Plan) -> Built:
-        async with alone(plan) as waited:
-            theirs = await plan.request.engine.image(plan.name) if waited else None
+        async with build_lock(plan) as waited:
+            theirs = await plan.request.builder.image(plan.name) if waited else None
             if theirs is not None and plan.is_made(theirs):
                 return plan.built(theirs, reused=True)
             await check_tag(plan)
@@ -135,14 +134,12 @@ class Build(Job):
             return plan.built(await self._build(plan), reused=False)
 
     def _done(self, plan: Plan, built: Built) -> None:
-        remember_bases(plan.request.engine.name, self.request.cell.fingerprint, plan.bases)
+        remember_bases(plan.request.builder.name, self.request.cell.fingerprint, plan.bases)
         if built.reused:
             self.add(Progress(kind="image", text=plan.name, image=built.image))
         else:
-            for engine in {
-                plan.request.engine.name: plan.request.engine,
-                self.engine.name: self.engine,
-            }.values():
+            request = plan.request
+            for engine in {one.name: one for one in (request.builder, request.engine)}.values():
                 self._owner.tidy(plan, engine)
 
     async def _build(self, plan: Plan) -> Image:
@@ -150,7 +147,7 @@ class Build(Job):
             self.add(notice)
         async with workplace("contexts") as work, _staged(plan, work / "context") as context:
             spec = await asyncio.to_thread(spec_of, plan, context, work)
-            engine = plan.request.engine
+            engine = plan.request.builder
             last = engine.name == self.engine.name
             image = await self.add_until_image(engine.build(spec), last=last)
             if image is not None:
@@ -256,7 +253,7 @@ class Builds:
         """Wait until the policy allows one more build."""
         async with self._freed:
             if self._running >= build.request.engine.policy.max_builds:
-                build.say("Waiting for another build to end (Policy.max_builds)")
+                build.notice("Waiting for another build to end (Policy.max_builds)")
             await self._freed.wait_for(
                 lambda: self._running < build.request.engine.policy.max_builds
             )

@@ -24,14 +24,12 @@ from ..dockerfile.parser import Dockerfile, demands, parse, triggers
 from ..dockerfile.render import CA_ARGS, CA_SECRET, render
 from ..engines.guarded import Guarded
 from ..errors import BadInput
+from ..layout import BUILD_LABEL
 from ..models import NO_ENV, BuildSecret, BuildSpec, BuildStep, Image, Progress, Reference
 from ..notebook.cells import DockerfileCell
 from ..settings.schema import Build as BuiltFrom
-from .bases import Base, Resolver, Say, as_remembered, needed, recall_bases, target_stage
+from .bases import Base, OnEvent, Resolver, as_remembered, needed, recall_bases, target_stage
 
-LABEL = "jupyter-containers.build"
-"""On every image that we build: its fingerprint, its lineage and its origin. One label, because
-podman commits a layer for each."""
 NAMESPACE = "localhost/jupyter-containers"
 
 _MOST = 1 << 62
@@ -58,6 +56,9 @@ class BuildRequest:
     directory: Path
     """The notebook's (or Dockerfile's): `--context` is relative to it."""
     engine: Guarded
+    """The engine that is to run the image."""
+    builder: Guarded
+    """The engine that builds it: the same, or one from which the image is converted."""
     notebook: str = ""
     """The notebook's file name: the image is named after it."""
     earlier: Mapping[str, Built] = field(default_factory=lambda: NO_BUILT)
@@ -130,12 +131,12 @@ class Plan:
 
     @property
     def label(self) -> str:
-        """The value of `LABEL`."""
+        """The value of `BUILD_LABEL`."""
         return f"{self.fingerprint} {self.lineage} {self.origin}"
 
     def is_made(self, image: Image | None) -> bool:
         """Whether an image of our name is what this plan would build, under all its names."""
-        if image is None or not image.labels.get(LABEL, "").startswith(self.fingerprint):
+        if image is None or not image.labels.get(BUILD_LABEL, "").startswith(self.fingerprint):
             return False
         names = {str(Reference.parse(name)) for name in image.references if _is_reference(name)}
         return not self.tag or self.tag in names
@@ -160,7 +161,7 @@ class Plan:
 def is_of(image: Image, build: BuiltFrom) -> bool:
     """Whether an image that is here was built from what a notebook records. A base that is the
     image of an earlier cell is not recorded: such an image is told only by its own name."""
-    fingerprint = image.labels.get(LABEL, "").partition(" ")[0]
+    fingerprint = image.labels.get(BUILD_LABEL, "").partition(" ")[0]
     return fingerprint == _fingerprint(build.cell, build.context, build.bases)
 
 
@@ -177,14 +178,14 @@ def _is_reference(name: str) -> bool:
     return bool(name) and "<none>" not in name
 
 
-async def find(request: BuildRequest, say: Say) -> tuple[Plan, Image | None]:
+async def find(request: BuildRequest, on_event: OnEvent) -> tuple[Plan, Image | None]:
     """The plan of a request, and the image where it is built already.
 
     What the last build of the cell remembers of its bases is believed first: then one question
     to the engine decides.
     Raises BadInput, PolicyRefused, BaseUnknown, NetworkFailed.
     """
-    options, engine = request.cell.options, request.engine
+    options, engine = request.cell.options, request.builder
     dockerfile = await asyncio.to_thread(parse, request.cell.text, options.build_args)
     dockerfile.check_target(options.target)
     _check_tag(options.tag)
@@ -211,7 +212,7 @@ async def find(request: BuildRequest, say: Say) -> tuple[Plan, Image | None]:
             image, same = await as_remembered(engine, plan.name, known)
             if same and (plan.is_made(image) or image is None):
                 return plan, image if plan.is_made(image) and not options.no_cache else None
-    resolver = Resolver(engine, request.bases, say, update=request.update_bases)
+    resolver = Resolver(engine, request.bases, on_event, update=request.update_bases)
     plan = await _plan(request, dockerfile, [*earlier, *await resolver.all(others)])
     image = await engine.image(plan.name)
     return plan, image if plan.is_made(image) and not options.no_cache else None
@@ -231,7 +232,7 @@ def _agree(known: Iterable[Base], pins: Mapping[str, str]) -> bool:
 
 
 async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: Iterable[Base]) -> Plan:
-    policy, bases = request.engine.policy, tuple(bases)
+    policy, bases = request.builder.policy, tuple(bases)
     more = [triggers(base.onbuild) for base in bases if base.onbuild]
     directory = await asyncio.to_thread(
         context_directory, request.directory, request.cell.options.context
@@ -280,7 +281,7 @@ def spec_of(plan: Plan, context: Path | None, work: Path) -> BuildSpec:
         },
         target=options.target,
         secrets=tuple(_linked(secret, work) for secret in (*secrets(plan.request), *trusted)),
-        labels={LABEL: plan.label},
+        labels={BUILD_LABEL: plan.label},
         no_cache=options.no_cache,
     )
 

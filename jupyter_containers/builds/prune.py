@@ -1,48 +1,70 @@
-"""Images of a cell that a later build of the same cell replaced."""
+"""Superseded images: those of a `%%dockerfile` cell that a later build of the same cell replaced.
+
+One rule for what is removed after a build and by `jupyter containers prune --images`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..engines.guarded import Guarded
 from ..errors import EngineError, ImageError
 from ..kernelspecs import pinned_specs
+from ..layout import BUILD_LABEL
 from ..models import Image
-from .plan import LABEL, NAMESPACE, Plan
-from .plan import LABEL as BUILD_LABEL
+from .plan import NAMESPACE, Plan
+
+
+async def superseded(
+    engine: Guarded, *, lineage: str = "", current: str = ""
+) -> list[tuple[Image, str]]:
+    """Images that may go, each with the one name of ours that is to be removed.
+
+    Of each cell the current image stays, and `Policy.keep_images` before it; so does what a
+    pinned kernel names, and names that we did not give. The current one is the newest, or the
+    one named `current`. With `lineage` only those of that cell. An image that a container uses
+    is refused by the engine. Raises EngineError.
+    """
+    specs = await asyncio.to_thread(pinned_specs)
+    pinned = {spec.settings.image for spec in specs if spec.settings is not None}
+    images = await engine.images()
+    return [
+        (image, name)
+        for cell in _by_cell(images)
+        if not lineage or _lineage(cell[0]) == lineage
+        for image in _older(cell, current)[engine.policy.keep_images :]
+        for name in image.references
+        if name.startswith(f"{NAMESPACE}/") and name not in pinned
+    ]
 
 
 async def remove_superseded(plan: Plan, engine: Guarded) -> None:
-    """Remove an engine's older images of a cell that nothing uses: no container, no kernel spec.
-    An image keeps names that we did not give it."""
-    specs = await asyncio.to_thread(pinned_specs)
-    pinned = {spec.settings.image for spec in specs if spec.settings is not None}
+    """Remove an engine's superseded images of the cell that was just built."""
     with contextlib.suppress(EngineError):
-        images = [
-            image
-            for image in await engine.images()
-            if image.labels.get(LABEL, "").split(" ")[1:2] == [plan.lineage]
-            and plan.name not in image.references
-        ]
-        images.sort(key=lambda image: image.created, reverse=True)
-        for image in images[engine.policy.keep_images :]:
-            for name in image.references:
-                if name.startswith(f"{NAMESPACE}/") and name not in pinned:
-                    with contextlib.suppress(EngineError, ImageError):
-                        await engine.remove_image(name)
+        for _, name in await superseded(engine, lineage=plan.lineage, current=plan.name):
+            with contextlib.suppress(EngineError, ImageError):
+                await engine.remove_image(name)
 
 
-def superseded(images: Iterable[Image]) -> list[Image]:
-    """The images of `%%dockerfile` cells that a later build of the same cell replaced."""
-    by_cell: dict[str, list[Image]] = {}
+def _lineage(image: Image) -> str:
+    """The second word of our label; empty for what is not ours."""
+    return "".join(image.labels.get(BUILD_LABEL, "").split(" ")[1:2])
+
+
+def _by_cell(images: Iterable[Image]) -> Iterator[list[Image]]:
+    """The images of each cell, newest first."""
+    found: dict[str, list[Image]] = {}
     for image in images:
-        _, _, lineage = image.labels.get(BUILD_LABEL, "").partition(" ")
-        if lineage:
-            by_cell.setdefault(lineage, []).append(image)
-    old = []
-    for builds in by_cell.values():
-        builds.sort(key=lambda image: image.created, reverse=True)
-        old += builds[1:]
-    return old
+        if lineage := _lineage(image):
+            found.setdefault(lineage, []).append(image)
+    for cell in found.values():
+        yield sorted(cell, key=lambda image: image.created, reverse=True)
+
+
+def _older(cell: list[Image], current: str) -> list[Image]:
+    """Without the current one."""
+    if any(current in image.references for image in cell):
+        return [image for image in cell if current not in image.references]
+    return cell[1:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from ..images import bootstrap as room
+from ..images.bootstrap import get_base_image
 from .options import one_engine, with_engine, with_json
 from .terminal import Screen, print_json
 
@@ -22,7 +22,7 @@ async def bootstrap(args: Namespace) -> int:
     """Get the image and print its reference."""
     engine = await one_engine(args)
     async with Screen().open() as screen:
-        reference = await room.bootstrap(engine, screen.step, hub=not args.no_hub)
+        reference = await get_base_image(engine, screen.step, hub=not args.no_hub)
     if args.json:
         print_json({"reference": reference, "engine": engine.name})
     else:

@@ -7,13 +7,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..builds.lint import Diagnostic, lint, own_check
+from ..builds.lint import Diagnostic, buildkit_check, lint
 from ..builds.manager import BuildRequest, Builds, Built
 from ..builds.plan import earlier_images
 from ..engines.guarded import Guarded
 from ..engines.registry import choose_engine
 from ..errors import BadInput, ContainersError
 from ..guest.cell import pairs
+from ..images.convert import builder_for
 from ..images.prepare import fit_image
 from ..models import Reference
 from ..notebook.cells import DockerfileCell, Options
@@ -57,7 +58,7 @@ async def build(args: Namespace) -> int:
                 if len(cells) > 1:
                     screen.line(_where(path, cell))
                 engine = await choose_engine(cell.options.engine, administered())
-                request = _request(path, cell, engine, done, update=args.update_bases)
+                request = await _request(path, cell, engine, done, update=args.update_bases)
                 try:
                     built = await follow(builds.start(request), screen)
                 except ContainersError as error:
@@ -131,7 +132,7 @@ def _overridden(cell: DockerfileCell, args: Namespace) -> DockerfileCell:
     return replace(cell, options=replace(cell.options, engine=engine, no_cache=no_cache))
 
 
-def _request(
+async def _request(
     path: Path,
     cell: DockerfileCell,
     engine: Guarded,
@@ -143,6 +144,7 @@ def _request(
         cell=cell,
         directory=path.parent,
         engine=engine,
+        builder=await builder_for(engine),
         notebook=path.name if path.suffix == ".ipynb" else path.parent.name,
         earlier=earlier_images(done),
         update_bases=update,
@@ -173,7 +175,7 @@ def _json(cell: DockerfileCell, built: Built) -> dict[str, Any]:
 
 async def _check(path: Path, cells: list[DockerfileCell], args: Namespace) -> int:
     """1 where something is wrong; what could only be better does not fail."""
-    buildx = await own_check(args.engine, administered())
+    buildx = await buildkit_check(args.engine, administered())
     found: list[tuple[DockerfileCell, Diagnostic]] = []
     for cell in cells:
         build_args = cell.options.build_args

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from ..kernels.listing import all_ours, one_of_ours
+from ..kernels.listing import find_container, owned_containers
 from .options import all_engines, with_engine, with_json
 from .terminal import print_json, table
 
@@ -29,7 +29,7 @@ async def ps(args: Namespace) -> int:
             "orphan": one.orphan,
             "created": one.container.created,
         }
-        for one in await all_ours(await all_engines(args))
+        for one in await owned_containers(await all_engines(args))
     ]
     if args.json:
         print_json({"containers": rows})
@@ -56,7 +56,7 @@ def logs_arguments(parser: ArgumentParser) -> None:
 
 async def logs(args: Namespace) -> int:
     """Show what it printed. What cells print is in the notebook, not here."""
-    one = await one_of_ours(await all_engines(args), args.id)
+    one = await find_container(await all_engines(args), args.id)
     text = await one.engine.logs(one.container.id, max(args.tail, 0))
     if args.json:
         print_json({"id": one.container.id, "lines": text.splitlines()})
@@ -74,7 +74,7 @@ def stop_arguments(parser: ArgumentParser) -> None:
 
 async def stop(args: Namespace) -> int:
     """End its kernel and remove it."""
-    one = await one_of_ours(await all_engines(args), args.id)
+    one = await find_container(await all_engines(args), args.id)
     await one.engine.remove(one.container.id)
     if args.json:
         print_json({"id": one.container.id, "name": one.container.name})

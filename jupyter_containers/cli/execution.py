@@ -22,7 +22,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from ..errors import ContainersError, KernelError, StartFailed
-from ..events import Change, listen, unlisten
+from ..events import Change, subscribe, unsubscribe
 from ..host.cache import workplace
 from ..kernels.provisioner import ContainerProvisioner
 from ..kernelspecs import GENERIC, PROVISIONER
@@ -84,7 +84,7 @@ class Execution:
         if self._runs == (settings, image_id):
             return False
         await self.close()
-        # Its connection file goes where the keeper finds it, should we be killed.
+        # Its connection file goes where the reaper finds it, should we be killed.
         directory = await self._files.enter_async_context(workplace("clients"))
         manager = self._client.km = self._manager = _manager(settings, directory)
         try:
@@ -103,15 +103,15 @@ class Execution:
     def _telling(self) -> Iterator[None]:
         """Show what a start waits for in a cluster's queue, which may take hours."""
 
-        def tell(change: Change) -> None:
+        def publish(change: Change) -> None:
             if change.what == "container" and change.state.startswith("Job "):
                 self._client.screen.detail(change.state)
 
-        listen(tell)
+        subscribe(publish)
         try:
             yield
         finally:
-            unlisten(tell)
+            unsubscribe(publish)
 
     async def _connect(self, manager: AsyncKernelManager) -> None:
         client = self._client.kc = manager.client()

@@ -1,7 +1,7 @@
 """The verbs of the command line, one file per group, and what they share.
 
 Each verb is `async def VERB(args) -> int` with `VERB_arguments(parser)` beside it. They parse,
-call a room below, and print; what they decide is decided there.
+call a function below, and print; what they decide is decided there.
 """
 
 from __future__ import annotations

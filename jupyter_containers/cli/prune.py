@@ -14,7 +14,10 @@ def prune_arguments(parser: ArgumentParser) -> None:
     """Options of `prune`."""
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument(
-        "--images", action="store_true", help="also images that a later build replaced"
+        "--images",
+        action="store_true",
+        help="also images that a later build replaced, but for pinned ones and the last few of "
+        "each cell (Policy.keep_images)",
     )
     with_engine(parser)
     with_json(parser)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from e2b_dockerfile_utils import PatternMatcher
 
 from ..errors import BadInput, DockerfileError
-from .openat import Root
+from .openat import SafeDir
 from .parser import Source
 
 MAX_FILES = 200_000
@@ -33,7 +33,7 @@ _MAX_PATH = 2000
 class Gatherer:
     """Collects what sources name below one directory; `found` maps paths to their status."""
 
-    def __init__(self, root: Root, ignore: PatternMatcher | None) -> None:
+    def __init__(self, root: SafeDir, ignore: PatternMatcher | None) -> None:
         self.root = root
         self.ignore = ignore
         self.found: dict[str, os.stat_result] = {}
@@ -46,9 +46,9 @@ class Gatherer:
         parts = words(source)
         try:
             if not parts:
-                self.folder("", bold=False)
+                self.folder("", allows_hidden=False)
                 return
-            found = self._reach("", parts, source, bold=False, hops=0)
+            found = self._reach("", parts, source, allows_hidden=False, hops=0)
             if not found and not any(part.pattern for part in parts):
                 raise self._missing(source, parts)
         except ValueError as error:
@@ -63,7 +63,7 @@ class Gatherer:
             raise error_at(source, f"{source.path!r} changed meanwhile: {error}.") from error
 
     def _reach(
-        self, base: str, parts: Sequence[Word], source: Source, *, bold: bool, hops: int
+        self, base: str, parts: Sequence[Word], source: Source, *, allows_hidden: bool, hops: int
     ) -> bool:
         """Follow `parts` from the folder `base`, which no symlink leads to."""
         part, rest = parts[0], parts[1:]
@@ -72,19 +72,19 @@ class Gatherer:
                 return self._leads_out(source, base)
             above = base.rpartition("/")[0]
             if rest:
-                return self._reach(above, rest, source, bold=bold, hops=hops)
-            self.folder(above, bold=False)
+                return self._reach(above, rest, source, allows_hidden=allows_hidden, hops=hops)
+            self.folder(above, allows_hidden=False)
             return True
         if part.pattern and part.text == "**" and source.parents:
-            return self._anywhere(base, parts, source, bold=bold, hops=hops)
+            return self._anywhere(base, parts, source, allows_hidden=allows_hidden, hops=hops)
         found = False
         for name in self._names(base, part):
             path = f"{base}/{name}" if base else name
-            if part.pattern and is_sensitive(name) and not (bold or part.bold):
+            if part.pattern and is_sensitive(name) and not (allows_hidden or part.allows_hidden):
                 self.left_out.add(path)
                 continue
-            inner = bold or name.startswith(".")
-            found |= self._arrive(path, rest, source, bold=inner, hops=hops)
+            inner = allows_hidden or name.startswith(".")
+            found |= self._arrive(path, rest, source, allows_hidden=inner, hops=hops)
         return found
 
     def _names(self, base: str, part: Word) -> list[str]:
@@ -93,19 +93,21 @@ class Gatherer:
         return [part.text]
 
     def _anywhere(
-        self, base: str, parts: Sequence[Word], source: Source, *, bold: bool, hops: int
+        self, base: str, parts: Sequence[Word], source: Source, *, allows_hidden: bool, hops: int
     ) -> bool:
         """`**` of COPY --parents: here or in any folder below."""
         rest = parts[1:] or [Word("*", pattern=True)]
-        found = self._reach(base, rest, source, bold=bold, hops=hops)
+        found = self._reach(base, rest, source, allows_hidden=allows_hidden, hops=hops)
         for name, status in self.root.names(base):
-            if stat.S_ISDIR(status.st_mode) and (bold or not is_sensitive(name)):
+            if stat.S_ISDIR(status.st_mode) and (allows_hidden or not is_sensitive(name)):
                 inner = f"{base}/{name}" if base else name
-                found |= self._anywhere(inner, parts, source, bold=bold, hops=hops)
+                found |= self._anywhere(
+                    inner, parts, source, allows_hidden=allows_hidden, hops=hops
+                )
         return found
 
     def _arrive(
-        self, path: str, rest: Sequence[Word], source: Source, *, bold: bool, hops: int
+        self, path: str, rest: Sequence[Word], source: Source, *, allows_hidden: bool, hops: int
     ) -> bool:
         """Take what stands at `path`, or go on below it."""
         try:
@@ -115,17 +117,19 @@ class Gatherer:
                 return False
             raise
         if stat.S_ISLNK(status.st_mode):
-            return self._follow(path, status, rest, source, bold=bold, hops=hops)
+            return self._follow(path, status, rest, source, allows_hidden=allows_hidden, hops=hops)
         if rest:
             inside = stat.S_ISDIR(status.st_mode)
-            return inside and self._reach(path, rest, source, bold=bold, hops=hops)
+            return inside and self._reach(
+                path, rest, source, allows_hidden=allows_hidden, hops=hops
+            )
         ignored = self._ignored(path)
         if stat.S_ISDIR(status.st_mode):
             if not ignored:
                 self._add(path, status)
-                self.folder(path, bold=bold)
+                self.folder(path, allows_hidden=allows_hidden)
             elif self._may_keep(path):
-                self.folder(path, bold=bold)
+                self.folder(path, allows_hidden=allows_hidden)
             return not ignored or self._may_keep(path) or self._is_ignored(path, source)
         if not stat.S_ISREG(status.st_mode):
             raise error_at(source, f"{path!r} is neither a file nor a folder.")
@@ -141,7 +145,7 @@ class Gatherer:
         rest: Sequence[Word],
         source: Source,
         *,
-        bold: bool,
+        allows_hidden: bool,
         hops: int,
     ) -> bool:
         """Keep a link that a source leads through, and go on where it points."""
@@ -152,23 +156,25 @@ class Gatherer:
         base = path.rpartition("/")[0]
         found = True
         if [*onward, *rest]:
-            found = self._reach(base, [*onward, *rest], source, bold=bold, hops=hops + 1)
+            found = self._reach(
+                base, [*onward, *rest], source, allows_hidden=allows_hidden, hops=hops + 1
+            )
         else:
-            self.folder(base, bold=False)
+            self.folder(base, allows_hidden=False)
         if found:
             self._add(path, status)
         else:
             self.left_out.add(path)
         return found
 
-    def folder(self, path: str, *, bold: bool) -> None:
+    def folder(self, path: str, *, allows_hidden: bool) -> None:
         """All below a folder. Links stay links; sockets, pipes and devices are left out."""
         pending = [path]
         while pending:
             above = pending.pop()
             for name, status in self.root.names(above):
                 inner = f"{above}/{name}" if above else name
-                if is_sensitive(name) and not bold:
+                if is_sensitive(name) and not allows_hidden:
                     self.left_out.add(inner)
                     continue
                 ignored = self._ignored(inner)
@@ -253,7 +259,7 @@ class Word:
         return [name for name in names if matcher.matches(name)]
 
     @property
-    def bold(self) -> bool:
+    def allows_hidden(self) -> bool:
         """Whether it says itself that hidden files or keys are meant: `.env*`, `*.pem`."""
         text = re.sub(r"\[.*?\]|[*?]+", "x", self.text) if self.pattern else self.text
         return is_sensitive(text)

@@ -25,7 +25,7 @@ from ..errors import BadInput, DiskFull, PolicyRefused
 from ..host.paths import cache_directory
 from .collect import Gatherer, matcher_of
 from .digest_cache import Digests
-from .openat import Root
+from .openat import SafeDir
 from .parser import Dockerfile
 
 _READABLE = stat.S_ISUID | stat.S_ISGID | 0o555
@@ -110,7 +110,7 @@ def collect(
     directory = context_directory(directory, "")
     if not sources:
         return Context(directory=directory)
-    with contextlib.closing(Root(directory)) as root:
+    with contextlib.closing(SafeDir(directory)) as root:
         gatherer = Gatherer(root, _ignore(root))
         for source in sources:
             gatherer.take(source)
@@ -132,7 +132,7 @@ def _digests() -> Digests:
     return Digests(cache_directory() / "digests.sqlite")
 
 
-def _ignore(root: Root) -> PatternMatcher | None:
+def _ignore(root: SafeDir) -> PatternMatcher | None:
     """`.dockerignore`, as moby reads it. Raises BadInput where it is none."""
     try:
         with root.file(".dockerignore") as descriptor, open(descriptor, "rb", closefd=False) as f:
@@ -172,7 +172,9 @@ def _human(size: float) -> str:
     return f"{size:.3g} GB"
 
 
-def _file(root: Root, digests: Digests, directory: Path, path: str, status: os.stat_result) -> File:
+def _file(
+    root: SafeDir, digests: Digests, directory: Path, path: str, status: os.stat_result
+) -> File:
     mode, identity = stat.S_IMODE(status.st_mode), _identity(status)
     try:
         if stat.S_ISDIR(status.st_mode):
@@ -218,8 +220,8 @@ def stage(context: Context, into: Path) -> None:
 def _fill(context: Context, into: Path) -> None:
     folders = []
     with (
-        contextlib.closing(Root(context.directory)) as root,
-        contextlib.closing(Root(into)) as below,
+        contextlib.closing(SafeDir(context.directory)) as root,
+        contextlib.closing(SafeDir(into)) as below,
         contextlib.closing(_digests()) as digests,
     ):
         for file in context.files:
@@ -239,7 +241,7 @@ def _fill(context: Context, into: Path) -> None:
 
 
 def _place(
-    root: Root, digests: Digests, context: Context, file: File, folder: int, name: str
+    root: SafeDir, digests: Digests, context: Context, file: File, folder: int, name: str
 ) -> None:
     try:
         with root.file(file.path) as descriptor:
@@ -279,7 +281,7 @@ def unstage(context: Context, into: Path) -> None:
     with (
         contextlib.suppress(OSError),
         contextlib.closing(_digests()) as digests,
-        contextlib.closing(Root(context.directory)) as root,
+        contextlib.closing(SafeDir(context.directory)) as root,
     ):
         for file in context.files:
             if file.kind == "file":
@@ -287,7 +289,7 @@ def unstage(context: Context, into: Path) -> None:
     shutil.rmtree(into, ignore_errors=True)
 
 
-def _unlink(root: Root, digests: Digests, directory: Path, file: File, staged: Path) -> None:
+def _unlink(root: SafeDir, digests: Digests, directory: Path, file: File, staged: Path) -> None:
     """Removing a hard link changes the other one's ctime, by which its digest is known."""
     with contextlib.suppress(OSError), root.file(file.path) as descriptor:
         before = os.fstat(descriptor)

@@ -17,7 +17,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-class Root:
+class SafeDir:
     """A directory held open. Paths are relative to it, with `/`, "" for itself, and name no
     `..`; every method raises OSError where a component of one is a symlink.
     """

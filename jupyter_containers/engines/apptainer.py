@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import re
-from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -29,17 +28,17 @@ from ..errors import (
     Unsupported,
 )
 from ..host.paths import cache_directory
-from ..host.process import Completed, Stream, run
+from ..host.process import Completed, run
 from ..host.reaper import process_container
 from ..models import ContainerSpec, EngineInfo, Image, Problem, Progress
 from ..text import one_line, printable
 from .common import cdi, userns
 from .common.errors import build_trouble, last_words
 from .common.run_argv import limits
-from .common.transfers import lines_and_size
+from .common.transfers import Transfer
 from .common.versions import at_least
 from .process_engine.base import Command, ProcessEngine
-from .process_engine.containers import Place
+from .process_engine.containers import StateDir
 from .process_engine.image_store import Stored, on_network, random_id
 
 _KEPT = ("CACHEDIR", "TMPDIR", "CONFIGDIR")
@@ -108,7 +107,7 @@ class Apptainer(ProcessEngine):
 
     # -- containers ------------------------------------------------------------------------
 
-    def command(self, spec: ContainerSpec, stored: Stored, place: Place) -> Command:
+    def command(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> Command:
         """See `ProcessEngine.command`. Values travel in the engine's environment, not its
         arguments, which any user of the machine can read."""
         options = [
@@ -122,11 +121,11 @@ class Apptainer(ProcessEngine):
             "--pid",
             f"--pwd={spec.workdir}",
             *(_bind(m.source, m.target, m.writable) for m in spec.own + spec.mounts),
-            _bind(str(place.path / "tmp"), "/tmp", True),
-            _bind(str(place.path / "var-tmp"), "/var/tmp", True),
+            _bind(str(state_dir.path / "tmp"), "/tmp", True),
+            _bind(str(state_dir.path / "var-tmp"), "/var/tmp", True),
         ]
         if self._filters:
-            options.append(f"--security=seccomp:{place.path / _SECCOMP.name}")
+            options.append(f"--security=seccomp:{state_dir.path / _SECCOMP.name}")
         if not spec.init:
             options.append("--no-init")
         if spec.network == "none":
@@ -134,7 +133,7 @@ class Apptainer(ProcessEngine):
         if spec.hostname:
             options.append(f"--hostname={spec.hostname}")
         if not spec.read_only:
-            overlay = place.path / "overlay"
+            overlay = state_dir.path / "overlay"
             options.append(f"--overlay={overlay}" if overlay.exists() else "--writable-tmpfs")
         devices, visible = _devices(spec.devices)
         options += devices + (limits(spec) if userns.delegated() else [])
@@ -157,16 +156,16 @@ class Apptainer(ProcessEngine):
         """See `ProcessEngine.shell`."""
         return f"{self.program} shell --containall {_payload(stored)}"
 
-    def furnish(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:  # noqa: ARG002
-        """See `ProcessEngine.furnish`. What the engine keeps in memory by itself, 64 MiB of it,
+    def write_files(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> None:  # noqa: ARG002
+        """See `ProcessEngine.write_files`. What the engine keeps in memory by itself, 64 MiB of it,
         would be full after the first `pip install`."""
         for name in ("tmp", "var-tmp"):
-            (place.path / name).mkdir()
+            (state_dir.path / name).mkdir()
         # Where Slurm places the container, this package need not be.
-        copyfile(_SECCOMP, place.path / _SECCOMP.name)
+        copyfile(_SECCOMP, state_dir.path / _SECCOMP.name)
         if not spec.read_only and not on_network(cache_directory()):
             for name in ("upper", "work"):
-                (place.path / "overlay" / name).mkdir(parents=True)
+                (state_dir.path / "overlay" / name).mkdir(parents=True)
 
     def ran_nothing(self, done: Completed) -> int | None:
         """See `ProcessEngine.ran_nothing`: with `--silent` the engine says only why it failed,
@@ -296,20 +295,13 @@ async def make(
     how = ["--sandbox", "--fix-perms"] if directory else fast
     argv = [program, "build", "--force", *how, str(new / (TREE if directory else SIF)), source]
     env = {"APPTAINER_TMPDIR": str(scratch), "SINGULARITY_TMPDIR": str(scratch)}
-    said: deque[str] = deque(maxlen=40)
-    async with Stream(argv, env=env) as stream:
-        async with aclosing(lines_and_size(stream, str(new))) as lines:
-            async for line, arrived in lines:
-                if line is None:
-                    yield Progress(kind="bytes", text=one_line(reference), done=arrived)
-                    continue
-                said.append(line)
-                if found := _SAID.match(line):
-                    yield Progress(kind="log", text=one_line(printable(found[1])))
-        code = await stream.wait()
+    transfer = Transfer(argv, env, str(new), one_line(reference), _SAID)
+    async with aclosing(transfer.events()) as events:
+        async for event in events:
+            yield event
     await asyncio.to_thread(process_container.delete, str(scratch))
-    if code:
-        raise _trouble(code, printable("\n".join(said), 20_000), reference)
+    if transfer.code:
+        raise _trouble(transfer.code, transfer.printed, reference)
 
 
 def _trouble(code: int, said: str, reference: str) -> ContainersError:

@@ -1,4 +1,4 @@
-"""What an engine is. Four families may implement it; nobody above this room knows which."""
+"""What an engine is. Four families may implement it; nobody above this package knows which."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class Engine(Protocol):
         ...
 
     def remove_argv(self, id: str) -> Sequence[str]:
-        """The command `remove` runs, for the keeper that outlives a killed owner."""
+        """The command `remove` runs, for the reaper that outlives a killed owner."""
         ...
 
     def by_hand(self, image: str) -> str:
@@ -190,7 +190,7 @@ class Engine(Protocol):
 
 
 @runtime_checkable
-class Placing(Protocol):
+class ScheduledEngine(Protocol):
     """What an engine has besides whose containers a scheduler places on other machines. Its
     `start` waits in the scheduler's queue; its kernels are reached over the network."""
 

@@ -1,4 +1,4 @@
-"""An engine behind the policy. Everything above this room holds one of these, never an engine,
+"""An engine behind the policy. Everything above this package holds one of these, never an engine,
 so nobody else contains an `if allowed`."""
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from ..models import (
     Stats,
     User,
 )
-from .base import Engine, FromRegistry, Output, Placing, Watch
-from .image_cache import Answers
+from .base import Engine, FromRegistry, Output, ScheduledEngine, Watch
+from .image_cache import ImageCache
 from .placement import Placement
 
 if TYPE_CHECKING:
     from ..policy.policy import Policy
 
 
-_ANSWERS: WeakKeyDictionary[Engine, Answers] = WeakKeyDictionary()
+_ANSWERS: WeakKeyDictionary[Engine, ImageCache] = WeakKeyDictionary()
 """Of each engine of this process: the policy is read anew for every request, these are kept."""
 
 
@@ -39,7 +39,7 @@ class Guarded:
 
     def __init__(self, engine: Engine, policy: Policy) -> None:
         self._engine = engine
-        self._answers = _ANSWERS.setdefault(engine, Answers(engine))
+        self._answers = _ANSWERS.setdefault(engine, ImageCache(engine))
         self.policy = policy
         self.name = engine.name
         self.program = engine.program
@@ -59,7 +59,7 @@ class Guarded:
     def pull(self, reference: str) -> AsyncGenerator[Progress]:
         """Checked by `Policy.check_pull`."""
         self.policy.check_pull(reference)
-        return self._answers.voided_by(self._engine.pull(reference))
+        return self._answers.invalidating(self._engine.pull(reference))
 
     def only_here(self) -> Guarded:
         """The same for who must not wait: a pull ends before it begins, with BaseUnknown."""
@@ -67,7 +67,7 @@ class Guarded:
 
     def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """`builds` checks what a Dockerfile demands before it renders the text given here."""
-        return self._answers.voided_by(self._engine.build(spec))
+        return self._answers.invalidating(self._engine.build(spec))
 
     def check_load(self) -> None:
         """Raises Unsupported where this engine cannot be given what others built."""
@@ -78,7 +78,7 @@ class Guarded:
         """Of the names that the policy allows: it was run or pulled under them elsewhere."""
         for name in image.references:
             self.policy.check_image(name)
-        return self._answers.voided_by(self._engine.load(archive, image))
+        return self._answers.invalidating(self._engine.load(archive, image))
 
     # The rest only reads, or takes away.
 
@@ -116,20 +116,22 @@ class Guarded:
 
     @property
     def places(self) -> bool:
-        """Whether a scheduler places its containers on other machines (`base.Placing`)."""
-        return isinstance(self._engine, Placing)
+        """Whether a scheduler places its containers on other machines (`base.ScheduledEngine`)."""
+        return isinstance(self._engine, ScheduledEngine)
 
     def placement(self, id: str) -> Placement | None:
-        """See `Placing.placement`; None for an engine of this machine."""
-        return self._engine.placement(id) if isinstance(self._engine, Placing) else None
+        """See `ScheduledEngine.placement`; None for an engine of this machine."""
+        return self._engine.placement(id) if isinstance(self._engine, ScheduledEngine) else None
 
     async def find(self, id: str) -> Placement | None:
-        """See `Placing.find`."""
-        return await self._engine.find(id) if isinstance(self._engine, Placing) else None
+        """See `ScheduledEngine.find`."""
+        return await self._engine.find(id) if isinstance(self._engine, ScheduledEngine) else None
 
     async def trouble(self, spec: ContainerSpec) -> StartFailed | None:
-        """See `Placing.trouble`."""
-        return await self._engine.trouble(spec) if isinstance(self._engine, Placing) else None
+        """See `ScheduledEngine.trouble`."""
+        return (
+            await self._engine.trouble(spec) if isinstance(self._engine, ScheduledEngine) else None
+        )
 
     async def poll(self, id: str) -> int | None:
         """See `Engine.poll`."""
@@ -188,7 +190,7 @@ class Guarded:
         try:
             await self._engine.remove_image(reference)
         finally:
-            self._answers.void()
+            self._answers.invalidate()
 
 
 class _OnlyHere(Guarded):

@@ -1,8 +1,8 @@
-"""What an engine said of its images, for who asks the same again at once.
+"""Cache of image queries.
 
 A question costs a command, a tenth of a second; a browser that shows one notebook asks it several
-times, and a `%%dockerfile` cell that changed nothing asked it just before. What we do to images
-ourselves makes every earlier answer void; what others do shows after `FRESH` seconds.
+times, and a `%%dockerfile` cell that changed nothing asked it just before. Changes that
+we make to images invalidate it; what others change shows after `FRESH` seconds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST = 200
 _T = TypeVar("_T")
 
 
-class Shared(Generic[_T]):
+class SharedQuery(Generic[_T]):
     """One question for all who ask it while it is being answered. A caller that is cancelled
     takes nothing from the others; when all are, so is the question."""
 
@@ -56,7 +56,7 @@ class Shared(Generic[_T]):
             del self._asking[key]
 
     def forget(self) -> None:
-        """Who asks from now on gets an answer of now, also where one is on its way."""
+        """Later callers start a new query even while one is in flight."""
         self._asking.clear()
 
 
@@ -65,21 +65,21 @@ async def _of(question: Callable[[], Awaitable[_T]]) -> _T:
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _Entry:
     asked: float
     image: Image | None
 
 
-class Answers:
+class ImageCache:
     """Of one engine, in one process. Used in any event loop."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine: Engine = proxy(engine)  # these are kept for as long as it is
         self._last: dict[str, Image] = {}
-        self._recent: dict[str, _Answer] = {}
+        self._recent: dict[str, _Entry] = {}
         self._generation = 0
-        self._one: Shared[Image | None] = Shared()
-        self._all: Shared[list[Image]] = Shared()
+        self._one: SharedQuery[Image | None] = SharedQuery()
+        self._all: SharedQuery[list[Image]] = SharedQuery()
 
     async def image(self, reference: str) -> Image | None:
         """What the engine says now."""
@@ -89,7 +89,7 @@ class Answers:
         if image is not None:
             self._last[reference] = image
         if generation == self._generation:
-            self._keep(reference, _Answer(asked, image))
+            self._keep(reference, _Entry(asked, image))
         return image
 
     async def recent(self, reference: str) -> Image | None:
@@ -107,7 +107,7 @@ class Answers:
         """All that have a name, asked once for all who ask now."""
         return await self._all.ask("", self._engine.images)
 
-    def _keep(self, reference: str, answer: _Answer) -> None:
+    def _keep(self, reference: str, answer: _Entry) -> None:
         """An image that was found tells all its names: none of them means another."""
         if len(self._recent) > _MOST:
             self._recent.clear()
@@ -115,23 +115,23 @@ class Answers:
         for name in {reference, *names}:
             self._recent[_full(name)] = answer
 
-    def void(self) -> None:
+    def invalidate(self) -> None:
         """Images were made, named or removed by us."""
         self._generation += 1
         self._recent.clear()
         self._one.forget()
         self._all.forget()
 
-    async def voided_by(self, events: AsyncGenerator[Progress]) -> AsyncGenerator[Progress]:
+    async def invalidating(self, events: AsyncGenerator[Progress]) -> AsyncGenerator[Progress]:
         """The events of a pull or build, which changes images when it ends, however it ends."""
         try:
             async with aclosing(events):
                 async for event in events:
                     if event.image is not None:
-                        self.void()
+                        self.invalidate()
                     yield event
         finally:
-            self.void()
+            self.invalidate()
 
 
 def _full(reference: str) -> str:

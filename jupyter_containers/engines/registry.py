@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ContainersError, EngineMissing, Unsupported
 from ..models import EngineInfo, Problem
-from ..policy.engines import EXPOSED
+from ..policy.engines import UNISOLATED
 from .base import Engine, FromRegistry
 from .guarded import Guarded
 
@@ -112,7 +112,7 @@ def _instance(name: str) -> Engine:
 def open_engine(name: str, policy: Policy) -> Guarded:
     """The engine `name`, guarded. Starts nothing; raises where the program is not installed or
     the policy forbids the engine."""
-    if name not in EXPOSED:  # of these, that they are not here says more
+    if name not in UNISOLATED:  # of these, that they are not here says more
         policy.check_engine(name)
     engine = _instance(name)
     program = engine.program

@@ -2,7 +2,7 @@
 
 The one text that host and container must read alike, so it stands with the guest: standard
 library only, Python 3.9 and newer, and it may be `exec`uted without being imported. The host's
-`notebook.py` turns a ValueError of it into BadInput.
+`notebook/cells.py` turns a ValueError of it into BadInput.
 """
 
 from __future__ import annotations

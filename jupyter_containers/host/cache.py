@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .paths import cache_directory
-from .reaper.client import keeper
+from .reaper.client import reaper
 
 
 def place(kind: str, *parts: object) -> Path:
@@ -66,10 +66,10 @@ async def workplace(kind: str) -> AsyncIterator[Path]:
     above = cache_directory() / kind
     await asyncio.to_thread(os.makedirs, above, exist_ok=True)
     work = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="new-", dir=above))
-    keeper.add(work.name, [], [str(work)])
+    reaper.add(work.name, [], [str(work)])
     try:
         yield work
     finally:
         with contextlib.suppress(OSError):
             await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
-        keeper.forget(work.name)
+        reaper.forget(work.name)

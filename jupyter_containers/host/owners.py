@@ -1,7 +1,7 @@
 """Which process a container's private directory belongs to, and whether that process lives.
 
     RUNTIME/owners/ID   locked for as long as the process lives; says which server it is, if it is
-    RUNTIME/ROOM/owner  the ID of the process that a container belongs to now
+    RUNTIME/RUNDIR/owner  the ID of the process that a container belongs to now
 
 Two servers never take anything from each other while both live. What a killed server has left
 belongs to the next one that is the same: of the same folder at the same address.
@@ -27,13 +27,13 @@ from ..errors import KernelError
 from .paths import boot_id, make_private, read_untrusted, replace_file, runtime_directory
 
 KEPT = "kept"
-"""Until when (seconds since 1970) a killed server's kernels go on; its keeper writes it."""
+"""Until when (seconds since 1970) a killed server's kernels go on; its reaper writes it."""
 _UNCLAIMED = 600.0
-"""Seconds a room may be without an owner: its maker claims it at once."""
+"""Seconds a run directory may be without an owner: its maker claims it at once."""
 _OWNER = re.compile(r"[0-9a-f]{32}")
-_ROOM = re.compile(r"[0-9a-f]{8}")
+_RUN_DIR = re.compile(r"[0-9a-f]{8}")
 CONTAINER = "jupyter-"
-"""What the names of our containers begin with; the rest is their room's."""
+"""What the names of our containers begin with; the rest is their run directory's."""
 
 
 @dataclass
@@ -46,9 +46,9 @@ class Owner:
     server: str = ""
     """Its folder and its address, where it is a server; of such a one the next is the heir."""
 
-    def claim(self, room: Path) -> None:
-        """Write into a room whose it is. Called by whoever makes one, at once."""
-        replace_file(room / "owner", self.id.encode(), lasting=False)
+    def claim(self, run_dir: Path) -> None:
+        """Write this owner's id into a run directory. Called by whoever makes one, at once."""
+        replace_file(run_dir / "owner", self.id.encode(), lasting=False)
 
     def serve(self, server: str) -> None:
         """This process is that server."""
@@ -83,35 +83,39 @@ def owner() -> Owner:
 
 def owner_is_gone(id: str, host: str, boot: str, container: str = "") -> bool:
     """Whether the process that a container's labels name has ended, for certain. Labels stay as
-    they are when another server takes a `container` up, so its room is asked first.
+    they are when another server takes a `container` up, so its run directory is asked first.
 
     False where nobody here can tell: another host, boot or user, or no lock file. All of it may
     be anything: images carry labels too.
     """
     if (host, boot) != (socket.gethostname(), boot_id()):
         return False
-    if (room := room_of(container)) is not None:
-        id = _claimed_by(room) or id
+    if (run_dir := run_dir_of(container)) is not None:
+        id = _claimed_by(run_dir) or id
     return bool(_OWNER.fullmatch(id)) and _is_free(runtime_directory() / "owners" / id)
 
 
-def room_of(container: str) -> Path | None:
-    """The room of a container of ours, by its name; None where this machine has none."""
+def run_dir_of(container: str) -> Path | None:
+    """The run directory of a container of ours, by its name; None where this machine has none."""
     name = container.removeprefix(CONTAINER)
-    room = runtime_directory() / name
-    return room if _ROOM.fullmatch(name) and room.is_dir() and not room.is_symlink() else None
+    run_dir = runtime_directory() / name
+    return (
+        run_dir
+        if _RUN_DIR.fullmatch(name) and run_dir.is_dir() and not run_dir.is_symlink()
+        else None
+    )
 
 
 def orphans() -> list[Path]:
-    """Rooms of this user on this host whose owner has ended. Removing one twice must be fine:
-    two servers may look at the same time. Forgets owners that have ended and own nothing."""
+    """Run directories of this user on this host whose owner has ended. Forgets owners that have
+    ended and own nothing. Two servers may look at once, so removing one twice must be fine."""
     owned: dict[str, list[Path]] = {}
     found = []
-    for room, name in _rooms():
+    for run_dir, name in _run_dirs():
         if name is not None:
-            owned.setdefault(name, []).append(room)
-        elif time.time() - room.stat().st_mtime > _UNCLAIMED:
-            found.append(room)
+            owned.setdefault(name, []).append(run_dir)
+        elif time.time() - run_dir.stat().st_mtime > _UNCLAIMED:
+            found.append(run_dir)
     for file in _owners():
         if _is_free(file):
             found += owned.get(file.name, [])
@@ -121,18 +125,20 @@ def orphans() -> list[Path]:
 
 
 def inherit(server: str, wanted: Callable[[Path], bool]) -> dict[Path, str]:
-    """Rooms that killed processes of the same server have left and that are `wanted`: this one's
-    from now on, each with the owner that it had. Called by a server that starts. Each goes to
-    one only, and none that a keeper is removing."""
-    owned = [(room, name) for room, name in _rooms() if name is not None]
+    """Take over the `wanted` run directories that killed processes of the same server left; each
+    with the owner that it had. Called by a server that starts. Each goes to one server only, and
+    none that a reaper is removing."""
+    owned = [(run_dir, name) for run_dir, name in _run_dirs() if name is not None]
     ours = {}
     for file in _owners():
         if not _is_of(server, file):
             continue
         with contextlib.suppress(OSError), _held(file, tries=10):
-            for room in (room for room, name in owned if name == file.name and wanted(room)):
-                owner().claim(room)
-                ours[room] = file.name
+            for run_dir in (
+                run_dir for run_dir, name in owned if name == file.name and wanted(run_dir)
+            ):
+                owner().claim(run_dir)
+                ours[run_dir] = file.name
     return ours
 
 
@@ -146,7 +152,7 @@ def _is_of(server: str, file: Path) -> bool:
     return isinstance(about, dict) and about.items() >= mine.items()
 
 
-def give_back(room: Path, before: str) -> None:
+def give_back(run_dir: Path, before: str) -> None:
     """What was inherited and is of no use: it is an orphan again, also where its owner has been
     forgotten meanwhile."""
     with contextlib.suppress(FileExistsError):
@@ -156,14 +162,14 @@ def give_back(room: Path, before: str) -> None:
             _write(descriptor, _this_process())
         finally:
             os.close(descriptor)
-    replace_file(room / "owner", before.encode(), lasting=False)
+    replace_file(run_dir / "owner", before.encode(), lasting=False)
 
 
-def _rooms() -> Iterator[tuple[Path, str | None]]:
-    for room in runtime_directory().iterdir():
-        if _ROOM.fullmatch(room.name) and not room.is_symlink():
+def _run_dirs() -> Iterator[tuple[Path, str | None]]:
+    for run_dir in runtime_directory().iterdir():
+        if _RUN_DIR.fullmatch(run_dir.name) and not run_dir.is_symlink():
             with contextlib.suppress(FileNotFoundError):  # removed by its owner just now
-                yield room, _claimed_by(room)
+                yield run_dir, _claimed_by(run_dir)
 
 
 def _owners() -> Iterator[Path]:
@@ -173,16 +179,16 @@ def _owners() -> Iterator[Path]:
                 yield file
 
 
-def _claimed_by(room: Path) -> str | None:
+def _claimed_by(run_dir: Path) -> str | None:
     try:
-        name = read_untrusted(room / "owner", 64).decode("ascii", "replace")
+        name = read_untrusted(run_dir / "owner", 64).decode("ascii", "replace")
     except KernelError:
         return None
     return name if _OWNER.fullmatch(name) else None
 
 
 def _is_free(file: Path) -> bool:
-    """Whether the process that held this lock has ended, and nobody waits for its successor."""
+    """True if the owner has exited and its grace period is over."""
     try:
         # Shared: somebody else who looks at the same moment must not look like the owner.
         with _held(file, fcntl.LOCK_SH) as descriptor:

@@ -1,7 +1,7 @@
 """Where we keep things on the host, and how to read what a container wrote.
 
     RUNTIME          $XDG_RUNTIME_DIR/jc, else /tmp/jc-UID, private: directories of containers
-      ROOM/          one container's; whose it is: `owners.py`
+      RUNDIR/        one container's; whose it is: `owners.py`
       empty          stands over what a container must not see
     CACHE            $XDG_CACHE_HOME/jupyter-containers: may be deleted at any time
     DATA             Jupyter's data directory/jupyter_containers: approvals

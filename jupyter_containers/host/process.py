@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from ..errors import EngineDown, EngineFailed, EngineMissing
-from .reaper.client import keeper
+from .reaper.client import reaper
 
 log = logging.getLogger("jupyter_containers.commands")
 
@@ -75,7 +75,7 @@ async def run(
         await asyncio.shield(_end(process))
         raise
     finally:
-        keeper.forget(_key(process))
+        reaper.forget(_key(process))
     assert process.returncode is not None
     if max(len(out), len(err)) > _MAX_OUTPUT:
         raise EngineFailed(argv, process.returncode, "it printed more than 32 MiB")
@@ -170,7 +170,7 @@ class Stream:
         code = self._process.returncode
         if code is None or code < 0:  # killed by another, its children may still run
             await asyncio.shield(_end(self._process))
-        keeper.forget(_key(self._process))
+        reaper.forget(_key(self._process))
 
 
 async def _spawn(
@@ -196,7 +196,7 @@ async def _spawn(
             )
         except (FileNotFoundError, PermissionError) as error:
             raise cannot_run(argv[0], error) from error
-    keeper.add_group(_key(process), process.pid)
+    reaper.add_group(_key(process), process.pid)
     return process
 
 
@@ -276,14 +276,14 @@ class Waiting:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        keeper.add_group(f"group-{self._process.pid}", self._process.pid)
+        reaper.add_group(f"group-{self._process.pid}", self._process.pid)
 
     def poll(self) -> Completed | None:
         """None while it runs; what it printed and its exit code after."""
         code = self._process.poll()
         if code is None:
             return None
-        keeper.forget(f"group-{self._process.pid}")
+        reaper.forget(f"group-{self._process.pid}")
         assert self._process.stdout is not None
         out = b"" if self._process.stdout.closed else self._process.stdout.read(4096)
         self._process.stdout.close()
@@ -300,7 +300,7 @@ class Waiting:
 def detach(argv: Sequence[str], output: IO[bytes], env: Environment) -> Child:
     """Start a command that goes on by itself, what it prints in a file. Raises EngineMissing.
 
-    For containers that are processes: who calls it waits for it, and has the keeper `forget` its
+    For containers that are processes: who calls it waits for it, and has the reaper `forget` its
     process group once the container's record names it.
     """
     log.debug("%s", shlex.join(argv))
@@ -316,13 +316,13 @@ def detach(argv: Sequence[str], output: IO[bytes], env: Environment) -> Child:
         )
     except (FileNotFoundError, PermissionError) as error:
         raise cannot_run(argv[0], error) from error
-    keeper.add_group(f"group-{process.pid}", process.pid)
+    reaper.add_group(f"group-{process.pid}", process.pid)
     return process
 
 
 def forget(process: Child) -> None:
-    """The keeper need not know of it any longer."""
-    keeper.forget(f"group-{process.pid}")
+    """The reaper need not know of it any longer."""
+    reaper.forget(f"group-{process.pid}")
 
 
 _TURN = 0.002

@@ -21,11 +21,11 @@ from pathlib import Path
 from ..layout import GUEST_DIR
 from .owners import owner
 from .paths import boot_id, cache_directory, runtime_directory
-from .reaper.client import keeper
+from .reaper.client import reaper
 
 
 @dataclass(frozen=True, kw_only=True)
-class Room:
+class RunDir:
     """The private host directories of one container. `run` is the only one it writes to
     besides its HOME; `conf` is read-only to it; nothing else in `root` is mounted."""
 
@@ -62,13 +62,13 @@ class Room:
         return tuple(str(one) for one in found if one is not None)
 
 
-def room_at(root: Path, *, shared: bool = True) -> Room:
-    """The room of this name, or what it would be. Homes may lie on a disk that several hosts
-    share, so theirs says which host's they are, and of which boot; so do the parts of rooms that
-    lie there."""
+def run_dir_at(root: Path, *, shared: bool = True) -> RunDir:
+    """The run directory of this name, made or not. Homes may lie on a disk that several hosts
+    share, so theirs says which host's they are, and of which boot; so do the parts of run
+    directories that lie there."""
     name = f"{_this_boot()}-{root.name}"
     theirs = cache_directory() / "rooms" / name if shared else None
-    return Room(root=root, home=_homes() / name, shared=theirs)
+    return RunDir(root=root, home=_homes() / name, shared=theirs)
 
 
 def _homes() -> Path:
@@ -80,58 +80,58 @@ def _this_boot() -> str:
 
 
 def lost_homes() -> list[Path]:
-    """Homes whose kernels ended with an earlier boot of this host; their rooms went with it, but
-    for the shared parts."""
+    """Homes whose kernels ended with an earlier boot of this host; their run directories went with
+    it, but for the shared parts."""
     pattern = f"{socket.gethostname()}-????????-????????"
     found = [*_homes().glob(pattern), *(cache_directory() / "rooms").glob(pattern)]
     return sorted(home for home in found if not home.name.startswith(_this_boot()))
 
 
-def make_room(again: Room | None = None, *, shared: bool = False) -> Room:
-    """A new room for a container to be; its name is unique on this host and becomes the
-    container's. With `again`, that room anew, at the same place; with `shared`, what the container
+def make_run_dir(again: RunDir | None = None, *, shared: bool = False) -> RunDir:
+    """A new run directory for a container to be; its name is unique on this host and becomes the
+    container's. With `again`, that one anew, at the same place; with `shared`, what the container
     sees of it on the file system that this machine shares with others, if it shares one."""
     while True:
         name = again.root.name if again is not None else secrets.token_hex(4)
-        room = room_at(runtime_directory() / name, shared=shared)
+        run_dir = run_dir_at(runtime_directory() / name, shared=shared)
         try:
-            room.root.mkdir(mode=0o700)
+            run_dir.root.mkdir(mode=0o700)
         except FileExistsError:
             if again is not None:
                 raise
             continue
-        enter(room)
-        owner().claim(room.root)
-        if room.shared is not None:
-            room.shared.mkdir(mode=0o700, parents=True)
-            shutil.copytree(GUEST_DIR, room.guest, ignore=shutil.ignore_patterns("__pycache__"))
-        for directory in (room.run, room.conf, room.empty):
+        keep_for_reaper(run_dir)
+        owner().claim(run_dir.root)
+        if run_dir.shared is not None:
+            run_dir.shared.mkdir(mode=0o700, parents=True)
+            shutil.copytree(GUEST_DIR, run_dir.guest, ignore=shutil.ignore_patterns("__pycache__"))
+        for directory in (run_dir.run, run_dir.conf, run_dir.empty):
             directory.mkdir(mode=0o700)
-        room.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        room.home.mkdir(mode=0o700)
-        return room
+        run_dir.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        run_dir.home.mkdir(mode=0o700)
+        return run_dir
 
 
-def enter(room: Room) -> None:
-    """Have the keeper delete it when this process is killed."""
-    keeper.add(room.root.name, [], room.directories)
+def keep_for_reaper(run_dir: RunDir) -> None:
+    """Have the reaper delete it when this process is killed."""
+    reaper.add(run_dir.root.name, [], run_dir.directories)
 
 
-def room_for(before: Room | None, *, shared: bool, used: bool) -> Room:
-    """The room of a kernel's next start: the one of `before` if it may be, since the sockets keep
+def run_dir_for(before: RunDir | None, *, shared: bool, used: bool) -> RunDir:
+    """The run directory of a kernel's next start: `before` if it may be, since the sockets keep
     their place over restarts. Another one where it has to be `shared`, or no longer; then that of
     `before` goes, unless a container still has it (`used`)."""
     if before is not None and (before.shared is not None) != shared:
         if not used:
-            remove_room(before)
+            remove_run_dir(before)
         before = None
     if before is not None and before.root.exists():
         return before
-    return make_room(before, shared=shared)
+    return make_run_dir(before, shared=shared)
 
 
-def remove_room(room: Room) -> None:
+def remove_run_dir(run_dir: RunDir) -> None:
     """Delete all of it. Twice is fine."""
-    for directory in room.directories:
+    for directory in run_dir.directories:
         shutil.rmtree(directory, ignore_errors=True)
-    keeper.forget(room.root.name)
+    reaper.forget(run_dir.root.name)

@@ -46,34 +46,34 @@ _TAGGING = ("docker", "podman", "podman-hpc")
 _SUITE = "trixie"
 """The Debian release for hosts that are neither Debian nor Ubuntu."""
 
-Say = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
-async def bootstrap(engine: Guarded, say: Say, *, hub: bool = True) -> str:
+async def get_base_image(engine: Guarded, on_progress: OnProgress, *, hub: bool = True) -> str:
     """Get `BASE` onto the engine and return its reference; at once where it is there already.
 
-    `say` gets a line for each thing that takes time. `hub=False` goes to the packages directly.
-    Raises ImageError where neither way works.
+    `on_progress` gets a line for each thing that takes time. `hub=False` goes to the packages
+    directly. Raises ImageError where neither way works.
     """
     if await engine.image(BASE) is not None:
-        say(f"{BASE} is here already.")
+        on_progress(f"{BASE} is here already.")
         return f"{BASE}:latest"
     if hub:
         try:
-            return await _from_hub(engine, say)
+            return await _from_hub(engine, on_progress)
         except ContainersError as error:
-            say(f"Without the hub: {error.message}")
-    return await _from_packages(engine, say)
+            on_progress(f"Without the hub: {error.message}")
+    return await _from_packages(engine, on_progress)
 
 
-async def _from_hub(engine: Guarded, say: Say) -> str:
-    say(f"Pulling {HUB}")
+async def _from_hub(engine: Guarded, on_progress: OnProgress) -> str:
+    on_progress(f"Pulling {HUB}")
     image = None
     async with aclosing(engine.pull(HUB)) as events:
         async for event in _within(events, _HUB_PATIENCE):
             image = event.image
             if event.kind == "notice":
-                say(event.text)
+                on_progress(event.text)
     assert image is not None
     named = replace(image, references=_names(HUB.rpartition(":")[2].partition("-")[0]))
     if engine.name in _TAGGING:
@@ -100,13 +100,13 @@ async def _within(events: AsyncGenerator[Progress], seconds: float) -> AsyncGene
             patience = _LONGEST
 
 
-async def _from_packages(engine: Guarded, say: Say) -> str:
+async def _from_packages(engine: Guarded, on_progress: OnProgress) -> str:
     engine.check_load()
     with tempfile.TemporaryDirectory(prefix="jupyter-containers-") as directory:
         tar, archive = Path(directory) / "root.tar", Path(directory) / "image.tar"
-        await root_filesystem(host_suite(), tar, say)
+        await root_filesystem(host_suite(), tar, on_progress)
         version = await asyncio.to_thread(python_version, tar)
-        say(f"Importing it into {engine.name}")
+        on_progress(f"Importing it into {engine.name}")
         id = await asyncio.to_thread(wrap, tar, archive, _CONFIG)
         image = Image(id=id, references=_names(version), env={"LANG": "C.UTF-8"})
         await _load(engine, archive, image)
@@ -132,7 +132,7 @@ async def _checked(argv: Sequence[str]) -> str:
     return done.stdout
 
 
-async def root_filesystem(suite: str, tar: Path, say: Say) -> None:
+async def root_filesystem(suite: str, tar: Path, on_progress: OnProgress) -> None:
     """Write a slim root file system with Python as a tar, from packages alone.
 
     Works as root and, where user namespaces are allowed, as an ordinary user. `suite` is a
@@ -146,13 +146,13 @@ async def root_filesystem(suite: str, tar: Path, say: Say) -> None:
             f"`podman save {HUB}` where there is a network, `podman load` here, and "
             f"`podman tag {HUB} {BASE}`.",
         )
-    say(f"Making a base image from the packages of {suite} (about half a minute)")
+    on_progress(f"Making a base image from the packages of {suite} (about half a minute)")
     said: list[str] = []
     async with Stream(_mmdebstrap(suite, tar, await _sources(suite))) as stream:
         async for _, line in stream:
             said.append(line)
             if line.startswith("I: ") and line.endswith("..."):
-                say(one_line(line[3:]))
+                on_progress(one_line(line[3:]))
         code = await stream.wait()
     if code != 0:
         tar.unlink(missing_ok=True)

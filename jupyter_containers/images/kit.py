@@ -24,7 +24,7 @@ from typing import Any
 from ..engines.base import Engine
 from ..errors import KitFailed
 from ..host.cache import place, recall, remember, settle, workplace
-from ..host.reaper.client import keeper
+from ..host.reaper.client import reaper
 from ..layout import BYTECODE_TARGET, GUEST_DIR, KIT_TARGET
 from ..models import ContainerSpec, Image, Mount, User
 from ..text import one_line
@@ -224,11 +224,11 @@ async def _check(
             network="none",
             read_only=True,
         )
-        keeper.add(spec.name, [engine.remove_argv(spec.name)], [])
+        reaper.add(spec.name, [engine.remove_argv(spec.name)], [])
         try:
             done = await engine.run(spec, _CHECK_SECONDS)
         finally:
-            keeper.forget(spec.name)
+            reaper.forget(spec.name)
         said = re.findall(rf"^{nonce} (.*)$", done.stdout, re.MULTILINE)
         if said and said[-1] == "ok":
             await asyncio.to_thread(settle, new, final)

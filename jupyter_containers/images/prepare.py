@@ -15,9 +15,9 @@ from pathlib import Path
 
 from ..engines.guarded import Guarded
 from ..errors import ContainersError
-from ..host.rundir import make_room, remove_room
+from ..host.rundir import make_run_dir, remove_run_dir
 from ..models import Image, User
-from ..policy.engines import EXPOSED
+from ..policy.engines import UNISOLATED
 from .kit import Kit, fit
 from .probe import ImageFacts, Launch, choose, probe, recalled
 
@@ -32,23 +32,27 @@ class Ready:
     kit: Kit | None
 
 
-Say = Callable[[str], None]
+OnProgress = Callable[[str], None]
 """Told what takes its time now, in a few words."""
 
 
 async def ready(
-    engine: Guarded, image: Image, kernel: str, scratch: Path, say: Say = lambda _: None
+    engine: Guarded,
+    image: Image,
+    kernel: str,
+    scratch: Path,
+    on_progress: OnProgress = lambda _: None,
 ) -> Ready:
     """Probe the image and fit a kernel into it, each only where it was not done before.
 
     `kernel` is the setting of that name, `scratch` a private, short directory of ours. Raises
     ImageUnusable, KitFailed, and what a failing engine raises.
     """
-    say("Looking into the image")
+    on_progress("Looking into the image")
     me = await engine.user("me", (0, 0))
     facts = await probe(engine, image, me, scratch)
     launch = choose(facts, kernel)
-    say("Fitting a kernel into the image")
+    on_progress("Fitting a kernel into the image")
     kit = await fit(engine, image, me, launch.interpreter) if launch.interpreter else None
     return Ready(me=me, facts=facts, launch=launch, kit=kit)
 
@@ -66,11 +70,11 @@ async def fit_image(
     `kernel` is the setting of that name. Returns why no kernel can run in it. Called by the
     command line and after a server's jobs.
     """
-    if engine.name in EXPOSED:
+    if engine.name in UNISOLATED:
         return None  # an image is looked into by its own programs: not before somebody said yes
-    room = make_room()
+    run_dir = make_run_dir()
     try:
-        task = asyncio.ensure_future(ready(engine, image, kernel, room.root))
+        task = asyncio.ensure_future(ready(engine, image, kernel, run_dir.root))
         try:
             await asyncio.wait({task}, timeout=_MOMENT)
             if not task.done():
@@ -82,7 +86,7 @@ async def fit_image(
     except ContainersError as error:
         return error
     finally:
-        await asyncio.to_thread(remove_room, room)
+        await asyncio.to_thread(remove_run_dir, run_dir)
     return None
 
 

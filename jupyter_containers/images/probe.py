@@ -23,7 +23,7 @@ from ..engines.base import Engine, Output
 from ..errors import EngineFailed, ImageUnusable, KernelError
 from ..host.cache import place, recall, remember
 from ..host.paths import boot_id, read_untrusted
-from ..host.reaper.client import keeper
+from ..host.reaper.client import reaper
 from ..layout import GUEST_DIR, INSIDE
 from ..models import ContainerSpec, Image, Mount, User
 from ..text import one_line
@@ -140,7 +140,7 @@ async def _run_one(
         network="none",
         read_only=True,
     )
-    keeper.add(spec.name, [engine.remove_argv(spec.name)], [str(trial.root)])
+    reaper.add(spec.name, [engine.remove_argv(spec.name)], [str(trial.root)])
     try:
         async with asyncio.timeout(_SECONDS):
             return await engine.run(spec, 2 * _SECONDS)
@@ -150,7 +150,7 @@ async def _run_one(
             f"See what hangs: {engine.by_hand(image.id)}",
         ) from None
     finally:
-        keeper.forget(spec.name)
+        reaper.forget(spec.name)
 
 
 class _Trial:

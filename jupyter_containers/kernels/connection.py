@@ -1,6 +1,6 @@
 """Connection files: the client's, where the container cannot see it, and the container's.
 
-With sockets both name the same five in the room's `run` directory, each by its own path. With
+With sockets both name the same five in the run directory's `run`, each by its own path. With
 TCP the container listens on fixed ports in its own network, published on 127.0.0.1 at ports
 chosen once per kernel; on another machine it chooses its ports itself. Everything is encrypted with
 CurveZMQ then.
@@ -15,9 +15,9 @@ from typing import Any
 import zmq
 from jupyter_client.manager import KernelManager
 
-from ..host.rundir import Room
+from ..host.rundir import RunDir
 from ..layout import INSIDE, TCP_PORTS
-from .spec import Prepared
+from .spec import StartPlan
 
 CHANNELS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 
@@ -26,22 +26,22 @@ Ports = tuple[int, ...]
 
 
 def connect(
-    manager: KernelManager, prepared: Prepared | None, room: Room, session: str, ports: Ports
+    manager: KernelManager, plan: StartPlan | None, run_dir: RunDir, session: str, ports: Ports
 ) -> tuple[dict[str, Any], Ports]:
-    """Both files for the transport of a start (with `prepared` None, the fallback kernel's): the
+    """Both files for the transport of a start (with `plan` None, the fallback kernel's): the
     container's, and the published ports, which are chosen once per kernel. Called before a start.
     """
-    if prepared is None or prepared.sockets:
-        return use_sockets(manager, room, session), ports
-    if not prepared.published:
+    if plan is None or plan.sockets:
+        return use_sockets(manager, run_dir, session), ports
+    if not plan.published:
         return choosing_itself(manager), ports
     ports = ports or free_ports(len(TCP_PORTS))
     return use_tcp(manager, ports, session), ports
 
 
-def use_sockets(manager: KernelManager, room: Room, session: str) -> dict[str, Any]:
-    """Point the manager at the room's sockets; returns the container's connection file."""
-    _set(manager, "ipc", str(room.run / "k"), range(1, 6), session)
+def use_sockets(manager: KernelManager, run_dir: RunDir, session: str) -> dict[str, Any]:
+    """Point the manager at the run directory's sockets; returns the container's connection file."""
+    _set(manager, "ipc", str(run_dir.run / "k"), range(1, 6), session)
     return _inside(manager, "ipc", f"{INSIDE}/run/k", range(1, 6))
 
 

@@ -17,15 +17,15 @@ from ..devices.gpus import with_what_is_here
 from ..engines.guarded import Guarded
 from ..engines.placement import Placement
 from ..errors import DeviceUnknown, EngineDown, EngineError, KernelDied, StartFailed
-from ..host.reaper.client import keeper
-from ..host.rundir import Room, enter, remove_room
-from ..images.prepare import Say
+from ..host.reaper.client import reaper
+from ..host.rundir import RunDir, keep_for_reaper, remove_run_dir
+from ..images.prepare import OnProgress
 from ..layout import GUEST_PORT
 from ..models import Container
 from .container_files import bound, guest_port, identity, unbind, wrong_mount
-from .exit_reasons import connection_lost, died_by, ended_from_outside, replaced
+from .exit_reasons import connection_lost, ended_from_outside, exit_error, replaced
 from .guest_client import Applied, GuestClient, certificate_of
-from .spec import Prepared
+from .spec import StartPlan
 
 _HELLO_SECONDS = 60.0
 _JOIN_SECONDS = 10.0
@@ -38,14 +38,14 @@ _FAR_SECONDS = 180.0
 class KernelContainer:
     """Made by `start`; `poll` may be called from any loop at any time and starts nothing."""
 
-    def __init__(self, prepared: Prepared, room: Room) -> None:
-        self.prepared = prepared
-        self.room = room
-        self.id = prepared.spec.name
+    def __init__(self, plan: StartPlan, run_dir: RunDir) -> None:
+        self.plan = plan
+        self.run_dir = run_dir
+        self.id = plan.spec.name
         self.ports: dict[int, int] = {}
         self.started = 0.0
         self._client: GuestClient | None = None
-        self._watched: Watched | None = None
+        self._watched: ExitWatcher | None = None
 
     @property
     def applied(self) -> Applied | None:
@@ -55,51 +55,51 @@ class KernelContainer:
     @property
     def placement(self) -> Placement | None:
         """Where a scheduler has put it; None: it is on this machine."""
-        return self.prepared.engine.placement(self.id)
+        return self.plan.engine.placement(self.id)
 
     @property
     def channels(self) -> tuple[int, ...]:
         """The ports of a kernel that has chosen them itself."""
         return self._client.ports if self._client is not None else ()
 
-    async def start(self, say: Say = lambda _: None) -> None:
+    async def start(self, on_progress: OnProgress = lambda _: None) -> None:
         """Start the container and wait until its guest answers, or the engine says it runs;
-        `say` is told what it waits for.
+        `on_progress` is told what it waits for.
 
         Raises StartFailed with the last lines, ImageNotHere, EngineDown; leaves nothing then.
         """
-        engine, spec = self.prepared.engine, self.prepared.spec
-        alone = self.prepared.sockets and not self.prepared.guest
+        engine, spec = self.plan.engine, self.plan.spec
+        alone = self.plan.sockets and not self.plan.guest
         mounts = [identity(mount) for mount in spec.mounts] if alone else []
         self._begins()
         try:
-            container = await self._engine_start(say)
+            container = await self._engine_start(on_progress)
             if spec.publish:
                 self.ports = await engine.ports(container.id)
-            if self.prepared.guest:
-                say("Waiting for the container to answer")
+            if self.plan.guest:
+                on_progress("Waiting for the container to answer")
                 await self._greet()
             else:
                 pid = await engine.pid(self.id) if mounts else None  # an ended one has none
                 if pid and (target := await asyncio.to_thread(wrong_mount, pid, mounts)):
                     raise replaced(target)
-                self._watched = Watched(engine, container.id)
+                self._watched = ExitWatcher(engine, container.id)
             await self._bound()
         except BaseException:
             await asyncio.shield(self.remove())
             raise
 
     def _begins(self) -> None:
-        keeper.add(self.id, [self.prepared.engine.remove_argv(self.id)], self.room.directories)
+        reaper.add(self.id, [self.plan.engine.remove_argv(self.id)], self.run_dir.directories)
         self.started = time.monotonic()
 
-    async def join(self) -> None:
-        """Go on with a container that a process started which has ended since: its guest takes
-        us as its owner. Leaves the container alone where that fails.
+    async def adopt(self) -> None:
+        """Connect to a running container that an ended process started: its guest takes us as its
+        owner. Leaves the container as it is where that fails.
 
         Raises StartFailed where the kernel is over, or nobody answers, and what an engine raises;
         waits for a scheduler that does not answer."""
-        engine, spec = self.prepared.engine, self.prepared.spec
+        engine, spec = self.plan.engine, self.plan.spec
         while engine.places:
             with contextlib.suppress(EngineDown):
                 if await engine.find(self.id) is None:
@@ -115,24 +115,24 @@ class KernelContainer:
                 raise StartFailed(f"The guest of {self.id} does not answer.")
         if self.poll() is not None:
             raise StartFailed(f"The kernel of {self.id} has ended.")
-        enter(self.room)
+        keep_for_reaper(self.run_dir)
         self._begins()
 
-    def leave(self) -> None:
-        """What `join` has joined goes on without us, for as long as its guest waits."""
+    def detach(self) -> None:
+        """Detach from an adopted container; it runs on until its guest's grace period ends."""
         if self._client is not None:
             self._client.close()
-        for key in (self.id, self.room.root.name):
-            keeper.forget(key)
+        for key in (self.id, self.run_dir.root.name):
+            reaper.forget(key)
 
-    async def _engine_start(self, say: Say) -> Container:
+    async def _engine_start(self, on_progress: OnProgress) -> Container:
         """Start it, and tell what a start in a scheduler's queue waits for: that may take hours."""
-        engine = self.prepared.engine
-        starting = asyncio.ensure_future(engine.start(self.prepared.spec))
+        engine = self.plan.engine
+        starting = asyncio.ensure_future(engine.start(self.plan.spec))
         try:
             while not (await asyncio.wait({starting}, timeout=0.5))[0]:
                 if (placement := engine.placement(self.id)) is not None:
-                    say(placement.waiting)
+                    on_progress(placement.waiting)
             self.started = time.monotonic()
             return starting.result()
         except DeviceUnknown as unknown:
@@ -143,19 +143,19 @@ class KernelContainer:
 
     def _make_client(self) -> GuestClient | None:
         """None where the guest has not told yet where it listens."""
-        token = self.prepared.token
-        if self.prepared.sockets:
-            return GuestClient(str(self.room.run / "guest"), token)
-        if self.prepared.published:
+        token = self.plan.token
+        if self.plan.sockets:
+            return GuestClient(str(self.run_dir.run / "guest"), token)
+        if self.plan.published:
             return GuestClient(("127.0.0.1", self.ports[GUEST_PORT]), token)
-        port = guest_port(self.room)
+        port = guest_port(self.run_dir)
         if port is None or self.placement is None:
             return None
-        certificate = certificate_of(self.prepared.pem)
+        certificate = certificate_of(self.plan.pem)
         return GuestClient((self.placement.address, port), token, certificate)
 
     async def _said_hello(self) -> bool:
-        if self.prepared.pem:  # a file on a shared file system, a handshake over the network
+        if self.plan.pem:  # a file on a shared file system, a handshake over the network
             return await asyncio.to_thread(self._say_hello)
         return self._say_hello()
 
@@ -170,10 +170,10 @@ class KernelContainer:
         deadline = time.monotonic() + _HELLO_SECONDS
         latest = time.monotonic() + _UNPACK_SECONDS
         while not await self._said_hello():
-            await asyncio.sleep(0.005 if not self.prepared.pem else 0.02)
+            await asyncio.sleep(0.005 if not self.plan.pem else 0.02)
             if time.monotonic() > patience:
                 patience = time.monotonic() + 2.0
-                if self.prepared.pem and self._client is None:
+                if self.plan.pem and self._client is None:
                     deadline = min(time.monotonic() + _HELLO_SECONDS, latest)
                 over = await self._over()
                 if over or time.monotonic() > deadline:
@@ -186,13 +186,13 @@ class KernelContainer:
         """Whether the engine says so. One that does not answer says nothing yet: a job that has
         waited for hours is not given up for that."""
         try:
-            return await self.prepared.engine.poll(self.id) is not None
+            return await self.plan.engine.poll(self.id) is not None
         except EngineDown:
             return False
 
     async def _no_answer(self, *, over: bool) -> StartFailed:
-        engine, at = self.prepared.engine, self.placement
-        if over and (trouble := await engine.trouble(self.prepared.spec)) is not None:
+        engine, at = self.plan.engine, self.placement
+        if over and (trouble := await engine.trouble(self.plan.spec)) is not None:
             return trouble
         if not over and self._client is not None and at is not None:
             return StartFailed(
@@ -202,14 +202,14 @@ class KernelContainer:
             )
         return StartFailed(
             "The container started but did not come up.\n" + await self._last_lines(),
-            f"Look into its image to see why: {engine.by_hand(self.prepared.spec.image)}",
+            f"Look into its image to see why: {engine.by_hand(self.plan.spec.image)}",
         )
 
     async def _bound(self) -> None:
         """Wait until the kernel listens, or is over."""
-        if self.prepared.sockets:
-            await bound(self.room, lambda: self.poll() is not None)
-        if not self.prepared.pem or self._client is None:
+        if self.plan.sockets:
+            await bound(self.run_dir, lambda: self.poll() is not None)
+        if not self.plan.pem or self._client is None:
             return
         deadline = time.monotonic() + _FAR_SECONDS
         while not self._client.ports:
@@ -234,19 +234,17 @@ class KernelContainer:
             return self._client.ended
         return self._watched.poll() if self._watched is not None else None
 
-    def can_host(self, prepared: Prepared) -> bool:
-        """Whether a restart with `prepared` may stay in this container."""
+    def can_host(self, plan: StartPlan) -> bool:
+        """Whether a restart with `plan` may stay in this container."""
         return (
-            self._client is not None
-            and not self._client.closed
-            and self.prepared.same_container(prepared)
+            self._client is not None and not self._client.closed and self.plan.same_container(plan)
         )
 
     async def restart_kernel(self, note: str) -> None:
         """Start the kernel again in this container."""
         assert self._client is not None
         self.started = time.monotonic()
-        unbind(self.room)
+        unbind(self.run_dir)
         self._client.start(note)
         await self._bound()
 
@@ -255,18 +253,18 @@ class KernelContainer:
         if self._client is not None:
             self._client.signal(signum)
         elif self.poll() is None:
-            await self.prepared.engine.signal(self.id, signum)
+            await self.plan.engine.signal(self.id, signum)
 
     async def why(self) -> KernelDied:
         """Why the kernel ended by itself. Called once it has."""
-        limit = self.prepared.spec.memory
+        limit = self.plan.spec.memory
         code, memory = self.poll(), False
         if self._client is not None:
             memory = self._client.out_of_memory
         if not memory and (self._client is None or self._client.closed):
             at = self.placement
             try:
-                ended = await self.prepared.engine.ended(self.id)
+                ended = await self.plan.engine.ended(self.id)
                 if ended is not None and any(ended.why):
                     return ended_from_outside(ended)
                 # A guest's own end without a word to us is 0: it had nobody to speak to.
@@ -279,30 +277,30 @@ class KernelContainer:
             except EngineError:
                 if at is not None:
                     return connection_lost(at.node)
-        return died_by(code, memory, limit, await self._last_lines())
+        return exit_error(code, memory, limit, await self._last_lines())
 
     async def _last_lines(self) -> str:
         with contextlib.suppress(EngineError):
-            return await self.prepared.engine.logs(self.id, 20)
+            return await self.plan.engine.logs(self.id, 20)
         return ""
 
     async def remove(self) -> None:
         """End the kernel, remove the container and its directories. Twice is fine.
 
-        An engine that does not answer keeps the entry with the keeper, which tries again."""
+        An engine that does not answer keeps the entry with the reaper, which tries again."""
         if self._client is not None:
             self._client.stop()
             self._client.close()
         try:
-            await self.prepared.engine.remove(self.prepared.spec.name)
+            await self.plan.engine.remove(self.plan.spec.name)
         finally:
             if self._watched is not None:
                 self._watched.close()
-        await asyncio.to_thread(remove_room, self.room)  # a HOME may have become large
-        keeper.forget(self.id)
+        await asyncio.to_thread(remove_run_dir, self.run_dir)  # a HOME may have become large
+        reaper.forget(self.id)
 
 
-class Watched:
+class ExitWatcher:
     """Owned by a `KernelContainer`; `poll` may be called from any loop at any time."""
 
     def __init__(self, engine: Guarded, id: str) -> None:

@@ -15,10 +15,10 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import KernelError, StartFailed
 from ..host.paths import read_untrusted
-from ..host.rundir import Room
+from ..host.rundir import RunDir
 from ..layout import GUEST_PORT
 from ..models import Mount, User
-from .spec import Prepared, person
+from .spec import StartPlan, person
 
 PORT = "port"
 """The file in `run` that a guest on another machine writes its port into."""
@@ -29,19 +29,19 @@ _FAR_PATIENCE = 300.0
 cannot."""
 
 
-def sockets(room: Room) -> list[Path]:
+def sockets(run_dir: RunDir) -> list[Path]:
     """The five that a kernel makes for its clients, where they do not speak TCP."""
-    return [room.run / f"k-{number}" for number in range(1, 6)]
+    return [run_dir.run / f"k-{number}" for number in range(1, 6)]
 
 
-def unbind(room: Room) -> None:
+def unbind(run_dir: RunDir) -> None:
     """Delete the sockets of a kernel that is over, so that `bound` waits for the next one's."""
-    for path in sockets(room):
+    for path in sockets(run_dir):
         with contextlib.suppress(OSError):  # a container may have put anything there
             path.unlink()
 
 
-async def bound(room: Room, over: Callable[[], bool]) -> None:
+async def bound(run_dir: RunDir, over: Callable[[], bool]) -> None:
     """Wait until a kernel has made its sockets, or is over.
 
     A client that connects earlier tries each again after 100 ms (ZMQ_RECONNECT_IVL), so it may be
@@ -50,47 +50,47 @@ async def bound(room: Room, over: Callable[[], bool]) -> None:
     """
     deadline = time.monotonic() + _BIND_SECONDS
     while not over() and time.monotonic() < deadline:
-        if all(os.path.lexists(path) for path in sockets(room)):
+        if all(os.path.lexists(path) for path in sockets(run_dir)):
             return
         await asyncio.sleep(0.005)
 
 
-def guest_port(room: Room) -> int | None:
+def guest_port(run_dir: RunDir) -> int | None:
     """Where a guest on another machine listens; None as long as it has not told."""
     with contextlib.suppress(KernelError, ValueError):
-        port = int(read_untrusted(room.run / PORT, 16))
+        port = int(read_untrusted(run_dir.run / PORT, 16))
         return port if 0 < port < 1 << 16 else None
     return None
 
 
-def furnish(
-    room: Room, prepared: Prepared, connection: Mapping[str, object], grace: float, note: str
+def write_container_files(
+    run_dir: RunDir, plan: StartPlan, connection: Mapping[str, object], grace: float, note: str
 ) -> None:
     """Write what the container needs to find: called once per container, before its start."""
-    place = room.conf if prepared.sockets else room.run
+    place = run_dir.conf if plan.sockets else run_dir.run
     _write(place / "connection.json", json.dumps(dict(connection)))
-    spec, furniture = prepared.spec, prepared.furniture
-    assert furniture is not None
-    if furniture.passwd:
-        _write(room.conf / "passwd", passwd(furniture.passwd, spec.user, furniture.home))
-        _write(room.conf / "group", group(furniture.group, spec.user))
-    _mount_points(room, furniture.home, spec.mounts)
-    if prepared.guest:
-        same_kernel = prepared.sockets
+    spec, files = plan.spec, plan.files
+    assert files is not None
+    if files.passwd:
+        _write(run_dir.conf / "passwd", passwd(files.passwd, spec.user, files.home))
+        _write(run_dir.conf / "group", group(files.group, spec.user))
+    _mount_points(run_dir, files.home, spec.mounts)
+    if plan.guest:
+        same_kernel = plan.sockets
         start = {
-            "argv": furniture.kernel_argv,
+            "argv": files.kernel_argv,
             "cwd": spec.workdir,
             "note": note,
-            "token": prepared.token,
+            "token": plan.token,
             "grace": grace,
-            "patience": max(_FAR_PATIENCE if prepared.pem else 30.0, grace),
+            "patience": max(_FAR_PATIENCE if plan.pem else 30.0, grace),
             "mounts": [identity(m) for m in spec.mounts] if same_kernel else [],
-            "port": GUEST_PORT if prepared.published else None,
-            "pem": prepared.pem,
+            "port": GUEST_PORT if plan.published else None,
+            "pem": plan.pem,
         }
-        if prepared.pem:
-            _write(room.run / PORT, "")
-        _write(room.run / "start.json", json.dumps(start))
+        if plan.pem:
+            _write(run_dir.run / PORT, "")
+        _write(run_dir.run / "start.json", json.dumps(start))
 
 
 def identity(mount: Mount) -> tuple[str, int, int]:
@@ -119,13 +119,13 @@ def wrong_mount(pid: int, mounts: Sequence[tuple[str, int, int]]) -> str | None:
     return None
 
 
-def _mount_points(room: Room, home: str, mounts: tuple[Mount, ...]) -> None:
+def _mount_points(run_dir: RunDir, home: str, mounts: tuple[Mount, ...]) -> None:
     """Directories under HOME that are mounted over are made by us: made by a rootful engine
     they would belong to root and could not be removed."""
     for mount in mounts:
         target = PurePosixPath(mount.target)
         if target.is_relative_to(home) and str(target) != home:
-            point = room.home / target.relative_to(home)
+            point = run_dir.home / target.relative_to(home)
             if Path(mount.source).is_dir():
                 point.mkdir(parents=True, exist_ok=True)
             else:

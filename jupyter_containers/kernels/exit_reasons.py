@@ -14,7 +14,7 @@ _EARLY = 10.0
 """Seconds: a kernel that exits by itself this soon would do so again."""
 
 
-def died_by(code: int | None, memory: bool, limit: int | None, last_lines: str) -> KernelDied:
+def exit_error(code: int | None, memory: bool, limit: int | None, last_lines: str) -> KernelDied:
     """Why a kernel ended: `memory` says whether for want of it, of which it had `limit`."""
     if memory:
         most = f" (limit {format_size(limit)})" if limit else ""
@@ -49,7 +49,7 @@ def _final(died: KernelDied) -> KernelDied:
     return died
 
 
-def raise_final(died: KernelDied, started: float) -> None:
+def raise_if_no_restart(died: KernelDied, started: float) -> None:
     """Raise it where a restart that nobody asked for would only repeat it (an exit by itself, right
     after the start), or take a place that nobody asked for."""
     if died.final or (died.exited and time.monotonic() - started < _EARLY):

@@ -13,14 +13,14 @@ from ..engines.guarded import Guarded
 from ..errors import BadInput, EngineError, Unknown
 from ..host.owners import owner_is_gone
 from ..host.paths import boot_id
+from ..layout import LABEL
 from ..models import Container
-from .request import LABEL
 
 log = logging.getLogger("jupyter_containers")
 
 
 @dataclass(frozen=True)
-class Ours:
+class OwnedContainer:
     """A container that this person's Jupyter started, and the engine that runs it."""
 
     engine: Guarded
@@ -53,7 +53,7 @@ async def our_containers(engine: Guarded) -> list[Container]:
     ]
 
 
-async def all_ours(engines: Iterable[Guarded]) -> list[Ours]:
+async def owned_containers(engines: Iterable[Guarded]) -> list[OwnedContainer]:
     """This person's on several engines, asked at the same time. One that fails just now hides
     no other's."""
     engines = list(engines)
@@ -66,16 +66,16 @@ async def all_ours(engines: Iterable[Guarded]) -> list[Ours]:
         elif isinstance(some, BaseException):
             raise some
         else:
-            ours += [Ours(engine, one) for one in some]
+            ours += [OwnedContainer(engine, one) for one in some]
     return ours
 
 
-async def one_of_ours(engines: Iterable[Guarded], id: str) -> Ours:
+async def find_container(engines: Iterable[Guarded], id: str) -> OwnedContainer:
     """The container of this name or id, or whose id begins so. Raises Unknown for none, and
     BadInput for several."""
     found = [
         one
-        for one in await all_ours(engines)
+        for one in await owned_containers(engines)
         if id == one.container.name or (id and one.container.id.startswith(id))
     ]
     hint = "`jupyter containers ps` lists them."

@@ -1,5 +1,5 @@
 """What a notebook asks for, whether it may have it, and whether it is here. Decides nothing that
-a start would decide otherwise: it asks the same rooms.
+a start would decide otherwise: it asks the same functions.
 
 The sidebar shows it; the check of a form being filled in and the yes to it are here too.
 """
@@ -18,7 +18,7 @@ from ..builds.plan import is_of
 from ..devices.gpus import check_devices, driver_warning
 from ..engines.registry import instead_of, preferred_engine
 from ..errors import BadInput, BadSettings, ContainersError, PolicyRefused
-from ..events import Change, tell
+from ..events import Change, publish
 from ..models import Image
 from ..notebook.file import dockerfile_cells, read_notebook, settings_of
 from ..policy.approvals import Approvals, Ask, asks
@@ -49,23 +49,28 @@ class Checked:
     missing: tuple[Ask, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A notebook's settings, and what the policy and this person's approvals say of them."""
+
+    settings: Settings
+    refused: ContainersError | None
+    missing: tuple[Ask, ...]
+    asks: tuple[str, ...]
+
+
 async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
     """Look at a notebook. Raises BadInput where the file is none."""
     data = await asyncio.to_thread(read_notebook, notebook)
+    written: Mapping[str, Any] | None = None
     try:
-        asked = settings_of(data)
-    except BadSettings as error:
-        return NotebookState(error=error)
-    if not asked:
-        return NotebookState()
-    try:
-        settings = Settings.parse(asked, where=notebook.name)
-        resolved = await asyncio.to_thread(settings.resolved, notebook.parent, policy)
+        written = settings_of(data)
+        if not written:
+            return NotebookState()
+        asked = await asyncio.to_thread(_asked, notebook, written, policy)
     except ContainersError as error:
-        return NotebookState(asked=asked, error=error)
-    refused = await asyncio.to_thread(_refused, resolved, policy)
-    missing = await asyncio.to_thread(Approvals().missing_asks, notebook, resolved)
-    words = await asyncio.to_thread(lambda: tuple(ask.text for ask in asks(resolved)))
+        return NotebookState(asked=written, error=error)
+    settings, refused = asked.settings, asked.refused
     engine, image, told = "", None, ""
     try:
         chosen = await preferred_engine(settings.engine, policy)
@@ -75,10 +80,10 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
     except ContainersError as error:
         refused = refused or error
     return NotebookState(
-        asked=asked,
+        asked=written,
         error=refused,
-        missing=missing,
-        asks=words,
+        missing=asked.missing,
+        asks=asked.asks,
         engine=engine,
         image_here=image is not None if engine else None,
         build_same=_build_same(settings, image, data),
@@ -86,12 +91,21 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
     )
 
 
-def _refused(resolved: Settings, policy: Policy) -> ContainersError | None:
+def _asked(notebook: Path, written: Mapping[str, Any], policy: Policy) -> _Asked:
+    """Raises BadSettings, PolicyRefused where the settings cannot be read or resolved."""
+    settings = Settings.parse(written, where=notebook.name)
+    resolved = settings.resolved(notebook.parent, policy)
+    refused = None
     try:
         policy.check_asked(resolved)
     except ContainersError as error:
-        return error
-    return None
+        refused = error
+    return _Asked(
+        settings=settings,
+        refused=refused,
+        missing=Approvals().missing_asks(notebook, resolved),
+        asks=tuple(ask.text for ask in asks(resolved)),
+    )
 
 
 def _build_same(
@@ -151,7 +165,7 @@ async def approve_settings(
     them was `shown` as missing. What they come to now may be more, and what the policy refuses
     is not approved anyhow: raises AsksMore, PolicyRefused, BadSettings."""
     await asyncio.to_thread(_approve, notebook, asked, shown, policy)
-    tell(Change(what="notebook", id=notebook.name, notebook=notebook, state="approved"))
+    publish(Change(what="notebook", id=notebook.name, notebook=notebook, state="approved"))
 
 
 def _approve(

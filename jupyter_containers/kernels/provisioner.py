@@ -1,7 +1,7 @@
 """A container as jupyter_client sees a process.
 
 The provisioner owns one kernel. It decides where the settings come from, asks whether they are
-approved, and hands the rest down: `spec.prepare` makes the spec, `KernelContainer` runs it.
+approved, and hands the rest down: `spec.plan_start` makes the spec, `KernelContainer` runs it.
 Whatever goes wrong before a kernel runs ends in the fallback kernel, whose every cell says what
 happened and what to do.
 https://jupyter-client.readthedocs.io/en/stable/provisioning.html
@@ -24,15 +24,15 @@ from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
 
 from ..errors import ContainersError, KernelDied
 from ..host.paths import replace_file
-from ..host.rundir import Room, enter, remove_room, room_for
+from ..host.rundir import RunDir, keep_for_reaper, remove_run_dir, run_dir_for
 from ..models import Image
 from .connection import connect, use_network
 from .container import KernelContainer
-from .container_files import bound, furnish, host_path, unbind
-from .exit_reasons import raise_final
-from .handover import Joined, hand_over, joined
+from .container_files import bound, host_path, unbind, write_container_files
+from .exit_reasons import raise_if_no_restart
+from .record import AdoptedKernel, record_kernel, take_adopted
 from .request import Request, find_notebook, find_request
-from .spec import Prepared, ask_image, prepare
+from .spec import StartPlan, ask_image, plan_start
 from .state import KernelState, forget, report, report_before, state_of
 
 
@@ -91,11 +91,11 @@ class ContainerProvisioner(KernelProcess):
     """Entry point `container-provisioner`. Has no traits an administrator could set: a kernel
     spec's `config` would beat them. Limits are the policy's."""
 
-    _room: Room | None = None
-    _prepared: Prepared | None = None
+    _run_dir: RunDir | None = None
+    _plan: StartPlan | None = None
     _request: Request | None = None
     _believed = False
-    """Whether `_prepared` is of what the image's name meant last, and has to be asked again."""
+    """Whether `_plan` is of what the image's name meant last, and has to be asked again."""
     _session = ""
     trouble: ContainersError | None = None
     """Why the fallback kernel stands in; None where the container runs."""
@@ -143,12 +143,12 @@ class ContainerProvisioner(KernelProcess):
             await self._remove()
             forget(self)
 
-    async def _remove(self, *, room: bool = True) -> None:
+    async def _remove(self, *, run_dir: bool = True) -> None:
         container, self.container = self.container, None
         if container is not None:
             await container.remove()
-        elif room and self._room is not None:
-            await asyncio.to_thread(remove_room, self._room)
+        elif run_dir and self._run_dir is not None:
+            await asyncio.to_thread(remove_run_dir, self._run_dir)
 
     # -- launch ----------------------------------------------------------------------------
 
@@ -157,7 +157,7 @@ class ContainerProvisioner(KernelProcess):
 
         Raises no ContainersError: that becomes the fallback kernel.
         """
-        if (left := joined(str(self.kernel_id))) is not None:
+        if (left := take_adopted(str(self.kernel_id))) is not None:
             return await self._go_on(left, **kwargs)
         environment = dict(kwargs.get("env") or os.environ)
         died, self._note, self.trouble = await self._death(), "", None
@@ -168,35 +168,35 @@ class ContainerProvisioner(KernelProcess):
             self._note = str(died)
         try:
             if died is not None and self.container is not None:
-                raise_final(died, self.container.started)
+                raise_if_no_restart(died, self.container.started)
             self._notebook = await asyncio.to_thread(find_notebook, self, environment)
             request = await find_request(self, self._notebook, kwargs.get("cwd"))
-            self._prepared = await self._prepare(request)
-            if self.container is not None and not self.container.can_host(self._prepared):
+            self._plan = await self._prepare(request)
+            if self.container is not None and not self.container.can_host(self._plan):
                 await self._remove()
         except ContainersError as trouble:
             self.log.error("Kernel %s cannot start in a container: %s", self.kernel_id, trouble)
-            self.trouble, self._prepared = trouble, None
-            with contextlib.suppress(ContainersError):  # the keeper tries again
-                await self._remove(room=False)
+            self.trouble, self._plan = trouble, None
+            with contextlib.suppress(ContainersError):  # the reaper tries again
+                await self._remove(run_dir=False)
         self._session = str(environment.get("JPY_SESSION_NAME", ""))
         await self._connect()
-        argv = list(self._prepared.spec.argv) if self._prepared is not None else []
+        argv = list(self._plan.spec.argv) if self._plan is not None else []
         return await super().pre_launch(cmd=argv, **kwargs)
 
-    async def _go_on(self, left: Joined, **kwargs: Any) -> dict[str, Any]:
+    async def _go_on(self, left: AdoptedKernel, **kwargs: Any) -> dict[str, Any]:
         """With a kernel that runs: a server that was killed has left it to this one."""
         self.container, self._goes_on = left.container, True
-        self._room, self._prepared = left.container.room, left.container.prepared
+        self._run_dir, self._plan = left.container.run_dir, left.container.plan
         self._request, self._notebook = left.request, left.request.notebook
-        self._session, self._ports = left.handover.session, left.handover.ports
+        self._session, self._ports = left.record.session, left.record.ports
         self._say("Going on with its kernel")
-        self._manager.load_connection_info(left.handover.connection_info)
+        self._manager.load_connection_info(left.record.connection_info)
         self._manager.write_connection_file(jupyter_session=self._session)
         self.connection_info = self._manager.get_connection_info()
-        return await super().pre_launch(cmd=list(self._prepared.spec.argv), **kwargs)
+        return await super().pre_launch(cmd=list(self._plan.spec.argv), **kwargs)
 
-    async def _prepare(self, request: Request) -> Prepared:
+    async def _prepare(self, request: Request) -> StartPlan:
         """Of the image that the name meant last, where this process knows one and none queues."""
         self._request = request
         self._say("Looking at the image")
@@ -211,23 +211,25 @@ class ContainerProvisioner(KernelProcess):
         image, _ = await asyncio.gather(asked, request.engine.info())
         return await self._prepare_with(request, image)
 
-    async def _prepare_with(self, request: Request, image: Image) -> Prepared:
-        return await prepare(
+    async def _prepare_with(self, request: Request, image: Image) -> StartPlan:
+        return await plan_start(
             request.settings,
             image,
             request.directory,
             request.engine,
-            await self._open_room(shared=request.engine.places),
+            await self._open_run_dir(shared=request.engine.places),
             request.labels,
             self._say,
         )
 
-    async def _open_room(self, *, shared: bool) -> Room:
-        """One room per kernel, `shared` with other machines or not. On a thread: such a file
-        system may keep one waiting."""
+    async def _open_run_dir(self, *, shared: bool) -> RunDir:
+        """One run directory per kernel, `shared` with other machines or not. In a thread: such a
+        file system may be slow."""
         used = self.container is not None
-        self._room = await asyncio.to_thread(room_for, self._room, shared=shared, used=used)
-        return self._room
+        self._run_dir = await asyncio.to_thread(
+            run_dir_for, self._run_dir, shared=shared, used=used
+        )
+        return self._run_dir
 
     async def _death(self) -> KernelDied | None:
         """How the last kernel died, where nobody had asked it to end."""
@@ -245,69 +247,71 @@ class ContainerProvisioner(KernelProcess):
 
     async def _connect(self) -> None:
         """Write both connection files for the transport that this start uses."""
-        prepared = self._prepared
-        room = await self._open_room(shared=prepared is not None and prepared.engine.places)
+        plan = self._plan
+        run_dir = await self._open_run_dir(shared=plan is not None and plan.engine.places)
         self._inside, self._ports = connect(
-            self._manager, prepared, room, self._session, self._ports
+            self._manager, plan, run_dir, self._session, self._ports
         )
         self.connection_info = self._manager.get_connection_info()
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start what `pre_launch` prepared, or the fallback kernel. `cmd` is for the logs."""
         goes_on, self._goes_on = self._goes_on, False
-        if self._prepared is not None and not goes_on:
+        if self._plan is not None and not goes_on:
             try:
-                await self._launch_container(self._prepared)
+                await self._launch_container(self._plan)
             except ContainersError as trouble:
                 self.log.error("Kernel %s: %s", self.kernel_id, trouble)
-                self.trouble, self._prepared = trouble, None
+                self.trouble, self._plan = trouble, None
                 await self._remove()
                 await self._connect()
         if self.trouble is not None:
-            room, env = await self._open_room(shared=False), kwargs.get("env")
-            self.fallback = await stand_in(self, self._manager, room, self.trouble, env)
+            run_dir, env = await self._open_run_dir(shared=False), kwargs.get("env")
+            self.fallback = await start_fallback(self, self._manager, run_dir, self.trouble, env)
         if goes_on and self.container is not None and self.container.placement is not None:
             report_before(self, self.container.placement.ends)
         if self.container is not None and self._request is not None:
-            await hand_over(
+            await record_kernel(
                 self._manager, self._request, self.container, self._session, self._ports
             )
         self._running, self._ran, self._starting = True, True, None
         self._say("")
         return self.connection_info
 
-    async def _launch_container(self, prepared: Prepared) -> None:
+    async def _launch_container(self, plan: StartPlan) -> None:
         """Start it. What the image's name means now is asked meanwhile: asked before, each
         start would take 30 to 60 ms longer."""
         if not self._believed:
-            return await self._start(prepared)
+            return await self._start(plan)
         assert self._request is not None
         started, image = await asyncio.gather(
-            self._start(prepared),
+            self._start(plan),
             ask_image(self._request.engine, self._request.settings.image),
             return_exceptions=True,
         )
-        if isinstance(image, Image) and image.id != prepared.spec.image:
+        if isinstance(image, Image) and image.id != plan.spec.image:
             await self._remove()
-            self._prepared = await self._prepare_with(self._request, image)
+            self._plan = await self._prepare_with(self._request, image)
             await self._connect()
-            return await self._start(self._prepared)
+            return await self._start(self._plan)
         for result in (image, started):
             if isinstance(result, BaseException):
                 await self._remove()
                 raise result
         return None
 
-    async def _start(self, prepared: Prepared) -> None:
+    async def _start(self, plan: StartPlan) -> None:
         if self.container is not None:
             await self.container.restart_kernel(self._note)
         else:
             assert self._request is not None
             grace = self._request.policy.orphan_grace
-            room = await self._open_room(shared=prepared.engine.places)
-            prepared = await prepared.sealed()
-            await asyncio.to_thread(furnish, room, prepared, self._inside, grace, self._note)
-            container = self._starting = KernelContainer(prepared.publishing(self._ports), room)
+            run_dir = await self._open_run_dir(shared=plan.engine.places)
+            plan = await plan.with_tls_secret()
+            await asyncio.to_thread(
+                write_container_files, run_dir, plan, self._inside, grace, self._note
+            )
+            container = self._starting = KernelContainer(plan.publishing(self._ports), run_dir)
             self._say("Starting the container")
             await container.start(self._say)
             self.container = container
@@ -320,20 +324,20 @@ class ContainerProvisioner(KernelProcess):
 
     def resolve_path(self, path_str: str) -> str | None:
         """A path inside as the host sees it: the notebook's folder is at the same place."""
-        mounts = self._prepared.spec.mounts if self._prepared is not None else ()
+        mounts = self._plan.spec.mounts if self._plan is not None else ()
         directory = self._request.directory if self._request is not None else None
         return host_path(path_str, directory, mounts)
 
 
-async def stand_in(
+async def start_fallback(
     provisioner: KernelProvisionerBase,
     manager: KernelManager,
-    room: Room,
+    run_dir: RunDir,
     trouble: ContainersError,
     env: Mapping[str, str] | None,
 ) -> LocalProvisioner:
     """Start it. Called by the provisioner, whose connection file it gets."""
-    enter(room)
+    keep_for_reaper(run_dir)
     fallback = LocalProvisioner(
         kernel_id=provisioner.kernel_id, kernel_spec=provisioner.kernel_spec, parent=manager
     )
@@ -343,15 +347,15 @@ async def stand_in(
         "JUPYTER_CONTAINERS_TROUBLE": trouble.message,
         "JUPYTER_CONTAINERS_HINT": trouble.hint,
     }
-    unbind(room)
+    unbind(run_dir)
     # A copy: ipykernel writes its file anew while clients read theirs (`write_connection_file`).
-    own = room.root / "standin.json"
+    own = run_dir.root / "standin.json"
     replace_file(own, Path(manager.connection_file).read_bytes(), lasting=False)
     argv = [sys.executable, "-m", "jupyter_containers.fallback", "-f", str(own)]
-    await fallback.launch_kernel(argv, env=environment, cwd=str(room.root))
+    await fallback.launch_kernel(argv, env=environment, cwd=str(run_dir.root))
     try:
         if manager.transport == "ipc" and (process := fallback.process) is not None:
-            await bound(room, lambda: process.poll() is not None)
+            await bound(run_dir, lambda: process.poll() is not None)
     except BaseException:  # a start that is given up
         await fallback.kill()
         await fallback.wait()

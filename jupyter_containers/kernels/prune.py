@@ -1,6 +1,6 @@
 """What of ours nobody owns any more: containers, directories, caches, superseded images.
 
-The keeper cleans up behind a killed owner at once; this finds what even it could not, because
+The reaper cleans up behind a killed owner at once; this finds what even it could not, because
 the machine went down or the engine did. Two that look at the same time take nothing from each
 other: removing twice is fine, and an owner that lives holds a lock. Used by `prune` and by a
 server that starts.
@@ -19,17 +19,16 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from ..builds.plan import NAMESPACE
 from ..builds.prune import superseded
 from ..engines.guarded import Guarded
 from ..engines.registry import working_engines
 from ..errors import ContainersError
 from ..host.owners import CONTAINER, orphans
 from ..host.paths import cache_directory
-from ..host.rundir import Room, lost_homes, remove_room, room_at
+from ..host.rundir import RunDir, lost_homes, remove_run_dir, run_dir_at
 from ..models import Container
 from ..policy.policy import Policy
-from .listing import all_ours, is_orphan
+from .listing import is_orphan, owned_containers
 
 _UNUSED_DAYS = 30.0
 """Days after which something in the cache that nobody read goes: a new start makes it again."""
@@ -55,7 +54,7 @@ class Leftover:
 async def leftovers(engines: Iterable[Guarded], *, images: bool) -> list[Leftover]:
     """All of them, in the order they should be removed in. `images` adds superseded ones."""
     engines = list(engines)
-    mine = [(one.engine, one.container) for one in await all_ours(engines)]
+    mine = [(one.engine, one.container) for one in await owned_containers(engines)]
     staying: set[str] = set()
     found = [
         Leftover("container", one.name, None, partial(_remove_orphan, engine, one, staying))
@@ -69,9 +68,7 @@ async def leftovers(engines: Iterable[Guarded], *, images: bool) -> list[Leftove
                 continue
             found += [
                 Leftover("image", name, image.size, partial(engine.remove_image, name))
-                for image in superseded(await engine.images())
-                for name in image.references
-                if name.startswith(f"{NAMESPACE}/")
+                for image, name in await superseded(engine)
             ]
     return found
 
@@ -96,17 +93,17 @@ async def _remove_orphan(engine: Guarded, container: Container, staying: set[str
         staying.discard(container.name)
 
 
-def _remove_room(room: Room, staying: Collection[str]) -> None:
+def _remove_run_dir(run_dir: RunDir, staying: Collection[str]) -> None:
     """Unless a server has taken it up since, or its container stays: it tells whose that is."""
-    if room.root in orphans() and f"{CONTAINER}{room.root.name}" not in staying:
-        remove_room(room)
+    if run_dir.root in orphans() and f"{CONTAINER}{run_dir.root.name}" not in staying:
+        remove_run_dir(run_dir)
 
 
 def _directories(staying: Collection[str]) -> Iterator[Leftover]:
     for root in orphans():
-        room = room_at(root)
-        size = sum(size_of(Path(directory)) for directory in room.directories)
-        remove = partial(_in_thread, _remove_room, room, staying)
+        run_dir = run_dir_at(root)
+        size = sum(size_of(Path(directory)) for directory in run_dir.directories)
+        remove = partial(_in_thread, _remove_run_dir, run_dir, staying)
         yield Leftover("directory", str(root), size, remove)
     for home in lost_homes():
         yield Leftover("directory", str(home), size_of(home), partial(_in_thread, _delete, home))

@@ -25,6 +25,7 @@ from ..errors import BadSettings
 from ..host.owners import owner
 from ..host.paths import boot_id
 from ..kernelspecs import read_spec
+from ..layout import LABEL
 from ..notebook.file import notebook_from_environment, read_settings, resolve_notebook
 from ..policy.approvals import Approvals
 from ..policy.loader import load_policy
@@ -32,8 +33,6 @@ from ..policy.policy import Policy
 from ..settings.schema import Settings
 
 log = logging.getLogger("jupyter_containers")
-
-LABEL = "jupyter-containers"
 
 
 @dataclass(frozen=True, kw_only=True)

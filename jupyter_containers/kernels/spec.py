@@ -1,6 +1,6 @@
 """From settings to a container's spec: what stands between a request and `engine.start`.
 
-`prepare` is called by the provisioner for every start. It pulls and builds nothing: an image
+`plan_start` is called by the provisioner for every start. It pulls and builds nothing: an image
 that is not here ends it. Its pieces are pure but for the probes and looks at paths; the files of
 the private directory are `container_files.py`'s.
 """
@@ -18,22 +18,21 @@ from ..devices.gpus import granted
 from ..engines.guarded import Guarded
 from ..errors import BadSettings, ImageNotHere, StartFailed
 from ..host.paths import jupyter_directories
-from ..host.rundir import Room
+from ..host.rundir import RunDir
 from ..images.kit import Kit
-from ..images.prepare import Say, ready
+from ..images.prepare import OnProgress, ready
 from ..images.probe import ImageFacts, Launch
-from ..layout import BYTECODE_TARGET, GUEST_PORT, INSIDE, KIT_TARGET, TCP_PORTS
+from ..layout import BYTECODE_TARGET, GUEST_PORT, INSIDE, KIT_TARGET, LABEL, TCP_PORTS
 from ..models import ContainerSpec, Image, Mount, User, parse_target, refuse_unquotable
 from ..settings.schema import Settings
 from .guest_client import new_secret
 
-_LABEL = "jupyter-containers"
 DEFAULT_SHM = 64 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Furniture:
-    """What a container finds in its room, besides what its spec says."""
+class ContainerFiles:
+    """What a container finds in its run directory, besides what its spec says."""
 
     home: str
     kernel_argv: tuple[str, ...]
@@ -43,7 +42,7 @@ class Furniture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class StartPlan:
     """All a start needs. Two starts with equal `spec` may share a container."""
 
     spec: ContainerSpec
@@ -53,19 +52,19 @@ class Prepared:
     engine: Guarded
     pem: str = ""
     """The guest's key and certificate, where the container is on another machine."""
-    furniture: Furniture | None = None
-    """None where its room is furnished already."""
+    files: ContainerFiles | None = None
+    """None where its run directory has them already."""
 
     @property
     def published(self) -> bool:
         """Whether its channels are TCP ports of ours, which the engine publishes."""
         return not self.sockets and not self.engine.places
 
-    async def sealed(self) -> Prepared:
+    async def with_tls_secret(self) -> StartPlan:
         """The same with a new secret, where the container is on another machine."""
         return replace(self, pem=await new_secret()) if self.engine.places else self
 
-    def publishing(self, ports: tuple[int, ...]) -> Prepared:
+    def publishing(self, ports: tuple[int, ...]) -> StartPlan:
         """The same with the host's ports for the TCP channels, chosen once per kernel."""
         if not self.published:
             return self
@@ -73,7 +72,7 @@ class Prepared:
         publish = tuple((chosen.get(inside, host), inside) for host, inside in self.spec.publish)
         return replace(self, spec=replace(self.spec, publish=publish))
 
-    def same_container(self, other: Prepared) -> bool:
+    def same_container(self, other: StartPlan) -> bool:
         """Whether a restart may stay in the container that `other` started."""
         mine, theirs = (
             replace(one.spec, publish=(), labels=_labels_that_tell(one.spec.labels))
@@ -84,7 +83,7 @@ class Prepared:
 
 def _labels_that_tell(labels: Mapping[str, str]) -> dict[str, str]:
     """Without the process that started the container: the next one may take it up."""
-    return {key: value for key, value in labels.items() if key != f"{_LABEL}.owner"}
+    return {key: value for key, value in labels.items() if key != f"{LABEL}.owner"}
 
 
 async def ask_image(engine: Guarded, reference: str) -> Image:
@@ -95,31 +94,31 @@ async def ask_image(engine: Guarded, reference: str) -> Image:
     return image
 
 
-async def prepare(
+async def plan_start(
     settings: Settings,
     image: Image,
     directory: Path,
     engine: Guarded,
-    room: Room,
+    run_dir: RunDir,
     labels: Mapping[str, str],
-    say: Say,
-) -> Prepared:
+    on_progress: OnProgress,
+) -> StartPlan:
     """Everything up to, but not including, the container.
 
     Raises ImageUnusable, KitFailed, Unsupported, BadSettings, and whatever an
     engine that does not answer raises.
     """
     devices = await granted(engine, settings.devices)
-    found = await ready(engine, image, settings.kernel, room.root, say)
+    found = await ready(engine, image, settings.kernel, run_dir.root, on_progress)
     facts, kit = found.facts, found.kit
     user = found.me if settings.user == "me" else await engine.user(settings.user, facts.user_ids)
     sockets = _transport(facts, engine, kit)
     published = not sockets and not engine.places
     home = facts.user_home if user.mode == "image" else home_inside()
-    mounts, ours, workdir = folders(settings, directory, room.home, room.empty, home)
+    mounts, ours, workdir = folders(settings, directory, run_dir.home, run_dir.empty, home)
     argv = _kernel_argv(found.launch, kit, connection_file(sockets))
     guest = facts.guest_python is not None
-    name = f"jupyter-{room.root.name}"
+    name = f"jupyter-{run_dir.root.name}"
     spec = ContainerSpec(
         name=name,
         image=image.id,
@@ -128,9 +127,9 @@ async def prepare(
         user=user,
         workdir=workdir,
         mounts=mounts,
-        own=(*_own_mounts(room, facts), *_kit_mounts(kit), *ours),
+        own=(*_own_mounts(run_dir, facts), *_kit_mounts(kit), *ours),
         env=_environment(settings, image, home, user) | dict(found.launch.env),
-        labels={**labels, f"{_LABEL}.image": settings.image, f"{_LABEL}.name": name},
+        labels={**labels, f"{LABEL}.image": settings.image, f"{LABEL}.name": name},
         devices=devices,
         cpus=settings.cpus,
         memory=settings.memory,
@@ -144,13 +143,13 @@ async def prepare(
         init=not guest,
         slurm=settings.slurm,
     )
-    return Prepared(
+    return StartPlan(
         spec=spec,
         guest=guest,
         sockets=sockets,
         token=secrets.token_hex(16),
         engine=engine,
-        furniture=Furniture(home=home, kernel_argv=argv, passwd=facts.passwd, group=facts.group),
+        files=ContainerFiles(home=home, kernel_argv=argv, passwd=facts.passwd, group=facts.group),
     )
 
 
@@ -173,16 +172,16 @@ def _transport(facts: ImageFacts, engine: Guarded, kit: Kit | None) -> bool:
     return False
 
 
-def _own_mounts(room: Room, facts: ImageFacts) -> list[Mount]:
+def _own_mounts(run_dir: RunDir, facts: ImageFacts) -> list[Mount]:
     own = [
-        Mount(str(room.guest), f"{INSIDE}/guest"),
-        Mount(str(room.run), f"{INSIDE}/run", True),
-        Mount(str(room.conf), f"{INSIDE}/conf"),
+        Mount(str(run_dir.guest), f"{INSIDE}/guest"),
+        Mount(str(run_dir.run), f"{INSIDE}/run", True),
+        Mount(str(run_dir.conf), f"{INSIDE}/conf"),
     ]
     if facts.passwd:
         own += [
-            Mount(str(room.conf / "passwd"), "/etc/passwd"),
-            Mount(str(room.conf / "group"), "/etc/group"),
+            Mount(str(run_dir.conf / "passwd"), "/etc/passwd"),
+            Mount(str(run_dir.conf / "group"), "/etc/group"),
         ]
     return own
 
@@ -220,8 +219,8 @@ def _environment(settings: Settings, image: Image, home: str, user: User) -> dic
         env["JUPYTER_CONTAINERS_CELL"] = settings.build.cell
     if user.mode != "image":
         env |= {"HOME": home, "USER": person(user), "LOGNAME": person(user)}
-    # CUDA images ask NVIDIA's hook for all GPUs by themselves; `void` is its word for none. Those
-    # that are asked for come by their CDI names, whose specification says `void` as well.
+    # CUDA images ask NVIDIA's hook for all GPUs by themselves; `void` is its word for
+    # none. Those that are asked for come by CDI names, whose specification says `void` as well.
     # https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/docker-specialized.html
     env["NVIDIA_VISIBLE_DEVICES"] = "void"
     if "LANG" not in image.env and "LC_ALL" not in image.env:

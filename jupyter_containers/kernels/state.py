@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from ..engines.placement import WARNING, Placement
 from ..errors import ContainersError
-from ..events import Change, tell
+from ..events import Change, publish
 from ..settings.schema import Settings
 from .container import KernelContainer
 from .guest_client import Applied
@@ -73,7 +73,7 @@ def state_of(
 
 
 class Reports(Protocol):
-    """A provisioner, as far as this room knows."""
+    """A provisioner, as far as this module knows."""
 
     @property
     def state(self) -> KernelState:
@@ -94,7 +94,7 @@ def report(kernel: Reports) -> None:
     _all.add(kernel)
     now = kernel.state
     state = now.phase or now.state
-    tell(Change(what="container", id=now.id, notebook=now.notebook, state=state))
+    publish(Change(what="container", id=now.id, notebook=now.notebook, state=state))
 
 
 def report_before(kernel: Reports, ends: float | None) -> None:
@@ -116,7 +116,7 @@ def forget(kernel: Reports) -> None:
     if kernel in _all:
         _all.discard(kernel)
         now = kernel.state
-        tell(Change(what="container", id=now.id, notebook=now.notebook, state="ended"))
+        publish(Change(what="container", id=now.id, notebook=now.notebook, state="ended"))
 
 
 def kernels_of(manager: object) -> Iterator[KernelState]:

@@ -21,7 +21,7 @@ from ..errors import AsksMore, BadInput, KernelError, NotApproved
 from ..host.paths import data_directory, read_untrusted, replace_file
 from ..models import Mount, Reference
 from ..settings.schema import Settings
-from .engines import EXPOSED
+from .engines import UNISOLATED
 
 _MAX_BYTES = 1 << 20
 _MOST_IMAGES = 500
@@ -70,8 +70,8 @@ def _rest(settings: Settings) -> Iterator[Ask]:
         yield Ask(("user", settings.user), f"being {who} inside the container")
     if settings.entrypoint == "image":
         yield Ask(("entrypoint",), "the image's own entrypoint, run before the kernel")
-    if settings.engine in EXPOSED:
-        what = f"{settings.engine.capitalize()}, whose containers {EXPOSED[settings.engine]}"
+    if settings.engine in UNISOLATED:
+        what = f"{settings.engine.capitalize()}, whose containers {UNISOLATED[settings.engine]}"
         yield Ask(("engine", settings.engine), what)
     if settings.slurm or settings.engine.startswith("slurm+"):
         options = [f"{name}={value}" for name, value in sorted(settings.slurm.items())]

@@ -1,6 +1,6 @@
 """What the administrator allows. Asked by `engines.Guarded`, which stands before every engine.
 
-`Policy` comes from the configuration of the server or program that runs us (`policy_files.py`),
+`Policy` comes from the configuration of the server or program that runs us (`loader.py`),
 never from a kernel spec or a notebook. Every check returns what is allowed or raises
 PolicyRefused, which names the trait. Only mounts look at this host; all else is pure.
 """

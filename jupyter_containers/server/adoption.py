@@ -19,8 +19,8 @@ from jupyter_server.utils import ensure_async
 
 from ..errors import ContainersError, StartFailed
 from ..host import owners
-from ..kernels import handover
-from ..kernels.handover import Handover, Session
+from ..kernels import record
+from ..kernels.record import KernelRecord, Session
 from ..kernels.state import kernels_of
 from ..policy.policy import Policy
 
@@ -35,7 +35,7 @@ def this_server(app: ServerApp) -> str:
     return f"{Path(app.root_dir).resolve()} {path}"
 
 
-class Heir:
+class KernelAdopter:
     """Takes up what was left to it. One per server."""
 
     def __init__(self, app: ServerApp) -> None:
@@ -47,8 +47,10 @@ class Heir:
     async def adopt(self, policy: Policy) -> None:
         """Take up all that can be. Called before the server listens."""
         wanted = _wanted if policy.orphan_grace else lambda _: False
-        rooms = await asyncio.to_thread(owners.inherit, this_server(self._app), wanted)
-        await asyncio.gather(*(self._adopt_or_leave(policy, *room) for room in rooms.items()))
+        run_dirs = await asyncio.to_thread(owners.inherit, this_server(self._app), wanted)
+        await asyncio.gather(
+            *(self._adopt_or_leave(policy, *run_dir) for run_dir in run_dirs.items())
+        )
 
     async def close(self) -> None:
         """The server ends."""
@@ -56,29 +58,31 @@ class Heir:
             task.cancel()
         await asyncio.gather(*self._looking, return_exceptions=True)
 
-    async def _adopt_or_leave(self, policy: Policy, room: Path, before: str) -> None:
+    async def _adopt_or_leave(self, policy: Policy, run_dir: Path, before: str) -> None:
         try:
-            left = await asyncio.to_thread(handover.read, room)
+            left = await asyncio.to_thread(record.read_record, run_dir)
             if left is None:
                 raise StartFailed("what is written down of it cannot be read.")
             async with asyncio.timeout(_PATIENCE):
-                await self._adopt(left, policy, room)
+                await self._adopt(left, policy, run_dir)
         except Exception as error:  # noqa: BLE001 - jupyter_server's and its extensions' own too
-            self._app.log.warning("The kernel in %s was not taken up: %s", room.name, _why(error))
+            self._app.log.warning(
+                "The kernel in %s was not taken up: %s", run_dir.name, _why(error)
+            )
             with suppress(OSError):
-                await asyncio.to_thread(owners.give_back, room, before)
+                await asyncio.to_thread(owners.give_back, run_dir, before)
             return
         self._app.log.info("The kernel of %s goes on: %s", left.notebook or left.spec, left.kernel)
         try:
-            await self._restore_sessions(left.kernel, room)
+            await self._restore_sessions(left.kernel, run_dir)
         except Exception as error:  # noqa: BLE001 - the kernel runs; other session managers' own
             self._app.log.warning(
                 "The sessions of kernel %s are lost: %s", left.kernel, _why(error)
             )
 
-    async def _adopt(self, left: Handover, policy: Policy, room: Path) -> None:
+    async def _adopt(self, left: KernelRecord, policy: Policy, run_dir: Path) -> None:
         """What a start does with an id that was joined is to go on with it."""
-        await handover.join(room, left, policy)
+        await record.adopt(run_dir, left, policy)
         try:
             environment = {**os.environ, "JPY_SESSION_NAME": left.session}
             await ensure_async(
@@ -92,8 +96,8 @@ class Heir:
             # With `use_pending_kernels` it has only begun.
             await asyncio.wrap_future(self._kernels.get_kernel(left.kernel).ready)
         finally:
-            if (unused := handover.joined(left.kernel)) is not None:
-                unused.container.leave()
+            if (unused := record.take_adopted(left.kernel)) is not None:
+                unused.container.detach()
         if unused is not None:
             await ensure_async(self._kernels.shutdown_kernel(left.kernel, now=True))
             raise StartFailed(f"The kernel spec {left.spec} is none of ours by now.")
@@ -101,10 +105,10 @@ class Heir:
         self._looking.add(task)
         task.add_done_callback(self._looking.discard)
 
-    async def _restore_sessions(self, kernel: str, room: Path) -> None:
+    async def _restore_sessions(self, kernel: str, run_dir: Path) -> None:
         """Under their old ids, by which open pages know them."""
         here = {one["id"] for one in await ensure_async(self._sessions.list_sessions())}
-        for session in await asyncio.to_thread(handover.read_sessions, room):
+        for session in await asyncio.to_thread(record.read_sessions, run_dir):
             about = {name: session.get(name) for name in ("path", "name", "type")}
             if session.get("id") not in here:
                 await ensure_async(
@@ -132,8 +136,8 @@ class Heir:
             client.stop_channels()
 
 
-def _wanted(room: Path) -> bool:
-    return handover.read(room) is not None
+def _wanted(run_dir: Path) -> bool:
+    return record.read_record(run_dir) is not None
 
 
 def _why(error: Exception) -> str:
@@ -158,8 +162,8 @@ async def note_sessions(app: ServerApp) -> None:
 
 def _write_all(found: Mapping[str, list[Session]]) -> None:
     for container, sessions in found.items():
-        if (room := owners.room_of(container)) is not None:
-            handover.write_sessions(room, sessions)
+        if (run_dir := owners.run_dir_of(container)) is not None:
+            record.write_sessions(run_dir, sessions)
 
 
 def _named(session: Mapping[str, Any]) -> Session:

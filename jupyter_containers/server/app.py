@@ -17,14 +17,14 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 from traitlets import Bool
 
 from ..errors import ContainersError
-from ..events import Change, listen, unlisten
+from ..events import Change, subscribe, unsubscribe
 from ..host.child_watcher import watch_children
 from ..host.owners import owner
-from ..host.reaper.client import keeper
+from ..host.reaper.client import reaper
 from ..kernels.prune import reap
 from ..serializers import contents_path
 from . import handlers
-from .adoption import Heir, note_sessions, this_server
+from .adoption import KernelAdopter, note_sessions, this_server
 from .state import SETTING, Server
 
 CHANGE = "https://schema.jupyter-containers.org/change/v1"
@@ -49,7 +49,7 @@ class ContainersApp(ExtensionApp):
     server: Server
     _events: EventLogger
     _loop: IOLoop
-    _heir: Heir
+    _adopter: KernelAdopter
     _beginning: asyncio.Task[None] | None = None
     _noting: PeriodicCallback | None = None
 
@@ -61,9 +61,9 @@ class ContainersApp(ExtensionApp):
         self.settings[SETTING] = self.server
         self._events, self._loop = app.event_logger, app.io_loop
         self._events.register_event_schema(Path(__file__).parents[1] / "change.yaml")
-        listen(self._heard)
+        subscribe(self._heard)
         watch_children()
-        self._heir = Heir(app)
+        self._adopter = KernelAdopter(app)
         try:
             owner().serve(this_server(app))
         except (OSError, ContainersError) as error:
@@ -81,7 +81,7 @@ class ContainersApp(ExtensionApp):
             return False
         except RuntimeError:
             pass
-        keeper.spares = True
+        reaper.keep_on_exit = True
         try:
             self._loop.run_sync(self._adopt)
         except RuntimeError:  # somebody stopped the loop: the server shall end
@@ -90,7 +90,7 @@ class ContainersApp(ExtensionApp):
 
     async def _adopt(self) -> None:
         try:
-            await self._heir.adopt(await self.server.policy())
+            await self._adopter.adopt(await self.server.policy())
         except (OSError, ContainersError) as error:
             self.log.warning("No kernel of the server before this one was taken up: %s", error)
 
@@ -100,13 +100,13 @@ class ContainersApp(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """Called by jupyter_server when it ends: no build outlives it."""
-        unlisten(self._heard)
+        unsubscribe(self._heard)
         if self._noting is not None:
             self._noting.stop()
         if self._beginning is not None:
             self._beginning.cancel()
             await asyncio.wait({self._beginning})
-        await self._heir.close()
+        await self._adopter.close()
         await self.server.builds.close()
 
     def _begin(self, adopted: bool) -> None:
@@ -114,7 +114,7 @@ class ContainersApp(ExtensionApp):
         self._beginning = asyncio.create_task(self._work(adopted=adopted))
 
     async def _work(self, *, adopted: bool) -> None:
-        keeper.spares = False
+        reaper.keep_on_exit = False
         if not adopted:
             await self._adopt()
         if self.reap:

@@ -15,7 +15,7 @@ from ..builds.manager import Builds
 from ..engines.guarded import Guarded
 from ..engines.registry import working_engines
 from ..errors import Unknown
-from ..kernels.listing import Ours, one_of_ours
+from ..kernels.listing import OwnedContainer, find_container
 from ..kernels.state import KernelState, kernels_of
 from ..notebook.file import resolve_notebook
 from ..policy.loader import load_policy
@@ -72,10 +72,10 @@ class Server:
             for job in self.builds.all()
         )
 
-    async def container(self, name: str) -> Ours:
+    async def container(self, name: str) -> OwnedContainer:
         """One of this person's containers, by its whole name or the id that a list shows: no
         slip may end another. Raises Unknown."""
-        found = await one_of_ours(await self.engines(), name)
+        found = await find_container(await self.engines(), name)
         if name not in (found.container.name, found.container.id[:12], found.container.id):
             raise Unknown(f"There is no container {name[:100]!r} of yours.")
         return found

@@ -25,7 +25,7 @@ log = logging.getLogger("jupyter_containers")
 
 
 class Defaults(Protocol):
-    """What `resolved` asks of the policy (which stands above this room)."""
+    """What `resolved` asks of the policy (which stands above this package)."""
 
     def source_of(self, name: str) -> str:
         """The host path of `${name}`; raises PolicyRefused."""

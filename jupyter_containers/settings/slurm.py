@@ -1,6 +1,6 @@
 """The settings' key `slurm`: what a job asks for, read from JSON that anybody may have written.
 
-What comes out is text by name, each in the one form that `engines/_slurm_job.py` renders: nothing
+What comes out is text by name, each in the one form that `engines/slurm/job.py` renders: nothing
 else of a notebook reaches `sbatch`.
 """
 

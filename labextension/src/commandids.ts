@@ -1,6 +1,6 @@
-/** The names of our commands. */
+/** The ids of all commands. */
 
-/** Every button of the sidebar is one of these. */
+/** Every button of the sidebar runs one of these. */
 export const CommandIDs = {
   /** Show the sidebar; args `{section?}` opens one of its sections. */
   open: 'jupyter-containers:open',
@@ -17,8 +17,8 @@ export const CommandIDs = {
   logs: 'jupyter-containers:toggle-logs',
   choose: 'jupyter-containers:choose-image',
   /**
-   * Args `{reference?, engine?}`; what they do not say is asked. `notebook`: the image of the
-   * notebook. `here`: its progress is seen where it is asked for.
+   * Args `{reference?, engine?, notebook?, here?}`. Asks for a missing reference. `notebook`: pull
+   * the notebook's image. `here`: do not open the builds to show the progress.
    */
   pull: 'jupyter-containers:pull',
   /** Args `{engine, reference, to}`. */
@@ -32,11 +32,12 @@ export const CommandIDs = {
   /** Args `{text}`. */
   copy: 'jupyter-containers:copy',
   mountFolder: 'jupyter-containers:mount-folder',
-  /** Of the cells' half; args `{id}`. */
+  /** Args `{id?}`, a job's; without it, the builds of the current notebook are cancelled. */
   cancel: 'jupyter-containers:cancel-build',
-  /** Of the cells' half; args `{update_bases?, no_cache?}`. */
-  buildAndRunAll: 'jupyter-containers:build-and-run-all'
+  /** Args `{update_bases?, no_cache?}`, for the builds of this one run. */
+  buildAndRunAll: 'jupyter-containers:build-and-run-all',
+  newCell: 'jupyter-containers:new-dockerfile-cell'
 } as const;
 
-/** The palette's heading for our commands. */
+/** The palette's category for all commands. */
 export const CATEGORY = 'Containers';

@@ -9,10 +9,23 @@ import {
   IEditorLanguageRegistry
 } from '@jupyterlab/codemirror';
 
+import { Api, IApi } from './api/api';
+import { Requests } from './api/request';
 import cells from './cells';
-import { dockerfileCellLanguage, dockerfileCellWatcher } from './highlight';
+import { PLUGIN_ID } from './constants';
+import {
+  dockerfileCellLanguage,
+  dockerfileCellWatcher
+} from './notebook/highlight';
 import { sidebarPlugins } from './sidebar/index';
-import { PLUGIN_ID } from './tokens';
+
+const api: JupyterFrontEndPlugin<Api> = {
+  id: 'jupyter-containers:api',
+  description: 'The client of the server extension, which all plugins share.',
+  autoStart: true,
+  provides: IApi,
+  activate: app => new Api(new Requests(app.serviceManager.serverSettings))
+};
 
 const highlight: JupyterFrontEndPlugin<void> = {
   id: PLUGIN_ID,
@@ -30,6 +43,7 @@ const highlight: JupyterFrontEndPlugin<void> = {
 };
 
 const plugins: JupyterFrontEndPlugin<unknown>[] = [
+  api,
   highlight,
   ...cells,
   ...sidebarPlugins

@@ -5,9 +5,9 @@ import {
 } from '@jupyterlab/codemirror';
 import { expect, it } from 'vitest';
 
-import { dockerfileCellWatcher } from '../src/highlight';
+import { DOCKERFILE_CELL, PLUGIN_ID } from '../src/constants';
 import plugins from '../src/index';
-import { DOCKERFILE_CELL, PLUGIN_ID } from '../src/tokens';
+import { dockerfileCellWatcher } from '../src/notebook/highlight';
 
 it('registers the language and the watcher', () => {
   const languages = new EditorLanguageRegistry();

@@ -16,12 +16,12 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_containers.engines.common.run_argv import env_file
 from jupyter_containers.engines.docker.engine import Docker
 from jupyter_containers.engines.process_engine.base import ProcessEngine
-from jupyter_containers.host.rundir import make_room, remove_room
+from jupyter_containers.host.rundir import make_run_dir, remove_run_dir
 from jupyter_containers.kernels.connection import use_sockets
-from jupyter_containers.kernels.container_files import bound, furnish
+from jupyter_containers.kernels.container_files import bound, write_container_files
 from jupyter_containers.kernels.provisioner import ContainerProvisioner
 from jupyter_containers.kernels.request import Request
-from jupyter_containers.kernels.spec import Prepared, prepare
+from jupyter_containers.kernels.spec import StartPlan, plan_start
 
 from .kernels import Kernels, answered, stop
 from .report import Row, in_turns
@@ -32,8 +32,8 @@ async def same_command(kernels: Kernels, runs: int, aim: float) -> Row:
     `kernel_info_reply`: what we add to the engine's own time."""
     manager, _ = await kernels.ours.start()
     provisioner = cast("ContainerProvisioner", manager.provisioner)
-    request, prepared = provisioner._request, provisioner._prepared
-    assert request is not None and prepared is not None
+    request, plan = provisioner._request, provisioner._plan
+    assert request is not None and plan is not None
     await stop(manager)
 
     async def ours() -> float:
@@ -42,7 +42,7 @@ async def same_command(kernels: Kernels, runs: int, aim: float) -> Row:
         return seconds
 
     async def theirs() -> float:
-        return await _by_hand(request, prepared.spec.image)
+        return await _by_hand(request, plan.spec.image)
 
     medians = await in_turns(ours, theirs, runs)
     return Row(
@@ -59,26 +59,26 @@ async def same_command(kernels: Kernels, runs: int, aim: float) -> Row:
 
 
 async def _by_hand(request: Request, image: str) -> float:
-    room = make_room()
+    run_dir = make_run_dir()
     manager = AsyncKernelManager(
-        kernel_name="python3", connection_file=str(room.root / f"{secrets.token_hex(4)}.json")
+        kernel_name="python3", connection_file=str(run_dir.root / f"{secrets.token_hex(4)}.json")
     )
-    inside = use_sockets(manager, room, "")
+    inside = use_sockets(manager, run_dir, "")
     found = await request.engine.image(image)
     assert found is not None
     labels = request.labels
-    prepared = await prepare(
-        request.settings, found, request.directory, request.engine, room, labels, lambda _: None
+    plan = await plan_start(
+        request.settings, found, request.directory, request.engine, run_dir, labels, lambda _: None
     )
-    furnish(room, prepared, inside, request.policy.orphan_grace, "")
-    argv, text, env = await _command(prepared)
+    write_container_files(run_dir, plan, inside, request.policy.orphan_grace, "")
+    argv, text, env = await _command(plan)
     try:
         begun = time.perf_counter()
         process = await asyncio.create_subprocess_exec(
             *argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd="/", env=env
         )
         talk = asyncio.ensure_future(process.communicate(text))
-        await bound(room, lambda: False)  # asked before, ZeroMQ would come again after 100 ms
+        await bound(run_dir, lambda: False)  # asked before, ZeroMQ would come again after 100 ms
         client = await answered(manager)
         seconds = time.perf_counter() - begun
         client.stop_channels()
@@ -87,15 +87,15 @@ async def _by_hand(request: Request, image: str) -> float:
             process.kill()  # a container that is this process; others go with `remove`
         await talk
     finally:
-        await request.engine.remove(prepared.spec.name)
-        remove_room(room)
+        await request.engine.remove(plan.spec.name)
+        remove_run_dir(run_dir)
     return seconds
 
 
-async def _command(prepared: Prepared) -> tuple[Sequence[str], bytes, Mapping[str, str]]:
+async def _command(plan: StartPlan) -> tuple[Sequence[str], bytes, Mapping[str, str]]:
     """The command, its standard input and its environment."""
-    spec = await prepared.engine.allowed(prepared.spec)
-    engine = prepared.engine._engine
+    spec = await plan.engine.allowed(plan.spec)
+    engine = plan.engine._engine
     if isinstance(engine, ProcessEngine):
         stored, place = await engine.prepare(spec)
         command = engine.command(spec, stored, place)

@@ -13,6 +13,7 @@ from pathlib import Path
 from jupyter_containers.builds.manager import BuildRequest, Builds, Built
 from jupyter_containers.engines.registry import choose_engine
 from jupyter_containers.errors import ContainersError
+from jupyter_containers.images.convert import builder_for
 from jupyter_containers.models import NO_ENV
 from jupyter_containers.notebook.file import parse_cell
 from jupyter_containers.policy.loader import load_policy
@@ -57,10 +58,12 @@ class Images:
         begun = time.perf_counter()
         cell = parse_cell(f"%%dockerfile {shlex.join(options)}".rstrip() + "\n" + self._text)
         assert cell is not None
+        engine = await choose_engine(self.engine, load_policy(None))
         request = BuildRequest(
             cell=cell,
             directory=self.folder,
-            engine=await choose_engine(self.engine, load_policy(None)),
+            engine=engine,
+            builder=await builder_for(engine),
             notebook="bench.ipynb",
             bases=self._last.source.bases if self._last is not None else NO_ENV,
         )

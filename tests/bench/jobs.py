@@ -15,12 +15,12 @@ from typing import cast
 
 from jupyter_client.manager import AsyncKernelManager
 
-from jupyter_containers.engines.process_engine.containers import Place
+from jupyter_containers.engines.process_engine.containers import StateDir
 from jupyter_containers.engines.slurm.engine import Slurm
 from jupyter_containers.host.process import run
 from jupyter_containers.kernels.connection import CHANNELS, choosing_itself, use_network
 from jupyter_containers.kernels.provisioner import ContainerProvisioner
-from jupyter_containers.kernels.spec import Prepared
+from jupyter_containers.kernels.spec import StartPlan
 from jupyter_containers.layout import GUEST_DIR, INSIDE
 from jupyter_containers.models import ContainerSpec, Mount
 
@@ -34,10 +34,10 @@ async def job(kernels: Kernels, runs: int, aim: float) -> Row:
     """From the submission, or from `start_kernel`, to the first `kernel_info_reply`."""
     manager, _ = await kernels.ours.start()
     provisioner = cast("ContainerProvisioner", manager.provisioner)
-    prepared = provisioner._prepared
-    assert prepared is not None
+    plan = provisioner._plan
+    assert plan is not None
     await stop(manager)
-    engine = cast("Slurm", prepared.engine._engine)
+    engine = cast("Slurm", plan.engine._engine)
 
     async def ours() -> float:
         manager, seconds = await kernels.ours.start()
@@ -45,7 +45,7 @@ async def job(kernels: Kernels, runs: int, aim: float) -> Row:
         return seconds
 
     async def theirs() -> float:
-        return await _by_hand(engine, prepared, kernels.ours.notebook.parent)
+        return await _by_hand(engine, plan, kernels.ours.notebook.parent)
 
     medians = await in_turns(ours, theirs, runs)
     inner = engine.inner.name
@@ -61,9 +61,9 @@ async def job(kernels: Kernels, runs: int, aim: float) -> Row:
     )
 
 
-async def _by_hand(engine: Slurm, prepared: Prepared, folder: Path) -> float:
+async def _by_hand(engine: Slurm, plan: StartPlan, folder: Path) -> float:
     manager = AsyncKernelManager(kernel_name="python3")
-    spec = _bare(prepared, folder / f"run-{secrets.token_hex(4)}", manager)
+    spec = _bare(plan, folder / f"run-{secrets.token_hex(4)}", manager)
     stored, place = await engine.inner.prepare(spec)
     command = engine.inner.command(spec, stored, place)
     exports = [f"export {k}={shlex.quote(v)}" for k, v in command.env.items() if v is not None]
@@ -86,23 +86,23 @@ async def _by_hand(engine: Slurm, prepared: Prepared, folder: Path) -> float:
     return seconds
 
 
-def _submission(spec: ContainerSpec, place: Place) -> list[str]:
+def _submission(spec: ContainerSpec, place: StateDir) -> list[str]:
     argv = ["sbatch", "--parsable", "--nodes=1", "--ntasks=1", f"--job-name={spec.name}"]
     return [*argv, f"--output={place.output}"]
 
 
-def _bare(prepared: Prepared, directory: Path, manager: AsyncKernelManager) -> ContainerSpec:
+def _bare(plan: StartPlan, directory: Path, manager: AsyncKernelManager) -> ContainerSpec:
     """The same container with nothing but the kernel in it."""
     directory.mkdir()
     (directory / "connection.json").write_text(json.dumps(choosing_itself(manager)))
     os.chmod(directory / "connection.json", 0o600)
     guest = Mount(str(GUEST_DIR), f"{INSIDE}/guest")
-    assert prepared.furniture is not None
-    own = [mount for mount in prepared.spec.own if Path(mount.source).exists()]
+    assert plan.files is not None
+    own = [mount for mount in plan.spec.own if Path(mount.source).exists()]
     return replace(
-        prepared.spec,
+        plan.spec,
         name=f"jupyter-{secrets.token_hex(4)}",
-        argv=prepared.furniture.kernel_argv,
+        argv=plan.files.kernel_argv,
         own=(Mount(str(directory), f"{INSIDE}/run", True), guest, *own),
     )
 

@@ -79,16 +79,16 @@ async def kernel_in(engine_name: str, reference: str) -> AsyncIterator[Kernel]:
     image = await engine.image(reference)
     assert image is not None, reference
     me = await engine.user("me", (0, 0))
-    room = Path(tempfile.mkdtemp(prefix="jc"))
+    run_dir = Path(tempfile.mkdtemp(prefix="jc"))
     try:
-        facts = await probe(engine, image, me, room)
+        facts = await probe(engine, image, me, run_dir)
         interpreter = choose(facts).interpreter
         assert interpreter is not None
         kit = await fit(engine, image, me, interpreter)
         for name in ("run", "home"):
-            (room / name).mkdir()
+            (run_dir / name).mkdir()
         key = secrets.token_hex(16)
-        ports = _connection_file(room / "c.json", key)
+        ports = _connection_file(run_dir / "c.json", key)
         kit_mounts = []
         if kit.directory is not None:
             assert kit.bytecode is not None
@@ -106,9 +106,9 @@ async def kernel_in(engine_name: str, reference: str) -> AsyncIterator[Kernel]:
             user=me,
             own=(
                 Mount(str(GUEST_DIR), f"{INSIDE}/guest"),
-                Mount(str(room / "run"), f"{INSIDE}/run", writable=True),
-                Mount(str(room / "home"), "/home/me", writable=True),
-                Mount(str(room / "c.json"), f"{INSIDE}/c.json"),
+                Mount(str(run_dir / "run"), f"{INSIDE}/run", writable=True),
+                Mount(str(run_dir / "home"), "/home/me", writable=True),
+                Mount(str(run_dir / "c.json"), f"{INSIDE}/c.json"),
                 *kit_mounts,
             ),
             env={"HOME": "/home/me"},
@@ -117,7 +117,10 @@ async def kernel_in(engine_name: str, reference: str) -> AsyncIterator[Kernel]:
         )
         await engine.start(spec)
         client = AsyncKernelClient(
-            transport="ipc", ip=str(room / "run" / "k"), **ports, session=Session(key=key.encode())
+            transport="ipc",
+            ip=str(run_dir / "run" / "k"),
+            **ports,
+            session=Session(key=key.encode()),
         )
         client.start_channels()
         try:
@@ -129,7 +132,7 @@ async def kernel_in(engine_name: str, reference: str) -> AsyncIterator[Kernel]:
             client.context.destroy(linger=0)
             await engine.remove(spec.name)
     finally:
-        shutil.rmtree(room)
+        shutil.rmtree(run_dir)
 
 
 def _connection_file(path: Path, key: str) -> dict[str, int]:

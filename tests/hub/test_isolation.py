@@ -116,14 +116,14 @@ def test_sockets_and_files_are_closed(
     ann: Person, bob: Person, running: dict[str, Session]
 ) -> None:
     (kernel,) = [*(ann.runtime / "jc").glob("[0-9a-f]*/run/k-1")]
-    room = kernel.parents[1]
+    run_dir = kernel.parents[1]
     dial = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
-    for socket in (kernel, room / "run/guest"):
+    for socket in (kernel, run_dir / "run/guest"):
         done = bob.run("python3", "-c", dial, str(socket))
         assert "PermissionError" in done.stderr
     cache = ann.home / ".cache/jupyter-containers"
     data = ann.home / ".local/share/jupyter"
-    for path in (room, room / "conf/connection.json", cache, data, ann.home / "mine/n.ipynb"):
+    for path in (run_dir, run_dir / "conf/connection.json", cache, data, ann.home / "mine/n.ipynb"):
         assert path.exists()
         assert bob.run("cat", str(path)).returncode == 1
         assert bob.run("ls", str(path)).returncode == 2

@@ -121,8 +121,8 @@ def test_a_server_that_is_killed_leaves_nothing(
     assert len(containers(ann, variables)) == 1
     kill(hub, ann, "killed")
     until(lambda: not containers(ann, variables), "the container is gone")
-    rooms = ann.runtime / "jc"
-    until(lambda: not list(rooms.glob("[0-9a-f]" * 8)), "its sockets are gone")
+    run_dirs = ann.runtime / "jc"
+    until(lambda: not list(run_dirs.glob("[0-9a-f]" * 8)), "its sockets are gone")
     assert anns.get("containers")["containers"] == []
 
 

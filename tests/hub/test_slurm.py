@@ -123,8 +123,8 @@ def test_a_job_that_slurm_ends_leaves_nothing(
     until(lambda: not hub.runs(ann), "the Hub has noticed", 60)
     # The next server on that node clears away what this one could not.
     anns.start()
-    rooms = Path(f"/tmp/jc-{ann.uid}")
-    until(lambda: not list(rooms.glob("[0-9a-f]" * 8)), "its directories are gone", 60)
+    run_dirs = Path(f"/tmp/jc-{ann.uid}")
+    until(lambda: not list(run_dirs.glob("[0-9a-f]" * 8)), "its directories are gone", 60)
     assert anns.get("containers")["containers"] == []
     cache = ann.home / ".cache/jupyter-containers"
     assert not list((cache / "containers/charliecloud").glob("jupyter-*"))

@@ -29,6 +29,7 @@ front_end() {
     return 0
   fi
   say "building the front end"
+  rm -rf labextension/lib labextension/*.tsbuildinfo # of an older layout
   npm run --silent build:prod >build.log 2>&1 || {
     cat build.log >&2
     die "the front end does not build: see above"

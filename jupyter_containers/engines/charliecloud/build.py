@@ -21,7 +21,7 @@ from pathlib import Path
 from ...errors import ContainersError, EngineDown, ImageNotHere
 from ...host.process import Stream
 from ...host.reaper import process_container
-from ...host.reaper.client import keeper
+from ...host.reaper.client import reaper
 from ...models import BuildSpec, BuildStep, Image, Progress
 from ...text import one_line
 from ..common.build_argv import common_env
@@ -31,7 +31,7 @@ from ..process_engine.image_store import Store, random_id
 from ..process_engine.rootfs import complete
 from . import images
 from .dockerfile import SECRETS, Translated, bases, translate
-from .images import IDENTITY, alone, busy, chimage
+from .images import IDENTITY, busy, chimage, storage_lock
 from .mounts import TREE
 from .site import environment
 
@@ -51,9 +51,9 @@ _EXITED = re.compile(r"RUN command exited with (\d+)")
 
 def build_argv(spec: BuildSpec, tag: str, directory: str) -> list[str]:
     """The command for a build whose Dockerfile comes on standard input, pure."""
-    alone = ["unshare", "--user", "--map-current-user", "--net"]
+    no_network = ["unshare", "--user", "--map-current-user", "--net"]
     return [
-        *(alone if spec.network == "none" else []),
+        *(no_network if spec.network == "none" else []),
         "ch-image",
         "build",
         "--force",
@@ -71,7 +71,7 @@ async def build(store: Store, spec: BuildSpec) -> AsyncGenerator[Progress]:
     # The same for each build of one cell: the cache knows files of other stages by their path.
     lineage = hashlib.sha256(spec.tag.rpartition(":")[0].encode()).hexdigest()[:16]
     tag = f"jupyter-containers/build-{lineage}"
-    async with alone(store), _workplace(spec) as directory:
+    async with storage_lock(store), _workplace(spec) as directory:
         await chimage("delete", tag, check=False)  # one that was killed may have left half of it
         names = {}
         for base in bases(spec):
@@ -103,7 +103,7 @@ async def build(store: Store, spec: BuildSpec) -> AsyncGenerator[Progress]:
 async def _workplace(spec: BuildSpec) -> AsyncIterator[Path]:
     """An empty context and the secrets, which are read before `ch-image` sees them."""
     directory = Path(tempfile.mkdtemp(prefix="jupyter-containers-build-"))
-    keeper.add(f"build-{directory}", [], [str(directory)])
+    reaper.add(f"build-{directory}", [], [str(directory)])
     try:
         (directory / "empty").mkdir()
         (directory / "secrets").mkdir()
@@ -114,7 +114,7 @@ async def _workplace(spec: BuildSpec) -> AsyncIterator[Path]:
         yield directory
     finally:
         await asyncio.to_thread(process_container.delete, str(directory))
-        keeper.forget(f"build-{directory}")
+        reaper.forget(f"build-{directory}")
 
 
 async def _base(store: Store, reference: str, directory: Path) -> str:

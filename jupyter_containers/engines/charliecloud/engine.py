@@ -1,7 +1,7 @@
 """Charliecloud (0.31 and newer): `ch-run` runs directories, `ch-image` builds and pulls them.
 
 A container is this process's child, in user, PID, mount and, where asked, network namespaces of
-its own that `unshare` makes; what is mounted in it, `_charliecloud_place.py` says.
+its own that `unshare` makes; what is mounted in it, `mounts.py` says.
 https://hpc.github.io/charliecloud/ch-run.html
 """
 
@@ -19,10 +19,10 @@ from ...models import BuildSpec, ContainerSpec, EngineInfo, Image, Progress
 from ..common import userns
 from ..common.errors import last_words
 from ..process_engine.base import Command, ProcessEngine
-from ..process_engine.containers import Place
+from ..process_engine.containers import StateDir
 from ..process_engine.image_store import Stored, on_network
 from . import build, images, site
-from .mounts import SCRIPT, SHELL, TREE, furnish, not_in_text
+from .mounts import SCRIPT, SHELL, TREE, not_in_text, write_files
 
 _SAID = re.compile(r"^ch-run\[\d+\]: error: (.*?)(?: \(ch_\w+\.c:\d+.*\))?$", re.MULTILINE)
 _SETUP = re.compile(r"^(?:unshare|mount|hostname|ip|RTNETLINK|\S*ch-start)\b.*: ", re.MULTILINE)
@@ -69,7 +69,7 @@ class Charliecloud(ProcessEngine):
 
     # -- containers ------------------------------------------------------------------------
 
-    def command(self, spec: ContainerSpec, stored: Stored, place: Place) -> Command:
+    def command(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> Command:
         """See `ProcessEngine.command`."""
         if spec.devices:
             raise Unsupported(
@@ -93,13 +93,13 @@ class Charliecloud(ProcessEngine):
             *(["--write"] if self._writes and not spec.read_only else []),
         ]
         entrypoint = stored.image.entrypoint if spec.entrypoint == "image" else ()
-        shell = (str(place.path / SHELL), "-c", SCRIPT, SHELL, str(place.path))
+        shell = (str(state_dir.path / SHELL), "-c", SCRIPT, SHELL, str(state_dir.path))
         words = (spec.hostname or "", spec.network, "init" if spec.init else "")
         ch_run = ("ch-run", *inside, "./root", "--", *entrypoint, *spec.argv)
         env = site.environment()
         return Command(
             argv=("unshare", *outside, *shell, *words, *ch_run),
-            env=env | {"TMPDIR": str(place.path / "tmp")} | _renamed(lines),
+            env=env | {"TMPDIR": str(state_dir.path / "tmp")} | _renamed(lines),
         )
 
     def _environment(self, spec: ContainerSpec, stored: Stored) -> Mapping[str, str]:
@@ -114,10 +114,10 @@ class Charliecloud(ProcessEngine):
         """See `ProcessEngine.shell`."""
         return f"ch-run --unset-env='*' {stored.directory / TREE} -- sh"
 
-    def furnish(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:
-        """See `ProcessEngine.furnish`."""
+    def write_files(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> None:
+        """See `ProcessEngine.write_files`."""
         env = self._environment(spec, stored)
-        furnish(spec, stored.directory / TREE, place.path, env, overlay=self._writes)
+        write_files(spec, stored.directory / TREE, state_dir.path, env, overlay=self._writes)
 
     def ran_nothing(self, done: Completed) -> int | None:
         """See `ProcessEngine.ran_nothing`. A program of another machine's is there."""

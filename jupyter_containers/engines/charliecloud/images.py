@@ -106,7 +106,7 @@ async def save(store: Store, reference: str, archive: Path) -> AsyncGenerator[Pr
 
 
 @asynccontextmanager
-async def alone(store: Store) -> AsyncIterator[None]:
+async def storage_lock(store: Store) -> AsyncIterator[None]:
     """`ch-image` refuses to work where another one does."""
     await asyncio.to_thread(store.root.mkdir, mode=0o700, parents=True, exist_ok=True)
     async with locked(store.root / "build.lock"):
@@ -145,7 +145,7 @@ async def pull(store: Store, reference: str) -> AsyncGenerator[Progress]:
     )
     said: deque[str] = deque(maxlen=40)
     env = environment() | IDENTITY
-    async with alone(store):
+    async with storage_lock(store):
         try:
             async with Stream(["ch-image", "pull", source(reference), name], env=env) as stream:
                 async for _, line in stream:

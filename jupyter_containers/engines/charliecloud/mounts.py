@@ -44,29 +44,29 @@ _LOCKED = {
 (mount_namespaces(7), "locked")."""
 
 
-def furnish(
-    spec: ContainerSpec, tree: Path, place: Path, env: Mapping[str, str], *, overlay: bool
+def write_files(
+    spec: ContainerSpec, tree: Path, state_dir: Path, env: Mapping[str, str], *, overlay: bool
 ) -> None:
     """Fill a container's directory. Raises OSError."""
     for name in ("root", "tmp", "var-tmp", "upper", "work"):
-        (place / name).mkdir()
-    (place / "image").symlink_to(tree)
-    (place / SHELL).symlink_to(which("sh") or "/bin/sh")
-    make_dev(place / "dev")
-    (place / "env").write_text(env_text(env))
+        (state_dir / name).mkdir()
+    (state_dir / "image").symlink_to(tree)
+    (state_dir / SHELL).symlink_to(which("sh") or "/bin/sh")
+    make_dev(state_dir / "dev")
+    (state_dir / "env").write_text(env_text(env))
     mounts = [
-        Mount(str(place / "var-tmp"), "/var/tmp", True),
+        Mount(str(state_dir / "var-tmp"), "/var/tmp", True),
         *sorted(spec.own + spec.mounts, key=lambda one: len(PurePosixPath(one.target).parts)),
     ]
-    points = list(_points(mounts, tree, place, place / "upper" if overlay else tree))
-    (place / "table").write_text(table(spec, place, points, overlay=overlay))
+    points = list(_points(mounts, tree, state_dir, state_dir / "upper" if overlay else tree))
+    (state_dir / "table").write_text(table(spec, state_dir, points, overlay=overlay))
 
 
 def _points(
-    mounts: list[Mount], tree: Path, place: Path, over: Path
+    mounts: list[Mount], tree: Path, state_dir: Path, over: Path
 ) -> Iterator[tuple[Mount, PurePosixPath]]:
     """Each mount, and where it is in the image: in the tree, or in what is mounted above it."""
-    above: list[tuple[PurePosixPath, Path]] = [(PurePosixPath("/tmp"), place / "tmp")]
+    above: list[tuple[PurePosixPath, Path]] = [(PurePosixPath("/tmp"), state_dir / "tmp")]
     for mount in mounts:
         directory = Path(mount.source).is_dir()
         target = PurePosixPath(mount.target)
@@ -83,20 +83,26 @@ def _points(
 
 
 def table(
-    spec: ContainerSpec, place: Path, points: list[tuple[Mount, PurePosixPath]], *, overlay: bool
+    spec: ContainerSpec,
+    state_dir: Path,
+    points: list[tuple[Mount, PurePosixPath]],
+    *,
+    overlay: bool,
 ) -> str:
     """What to mount, in fstab(5)'s words. Pure but for the sources' own mount flags."""
-    root, dev = place / "root", f"{place}/dev"
+    root, dev = state_dir / "root", f"{state_dir}/dev"
     lines: list[tuple[object, Path | str, str, str]] = [
         ("overlay", root, "overlay", "lowerdir=image,upperdir=upper,workdir=work,userxattr")
         if overlay
-        else (place / "image", root, "none", "rbind")
+        else (state_dir / "image", root, "none", "rbind")
     ]
     for mount, point in points:
         # `ch-run` binds this directory upon /tmp last, with all that is in it.
         in_tmp = point.is_relative_to("/tmp") and str(point) != "/tmp"
         where = (
-            place / "tmp" / point.relative_to("/tmp") if in_tmp else root / point.relative_to("/")
+            state_dir / "tmp" / point.relative_to("/tmp")
+            if in_tmp
+            else root / point.relative_to("/")
         )
         options = "rbind" if mount.writable else ",".join(["bind", "ro", *_locked(mount.source)])
         lines.append((mount.source, where, "none", options))

@@ -12,7 +12,7 @@ from ...models import EngineInfo, Problem
 _SECONDS = 60.0
 
 
-class KnownInfo:
+class InfoCache:
     """The answer of one engine; only a usable engine's is kept."""
 
     def __init__(self, name: str, ask: Callable[[], Awaitable[EngineInfo]]) -> None:

@@ -127,7 +127,7 @@ class Track:
         """What the client said beside the progress: its error stands there."""
         return "\n".join(self._said)
 
-    def say(self, line: str) -> None:
+    def hear(self, line: str) -> None:
         """A line of the client's own."""
         self._said.append(line)
         del self._said[:-_MAX_SAID]
@@ -230,7 +230,7 @@ class RawJson:
         line = self._part + line
         self._part = ""
         if not line.startswith("{"):
-            self._track.say(line)
+            self._track.hear(line)
             return
         try:
             status = json.loads(line)
@@ -274,7 +274,7 @@ class Plain:
         """Events of one line."""
         found = _PLAIN.fullmatch(line)
         if found is None:
-            self._track.say(line)
+            self._track.hear(line)
             return
         track, key, rest = self._track, found["number"], found["rest"]
         if key not in track.vertices:

@@ -33,7 +33,7 @@ from ...models import (
 from ...text import printable
 from ..common import cdi, versions
 from ..common.errors import container_trouble, daemon_trouble
-from ..common.info_cache import KnownInfo
+from ..common.info_cache import InfoCache
 from ..common.run_argv import PACKAGE_MANAGER_CAPABILITIES, env_file, limits, mount_option
 from . import buildkit, inspect, transfer
 
@@ -45,7 +45,7 @@ class Docker:
     program = "docker"
 
     def __init__(self) -> None:
-        self._info = KnownInfo(self.name, self._ask_info)
+        self._info = InfoCache(self.name, self._ask_info)
         self._listed = inspect.Listing()
 
     # -- what it says of itself ------------------------------------------------------------

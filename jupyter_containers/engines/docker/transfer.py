@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ...errors import ContainersError, DiskFull, EngineDown, ImageNotHere
 from ...host.process import Stream
-from ...host.reaper.client import keeper
+from ...host.reaper.client import reaper
 from ...models import Image, Progress
 from ...text import one_line, printable
 from ..common.build_argv import FindImage
@@ -66,12 +66,12 @@ def _private_directory() -> Iterator[str]:
     """Where half-pulled blobs lie; a cancelled podman would leave them in /var/tmp."""
     parent = os.environ.get("TMPDIR") or "/var/tmp"
     directory = tempfile.mkdtemp(prefix="jupyter-containers-pull-", dir=parent)
-    keeper.add(f"pull-{directory}", [], [directory])
+    reaper.add(f"pull-{directory}", [], [directory])
     try:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-        keeper.forget(f"pull-{directory}")
+        reaper.forget(f"pull-{directory}")
 
 
 class _Layers:

@@ -25,7 +25,7 @@ from ..common import cdi, userns
 from ..common.errors import last_words
 from ..common.versions import at_least
 from ..process_engine.base import Command, ProcessEngine
-from ..process_engine.containers import Place
+from ..process_engine.containers import StateDir
 from ..process_engine.image_store import Stored, on_network
 from . import images, scripts
 from .scripts import CONF, FILE, RC, SHELL, SYS, TREE
@@ -75,7 +75,7 @@ class Enroot(ProcessEngine):
 
     # -- containers ------------------------------------------------------------------------
 
-    def command(self, spec: ContainerSpec, stored: Stored, place: Place) -> Command:
+    def command(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> Command:
         """See `ProcessEngine.command`. Everything that is anybody's business stands in files:
         any user of the machine can read arguments."""
         file = stored.directory / FILE
@@ -87,11 +87,12 @@ class Enroot(ProcessEngine):
         options = [
             *(["--root"] if spec.user.mode == "root" else []),
             *([] if spec.read_only else ["--rw"]),
-            f"--conf={place.path / CONF}",
-            f"--rc={place.path / RC}",
+            f"--conf={state_dir.path / CONF}",
+            f"--rc={state_dir.path / RC}",
         ]
         own = {
-            name: str(place.path / name.lower()) for name in ("RUNTIME", "CACHE", "TEMP", "CONFIG")
+            name: str(state_dir.path / name.lower())
+            for name in ("RUNTIME", "CACHE", "TEMP", "CONFIG")
         }
         env = {
             **environment(),
@@ -104,11 +105,11 @@ class Enroot(ProcessEngine):
             "ENROOT_ROOTFS_WRITABLE": "no",
             "ENROOT_REMAP_ROOT": "no",
         }
-        sys = str(place.path / SYS) if spec.network == "none" else ""
+        sys = str(state_dir.path / SYS) if spec.network == "none" else ""
         return Command(
             argv=(
                 *outside,
-                *(str(place.path / SHELL), "-c", scripts.OUTSIDE, SHELL),
+                *(str(state_dir.path / SHELL), "-c", scripts.OUTSIDE, SHELL),
                 *(spec.hostname or "", sys, "init" if spec.init else ""),
                 *("enroot", "start", *options, "--", str(file) if _is_file(stored) else TREE),
                 *spec.argv,
@@ -122,20 +123,20 @@ class Enroot(ProcessEngine):
             return f"enroot start {stored.directory / FILE}"
         return f"ENROOT_DATA_PATH={stored.directory} enroot start {TREE}"
 
-    def furnish(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:
-        """See `ProcessEngine.furnish`."""
-        scripts.furnish(place.path)
-        upper = str(place.path)
+    def write_files(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> None:
+        """See `ProcessEngine.write_files`."""
+        scripts.write_files(state_dir.path)
+        upper = str(state_dir.path)
         if on_network(cache_directory()):
             upper = "${ENROOT_RUNTIME_PATH}/overlay"  # enroot's, in memory
         conf = scripts.conf_text(
             spec,
-            place.path,
+            state_dir.path,
             upper="" if _is_file(stored) else upper,
             devices=visible(spec.devices),
         )
-        (place.path / CONF).write_text(conf)
-        (place.path / RC).write_text(scripts.rc_text(spec, stored.image))
+        (state_dir.path / CONF).write_text(conf)
+        (state_dir.path / RC).write_text(scripts.rc_text(spec, stored.image))
 
     def ran_nothing(self, done: Completed) -> int | None:
         """See `ProcessEngine.ran_nothing`: enroot ends with 1 where it failed itself, the shell

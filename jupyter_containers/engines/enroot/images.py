@@ -11,19 +11,18 @@ from __future__ import annotations
 import asyncio
 import platform
 import re
-from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
 from ...errors import BaseUnknown, ContainersError, DiskFull, EngineDown, EngineFailed
-from ...host.process import Environment, Stream, run
+from ...host.process import Environment, run
 from ...host.reaper import process_container
 from ...models import Image, Progress
 from ...text import one_line, printable
 from ..common.errors import build_trouble
-from ..common.transfers import lines_and_size
+from ..common.transfers import Transfer
 from ..process_engine import image_archive
 from ..process_engine.image_archive import FULL, Moved, NotAnImage, aside
 from ..process_engine.image_store import Store, random_id
@@ -127,19 +126,12 @@ async def load(
 async def _fetch(
     argv: list[str], env: Environment, new: Path, reference: str
 ) -> AsyncGenerator[Progress]:
-    said: deque[str] = deque(maxlen=40)
-    async with Stream(argv, env=env) as stream:
-        async with aclosing(lines_and_size(stream, str(new))) as lines:
-            async for line, arrived in lines:
-                if line is None:
-                    yield Progress(kind="bytes", text=one_line(reference), done=arrived)
-                    continue
-                said.append(line)
-                if found := _SAID.match(line):
-                    yield Progress(kind="log", text=one_line(printable(found[1])))
-        code = await stream.wait()
-    if code:
-        raise _trouble(code, printable("\n".join(said), 20_000), reference)
+    transfer = Transfer(argv, env, str(new), one_line(reference), _SAID)
+    async with aclosing(transfer.events()) as events:
+        async for event in events:
+            yield event
+    if transfer.code:
+        raise _trouble(transfer.code, transfer.printed, reference)
 
 
 def _trouble(code: int, said: str, reference: str) -> ContainersError:

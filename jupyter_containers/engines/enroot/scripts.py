@@ -42,7 +42,9 @@ nothing; a word where the container needs an init: the shell stays and reaps the
 command."""
 
 
-def conf_text(spec: ContainerSpec, place: Path, *, upper: str, devices: Mapping[str, str]) -> str:
+def conf_text(
+    spec: ContainerSpec, state_dir: Path, *, upper: str, devices: Mapping[str, str]
+) -> str:
     """The script for `--conf`. `upper` is where the overlay's directories `upper` and `work`
     are; empty: enroot lays one itself. Pure."""
     lines = []
@@ -51,39 +53,39 @@ def conf_text(spec: ContainerSpec, place: Path, *, upper: str, devices: Mapping[
         what = f"overlay ${{ENROOT_ROOTFS}} overlay lowerdir=${{ENROOT_ROOTFS}},{options}"
         lines.append(f'enroot-mount - <<< "{what}"')
     heredoc = "cat << 'END'"
-    lines += ["mounts() {", heredoc, *mounts(spec, place), "END", "}"]
+    lines += ["mounts() {", heredoc, *mounts(spec, state_dir), "END", "}"]
     if devices:
         told = [f"{name}={value}" for name, value in devices.items()]
         lines += ["environ() {", heredoc, *told, "END", "}"]
     return "\n".join([*lines, ""])
 
 
-def mounts(spec: ContainerSpec, place: Path) -> list[str]:
+def mounts(spec: ContainerSpec, state_dir: Path) -> list[str]:
     """Lines of fstab(5), the outer before the inner. Pure but for the sources."""
     asked = [
-        Mount(str(place / "tmp"), "/tmp", True),
-        Mount(str(place / "var-tmp"), "/var/tmp", True),
+        Mount(str(state_dir / "tmp"), "/tmp", True),
+        Mount(str(state_dir / "var-tmp"), "/var/tmp", True),
         *spec.own,
         *spec.mounts,
     ]
     asked.sort(key=lambda one: len(PurePosixPath(one.target).parts))
-    sys = f"{_escaped(str(place / SYS))} /sys none rbind,ro,nosuid,nodev,noexec,private"
+    sys = f"{_escaped(str(state_dir / SYS))} /sys none rbind,ro,nosuid,nodev,noexec,private"
     return [
         *([sys] if spec.network == "none" else []),
-        *_devices(spec, place),
+        *_devices(spec, state_dir),
         *(_bind(mount) for mount in asked),
     ]
 
 
-def furnish(place: Path) -> None:
+def write_files(state_dir: Path) -> None:
     """What the scripts and the command name in a container's directory. Raises OSError."""
     for name in ("tmp", "var-tmp", "upper", "work", "temp", "runtime", SYS):
-        (place / name).mkdir()
-    (place / SHELL).symlink_to(which("sh") or "/bin/sh")
-    make_dev(place / "dev")
+        (state_dir / name).mkdir()
+    (state_dir / SHELL).symlink_to(which("sh") or "/bin/sh")
+    make_dev(state_dir / "dev")
 
 
-def _devices(spec: ContainerSpec, place: Path) -> list[str]:
+def _devices(spec: ContainerSpec, state_dir: Path) -> list[str]:
     """A /dev with what every container has. That of this machine, which enroot mounts, stays
     where GPUs are asked for: the hook put them into it. (enroot's own way,
     ENROOT_RESTRICT_DEV, fails where a machine has no /dev/mqueue or no /dev/log.)"""
@@ -92,7 +94,7 @@ def _devices(spec: ContainerSpec, place: Path) -> list[str]:
     if spec.devices:
         return [shm]
     return [
-        f"{_escaped(str(place / 'dev'))} /dev none bind,rw,nosuid,private",
+        f"{_escaped(str(state_dir / 'dev'))} /dev none bind,rw,nosuid,private",
         *(f"/dev/{name} /dev/{name} none bind,rw,nosuid,noexec,private" for name in DEVICES),
         f"devpts /dev/pts devpts rw,{PTS}",
         shm,

@@ -1,7 +1,7 @@
 """Podman builds. `podman build` prints `STEP n/m: …` for people; we read that.
 
 Each build gets a private TMPDIR. Everything that a killed build leaves mentions it, which is how
-`_keeper_builds.py` finds and removes it.
+`host/reaper/podman_build.py` finds and removes it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from ...errors import ContainersError, EngineDown, ImageNotHere
 from ...host.process import Stream, run
 from ...host.reaper import podman_build
-from ...host.reaper.client import keeper
+from ...host.reaper.client import reaper
 from ...models import BuildSpec, BuildStep, Progress
 from ..common.build_argv import FindImage, common_argv, common_env
 from ..common.build_steps import Steps
@@ -72,7 +72,7 @@ async def build(
     `options` are further ones that it takes after `build` only."""
     directory = make_directory()
     sweep = [sys.executable, "-I", "-S", podman_build.__file__, directory, *command]
-    keeper.add(f"build-{directory}", [sweep], [])
+    reaper.add(f"build-{directory}", [sweep], [])
     reader = _Reader(spec)
     clean = False
     try:
@@ -95,7 +95,7 @@ async def build(
         if reader.broken:
             await asyncio.to_thread(reader.name_broken, directory)
         await asyncio.shield(_clean_up(directory, sweep, env, clean=clean))
-        keeper.forget(f"build-{directory}")
+        reaper.forget(f"build-{directory}")
     image = await find_image(built)
     if image is None:
         raise ImageNotHere(spec.tag, "podman")

@@ -1,5 +1,5 @@
 """What apptainer, charliecloud, enroot and shifter have in common: a container is a process of
-ours (`_contained.py`), and an image lies in a directory of ours (`_store.py`).
+ours (`containers.py`), and an image is a directory of ours (`image_store.py`).
 
 A subclass says which command runs a spec (`command`, pure), and how an image comes to be.
 """
@@ -33,9 +33,9 @@ from ...models import (
 )
 from ...text import printable
 from ..common.errors import trouble_of_ours
-from ..common.info_cache import KnownInfo
+from ..common.info_cache import InfoCache
 from . import containers
-from .containers import Contained, Place, Polled, wait_for_inner
+from .containers import Polled, ProcessContainers, StateDir, wait_for_init
 from .image_store import Store, Stored
 
 _UP_SECONDS = 20.0
@@ -59,8 +59,8 @@ class ProcessEngine(ABC):
 
     def __init__(self) -> None:
         self.store = Store(self.name)
-        self.contained = Contained(self.name, self.starters)
-        self._info = KnownInfo(self.name, self.ask_info)
+        self.process_containers = ProcessContainers(self.name, self.starters)
+        self._info = InfoCache(self.name, self.ask_info)
 
     # -- what a subclass says ----------------------------------------------------------------
 
@@ -78,11 +78,11 @@ class ProcessEngine(ABC):
         """See `Engine.info`; may raise EngineError."""
 
     @abstractmethod
-    def command(self, spec: ContainerSpec, stored: Stored, place: Place) -> Command:
+    def command(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> Command:
         """The command for a spec. Pure: compared as text in tests, placed by Slurm."""
 
     @abstractmethod
-    def furnish(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:
+    def write_files(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> None:
         """Make what `command` names in a container's own directory."""
 
     @abstractmethod
@@ -162,7 +162,7 @@ class ProcessEngine(ABC):
         stored = await asyncio.to_thread(self.store.find, reference)
         if stored is None:
             raise ImageNotHere(reference, self.name)
-        if user := await asyncio.to_thread(self.contained.uses, stored.image.id):
+        if user := await asyncio.to_thread(self.process_containers.uses, stored.image.id):
             raise EngineFailed(
                 (self.name, "rm", reference), 1, f"the container {user} runs this image"
             )
@@ -191,80 +191,80 @@ class ProcessEngine(ABC):
 
     async def run(self, spec: ContainerSpec, timeout: float) -> Completed:
         """See `Engine.run`."""
-        _, command = await self.contained.making(spec, self._made)
+        _, command = await self.process_containers.making(spec, self._made)
         try:
             done = await run(command.argv, env=command.env, timeout=timeout, cwd="/")
         finally:
-            await asyncio.to_thread(self.contained.remove, spec.name)
+            await asyncio.to_thread(self.process_containers.remove, spec.name)
         code = self.ran_nothing(done)
         return done if code is None else Completed(done.argv, code, done.stdout, done.stderr)
 
     async def start(self, spec: ContainerSpec) -> Container:
         """See `Engine.start`."""
-        place, command = await self.contained.making(spec, self._made)
+        state_dir, command = await self.process_containers.making(spec, self._made)
         try:
-            self.contained.start(spec, place, list(command.argv), command.env)
-            for pause in wait_for_inner(self.contained, spec.name, _UP_SECONDS):
+            self.process_containers.start(spec, state_dir, list(command.argv), command.env)
+            for pause in wait_for_init(self.process_containers, spec.name, _UP_SECONDS):
                 await asyncio.sleep(pause)
-            if (code := self.contained.poll(spec.name)) is not None:
-                said = self.contained.tail(spec.name, 40)
+            if (code := self.process_containers.poll(spec.name)) is not None:
+                said = self.process_containers.tail(spec.name, 40)
                 done = Completed(command.argv, code, "", said)
                 if self.ran_nothing(done) is not None:
                     raise trouble_of_ours(self.name, spec, done) or self.trouble(done)
         except BaseException:
-            await asyncio.to_thread(self.contained.remove, spec.name)
+            await asyncio.to_thread(self.process_containers.remove, spec.name)
             raise
         name = spec.name
         return Container(id=name, name=name, image=spec.image, running=True, labels=spec.labels)
 
-    async def prepare(self, spec: ContainerSpec) -> tuple[Stored, Place]:
+    async def prepare(self, spec: ContainerSpec) -> tuple[Stored, StateDir]:
         """Image and directory of a container. Raises ImageNotHere, StartFailed."""
-        return await self.contained.making(spec, self._prepared)
+        return await self.process_containers.making(spec, self._prepared)
 
-    def _prepared(self, spec: ContainerSpec) -> tuple[Stored, Place]:
+    def _prepared(self, spec: ContainerSpec) -> tuple[Stored, StateDir]:
         if (stored := self.store.find(spec.image)) is None:
             raise ImageNotHere(spec.reference or spec.image, self.name)
         try:
-            place = self.contained.make(spec)
-            self.furnish(spec, stored, place)
+            state_dir = self.process_containers.make(spec)
+            self.write_files(spec, stored, state_dir)
         except OSError as error:
             raise StartFailed(
                 f"The container's directory cannot be made: {error}.",
                 "Free some disk space, or set XDG_CACHE_HOME to a directory that is yours.",
             ) from None
-        return stored, place
+        return stored, state_dir
 
-    def _made(self, spec: ContainerSpec) -> tuple[Place, Command]:
-        stored, place = self._prepared(spec)
-        return place, self.command(spec, stored, place)
+    def _made(self, spec: ContainerSpec) -> tuple[StateDir, Command]:
+        stored, state_dir = self._prepared(spec)
+        return state_dir, self.command(spec, stored, state_dir)
 
     async def poll(self, id: str) -> int | None:
         """See `Engine.poll`. Costs nothing."""
-        return self.contained.poll(id)
+        return self.process_containers.poll(id)
 
     async def pid(self, id: str) -> int | None:
         """See `Engine.pid`."""
-        return self.contained.inner(id)
+        return self.process_containers.init_pid(id)
 
     def watch(self, id: str) -> Polled:
         """See `Engine.watch`."""
-        return self.contained.watch(id)
+        return self.process_containers.watch(id)
 
     async def ended(self, id: str) -> Ended | None:
         """See `Engine.ended`. Nobody but the guest knows of memory here."""
-        if not self.contained.place(id).path.exists():
+        if not self.process_containers.state_dir(id).path.exists():
             return None
-        code = self.contained.poll(id)
+        code = self.process_containers.poll(id)
         return Ended(code=code) if code is not None else None
 
     async def logs(self, id: str, tail: int) -> str:
         """See `Engine.logs`."""
-        text = await asyncio.to_thread(self.contained.tail, id, tail)
+        text = await asyncio.to_thread(self.process_containers.tail, id, tail)
         return printable(text, 20_000)
 
     async def signal(self, id: str, signum: int) -> None:
         """See `Engine.signal`."""
-        if (pid := self.contained.inner(id)) is not None:
+        if (pid := self.process_containers.init_pid(id)) is not None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signals.Signals(signum))
 
@@ -274,11 +274,11 @@ class ProcessEngine(ABC):
 
     async def remove(self, id: str) -> None:
         """See `Engine.remove`."""
-        await asyncio.to_thread(self.contained.remove, id)
+        await asyncio.to_thread(self.process_containers.remove, id)
 
     def remove_argv(self, id: str) -> Sequence[str]:
         """See `Engine.remove_argv`."""
-        return self.contained.remove_argv(id)
+        return self.process_containers.remove_argv(id)
 
     def by_hand(self, image: str) -> str:
         """See `Engine.by_hand`."""
@@ -288,10 +288,10 @@ class ProcessEngine(ABC):
     async def containers(self, label: str) -> list[Container]:
         """See `Engine.containers`."""
         key, _, value = label.partition("=")
-        found = await asyncio.to_thread(lambda: list(self.contained.all()))
+        found = await asyncio.to_thread(lambda: list(self.process_containers.all()))
         return [one for one in found if key in one.labels and value in ("", one.labels[key])]
 
     async def stats(self, id: str) -> Stats | None:
         """See `Engine.stats`."""
-        pid = self.contained.inner(id)
+        pid = self.process_containers.init_pid(id)
         return await containers.of(pid) if pid is not None else None

@@ -39,7 +39,7 @@ _MOST_OUTPUT = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Place:
+class StateDir:
     """The directory of one container."""
 
     path: Path
@@ -64,7 +64,7 @@ class Place:
         new.replace(self.path / process_container.RECORD)
 
 
-class Contained:
+class ProcessContainers:
     """The containers of one engine. `starters` are the names of its own processes, as the kernel
     tells them (comm): whatever else appears below them runs in the container."""
 
@@ -78,17 +78,17 @@ class Contained:
     def _above(self) -> Path:
         return cache_directory() / "containers" / self._engine
 
-    def place(self, name: str) -> Place:
+    def state_dir(self, name: str) -> StateDir:
         """Where a container of this name is, or would be."""
-        return Place(self._above / name)
+        return StateDir(self._above / name)
 
-    def make(self, spec: ContainerSpec) -> Place:
+    def make(self, spec: ContainerSpec) -> StateDir:
         """A directory for a container to be. Raises FileExistsError."""
         self._above.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._sweep()
-        place = self.place(spec.name)
-        place.path.mkdir(mode=0o700)
-        return place
+        state_dir = self.state_dir(spec.name)
+        state_dir.path.mkdir(mode=0o700)
+        return state_dir
 
     async def making(self, spec: ContainerSpec, work: Callable[[ContainerSpec], _T]) -> _T:
         """What fills the directory, in a thread. It goes where that fails, or is cancelled."""
@@ -104,14 +104,16 @@ class Contained:
         """Delete directories whose maker was killed before it had started anything."""
         for path in self._above.iterdir():
             with suppress(FileNotFoundError):
-                if not Place(path).record() and time.time() - path.stat().st_mtime > _UNUSED:
+                if not StateDir(path).record() and time.time() - path.stat().st_mtime > _UNUSED:
                     process_container.delete(str(path))
 
-    def start(self, spec: ContainerSpec, place: Place, argv: list[str], env: Environment) -> Child:
+    def start(
+        self, spec: ContainerSpec, state_dir: StateDir, argv: list[str], env: Environment
+    ) -> Child:
         """Start the engine's command. Raises EngineMissing.
 
-        Who calls it has entered `remove_argv` with the keeper, which finds it by its record."""
-        with place.output.open("wb") as output:
+        Who calls it has entered `remove_argv` with the reaper, which finds it by its record."""
+        with state_dir.output.open("wb") as output:
             process = detach(argv, output, env)
         self._children[spec.name] = process
         record = {
@@ -125,7 +127,7 @@ class Contained:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         try:
-            place.write(record)
+            state_dir.write(record)
         finally:
             forget(process)
         return process
@@ -136,21 +138,21 @@ class Contained:
             return _code(child.poll())
         if name in self._codes:
             return self._codes[name]
-        return None if self._is_running(self.place(name).record()) else -signals.SIGKILL
+        return None if self._is_running(self.state_dir(name).record()) else -signals.SIGKILL
 
-    def inner(self, name: str) -> int | None:
+    def init_pid(self, name: str) -> int | None:
         """The container's first process, as this machine's /proc knows it; None before it is
         there and after its end."""
         pid = self._pid(name)
-        place = str(self.place(name).path)
-        if pid and (Path(place) / process_container.SHOWN).is_dir():
-            return pid if process_container.belongs(pid, place) else None
+        state_dir = str(self.state_dir(name).path)
+        if pid and (Path(state_dir) / process_container.SHOWN).is_dir():
+            return pid if process_container.belongs(pid, state_dir) else None
         return _first(pid, self._starters) if pid else None
 
     def _pid(self, name: str) -> int:
         if (child := self._children.get(name)) is not None:
             return child.pid if child.poll() is None else 0
-        record = self.place(name).record()
+        record = self.state_dir(name).record()
         return int(record["pid"]) if self._is_running(record) else 0
 
     def _is_running(self, record: dict[str, Any]) -> bool:
@@ -162,7 +164,7 @@ class Contained:
     def tail(self, name: str, lines: int) -> str:
         """The last lines of what it printed."""
         try:
-            with self.place(name).output.open("rb") as file:
+            with self.state_dir(name).output.open("rb") as file:
                 file.seek(0, os.SEEK_END)
                 file.seek(max(0, file.tell() - _MOST_OUTPUT))
                 text = file.read().decode(errors="replace")
@@ -172,7 +174,7 @@ class Contained:
 
     def head(self, name: str) -> str:
         """The first lines of what it printed."""
-        with suppress(OSError), self.place(name).output.open("rb") as file:
+        with suppress(OSError), self.state_dir(name).output.open("rb") as file:
             return file.read(4096).decode(errors="replace")
         return ""
 
@@ -186,7 +188,7 @@ class Contained:
         """Names and records of all, on whichever host."""
         with suppress(FileNotFoundError):
             for path in sorted(self._above.iterdir()):
-                yield path.name, Place(path).record()
+                yield path.name, StateDir(path).record()
 
     def uses(self, image: str) -> str:
         """The name of a container that runs an image, on whichever host; empty: none."""
@@ -199,7 +201,7 @@ class Contained:
     def remove(self, name: str) -> None:
         """End it and delete its directory. Blocks until it is gone; twice is fine."""
         child = self._children.get(name)
-        process_container.end(str(self.place(name).path))
+        process_container.end(str(self.state_dir(name).path))
         if child is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.pid, signals.SIGKILL)
@@ -208,7 +210,13 @@ class Contained:
 
     def remove_argv(self, name: str) -> list[str]:
         """The same as a command."""
-        return [sys.executable, "-I", "-S", process_container.__file__, str(self.place(name).path)]
+        return [
+            sys.executable,
+            "-I",
+            "-S",
+            process_container.__file__,
+            str(self.state_dir(name).path),
+        ]
 
     def watch(self, name: str) -> Polled:
         """See `Engine.watch`: no child is needed, it is one."""
@@ -230,8 +238,8 @@ def container_of(record: dict[str, Any], *, running: bool) -> Container:
 class Polled:
     """See `base.Watch`."""
 
-    def __init__(self, contained: Contained, name: str) -> None:
-        self._contained, self._name = contained, name
+    def __init__(self, process_containers: ProcessContainers, name: str) -> None:
+        self._contained, self._name = process_containers, name
 
     def poll(self) -> Completed | None:
         """See `base.Watch`."""
@@ -282,11 +290,13 @@ def _has_own_root(pid: int) -> bool:
     return (theirs.st_dev, theirs.st_ino) != (ours.st_dev, ours.st_ino)
 
 
-def wait_for_inner(contained: Contained, name: str, seconds: float) -> Iterator[float]:
+def wait_for_init(
+    process_containers: ProcessContainers, name: str, seconds: float
+) -> Iterator[float]:
     """Pauses until the container's first process runs, or it has ended, or `seconds` are over.
     The caller sleeps through each."""
     deadline = time.monotonic() + seconds
-    while contained.poll(name) is None and contained.inner(name) is None:
+    while process_containers.poll(name) is None and process_containers.init_pid(name) is None:
         if time.monotonic() > deadline:
             return
         yield 0.005

@@ -29,7 +29,7 @@ from typing import Any
 
 from ...errors import BadReference, ImageNotHere
 from ...host.reaper import process_container
-from ...host.reaper.client import keeper
+from ...host.reaper.client import reaper
 from ...models import Image, Progress, parse_image
 from ...text import one_line
 
@@ -113,13 +113,13 @@ class Store:
                 await asyncio.to_thread(self._name, image)
                 return
             new = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="new-", dir=self.root))
-            keeper.add(new.name, [["rm", "-rf", str(new)]], [])
+            reaper.add(new.name, [["rm", "-rf", str(new)]], [])
             try:
                 yield new
                 await asyncio.to_thread(self._settle, new, image)
             finally:
                 await asyncio.to_thread(process_container.delete, str(new))
-                keeper.forget(new.name)
+                reaper.forget(new.name)
 
     def describe(self, new: Path, image: Image) -> None:
         """What is known of an image that is being made, where that is more than was said."""

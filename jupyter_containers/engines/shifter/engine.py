@@ -23,7 +23,7 @@ from ...text import one_line
 from ..common import cdi, userns
 from ..common.errors import last_words
 from ..process_engine.base import Command, ProcessEngine
-from ..process_engine.containers import Place
+from ..process_engine.containers import StateDir
 from ..process_engine.image_store import Stored
 from . import gateway, mounts, site
 
@@ -72,19 +72,19 @@ class Shifter(ProcessEngine):
                 'Set "network" to private, or "engine" to apptainer, Podman or Docker.',
             )
         container = await super().start(spec)
-        if found := STAYED.search(self.contained.head(spec.name)):
+        if found := STAYED.search(self.process_containers.head(spec.name)):
             await self.remove(container.id)
             raise trouble(Completed((self.program,), 0, "", found[0]))
         return container
 
-    def command(self, spec: ContainerSpec, stored: Stored, place: Place) -> Command:
+    def command(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> Command:
         """See `ProcessEngine.command`."""
         here = site.read()
         return Command(
             argv=(
                 self.program,
                 f"--image=id:{gateway.id_of(stored)}",
-                *mounts.options(spec, here, place.path),
+                *mounts.options(spec, here, state_dir.path),
                 "--",
                 *mounts.program(spec, here, stored.image),
             ),
@@ -95,9 +95,9 @@ class Shifter(ProcessEngine):
         """See `ProcessEngine.shell`."""
         return f"shifter --image=id:{gateway.id_of(stored)} /bin/sh"
 
-    def furnish(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:
-        """See `ProcessEngine.furnish`."""
-        mounts.furnish(spec, site.read(), place.path, stored.image)
+    def write_files(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> None:
+        """See `ProcessEngine.write_files`."""
+        mounts.write_files(spec, site.read(), state_dir.path, stored.image)
 
     def ran_nothing(self, done: Completed) -> int | None:
         """See `ProcessEngine.ran_nothing`."""

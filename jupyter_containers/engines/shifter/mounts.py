@@ -27,9 +27,9 @@ _START = "start"
 _MADE_BY_SHIFTER = ("/etc/passwd", "/etc/group")
 
 
-def furnish(spec: ContainerSpec, site: Site, place: Path, image: Image) -> None:
+def write_files(spec: ContainerSpec, site: Site, state_dir: Path, image: Image) -> None:
     """Fill a container's directory. Raises OSError."""
-    shown = place / SHOWN
+    shown = state_dir / SHOWN
     shown.mkdir()
     for mount in spec.own:
         target = PurePosixPath(mount.target)
@@ -51,10 +51,10 @@ def _is_of_one(source: str) -> bool:
     return Path(source).is_relative_to(runtime_directory())
 
 
-def options(spec: ContainerSpec, site: Site, place: Path) -> list[str]:
+def options(spec: ContainerSpec, site: Site, state_dir: Path) -> list[str]:
     """What `shifter` is told besides the image. Pure but for the sources. Raises StartFailed and
     Unsupported where a mount cannot be made."""
-    found = [f"--volume={_seen(site, str(place / SHOWN))}:{INSIDE}:ro"]
+    found = [f"--volume={_seen(site, str(state_dir / SHOWN))}:{INSIDE}:ro"]
     ours = (mount for mount in spec.own if not _is_there(mount, spec, site))
     for mount in (*spec.mounts, *ours):
         seen = _seen(site, mount.source)

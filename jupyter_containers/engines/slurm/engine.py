@@ -44,17 +44,17 @@ from ...text import one_line, printable
 from ..base import Output, Watch
 from ..common import cdi
 from ..common.errors import trouble_of_ours
-from ..common.info_cache import KnownInfo
+from ..common.info_cache import InfoCache
 from ..placement import Placement
 from ..process_engine.base import ProcessEngine
-from ..process_engine.containers import Place, container_of
+from ..process_engine.containers import StateDir, container_of
 from ..process_engine.image_store import Stored
 from . import errors, site
 from .job import BEGAN, JOB, OUTSIDE, labels_of, sbatch_argv, sbatch_environment, script_of
 from .queue import Job, Queue, ask, silent
 
 
-class Placed:
+class InnerEngine:
     """See `base.Engine`."""
 
     def __init__(self, inner: ProcessEngine) -> None:
@@ -124,13 +124,13 @@ _LATE = 30.0
 _queue = Queue()
 
 
-class Slurm(Placed):
-    """See `base.Engine` and `base.Placing`."""
+class Slurm(InnerEngine):
+    """See `base.Engine` and `base.ScheduledEngine`."""
 
     def __init__(self, inner: ProcessEngine) -> None:
         super().__init__(inner)
         self.name = f"slurm+{inner.name}"
-        self._info = KnownInfo(self.name, partial(site.info, self.name, inner))
+        self._info = InfoCache(self.name, partial(site.info, self.name, inner))
         self._placements: dict[str, Placement] = {}
 
     @property
@@ -156,9 +156,9 @@ class Slurm(Placed):
         spec = await asyncio.to_thread(site.on_nodes, spec)
         if gpus_of(spec.slurm) and cdi.FEATURE in (await self.inner.info()).features:
             spec = replace(spec, devices=("nvidia.com/gpu=all",))
-        stored, place = await self.inner.prepare(spec)
+        stored, state_dir = await self.inner.prepare(spec)
         try:
-            await self._run_job(spec, stored, place)
+            await self._run_job(spec, stored, state_dir)
         except BaseException:
             await asyncio.shield(self.remove(spec.name))
             raise
@@ -166,11 +166,11 @@ class Slurm(Placed):
             id=spec.name, name=spec.name, image=spec.image, running=True, labels=spec.labels
         )
 
-    async def _run_job(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:
-        text = await asyncio.to_thread(script_of, self.inner, spec, stored, place)
-        await asyncio.to_thread((place.path / BEGAN).touch)
+    async def _run_job(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> None:
+        text = await asyncio.to_thread(script_of, self.inner, spec, stored, state_dir)
+        await asyncio.to_thread((state_dir.path / BEGAN).touch)
         done = await run(
-            sbatch_argv(spec, place, self.inner.name),
+            sbatch_argv(spec, state_dir, self.inner.name),
             input=text.encode(),
             env=sbatch_environment(os.environ),
         )
@@ -178,7 +178,7 @@ class Slurm(Placed):
         if done.code or not job.isdigit():
             trouble = errors.refused(done.stderr or done.stdout, spec)
             if not errors.perhaps_taken(done.stderr):  # else `remove` looks for the job
-                await asyncio.to_thread(self.inner.contained.remove, spec.name)
+                await asyncio.to_thread(self.inner.process_containers.remove, spec.name)
             raise trouble
         self._placements[spec.name] = Placement(job=job, state="PENDING")
         record = {
@@ -189,17 +189,17 @@ class Slurm(Placed):
             "host": self.name,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        await asyncio.to_thread(place.write, record)
-        node = await self._begun(spec, place, job)
+        await asyncio.to_thread(state_dir.write, record)
+        node = await self._begun(spec, state_dir, job)
         row, address = await asyncio.gather(self._row(job), site.address(node))
         self._placements[spec.name] = _running(job, node, address, row)
 
-    async def _begun(self, spec: ContainerSpec, place: Place, job: str) -> str:
+    async def _begun(self, spec: ContainerSpec, state_dir: StateDir, job: str) -> str:
         """Wait until the job has begun; the name of its node. Raises StartFailed where it ends
         before, or never will begin."""
         submitted = time.monotonic()
         running: float | None = None
-        while not (node := await _node_of(place)):
+        while not (node := await _node_of(state_dir)):
             waited = time.monotonic() - submitted
             await asyncio.sleep(0.02 if waited < 3 else min(0.5, waited / 100))
             try:
@@ -218,8 +218,8 @@ class Slurm(Placed):
             if row.state == "RUNNING":
                 running = running or time.monotonic()
                 if time.monotonic() - running > _LATE:
-                    raise errors.not_shared(job, row.node, str(place.path))
-            await self._no_end_yet(spec, place, row)
+                    raise errors.not_shared(job, row.node, str(state_dir.path))
+            await self._no_end_yet(spec, state_dir, row)
         return node
 
     def _see(self, name: str, row: Job) -> None:
@@ -227,18 +227,18 @@ class Slurm(Placed):
             job=row.id, state=row.state, reason=row.reason, node=row.node, begins=row.begins
         )
 
-    async def _no_end_yet(self, spec: ContainerSpec, place: Place, row: Job) -> None:
+    async def _no_end_yet(self, spec: ContainerSpec, state_dir: StateDir, row: Job) -> None:
         """Raises StartFailed where a job that has not begun here is over."""
         if row.state == "PENDING" and row.reason in errors.NEVER:
             raise errors.never(row.id, row.reason)
-        if row.alive or await _node_of(place):
+        if row.alive or await _node_of(state_dir):
             return
         if row.state == "CANCELLED":
             raise errors.cancelled(row.id)
         if row.state == "FAILED" and not row.node:
             raise errors.never(row.id, row.reason)
         if row.state in ("FAILED", "COMPLETED"):
-            raise errors.not_shared(row.id, row.node, str(place.path))
+            raise errors.not_shared(row.id, row.node, str(state_dir.path))
         ended = await self.ended(spec.name)
         raise StartFailed(*(ended.why if ended is not None else (f"Job {row.id} is {row.state}.",)))
 
@@ -248,12 +248,15 @@ class Slurm(Placed):
         return None
 
     def placement(self, id: str) -> Placement | None:
-        """See `Placing.placement`."""
+        """See `ScheduledEngine.placement`."""
         return self._placements.get(id)
 
     async def find(self, id: str) -> Placement | None:
-        """See `Placing.find`."""
-        row, node = await self._seen(id, 0), await _node_of(self.inner.contained.place(id))
+        """See `ScheduledEngine.find`."""
+        row, node = (
+            await self._seen(id, 0),
+            await _node_of(self.inner.process_containers.state_dir(id)),
+        )
         if row is None or not row.alive or not node:
             return None
         found = _running(row.id, node, await site.address(node), row)
@@ -271,7 +274,7 @@ class Slurm(Placed):
 
     def _job(self, id: str) -> str:
         placement = self._placements.get(id)
-        record = self.inner.contained.place(id).record() if placement is None else {}
+        record = self.inner.process_containers.state_dir(id).record() if placement is None else {}
         return placement.job if placement is not None else str(record.get("job", ""))
 
     def watch(self, id: str) -> Watch:  # noqa: ARG002
@@ -293,14 +296,14 @@ class Slurm(Placed):
         return None
 
     async def trouble(self, spec: ContainerSpec) -> StartFailed | None:
-        """See `Placing.trouble`: the engine's own complaint in the job's output."""
-        said = await asyncio.to_thread(self.inner.contained.tail, spec.name, 40)
+        """See `ScheduledEngine.trouble`: the engine's own complaint in the job's output."""
+        said = await asyncio.to_thread(self.inner.process_containers.tail, spec.name, 40)
         ended = await self.ended(spec.name)
         if ended is not None and any(ended.why):
             return StartFailed(*ended.why)
         if ended is not None and ended.code == OUTSIDE:
-            place = self.inner.contained.place(spec.name)
-            return errors.not_shared(self._job(spec.name), "", str(place.path))
+            state_dir = self.inner.process_containers.state_dir(spec.name)
+            return errors.not_shared(self._job(spec.name), "", str(state_dir.path))
         done = Completed((self.name,), ended.code if ended else 1, "", said)
         if self.inner.ran_nothing(done) is None:
             return None
@@ -318,7 +321,9 @@ class Slurm(Placed):
 
     async def logs(self, id: str, tail: int) -> str:
         """See `Engine.logs`."""
-        return printable(await asyncio.to_thread(self.inner.contained.tail, id, tail), 20_000)
+        return printable(
+            await asyncio.to_thread(self.inner.process_containers.tail, id, tail), 20_000
+        )
 
     async def signal(self, id: str, signum: int) -> None:
         """See `Engine.signal`: to the job's first process, which the container's command is."""
@@ -330,8 +335,8 @@ class Slurm(Placed):
         """See `Engine.remove`. By the job's name, so that one whose submission was cancelled goes
         too. Waits until no such job is left; while Slurm does not answer, raises EngineDown."""
         known = any(job.name == id and job.alive for job in _queue.known.values())
-        place = self.inner.contained.place(id).path
-        if not known and not await asyncio.to_thread(place.exists):
+        state_dir = self.inner.process_containers.state_dir(id).path
+        if not known and not await asyncio.to_thread(state_dir.exists):
             return
         removal = slurm_job.Removal(id, time.monotonic())
         deadline = time.monotonic() + _REMOVAL_SECONDS
@@ -349,12 +354,12 @@ class Slurm(Placed):
                 )
             await asyncio.sleep(removal.pause)
         self._placements.pop(id, None)
-        await asyncio.to_thread(self.inner.contained.remove, id)
+        await asyncio.to_thread(self.inner.process_containers.remove, id)
 
     def remove_argv(self, id: str) -> Sequence[str]:
         """See `Engine.remove_argv`."""
-        place = self.inner.contained.place(id)
-        return [sys.executable, "-I", "-S", slurm_job.__file__, id, str(place.path)]
+        state_dir = self.inner.process_containers.state_dir(id)
+        return [sys.executable, "-I", "-S", slurm_job.__file__, id, str(state_dir.path)]
 
     async def containers(self, label: str) -> list[Container]:
         """See `Engine.containers`."""
@@ -369,11 +374,11 @@ def _running(job: str, node: str, address: str, row: Job | None) -> Placement:
     return Placement(job=job, state="RUNNING", node=node, address=address, ends=ends)
 
 
-async def _node_of(place: Place) -> str:
+async def _node_of(state_dir: StateDir) -> str:
     """The node on which a container's job has begun; empty before. Opened anew each time: NFS asks
     its server only then (nfs(5), "close-to-open")."""
     with suppress(OSError):
-        return one_line(await asyncio.to_thread((place.path / BEGAN).read_text))
+        return one_line(await asyncio.to_thread((state_dir.path / BEGAN).read_text))
     return ""
 
 
@@ -381,7 +386,7 @@ def listed(inner: ProcessEngine, name: str, jobs: Mapping[str, Job]) -> list[Con
     """Those of the engine `name` whose directories are here, and jobs of ours that have lost
     theirs, by their comment."""
     found = {}
-    for _, record in inner.contained.records():
+    for _, record in inner.process_containers.records():
         if record.get("host") == name:
             row = jobs.get(str(record.get("job")))
             one = container_of(record, running=row is not None and row.alive)

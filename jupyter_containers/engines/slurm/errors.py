@@ -95,12 +95,12 @@ def cancelled(job: str) -> StartFailed:
     )
 
 
-def not_shared(job: str, node: str, place: str) -> StartFailed:
+def not_shared(job: str, node: str, state_dir: str) -> StartFailed:
     """A job that ran where our directories are not."""
     where = f"The node {node}" if node else "The node"
     return StartFailed(
-        f"{where}, which Slurm chose for job {job}, does not have {place}: that directory is not "
-        "on a file system that this machine and the nodes share.",
+        f"{where}, which Slurm chose for job {job}, does not have {state_dir}: that directory is "
+        "not on a file system that this machine and the nodes share.",
         "Set XDG_CACHE_HOME to a directory on one that they share before Jupyter starts. If they "
         f"share it, the node itself failed: scontrol show job {job}",
     )

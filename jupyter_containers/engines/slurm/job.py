@@ -11,12 +11,12 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ...layout import INSIDE
+from ...layout import INSIDE, LABEL
 from ...models import ContainerSpec
 from ...settings.slurm import SETUP
 from ...settings.validators import parse_size
 from ..process_engine.base import ProcessEngine
-from ..process_engine.containers import Place
+from ..process_engine.containers import StateDir
 from ..process_engine.image_store import Stored
 
 BEGAN = "began"
@@ -24,11 +24,10 @@ BEGAN = "began"
 OUTSIDE = 72
 """The script's exit code where the node does not have that directory."""
 ENVIRONMENT = "environment"
-"""The file in the room's `run` with what Slurm gave the job, for the guest (`guest/main.py`)."""
+"""The file in `run` with what Slurm gave the job, for the guest (`guest/main.py`)."""
 
-_LABEL = "jupyter-containers"
 _IN_COMMENT = ("owner", "uid", "host", "boot", "kernel")
-JOB = f"{_LABEL}.job"
+JOB = f"{LABEL}.job"
 """The label of what a scheduler runs: it goes on when the machine of its owner does not."""
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "SLURM_CONF", "SLURM_CLUSTERS")
 _THEIRS = ("SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION")
@@ -40,7 +39,7 @@ _FOR_KERNEL = (
 )
 
 
-def sbatch_argv(spec: ContainerSpec, place: Place, engine: str) -> list[str]:
+def sbatch_argv(spec: ContainerSpec, state_dir: StateDir, engine: str) -> list[str]:
     """The command. The script is its standard input, so that no value is an argument of it."""
     options = spec.slurm
     cpus = options.get("cpus") or (str(math.ceil(spec.cpus)) if spec.cpus else "")
@@ -49,7 +48,7 @@ def sbatch_argv(spec: ContainerSpec, place: Place, engine: str) -> list[str]:
     found = {
         "job-name": spec.name,
         "comment": comment(spec, engine),
-        "output": _no_pattern(str(place.output)),
+        "output": _no_pattern(str(state_dir.output)),
         "partition": options.get("partition", ""),
         "account": options.get("account", ""),
         "time": options.get("time", ""),
@@ -73,34 +72,36 @@ def sbatch_environment(ours: Mapping[str, str]) -> dict[str, str | None]:
 def comment(spec: ContainerSpec, engine: str) -> str:
     """What marks a job as ours, and whose it is: everybody on the cluster can read it, so it tells
     nothing of what somebody works on."""
-    told = [f"{name}={spec.labels.get(f'{_LABEL}.{name}', '')}" for name in _IN_COMMENT]
-    return " ".join([_LABEL, engine, *told])
+    told = [f"{name}={spec.labels.get(f'{LABEL}.{name}', '')}" for name in _IN_COMMENT]
+    return " ".join([LABEL, engine, *told])
 
 
 def labels_of(comment: str, name: str, engine: str) -> dict[str, str]:
     """The labels that `comment` wrote; empty where the job is not one of `engine`'s and ours."""
     ours, *told = comment.split(" ")
-    if ours != _LABEL or told[:1] != [engine] or not re.fullmatch(r"jupyter-[0-9a-f]{8}", name):
+    if ours != LABEL or told[:1] != [engine] or not re.fullmatch(r"jupyter-[0-9a-f]{8}", name):
         return {}
     pairs = dict(one.partition("=")[::2] for one in told)
-    labels = {f"{_LABEL}.{key}": pairs.get(key, "") for key in _IN_COMMENT}
-    return labels | {_LABEL: "kernel", f"{_LABEL}.name": name, JOB: "yes"}
+    labels = {f"{LABEL}.{key}": pairs.get(key, "") for key in _IN_COMMENT}
+    return labels | {LABEL: "kernel", f"{LABEL}.name": name, JOB: "yes"}
 
 
-def script_of(inner: ProcessEngine, spec: ContainerSpec, stored: Stored, place: Place) -> str:
+def script_of(
+    inner: ProcessEngine, spec: ContainerSpec, stored: Stored, state_dir: StateDir
+) -> str:
     """What the job of a container runs. Its limits are the job's, and Slurm's to enforce: an engine
     would do it by way of the person's systemd, which is on the login node and not in a job."""
     unlimited = replace(spec, cpus=None, memory=None, pids=None)
-    command = inner.command(unlimited, stored, place)
-    return script(spec, place, command.argv, command.env)
+    command = inner.command(unlimited, stored, state_dir)
+    return script(spec, state_dir, command.argv, command.env)
 
 
 def script(
-    spec: ContainerSpec, place: Place, argv: tuple[str, ...], env: Mapping[str, str | None]
+    spec: ContainerSpec, state_dir: StateDir, argv: tuple[str, ...], env: Mapping[str, str | None]
 ) -> str:
     """What the job runs. Every value in it is quoted; none of it is an argument of anything but
     the engine's own command."""
-    directory = shlex.quote(str(place.path))
+    directory = shlex.quote(str(state_dir.path))
     exports = [f"export {n}={shlex.quote(v)}" for n, v in env.items() if v is not None]
     run = next((m.source for m in spec.own if m.target == f"{INSIDE}/run"), "")
     told = []

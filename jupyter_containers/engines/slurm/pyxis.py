@@ -31,7 +31,7 @@ from ..enroot import scripts
 from ..enroot.engine import Enroot, visible
 from ..enroot.scripts import FILE, RC
 from ..process_engine.base import Command
-from ..process_engine.containers import Place
+from ..process_engine.containers import StateDir
 from ..process_engine.image_store import Stored
 from .queue import ask
 
@@ -87,7 +87,7 @@ class Pyxis(Enroot):
         """See `Engine.run`: by enroot, on this machine."""
         return await self._here.run(spec, timeout)
 
-    def command(self, spec: ContainerSpec, stored: Stored, place: Place) -> Command:
+    def command(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> Command:
         """See `ProcessEngine.command`."""
         return Command(
             argv=(
@@ -96,7 +96,7 @@ class Pyxis(Enroot):
                 *("/usr/bin/env", "-i", "/bin/sh", f"{INSIDE}/{RC}", *spec.argv),
             ),
             env={
-                "ENROOT_CONFIG_PATH": str(place.path / CONFIG),
+                "ENROOT_CONFIG_PATH": str(state_dir.path / CONFIG),
                 "ENROOT_LOGIN_SHELL": "no",
                 "ENROOT_RESTRICT_DEV": "no",
                 "NVIDIA_VISIBLE_DEVICES": "void",
@@ -104,14 +104,14 @@ class Pyxis(Enroot):
             },
         )
 
-    def furnish(self, spec: ContainerSpec, stored: Stored, place: Place) -> None:
-        """See `ProcessEngine.furnish`."""
-        scripts.furnish(place.path)
-        config = place.path / CONFIG / "mounts.d"
+    def write_files(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> None:
+        """See `ProcessEngine.write_files`."""
+        scripts.write_files(state_dir.path)
+        config = state_dir.path / CONFIG / "mounts.d"
         config.mkdir(parents=True)
-        (config / "jupyter-containers.fstab").write_text(fstab_text(spec, place.path))
+        (config / "jupyter-containers.fstab").write_text(fstab_text(spec, state_dir.path))
         inside = replace(spec, env={**spec.env, SAME_PIDS: "yes"})
-        (place.path / RC).write_text(scripts.rc_text(inside, stored.image))
+        (state_dir.path / RC).write_text(scripts.rc_text(inside, stored.image))
 
     def ran_nothing(self, done: Completed) -> int | None:
         """See `ProcessEngine.ran_nothing`."""
@@ -131,11 +131,11 @@ class Pyxis(Enroot):
         return super().trouble(done)
 
 
-def fstab_text(spec: ContainerSpec, place: Path) -> str:
+def fstab_text(spec: ContainerSpec, state_dir: Path) -> str:
     """The mounts, as enroot reads them: it replaces ${NAMES} in such a file by the variables of
     these names (`common::envsubst`). Pure but for the sources."""
-    script = Mount(str(place / RC), f"{INSIDE}/{RC}")
-    lines = scripts.mounts(replace(spec, own=(*spec.own, script)), place)
+    script = Mount(str(state_dir / RC), f"{INSIDE}/{RC}")
+    lines = scripts.mounts(replace(spec, own=(*spec.own, script)), state_dir)
     return "".join(f"{line}\n" for line in lines).replace("${", "\\044{")
 
 

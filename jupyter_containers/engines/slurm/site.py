@@ -29,7 +29,7 @@ _NODES = Problem(
 )
 _SILENCE_SECONDS = 200.0
 """For which a job that has begun is not given up: it may have waited for days. Its guest waits
-longer (`rooms.py`)."""
+longer (`host/rundir.py`)."""
 _HERE = (userns.NO_LIMITS, userns.SAME_NETWORK)
 """What is true of the inner engine's containers on this machine, and not of jobs."""
 

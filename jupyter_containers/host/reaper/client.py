@@ -1,4 +1,4 @@
-"""What a killed owner leaves, the keeper removes.
+"""What a killed owner leaves, the reaper removes.
 
 A server, nbclient or terminal that owns containers can be killed with SIGKILL at any time.
 One small process per owner, started with its first container or command, reads a pipe from it.
@@ -28,14 +28,14 @@ _NEEDED = (
 """What an engine's command needs of the owner's environment to reach the same engine."""
 
 
-class Keeper:
+class Reaper:
     """Entries by key. Every method is cheap, thread-safe and loop-free."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
         self._lock = threading.Lock()
-        self.spares = False
+        self.keep_on_exit = False
         """Whether what is kept stays so when we end in order: a server that has taken kernels up
         and cannot listen ends so."""
 
@@ -93,18 +93,18 @@ class Keeper:
         )
 
     def close(self) -> None:
-        """End the keeper, and with it whatever is still entered, kept or not. At exit, where a
+        """End the reaper, and with it whatever is still entered, kept or not. At exit, where a
         client may not have shut its kernels down (a server that got SIGINT), and in tests."""
         with self._lock:
             process, self._process = self._process, None
             if process is None or process.stdin is None or self._owner != os.getpid():
                 return
             with contextlib.suppress(BrokenPipeError):
-                if not self.spares:
+                if not self.keep_on_exit:
                     process.stdin.write(b'{"key": "", "keep": null}\n')
                 process.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0 if self.spares else 30)
+                process.wait(0 if self.keep_on_exit else 30)
 
 
-keeper = Keeper()
+reaper = Reaper()

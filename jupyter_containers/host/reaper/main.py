@@ -1,4 +1,4 @@
-"""The keeper's process: see `_keeper.py`. Run as a file with `python -I -S`."""
+"""The reaper's process: see `client.py`. Run as a file with `python -I -S`."""
 
 import fcntl
 import json
@@ -85,7 +85,7 @@ def _clean_up_kept(lock: str, entries: list) -> None:
 
 
 def _is_still(lock: str, claim: str) -> bool:
-    """Whether a room is the owner's yet. One that is gone is nobody's."""
+    """True while a run directory still belongs to the owner. One that is gone belongs to nobody."""
     try:
         with open(claim, encoding="utf-8") as file:
             return file.read() == os.path.basename(lock)

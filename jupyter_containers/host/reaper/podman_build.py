@@ -5,8 +5,8 @@ RUN's processes (in a session and process group of their own), a mounted working
 OCI runtime's state and temporary files. The build's private TMPDIR, which all of these mention,
 finds them again, and only them.
 
-Imported by `_buildah.py`; run as a file (`python -I -S FILE DIRECTORY PODMAN…`) by it and, when
-the owner was killed, by the keeper. Standard library only.
+Imported by `podman/buildah.py`; run as a file (`python -I -S FILE DIRECTORY PODMAN…`) by it, and
+by the reaper when the owner was killed. Standard library only.
 """
 
 import glob

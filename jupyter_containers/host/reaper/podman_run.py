@@ -1,6 +1,6 @@
 """Remove a podman container, and what a podman that was killed while it started one left of it.
 
-Run as `python -I -S _keeper_podman.py NAME COMMAND...` (standard library only) by the keeper of a
+Run as `python -I -S podman_run.py NAME COMMAND...` (standard library only) by the reaper of a
 killed owner and after a start that failed. `podman run` starts conmon, which has the runtime
 prepare the container. Is podman killed then, conmon and the prepared process wait for ever for a
 `start`, and `podman rm` knows of neither: https://github.com/containers/conmon (its `-n` is the

@@ -1,7 +1,7 @@
 """End a container that is a process of ours, and delete its directory.
 
-Run as `python -I -S _keeper_contained.py DIRECTORY` by the keeper of a killed owner, and imported
-by `_contained.py` (standard library only).
+Run as `python -I -S process_container.py DIRECTORY` by the reaper of a killed owner, and imported
+by `process_engine/containers.py` (standard library only).
 """
 
 import json

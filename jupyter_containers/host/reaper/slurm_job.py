@@ -1,6 +1,6 @@
 """Cancel the job of a container, wait for its end, and delete the container's directory.
 
-Run as `python -I -S _keeper_slurm.py NAME DIRECTORY` (standard library only) by the keeper of a
+Run as `python -I -S slurm_job.py NAME DIRECTORY` (standard library only) by the reaper of a
 killed owner. By the job's name, which is the container's: a submission may have been going on when
 the owner was killed, so that nobody has heard the job's number.
 """

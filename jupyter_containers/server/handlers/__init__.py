@@ -1,4 +1,4 @@
-"""HTTP in and out under `/jupyter-containers/`, and no decisions: those are made in the rooms
+"""HTTP in and out under `/jupyter-containers/`, and no decisions: those are made in the packages
 below, which the command line uses too. `openapi.json` describes every route."""
 
 from __future__ import annotations

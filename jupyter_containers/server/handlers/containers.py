@@ -10,8 +10,8 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from ... import serializers
-from ...events import Change, tell
-from ...kernels.listing import Ours, all_ours
+from ...events import Change, publish
+from ...kernels.listing import OwnedContainer, owned_containers
 from .base import Handler
 
 _MOST_LINES = 10_000
@@ -24,7 +24,7 @@ class Containers(Handler):
     @authorized
     async def get(self) -> None:
         """All of them, on every engine that works."""
-        found = await all_ours(await self.server.engines())
+        found = await owned_containers(await self.server.engines())
         paths = await self.server.paths()
         self.answer({"containers": [_row(one, paths) for one in found]})
 
@@ -57,7 +57,7 @@ class OneContainer(Handler):
         if kernel is not None and kernel.state not in ("starting", "restarting"):
             await self.server.shut_down(kernel_id)
         await one.engine.remove(one.container.id)
-        tell(Change(what="container", id=kernel_id, state="ended"))
+        publish(Change(what="container", id=kernel_id, state="ended"))
         self.done()
 
 
@@ -73,7 +73,7 @@ class Logs(Handler):
         self.answer({"text": await one.engine.logs(one.container.id, tail)})
 
 
-def _row(one: Ours, paths: Mapping[str, str]) -> dict[str, Any]:
+def _row(one: OwnedContainer, paths: Mapping[str, str]) -> dict[str, Any]:
     """A container; `paths` are those of this server's kernels. A label has only a file's name."""
     path = paths.get(one.label("kernel"))
     return serializers.container(one) | {"mine": path is not None, "path": path or None}

@@ -14,7 +14,7 @@ from ...devices.gpus import find_devices
 from ...engines.guarded import Guarded
 from ...engines.registry import choose_engine, look, names
 from ...errors import ContainersError, ImageNotHere
-from ...events import Change, tell
+from ...events import Change, publish
 from ...images.prepare import image_kernels
 from ...kernelspecs import pinned_as
 from ...models import Image, parse_image
@@ -63,7 +63,7 @@ class Images(Handler):
         """Take a name from an image; without any it is gone."""
         engine, reference, _ = await _one(self, *_asked(self))
         await engine.remove_image(reference)
-        tell(Change(what="images", id=reference))
+        publish(Change(what="images", id=reference))
         self.done()
 
 

@@ -7,7 +7,7 @@ import asyncio
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from ...events import Change, tell
+from ...events import Change, publish
 from ...kernelspecs import check_pin, pin, pinned_specs, unpin
 from ...settings.schema import Settings
 from .base import Handler
@@ -40,7 +40,7 @@ class KernelSpecs(Handler):
         settings = Settings.parse(body.settings(), where=f"Kernel {name[:100]!r}")
         check_pin(settings, await self.server.policy())
         await asyncio.to_thread(pin, settings.image, name, settings, title)
-        tell(Change(what="kernelspecs", id=name, state="pinned"))
+        publish(Change(what="kernelspecs", id=name, state="pinned"))
         made = next(one for one in await asyncio.to_thread(pinned_specs) if one.name == name)
         about = {"name": name, "display_name": made.display_name}
         self.answer(about | {"settings": settings.to_json()}, 201)
@@ -54,7 +54,7 @@ class OneKernelSpec(Handler):
     async def delete(self, name: str) -> None:
         """Unpin it; images and containers stay."""
         await asyncio.to_thread(unpin, name)
-        tell(Change(what="kernelspecs", id=name, state="removed"))
+        publish(Change(what="kernelspecs", id=name, state="removed"))
         self.done()
 
 

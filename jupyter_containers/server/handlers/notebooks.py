@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
@@ -10,6 +11,8 @@ from tornado import web
 from ... import serializers
 from ...builds.lint import lint_cell
 from ...kernels.preflight import approve_settings, check_settings, notebook_state, trait_of
+from ...policy.policy import Policy
+from ..state import Server
 from .base import Handler
 
 _MOST_ITEMS = 1000
@@ -23,7 +26,9 @@ class Notebook(Handler):
     @authorized
     async def get(self) -> None:
         """What it asks for, what of it is missing, and its kernel."""
-        self.answer(await _notebook(self, self.query("path")))
+        path = self.query("path")
+        notebook = await self.server.notebook(path)
+        self.answer(await _notebook(self.server, path, notebook, await self.server.policy()))
 
 
 class Approvals(Handler):
@@ -36,9 +41,9 @@ class Approvals(Handler):
         body = self.body("path", "settings", "items")
         path, asked = body.text("path", most=4000), body.settings()
         shown = body.texts("items", needed=True, most=_MOST_ITEMS)
-        notebook = await self.server.notebook(path)
-        await approve_settings(notebook, asked, shown, await self.server.policy())
-        self.answer(await _notebook(self, path))
+        notebook, policy = await self.server.notebook(path), await self.server.policy()
+        await approve_settings(notebook, asked, shown, policy)
+        self.answer(await _notebook(self.server, path, notebook, policy))
 
 
 class FormSettings(Handler):
@@ -78,14 +83,13 @@ class Lint(Handler):
         self.answer({"remarks": [serializers.remark(one) for one in remarks]})
 
 
-async def _notebook(handler: Handler, path: str) -> dict[str, Any]:
-    notebook = await handler.server.notebook(path)
-    state = await notebook_state(notebook, await handler.server.policy())
-    kernel = await handler.server.kernel_of(path, notebook)
+async def _notebook(server: Server, path: str, notebook: Path, policy: Policy) -> dict[str, Any]:
+    state = await notebook_state(notebook, policy)
+    kernel = await server.kernel_of(path, notebook)
     return {
         "path": path,
         **serializers.notebook(state),
-        "building": handler.server.building(notebook),
+        "building": server.building(notebook),
         "kernel": serializers.kernel(kernel) if kernel is not None else None,
     }
 

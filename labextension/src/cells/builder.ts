@@ -1,174 +1,193 @@
-/** Builds a Dockerfile cell and lets its notebook run in the image. */
+/** Builds a Dockerfile cell and moves its notebook into the image. */
 
 import type { ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 
-import type { Api } from '../api';
-import type { IBuildRequest, IJob, Settings } from '../tokens';
-import { decide, earlierDockerfiles, sameSettings } from './decide';
-import type { LiveBuild, LiveBuilds } from './live';
-import type { FailedLines } from './marks';
+import type { Api } from '../api/api';
+import type { IBuildRequest, IJob, Settings } from '../api/types';
+import type { LiveBuild, LiveBuilds } from './builds';
+import type { FailedLines } from './failedlines';
+import { chooseMove, earlierDockerfiles, sameSettings } from './move';
 import { CellOutput } from './output';
-import { settle, type IBuildNotebook, type IQuestions } from './settle';
-import { Stop, stopOf } from './stop';
+import { RunError, toRunError } from './runerror';
+import {
+  type IBuildNotebook,
+  type IPrompts,
+  moveToImage
+} from './switchkernel';
 
-/** A cell of a notebook, to be built. */
+/** A cell to build. */
 export interface IBuildCell {
   readonly notebook: IBuildNotebook;
   readonly model: ICodeCellModel;
-  /** Whether a kernel that has run cells may go without a question. */
+  /** Whether all cells run, so that a used kernel may end without a question. */
   readonly isWholeRun: () => boolean;
-  /** What the run asks of its builds. */
+  /** The options of this run. */
   readonly options: IBuildOptions;
 }
 
-/** What is built of a notebook, whatever its settings are. */
-export type ISource = Omit<IBuildRequest, 'settings'>;
+/** What is built: a request without the notebook's settings. */
+export type IBuildSource = Omit<IBuildRequest, 'settings'>;
 
-/** A build that is done. */
-export interface IDone {
+/** A build that succeeded. */
+export interface ICompletedBuild {
   readonly job: IJob;
-  /** What was sent for it; of one that another page sent, only its cell is known. */
-  readonly sent: ISource & Partial<Pick<IBuildRequest, 'settings'>>;
+  /** The request for it; without settings if another page sent it. */
+  readonly source: IBuildSource & Partial<Pick<IBuildRequest, 'settings'>>;
 }
 
-/** What one run may ask of its builds beyond what their cells say. */
+/** Options of a run for its builds, beside those in the cells. */
 export interface IBuildOptions {
   readonly no_cache?: boolean;
   readonly update_bases?: boolean;
 }
 
-/** One per application. */
+/** Builds cells; one for each application. */
 export class CellBuilder {
   constructor(
     private readonly api: Api,
     private readonly builds: LiveBuilds,
-    private readonly marks: FailedLines,
-    private readonly questions: IQuestions
+    private readonly failedLines: FailedLines,
+    private readonly prompts: IPrompts
   ) {}
 
-  /** Cells whose builds the server has not answered for yet, and whether Stop was pressed. */
-  private readonly asking = new Map<ICellModel, boolean>();
+  /** Cells whose builds have no id so far, and whether Stop was pressed. */
+  private readonly pending = new Map<ICellModel, boolean>();
 
-  /** Called when Stop is pressed: what was asked for is cancelled as soon as it is known. */
+  /** Cancel the builds of these cells as soon as their ids are known. */
   interrupt(cells: Iterable<ICellModel>): void {
     for (const cell of cells) {
-      if (this.asking.has(cell)) {
-        this.asking.set(cell, true);
+      if (this.pending.has(cell)) {
+        this.pending.set(cell, true);
       }
     }
   }
 
-  /** Build and settle. Throws Stop, after the cell has said why. */
+  /** Build a cell and move its notebook. Throws RunError, after the cell has shown it. */
   async build(cell: IBuildCell): Promise<void> {
     const { model, notebook } = cell;
     const output = new CellOutput(model);
-    output.begin();
-    this.marks.clear(model);
-    this.asking.set(model, false);
-    await this.orStop(model, output, async () => {
+    output.showRunning();
+    this.failedLines.clear(model);
+    this.pending.set(model, false);
+    await this.reportErrors(model, output, async () => {
       await notebook.save().finally(() => {
-        // After it: a notebook that was saved need not be saved again for an empty output.
+        // After saving, so that an empty output does not make the notebook dirty again.
         output.clear();
-        output.begin();
+        output.showRunning();
       });
-      const sent = requestOf(notebook, model.id);
-      const build = await this.begin(model, { ...sent, ...cell.options });
-      const job = await this.finish(model, output, build);
-      await this.settle(cell, { job, sent }, !cell.isWholeRun());
+      const request = createRequest(notebook, model.id);
+      const build = await this.start(model, { ...request, ...cell.options });
+      const job = await this.waitFor(model, output, build);
+      await this.moveNotebook(
+        cell,
+        { job, source: request },
+        !cell.isWholeRun()
+      );
     });
   }
 
-  /** Take up a build that goes on or has ended without us; its job when it is done. */
+  /** Follow a build that this page did not start; resolves to its job when it succeeded. */
   async resume(model: ICodeCellModel, build: LiveBuild): Promise<IJob> {
     const output = new CellOutput(model);
-    output.begin();
-    return this.orStop(model, output, () => this.finish(model, output, build));
+    output.showRunning();
+    return this.reportErrors(model, output, () =>
+      this.waitFor(model, output, build)
+    );
   }
 
-  /** Whether a job's image is another one than what the notebook runs in. */
+  /** Whether the notebook would have to move to run in a job's image. */
   async wouldMove(notebook: IBuildNotebook, job: IJob): Promise<boolean> {
     if (!job.result?.settings) {
       return false;
     }
     const { kernel } = await this.api.notebook(notebook.path);
-    return decide(job.result, { spec: notebook.spec, kernel }) !== 'stay';
+    return (
+      chooseMove(job.result, { spec: notebook.kernelName, kernel }) !== 'stay'
+    );
   }
 
-  /** Let the notebook run in what was built. Throws Stop. */
-  async settle(
+  /** Move the notebook into the image that was built. Throws RunError. */
+  async moveNotebook(
     cell: Pick<IBuildCell, 'model' | 'notebook'>,
-    done: IDone,
-    askToDrop: boolean
+    completed: ICompletedBuild,
+    confirmMove: boolean
   ): Promise<void> {
     const { notebook } = cell;
-    const { result } = await this.forNow(cell, done);
+    const { result } = await this.updateJob(cell, completed);
     if (!result || notebook.isDisposed) {
       return;
     }
     const { path } = notebook;
     try {
-      await settle(this.api, notebook, this.questions, { result, askToDrop });
+      await moveToImage(this.api, notebook, this.prompts, {
+        result,
+        confirmMove
+      });
     } catch (error) {
-      // What was approved was approved of its old name: once more, for the new one.
-      if (stopOf(error).quiet || notebook.path === path) {
+      // The notebook was renamed meanwhile, and approvals hold for a path: repeat it for the new one.
+      if (toRunError(error).silent || notebook.path === path) {
         throw error;
       }
-      await this.settle(cell, done, askToDrop);
+      await this.moveNotebook(cell, completed, confirmMove);
     }
   }
 
   /**
-   * The job for the notebook as it is by now. What it is to become was computed from what was
-   * sent: where it was renamed since, or other settings were applied, the same build is asked
-   * for again, which finds its image.
+   * The job for the current path and settings of the notebook.
+   *
+   * The settings of a result are computed from the request. If the notebook was renamed or got
+   * other settings since then, the same build is requested again, which finds its image.
    */
-  private async forNow(
+  private async updateJob(
     { model, notebook }: Pick<IBuildCell, 'model' | 'notebook'>,
-    { job, sent }: IDone
+    { job, source }: ICompletedBuild
   ): Promise<IJob> {
-    let now = job;
-    let last = sent;
-    while (now.result?.settings && !notebook.isDisposed) {
+    let current = job;
+    let lastSent = source;
+    while (current.result?.settings && !notebook.isDisposed) {
       const { path, settings } = notebook;
-      if (last.path === path && isSame(last.settings, settings)) {
+      if (
+        lastSent.path === path &&
+        isSameSettings(lastSent.settings, settings)
+      ) {
         break;
       }
-      last = { ...sent, path, settings };
-      const { reused } = now.result;
-      const { build } = now.result.settings;
-      const pinned = settings && build ? { ...settings, build } : settings;
-      const request = { ...sent, path, settings: pinned };
-      const again = await this.begin(model, request);
-      now = await again.ended;
-      if (!now.result?.reused) {
-        now = await this.finish(model, new CellOutput(model), again);
+      lastSent = { ...source, path, settings };
+      const { reused } = current.result;
+      const { build } = current.result.settings;
+      const sameBuild = settings && build ? { ...settings, build } : settings;
+      const request = { ...source, path, settings: sameBuild };
+      const rebuilt = await this.start(model, request);
+      current = await rebuilt.ended;
+      if (!current.result?.reused) {
+        current = await this.waitFor(model, new CellOutput(model), rebuilt);
       } else if (!reused) {
-        now = { ...now, result: { ...now.result, reused } };
+        current = { ...current, result: { ...current.result, reused } };
       }
     }
-    return now;
+    return current;
   }
 
-  private async begin(
+  private async start(
     model: ICodeCellModel,
     request: IBuildRequest
   ): Promise<LiveBuild> {
-    if (this.asking.get(model)) {
-      throw new Stop(STOPPED, true);
+    if (this.pending.get(model)) {
+      throw new RunError(CANCELLED, true);
     }
-    this.asking.set(model, false);
+    this.pending.set(model, false);
     try {
       const build = this.builds.follow(await this.api.build(request), true);
-      if (this.asking.get(model)) {
+      if (this.pending.get(model)) {
         await build.cancel();
       }
       return build;
     } finally {
-      this.asking.delete(model);
+      this.pending.delete(model);
     }
   }
 
-  private async finish(
+  private async waitFor(
     model: ICodeCellModel,
     output: CellOutput,
     build: LiveBuild
@@ -177,15 +196,15 @@ export class CellBuilder {
     const job = await build.ended;
     output.show(build);
     if (job.state !== 'done' || model.isDisposed) {
-      throw new Stop(
-        job.error ?? UNSAID,
+      throw new RunError(
+        job.error ?? NO_IMAGE,
         job.state === 'cancelled' || model.isDisposed
       );
     }
     return job;
   }
 
-  private async orStop<T>(
+  private async reportErrors<T>(
     model: ICodeCellModel,
     output: CellOutput,
     run: () => Promise<T>
@@ -193,50 +212,53 @@ export class CellBuilder {
     try {
       return await run();
     } catch (error) {
-      const stop = stopOf(error);
-      output.fail(stop);
-      if (!stop.quiet) {
-        this.marks.set(model, stop.said);
+      const runError = toRunError(error);
+      output.showError(runError);
+      if (!runError.silent) {
+        this.failedLines.set(model, runError.detail);
       }
-      throw stop;
+      throw runError;
     } finally {
-      this.asking.delete(model);
-      output.end();
+      this.pending.delete(model);
+      output.showIdle();
     }
   }
 }
 
-/** What the server is asked to build. */
-export function requestOf(
+/** The request to build a cell. */
+export function createRequest(
   notebook: IBuildNotebook,
   cell: string
 ): IBuildRequest {
-  return { ...sourceOf(notebook, cell), settings: notebook.settings };
+  return { ...readSource(notebook, cell), settings: notebook.settings };
 }
 
-/** A cell with what it may build on. */
-export function sourceOf(notebook: IBuildNotebook, cell: string): ISource {
+/** A cell's source, and the Dockerfile cells above it. */
+export function readSource(
+  notebook: IBuildNotebook,
+  cell: string
+): IBuildSource {
   const { cells, path } = notebook;
-  const index = cells.findIndex(one => one.id === cell);
+  const index = cells.findIndex(({ id }) => id === cell);
   const source = cells[index]?.source ?? '';
   const earlier = earlierDockerfiles(cells, cell);
   return { path, source, index, cell_id: cell, earlier };
 }
 
-/** Undefined is not known, so never the same. */
-function isSame(
+/** Whether the settings are those that were sent; never if these are unknown. */
+function isSameSettings(
   sent: Settings | null | undefined,
   settings: Settings | null
 ): boolean {
   return sent !== undefined && sameSettings(sent, settings);
 }
 
-const STOPPED = {
+const CANCELLED = {
   type: 'BuildCancelled',
   message: 'The build was cancelled.',
   hint: ''
 };
-const UNSAID = {
+const NO_IMAGE = {
   type: 'BuildError',
   message: 'The build ended without an image.',
   hint: 'Run the cell again; the log of the Jupyter server may say more.'

@@ -1,4 +1,4 @@
-/** JupyterLab's completer in Dockerfile cells. Fetches what is known; needs no kernel. */
+/** The completion provider for Dockerfile cells, which needs no kernel. */
 
 import type {
   CompletionHandler,
@@ -6,37 +6,37 @@ import type {
   ICompletionProvider
 } from '@jupyterlab/completer';
 
-import type { Api } from '../api';
-import { containerIcon } from '../icon';
-import { DOCKERFILE_CELL } from '../tokens';
-import { completionsAt, type IKnown } from './complete';
+import type { Api } from '../api/api';
+import { DOCKERFILE_CELL } from '../constants';
+import { containerIcon } from '../ui/icon';
+import { completionsAt, type ICompletionSources } from './completions';
 
-/** Milliseconds after which the machine's images are asked for anew. */
-const FRESH = 30_000;
+/** Milliseconds after which the images, settings and engines are fetched again. */
+const MAX_AGE = 30_000;
 
-/** Milliseconds that a completion waits for them; JupyterLab gives up after 1000. */
-const PATIENCE = 600;
+/** Milliseconds that a completion waits for the server; JupyterLab waits 1000. */
+const TIMEOUT = 600;
 
 /** Completes instructions, images and options. */
 export class DockerfileCompleter implements ICompletionProvider {
   readonly identifier = 'jupyter-containers:dockerfile';
-  /** Before the kernel's (550), which knows no Dockerfile; behind language servers' (600). */
+  /** Above the kernel's provider (550), which knows no Dockerfiles, and below language servers (600). */
   readonly rank = 560;
 
-  private known: IKnown = { images: [], fields: [], engines: [] };
-  private asking: Promise<void> | null = null;
-  private until = 0;
+  private sources: ICompletionSources = { images: [], fields: [], engines: [] };
+  private refreshing: Promise<void> | null = null;
+  private staleAt = 0;
 
   constructor(private readonly api: Api) {}
 
-  /** Only in Dockerfile cells. */
+  /** Whether the editor is that of a Dockerfile cell. */
   isApplicable({ editor }: ICompletionContext): Promise<boolean> {
     return Promise.resolve(editor?.model.mimeType === DOCKERFILE_CELL);
   }
 
-  /** Called when somebody is about to write in a Dockerfile cell. */
+  /** Fetch what completions need, before the user types. */
   prepare(): void {
-    void this.machine();
+    void this.refresh();
   }
 
   /** See `ICompletionProvider`. */
@@ -44,9 +44,9 @@ export class DockerfileCompleter implements ICompletionProvider {
     text,
     offset
   }: CompletionHandler.IRequest): Promise<CompletionHandler.ICompletionItemsReply> {
-    const late = new Promise(resolve => setTimeout(resolve, PATIENCE));
-    await Promise.race([this.machine(), late]);
-    const found = completionsAt(text, offset, this.known);
+    const timeout = new Promise(resolve => setTimeout(resolve, TIMEOUT));
+    await Promise.race([this.refresh(), timeout]);
+    const found = completionsAt(text, offset, this.sources);
     const items = found.words.map(({ name, doc }) => ({
       label: name,
       insertText: name,
@@ -57,19 +57,19 @@ export class DockerfileCompleter implements ICompletionProvider {
     return { start: found.start, end: offset, items };
   }
 
-  /** Keeps `known` fresh; an engine that is slow to answer holds no completion up. */
-  private machine(): Promise<void> {
-    if (Date.now() > this.until) {
-      this.until = Date.now() + FRESH;
-      this.asking = this.ask();
+  /** Fetch what is outdated. */
+  private refresh(): Promise<void> {
+    if (Date.now() > this.staleAt) {
+      this.staleAt = Date.now() + MAX_AGE;
+      this.refreshing = this.fetchSources();
     }
-    return this.asking ?? Promise.resolve();
+    return this.refreshing ?? Promise.resolve();
   }
 
-  /** What does not answer stays as it was known. */
-  private async ask(): Promise<void> {
-    const put = (part: Partial<IKnown>) => {
-      this.known = { ...this.known, ...part };
+  /** Update `sources`; what cannot be fetched stays as it was. */
+  private async fetchSources(): Promise<void> {
+    const put = (part: Partial<ICompletionSources>) => {
+      this.sources = { ...this.sources, ...part };
     };
     await Promise.allSettled([
       this.api.images().then(({ images }) => {

@@ -1,4 +1,4 @@
-/** How the cells of a notebook run: Dockerfile cells are built, all others as in JupyterLab. */
+/** Runs the cells of notebooks: builds Dockerfile cells, and runs others as JupyterLab does. */
 
 import type { ISessionContext } from '@jupyterlab/apputils';
 import type { Cell, CodeCell } from '@jupyterlab/cells';
@@ -9,82 +9,83 @@ import {
   type NotebookPanel
 } from '@jupyterlab/notebook';
 
-import { isDockerfileCell } from '../highlight';
+import { isDockerfileCell } from '../notebook/highlight';
 import type { CellBuilder, IBuildOptions } from './builder';
-import { beginsWholeRun } from './decide';
-import { PanelNotebook, type RanKernels } from './notebook';
+import { startsWholeRun } from './move';
+import { PanelNotebook, type UsedKernels } from './panelnotebook';
 import { RunQueue } from './queue';
-import { stopOf, type Stop } from './stop';
+import { type RunError, toRunError } from './runerror';
 
 type Options = INotebookCellExecutor.IRunCellOptions;
 
-/** What the executor needs, once there are notebooks. */
-export interface IExecutorParts {
+/** The services that the executor needs. */
+export interface IExecutorServices {
   readonly builder: CellBuilder;
-  readonly ran: RanKernels;
-  /** The panel whose session it is. */
+  readonly usedKernels: UsedKernels;
+  /** The panel of a session. */
   readonly panelOf: (context: ISessionContext) => NotebookPanel | undefined;
 }
 
 /**
- * Provides JupyterLab's token.
+ * Replaces JupyterLab's cell executor.
  *
- * The tracker of notebooks needs the executor, so what the executor needs of the tracker comes
- * later, by `attach`; until then, every cell runs as in JupyterLab.
+ * The notebook tracker requires the executor, so the executor gets what needs the tracker later,
+ * by `attach`. Until then, all cells run as in JupyterLab.
  */
 export class CellExecutor implements INotebookCellExecutor {
-  private parts: IExecutorParts | null = null;
+  private services: IExecutorServices | null = null;
   private readonly queues = new WeakMap<NotebookPanel, RunQueue>();
-  private readonly options = new WeakMap<NotebookPanel, IBuildOptions>();
+  private readonly buildOptions = new WeakMap<NotebookPanel, IBuildOptions>();
 
-  /** Called once, when there is a tracker. */
-  attach(parts: IExecutorParts): void {
-    this.parts = parts;
+  /** Set the services, once there is a tracker. */
+  attach(services: IExecutorServices): void {
+    this.services = services;
   }
 
-  /** The order in which a panel's cells run. */
+  /** A panel's queue; always the same object. */
   queueOf(panel: NotebookPanel): RunQueue {
     const queue = this.queues.get(panel) ?? new RunQueue();
     this.queues.set(panel, queue);
     return queue;
   }
 
-  /** Builds that begin while `run` runs in a panel are asked for with these options. */
-  async during(
+  /** Use these options for the builds that begin during `run` in a panel. */
+  async runWithOptions(
     panel: NotebookPanel,
     options: IBuildOptions,
     run: () => Promise<boolean>
   ): Promise<boolean> {
-    this.options.set(panel, options);
+    this.buildOptions.set(panel, options);
     try {
       return await run();
     } finally {
-      this.options.delete(panel);
+      this.buildOptions.delete(panel);
     }
   }
 
   /** See `INotebookCellExecutor`. */
   runCell(options: Options): Promise<boolean> {
     const { cell, sessionContext } = options;
-    const panel = sessionContext && this.parts?.panelOf(sessionContext);
-    if (!this.parts || !panel || !isCode(cell)) {
+    const panel = sessionContext && this.services?.panelOf(sessionContext);
+    if (!this.services || !panel || !isCode(cell)) {
       return runCell(options);
     }
     const queue = this.queueOf(panel);
-    const { parts } = this;
+    const { services } = this;
     const id = cell.model.id;
     if (isDockerfileCell(cell.model.sharedModel.getSource())) {
-      hold(cell);
-      const asked = this.options.get(panel) ?? {};
-      const run = () => buildCell(parts, panel, options, queue, asked);
-      return atRest(cell, queue.build(id, run));
+      showQueued(cell);
+      const buildOptions = this.buildOptions.get(panel) ?? {};
+      const run = () =>
+        buildCell(services, panel, options, queue, buildOptions);
+      return resetIfSkipped(cell, queue.runBuild(id, run));
     }
-    const run = () => runPlain(parts, options);
-    const waits = queue.isBuilding;
-    const ran = queue.plain(id, run, () => {
-      hold(cell);
+    const run = () => runOrdinaryCell(services, options);
+    const isWaiting = queue.isBuilding;
+    const ran = queue.runCell(id, run, () => {
+      showQueued(cell);
     });
-    return waits ? atRest(cell, ran) : ran;
+    return isWaiting ? resetIfSkipped(cell, ran) : ran;
   }
 }
 
@@ -92,13 +93,16 @@ function isCode(cell: Cell): cell is CodeCell {
   return cell.model.type === 'code';
 }
 
-/** It will run: its prompt has a star, as for cells that a kernel has in its queue. */
-function hold(cell: CodeCell): void {
+/** Show the prompt of a queued cell, as for cells in a kernel's queue. */
+function showQueued(cell: CodeCell): void {
   cell.model.executionState = 'running';
 }
 
-/** A cell that did not run has no star. */
-async function atRest(cell: CodeCell, run: Promise<boolean>): Promise<boolean> {
+/** Reset the prompt of a cell that did not run. */
+async function resetIfSkipped(
+  cell: CodeCell,
+  run: Promise<boolean>
+): Promise<boolean> {
   const ran = await run;
   if (!ran && !cell.isDisposed) {
     cell.model.executionState = 'idle';
@@ -106,8 +110,8 @@ async function atRest(cell: CodeCell, run: Promise<boolean>): Promise<boolean> {
   return ran;
 }
 
-async function runPlain(
-  parts: IExecutorParts,
+async function runOrdinaryCell(
+  services: IExecutorServices,
   options: Options
 ): Promise<boolean> {
   const { cell, sessionContext } = options;
@@ -116,17 +120,17 @@ async function runPlain(
   }
   const ran = runCell(options);
   if (sessionContext && cell.model.sharedModel.getSource().trim()) {
-    parts.ran.note(sessionContext);
+    services.usedKernels.markUsed(sessionContext);
   }
   return ran;
 }
 
 async function buildCell(
-  parts: IExecutorParts,
+  services: IExecutorServices,
   panel: NotebookPanel,
   options: Options,
   queue: RunQueue,
-  asked: IBuildOptions
+  buildOptions: IBuildOptions
 ): Promise<boolean> {
   const { onCellExecuted, onCellExecutionScheduled } = options;
   const cell = options.cell as CodeCell;
@@ -135,22 +139,22 @@ async function buildCell(
     return false;
   }
   const { model } = cell;
-  const notebook = new PanelNotebook(panel, parts.ran);
+  const notebook = new PanelNotebook(panel, services.usedKernels);
   const isWholeRun = () =>
-    beginsWholeRun(notebook.cells, model.id, id => queue.isHeld(id));
+    startsWholeRun(notebook.cells, model.id, id => queue.isQueued(id));
   onCellExecutionScheduled({ cell });
   try {
-    await parts.builder.build({
+    await services.builder.build({
       notebook,
       model,
       isWholeRun,
-      options: asked
+      options: buildOptions
     });
   } catch (reason) {
     if (isGone()) {
       return false;
     }
-    const error = kernelError(stopOf(reason));
+    const error = toKernelError(toRunError(reason));
     onCellExecuted({ cell, success: false, error });
     throw error;
   }
@@ -158,13 +162,13 @@ async function buildCell(
   return true;
 }
 
-/** As if a kernel had said so: JupyterLab ends a run for no other error. */
-function kernelError(stop: Stop): KernelError {
+/** The error as one of a kernel: JupyterLab ends a run for no other. */
+function toKernelError({ detail }: RunError): KernelError {
   return new KernelError({
     status: 'error',
     execution_count: 0,
-    ename: stop.said.type,
-    evalue: stop.said.message,
+    ename: detail.type,
+    evalue: detail.message,
     traceback: []
   });
 }

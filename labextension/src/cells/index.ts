@@ -1,4 +1,4 @@
-/** The plugins of Dockerfile cells: how they run, are shown, completed and checked. */
+/** The plugins for Dockerfile cells: running, output, completion and linting. */
 
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, ISessionContextDialogs } from '@jupyterlab/apputils';
@@ -10,31 +10,35 @@ import { INotebookCellExecutor, INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { Token } from '@lumino/coreutils';
 
-import { Api } from '../api';
-import { Requests } from '../request';
-import { DOCKERFILE_CELL } from '../tokens';
-import { dialogs } from './ask';
+import { type Api, IApi } from '../api/api';
+import { CATEGORY, CommandIDs } from '../commandids';
+import { DOCKERFILE_CELL } from '../constants';
+import { askBuildApproval, askMove } from '../notebook/dialogs';
 import { CellBuilder } from './builder';
+import { LiveBuilds } from './builds';
 import { addCommands } from './commands';
 import { DockerfileCompleter } from './completer';
 import { CellExecutor } from './executor';
-import { CommandIDs } from './ids';
+import { FailedLines } from './failedlines';
 import { lintExtension } from './lint';
-import { LiveBuilds } from './live';
-import { FailedLines } from './marks';
-import { buildRendererFactory } from './mime';
-import { RanKernels } from './notebook';
+import { UsedKernels } from './panelnotebook';
+import { buildRendererFactory } from './renderer';
 import { resumeBuilds } from './resume';
 
-/** The palette's heading, and the place in menus. */
-const CATEGORY = 'Containers';
+/** The place of the commands in menus. */
 const RANK = 40;
 
-/** What the plugins here share. */
+/** The commands of cells that the palette offers. */
+const IN_PALETTE = [
+  CommandIDs.cancel,
+  CommandIDs.buildAndRunAll,
+  CommandIDs.newCell
+];
+
+/** What the plugins for cells share. */
 interface ICells {
-  readonly api: Api;
   readonly builds: LiveBuilds;
-  readonly marks: FailedLines;
+  readonly failedLines: FailedLines;
 }
 
 const ICells = new Token<ICells>('jupyter-containers:ICells');
@@ -44,13 +48,11 @@ const cells: JupyterFrontEndPlugin<ICells> = {
   description: 'The builds of Dockerfile cells, shown in their outputs.',
   autoStart: true,
   provides: ICells,
-  requires: [IRenderMimeRegistry],
-  activate: (app, rendermime: IRenderMimeRegistry) => {
-    const { serverSettings } = app.serviceManager;
-    const api = new Api(new Requests(serverSettings));
+  requires: [IApi, IRenderMimeRegistry],
+  activate: (app, api: Api, rendermime: IRenderMimeRegistry) => {
     const builds = new LiveBuilds(api);
     rendermime.addFactory(buildRendererFactory(builds, app.commands), 0);
-    return { api, builds, marks: new FailedLines() };
+    return { builds, failedLines: new FailedLines() };
   }
 };
 
@@ -67,11 +69,12 @@ const builder: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-containers:builder',
   description: 'Moves notebooks into the images that their cells build.',
   autoStart: true,
-  requires: [ICells, INotebookTracker, INotebookCellExecutor],
+  requires: [IApi, ICells, INotebookTracker, INotebookCellExecutor],
   optional: [ISessionContextDialogs, ICommandPalette, IMainMenu],
   activate: (
     app,
-    { api, builds, marks }: ICells,
+    api: Api,
+    { builds, failedLines }: ICells,
     tracker: INotebookTracker,
     runner: INotebookCellExecutor,
     sessionDialogs: ISessionContextDialogs | null,
@@ -85,22 +88,26 @@ const builder: JupyterFrontEndPlugin<void> = {
       );
       return;
     }
-    const ran = new RanKernels();
-    const cellBuilder = new CellBuilder(api, builds, marks, dialogs);
+    const usedKernels = new UsedKernels();
+    const cellBuilder = new CellBuilder(api, builds, failedLines, {
+      askApproval: askBuildApproval,
+      confirmMove: askMove
+    });
     runner.attach({
       builder: cellBuilder,
-      ran,
-      panelOf: context => tracker.find(one => one.sessionContext === context)
+      usedKernels,
+      panelOf: context =>
+        tracker.find(panel => panel.sessionContext === context)
     });
-    const parts = {
+    const context = {
       api,
       builds,
       builder: cellBuilder,
-      ran,
+      usedKernels,
       queueOf: runner.queueOf.bind(runner)
     };
     tracker.widgetAdded.connect((_, panel) => {
-      resumeBuilds(parts, panel).catch((error: unknown) => {
+      resumeBuilds(context, panel).catch((error: unknown) => {
         console.warn('jupyter-containers: no builds to take up', error);
       });
     });
@@ -111,9 +118,9 @@ const builder: JupyterFrontEndPlugin<void> = {
       builds,
       dialogs: sessionDialogs,
       interrupt: cellBuilder.interrupt.bind(cellBuilder),
-      during: runner.during.bind(runner)
+      runWithOptions: runner.runWithOptions.bind(runner)
     });
-    for (const command of Object.values(CommandIDs)) {
+    for (const command of IN_PALETTE) {
       palette?.addItem({ command, category: CATEGORY });
     }
     menu?.runMenu.addGroup(
@@ -128,22 +135,23 @@ const editor: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-containers:editor',
   description: 'Remarks and completions in Dockerfile cells.',
   autoStart: true,
-  requires: [ICells, IEditorExtensionRegistry, INotebookTracker],
+  requires: [IApi, ICells, IEditorExtensionRegistry, INotebookTracker],
   optional: [ICompletionProviderManager],
   activate: (
     _app,
-    { api, marks }: ICells,
+    api: Api,
+    { failedLines }: ICells,
     extensions: IEditorExtensionRegistry,
     tracker: INotebookTracker,
     completion: ICompletionProviderManager | null
   ) => {
-    const holds = (model: CodeEditor.IModel) =>
+    const panelOf = (model: CodeEditor.IModel) =>
       tracker.find(({ content }) =>
         [...(content.model?.cells ?? [])].some(cell => cell === model)
       );
     const pathOf = (model: CodeEditor.IModel) =>
-      holds(model)?.context.localPath;
-    extensions.addExtension(lintExtension({ api, marks, pathOf }));
+      panelOf(model)?.context.localPath;
+    extensions.addExtension(lintExtension({ api, failedLines, pathOf }));
     const completer = new DockerfileCompleter(api);
     completion?.registerProvider(completer);
     tracker.activeCellChanged.connect((_, cell) => {
@@ -154,7 +162,7 @@ const editor: JupyterFrontEndPlugin<void> = {
   }
 };
 
-/** All of them. */
+/** All plugins of this folder. */
 const plugins: JupyterFrontEndPlugin<unknown>[] = [
   cells,
   executor,

@@ -1,4 +1,4 @@
-/** Remarks on Dockerfile cells as they are typed, and the line that a build failed at. */
+/** Lints Dockerfile cells while they are edited, and marks the line that a build failed at. */
 
 import { setDiagnostics } from '@codemirror/lint';
 import { ViewPlugin, type EditorView, type ViewUpdate } from '@codemirror/view';
@@ -8,27 +8,27 @@ import {
   type IEditorExtensionFactory
 } from '@jupyterlab/codemirror';
 
-import type { Api } from '../api';
-import { isDockerfileCell } from '../highlight';
-import { RequestError } from '../request';
-import type { IRemark } from '../tokens';
-import { cellLine } from './decide';
-import { diagnose } from './diagnose';
-import type { FailedLines } from './marks';
+import type { Api } from '../api/api';
+import { RequestError } from '../api/request';
+import type { IRemark } from '../api/types';
+import { isDockerfileCell } from '../notebook/highlight';
+import { createDiagnostics } from './diagnostics';
+import type { FailedLines } from './failedlines';
+import { cellLine } from './move';
 
-/** Milliseconds without a key after which a cell is looked at. */
-const DELAY = 500;
+/** Milliseconds after the last key before a cell is linted. */
+const LINT_DELAY = 500;
 
-/** What the remarks of editors come from. */
-export interface ILintParts {
+/** The services that linting needs. */
+export interface ILintContext {
   readonly api: Api;
-  readonly marks: FailedLines;
-  /** The path of the notebook that a cell stands in; undefined where it is in none. */
+  readonly failedLines: FailedLines;
+  /** The path of the notebook of a cell; undefined outside of notebooks. */
   readonly pathOf: (model: CodeEditor.IModel) => string | undefined;
 }
 
-/** The remarks on one editor's text. */
-export class Linting {
+/** Lints the cell of one editor. */
+export class CellLinter {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private request: AbortController | null = null;
   private remarks: readonly IRemark[] = [];
@@ -37,9 +37,9 @@ export class Linting {
   constructor(
     private readonly view: EditorView,
     private readonly model: CodeEditor.IModel,
-    private readonly parts: ILintParts
+    private readonly context: ILintContext
   ) {
-    parts.marks.changed.connect(this.onMarks);
+    context.failedLines.changed.connect(this.onFailedLine);
     this.schedule();
   }
 
@@ -50,11 +50,11 @@ export class Linting {
     }
   }
 
-  /** Called by the editor when it goes. */
+  /** Called by the editor when it is removed. */
   destroy(): void {
     clearTimeout(this.timer);
     this.request?.abort();
-    this.parts.marks.changed.disconnect(this.onMarks);
+    this.context.failedLines.changed.disconnect(this.onFailedLine);
   }
 
   private schedule(): void {
@@ -63,8 +63,8 @@ export class Linting {
     this.request = null;
     if (this.shown || isDockerfileCell(this.source)) {
       this.timer = setTimeout(() => {
-        void this.look();
-      }, DELAY);
+        void this.lint();
+      }, LINT_DELAY);
     }
   }
 
@@ -72,44 +72,47 @@ export class Linting {
     return this.view.state.doc.toString();
   }
 
-  private async look(): Promise<void> {
+  private async lint(): Promise<void> {
     const { source } = this;
     if (!isDockerfileCell(source)) {
       this.remarks = [];
-      this.show();
+      this.showDiagnostics();
       return;
     }
-    const path = this.parts.pathOf(this.model);
+    const path = this.context.pathOf(this.model);
     if (path === undefined) {
       return;
     }
     const request = new AbortController();
     this.request = request;
     try {
-      const remarks = await this.parts.api.lint(path, source, request.signal);
+      const remarks = await this.context.api.lint(path, source, request.signal);
       if (!request.signal.aborted) {
         this.remarks = remarks;
-        this.show();
+        this.showDiagnostics();
       }
     } catch (error) {
-      // Otherwise it is superseded, or nobody is there to ask: the build will tell what is wrong.
+      // Other errors mean a newer request or no server: the build will report what is wrong.
       if (error instanceof RequestError && error.status === 400) {
-        this.remarks = [refused(source, error)];
-        this.show();
+        this.remarks = [magicError(source, error)];
+        this.showDiagnostics();
       }
     }
   }
 
-  private readonly onMarks = (_: FailedLines, model: CodeEditor.IModel) => {
+  private readonly onFailedLine = (
+    _: FailedLines,
+    model: CodeEditor.IModel
+  ) => {
     if (model === this.model) {
-      this.show();
+      this.showDiagnostics();
     }
   };
 
-  private show(): void {
+  private showDiagnostics(): void {
     const { state } = this.view;
-    const failed = this.parts.marks.get(this.model);
-    const found = diagnose(state.doc, this.remarks, failed);
+    const failed = this.context.failedLines.get(this.model);
+    const found = createDiagnostics(state.doc, this.remarks, failed);
     if (found.length > 0 || this.shown) {
       this.shown = found.length > 0;
       this.view.dispatch(setDiagnostics(state, found));
@@ -117,8 +120,8 @@ export class Linting {
   }
 }
 
-/** What is wrong with the magic's own line. */
-function refused(source: string, error: RequestError): IRemark {
+/** The remark for an error in the magic's line. */
+function magicError(source: string, error: RequestError): IRemark {
   return {
     line: cellLine(source, 0),
     column: 0,
@@ -129,14 +132,14 @@ function refused(source: string, error: RequestError): IRemark {
   };
 }
 
-/** The extension of editors, for JupyterLab's registry. */
-export function lintExtension(parts: ILintParts): IEditorExtensionFactory {
+/** The editor extension, for JupyterLab's registry. */
+export function lintExtension(context: ILintContext): IEditorExtensionFactory {
   return {
     name: 'jupyter-containers:lint',
     factory: ({ model }) =>
       'type' in model && model.type === 'code'
         ? EditorExtensionRegistry.createImmutableExtension(
-            ViewPlugin.define(view => new Linting(view, model, parts))
+            ViewPlugin.define(view => new CellLinter(view, model, context))
           )
         : null
   };

@@ -1,20 +1,25 @@
-/** What a build leaves in its cell. */
+/** The outputs and the prompt of a cell that is built. */
 
 import type { ICodeCellModel } from '@jupyterlab/cells';
 
-import { BUILD_VIEW } from '../tokens';
-import type { LiveBuild } from './live';
-import type { Stop } from './stop';
-import { errorOutput, outputOf, readSummary, summaryOf } from './summary';
+import { BUILD_VIEW } from '../constants';
+import type { LiveBuild } from './builds';
+import type { RunError } from './runerror';
+import {
+  createErrorOutput,
+  createOutput,
+  parseSummary,
+  summarize
+} from './summary';
 
-/** A code cell's state and outputs, while it is built. Does nothing once the cell is gone. */
+/** A cell's prompt and outputs during a build. Does nothing after the cell was removed. */
 export class CellOutput {
   constructor(private readonly model: ICodeCellModel) {}
 
-  /** The build in the outputs that the notebook was saved with; null without one. */
+  /** The build in the saved outputs, or null. */
   get saved(): { job: string; state: string } | null {
     for (let at = 0; at < this.model.outputs.length; at++) {
-      const found = readSummary(this.model.outputs.get(at).data[BUILD_VIEW]);
+      const found = parseSummary(this.model.outputs.get(at).data[BUILD_VIEW]);
       if (found) {
         return found;
       }
@@ -22,21 +27,21 @@ export class CellOutput {
     return null;
   }
 
-  /** The cell is at work: its prompt has a star. */
-  begin(): void {
+  /** Show the prompt of a running cell. */
+  showRunning(): void {
     if (!this.model.isDisposed) {
       this.model.executionState = 'running';
     }
   }
 
-  /** The cell is at rest. */
-  end(): void {
+  /** Show the prompt of an idle cell. */
+  showIdle(): void {
     if (!this.model.isDisposed) {
       this.model.executionState = 'idle';
     }
   }
 
-  /** Nothing of an earlier run is left. */
+  /** Remove the outputs of an earlier run. */
   clear(): void {
     if (!this.model.isDisposed) {
       this.model.sharedModel.transact(() => {
@@ -46,16 +51,16 @@ export class CellOutput {
     }
   }
 
-  /** Show a build: live where the page follows it, its summary in the file. */
+  /** Show a build: its summary is saved, the renderer adds what this page follows. */
   show(build: LiveBuild): void {
     if (this.model.isDisposed) {
       return;
     }
     const { outputs } = this.model;
-    const summary = summaryOf(build.job, build.fold, build.elapsed);
-    const output = outputOf(summary);
+    const summary = summarize(build.job, build.progress, build.elapsed);
+    const output = createOutput(summary);
     for (let at = 0; at < outputs.length; at++) {
-      const shown = readSummary(outputs.get(at).data[BUILD_VIEW]);
+      const shown = parseSummary(outputs.get(at).data[BUILD_VIEW]);
       if (shown?.job === summary.job) {
         outputs.set(at, output);
         return;
@@ -65,10 +70,10 @@ export class CellOutput {
     outputs.add(output);
   }
 
-  /** Say why it ended. */
-  fail(stop: Stop): void {
-    if (!this.model.isDisposed && !stop.quiet) {
-      this.model.outputs.add(errorOutput(stop.said));
+  /** Show an error, unless it is silent. */
+  showError({ detail, silent }: RunError): void {
+    if (!this.model.isDisposed && !silent) {
+      this.model.outputs.add(createErrorOutput(detail));
     }
   }
 }

@@ -1,76 +1,78 @@
-/** The order in which one notebook's cells run: a build holds back what comes after it. */
+/** The order in which a notebook's cells run: later cells wait for a build. */
 
-/** What a cell's run came to, as JupyterLab's executor says it: false where it did not run. */
+/** Runs a cell; resolves to false if it did not run, as JupyterLab's executor does. */
 export type Run = () => Promise<boolean>;
 
 /**
- * One per notebook.
+ * The queue of one notebook.
  *
- * JupyterLab hands all cells of a run over at once and relies on the kernel to take them in
- * order; a build happens outside the kernel, so the order is kept here.
+ * JupyterLab passes all cells of a run at once and relies on the kernel to run them in order. A
+ * build runs outside the kernel, so the order is kept here.
  */
 export class RunQueue {
-  /** Resolves when the last build has ended: whether what waits may go on. */
+  /** Resolves when the last build has ended, to whether waiting cells may run. */
   private barrier: Promise<boolean> | null = null;
   private readonly running = new Set<Promise<boolean>>();
   private readonly names: string[] = [];
 
-  /** Whether a cell of that name waits or is being built. */
-  isHeld(name: string): boolean {
+  /** Whether the cell of that name waits or is being built. */
+  isQueued(name: string): boolean {
     return this.names.includes(name);
   }
 
   /** How many cells wait or are being built. */
-  get held(): number {
+  get size(): number {
     return this.names.length;
   }
 
-  /** Whether there is a build, or one to come. */
+  /** Whether a build runs or waits. */
   get isBuilding(): boolean {
     return this.barrier !== null;
   }
 
   /**
-   * Run an ordinary cell: at once, or when the build before it has ended well; else `false`.
+   * Run an ordinary cell: now, or after the build before it. False if that build fails.
    *
-   * `held` is called if it has to wait.
+   * `onQueued` is called if the cell has to wait.
    */
-  plain(name: string, run: Run, held: () => void): Promise<boolean> {
+  runCell(name: string, run: Run, onQueued: () => void): Promise<boolean> {
     const { barrier } = this;
     if (!barrier) {
-      return this.tracked(run());
+      return this.track(run());
     }
-    held();
-    return this.tracked(
-      this.named(name, async () => (await barrier) && (await run()))
+    onQueued();
+    return this.track(
+      this.withName(name, async () => (await barrier) && (await run()))
     );
   }
 
   /**
-   * Run a build: after all that was handed over before it, and only if that went well. What
-   * comes later waits for it, and is given up if `run` rejects or resolves to `false`.
+   * Run a build after all earlier cells, if these succeed. Later cells wait for it, and are
+   * skipped if `run` rejects or resolves to `false`.
    */
-  build(name: string, run: Run): Promise<boolean> {
+  runBuild(name: string, run: Run): Promise<boolean> {
     const before = [...this.running];
     const earlier = this.barrier ?? Promise.resolve(true);
-    const built = this.named(name, async () => {
+    const built = this.withName(name, async () => {
       const ended = await Promise.allSettled([earlier, ...before]);
-      const well = ended.every(one => one.status === 'fulfilled' && one.value);
-      return well && (await run());
+      const succeeded = ended.every(
+        result => result.status === 'fulfilled' && result.value
+      );
+      return succeeded && (await run());
     });
-    this.bar(built.catch(() => false));
+    this.setBarrier(built.catch(() => false));
     return built;
   }
 
-  /** A build that is under way already: what comes later waits for it, and for those before. */
-  resume(name: string, run: Run): Promise<boolean> {
-    const built = this.named(name, run);
+  /** Add a build that is already running: later cells wait for it, and for earlier builds. */
+  resumeBuild(name: string, run: Run): Promise<boolean> {
+    const built = this.withName(name, run);
     const both = Promise.all([this.barrier ?? true, built.catch(() => false)]);
-    this.bar(both.then(ended => ended.every(well => well)));
+    this.setBarrier(both.then(ended => ended.every(succeeded => succeeded)));
     return built;
   }
 
-  private bar(barrier: Promise<boolean>): void {
+  private setBarrier(barrier: Promise<boolean>): void {
     this.barrier = barrier;
     void barrier.then(() => {
       if (this.barrier === barrier) {
@@ -79,14 +81,14 @@ export class RunQueue {
     });
   }
 
-  private tracked(run: Promise<boolean>): Promise<boolean> {
+  private track(run: Promise<boolean>): Promise<boolean> {
     this.running.add(run);
-    const forget = () => this.running.delete(run);
-    run.then(forget, forget);
+    const remove = () => this.running.delete(run);
+    run.then(remove, remove);
     return run;
   }
 
-  private async named(name: string, run: Run): Promise<boolean> {
+  private async withName(name: string, run: Run): Promise<boolean> {
     this.names.push(name);
     try {
       return await run();

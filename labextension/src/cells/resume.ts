@@ -1,34 +1,34 @@
-/** Takes up builds that were running when the page was left. */
+/** Resumes builds that were running when the page was closed. */
 
 import { Notification } from '@jupyterlab/apputils';
 import type { ICodeCellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 
-import type { Api } from '../api';
-import { shortImage } from '../format';
-import { isDockerfileCell } from '../highlight';
-import type { IJob } from '../tokens';
-import { sourceOf, type CellBuilder, type IDone } from './builder';
-import { beginsWholeRun } from './decide';
-import { hasEnded, type LiveBuilds } from './live';
-import { PanelNotebook, type RanKernels } from './notebook';
+import type { Api } from '../api/api';
+import type { IJob } from '../api/types';
+import { isDockerfileCell } from '../notebook/highlight';
+import { shortImage } from '../ui/format';
+import { type CellBuilder, type ICompletedBuild, readSource } from './builder';
+import { hasEnded, type LiveBuilds } from './builds';
+import { startsWholeRun } from './move';
 import { CellOutput } from './output';
+import { PanelNotebook, type UsedKernels } from './panelnotebook';
 import type { RunQueue } from './queue';
-import { stopOf } from './stop';
+import { toRunError } from './runerror';
 
-/** What it needs. */
-export interface IResumeParts {
+/** The services that resuming needs. */
+export interface IResumeContext {
   readonly api: Api;
   readonly builds: LiveBuilds;
   readonly builder: CellBuilder;
-  readonly ran: RanKernels;
-  /** The order in which a panel's cells run. */
+  readonly usedKernels: UsedKernels;
+  /** A panel's queue. */
   readonly queueOf: (panel: NotebookPanel) => RunQueue;
 }
 
-/** Called for every notebook that is opened. */
+/** Resume the builds of a notebook that was opened. */
 export async function resumeBuilds(
-  parts: IResumeParts,
+  context: IResumeContext,
   panel: NotebookPanel
 ): Promise<void> {
   await panel.context.ready;
@@ -36,11 +36,13 @@ export async function resumeBuilds(
   if (cells.length === 0) {
     return;
   }
-  const jobs = await parts.api.jobs();
+  const jobs = await context.api.jobs();
   for (const model of cells) {
-    const job = jobs.find(one => isOf(one, panel.context.localPath, model.id));
+    const job = jobs.find(candidate =>
+      buildsCell(candidate, panel.context.localPath, model.id)
+    );
     if (job && !model.isDisposed && isUnfinished(job, model)) {
-      void resume(parts, panel, model, job);
+      void resume(context, panel, model, job);
     }
   }
 }
@@ -54,58 +56,63 @@ function dockerfileCells(panel: NotebookPanel): ICodeCellModel[] {
 }
 
 /** Whether a job builds that cell. */
-export function isOf(job: IJob, path: string, cell: string): boolean {
+export function buildsCell(job: IJob, path: string, cell: string): boolean {
   return job.kind === 'build' && job.path === path && job.cell_id === cell;
 }
 
-/** It runs, or ended when nobody looked: the notebook still says that it runs. */
+/** Whether a job runs, or has ended while the saved notebook says that it runs. */
 function isUnfinished(job: IJob, model: ICodeCellModel): boolean {
   const { saved } = new CellOutput(model);
-  const believed = saved?.state === 'running' || saved?.state === 'waiting';
-  return !hasEnded(job) || (saved?.job === job.id && believed);
+  const isSavedRunning =
+    saved?.state === 'running' || saved?.state === 'waiting';
+  return !hasEnded(job) || (saved?.job === job.id && isSavedRunning);
 }
 
 /**
- * Cells that are run while it goes on wait for it and run in its image, as if the page had never
- * been left; where none waits, the person is asked.
+ * Resume one build. Cells that are run meanwhile wait for it and run in its image, as if the page
+ * had not been closed; if there are none, the user is asked whether to move the notebook.
  */
 async function resume(
-  parts: IResumeParts,
+  context: IResumeContext,
   panel: NotebookPanel,
   model: ICodeCellModel,
   job: IJob
 ): Promise<void> {
-  // Settings may have been applied since it was sent: those are not known here.
-  const notebook = new PanelNotebook(panel, parts.ran);
-  const sent = sourceOf(notebook, model.id);
-  const { builder, builds } = parts;
-  const queue = parts.queueOf(panel);
+  const notebook = new PanelNotebook(panel, context.usedKernels);
+  // Without settings: those of the request are unknown here.
+  const source = readSource(notebook, model.id);
+  const { builder, builds } = context;
+  const queue = context.queueOf(panel);
   const run = async () => {
     const ended = await builder.resume(model, builds.follow(job));
-    const done = { job: ended, sent };
-    if (queue.held > 1) {
-      const isHeld = queue.isHeld.bind(queue);
-      const whole = beginsWholeRun(notebook.cells, model.id, isHeld);
-      await told(builder.settle({ model, notebook }, done, !whole));
+    const completed = { job: ended, source };
+    if (queue.size > 1) {
+      const isQueued = queue.isQueued.bind(queue);
+      const isWholeRun = startsWholeRun(notebook.cells, model.id, isQueued);
+      await notifyOnError(
+        builder.moveNotebook({ model, notebook }, completed, !isWholeRun)
+      );
     } else if (!panel.isDisposed) {
-      told(offer(builder, notebook, model, done)).catch(() => undefined);
+      notifyOnError(offerMove(builder, notebook, model, completed)).catch(
+        () => undefined
+      );
     }
     return true;
   };
-  // What went wrong, the cell or a notification says.
-  await queue.resume(model.id, run).catch(() => undefined);
+  // The cell or a notification has shown the error.
+  await queue.resumeBuild(model.id, run).catch(() => undefined);
 }
 
-async function offer(
+async function offerMove(
   builder: CellBuilder,
   notebook: PanelNotebook,
   model: ICodeCellModel,
-  done: IDone
+  completed: ICompletedBuild
 ): Promise<void> {
-  if (!(await builder.wouldMove(notebook, done.job))) {
+  if (!(await builder.wouldMove(notebook, completed.job))) {
     return;
   }
-  const image = shortImage(done.job.result?.reference ?? '');
+  const image = shortImage(completed.job.result?.reference ?? '');
   Notification.success(`${image} is built. Run this notebook in it?`, {
     autoClose: false,
     actions: [
@@ -113,22 +120,26 @@ async function offer(
         label: 'Move the kernel',
         displayType: 'accent',
         callback: () => {
-          const settled = builder.settle({ model, notebook }, done, true);
-          told(settled).catch(() => undefined);
+          const moving = builder.moveNotebook(
+            { model, notebook },
+            completed,
+            true
+          );
+          notifyOnError(moving).catch(() => undefined);
         }
       }
     ]
   });
 }
 
-/** What goes wrong after the build stands in a notification: the cell is at rest. */
-async function told(doing: Promise<void>): Promise<void> {
+/** Show an error after the build as a notification: the cell is idle by then. */
+async function notifyOnError(moving: Promise<void>): Promise<void> {
   try {
-    await doing;
+    await moving;
   } catch (error) {
-    const { quiet, said } = stopOf(error);
-    if (!quiet) {
-      const text = `${said.message} ${said.hint}`.trim();
+    const { silent, detail } = toRunError(error);
+    if (!silent) {
+      const text = `${detail.message} ${detail.hint}`.trim();
       Notification.error(text, { autoClose: false });
     }
     throw error;

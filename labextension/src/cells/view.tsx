@@ -1,26 +1,26 @@
-/** Draws a build: while it runs, and what is left of it in the notebook. */
+/** Renders a build, running or saved. */
 
 import * as React from 'react';
 
-import { bytes, duration, plain } from '../format';
-import { fetched, type IFold, type StepState } from './fold';
+import { formatBytes, formatDuration, stripControls } from '../ui/format';
+import { type IBuildState, type StepState, transferTotals } from './buildstate';
 import type { IStepSummary, ISummary } from './summary';
-import { sentence } from './summary';
+import { describeSummary } from './summary';
 
-/** What the view shows and calls. */
+/** The properties of the view. */
 export interface IBuildViewProps {
   readonly summary: ISummary;
-  /** All that is known of a build that this page follows; null for one read from the file. */
-  readonly fold: IFold | null;
+  /** The state of a build that this page follows; null for one read from the file. */
+  readonly build: IBuildState | null;
   readonly cancelling: boolean;
-  /** Says why the log of an earlier build is not there; empty while nobody has asked. */
+  /** Why the log of an earlier build is missing; empty before it was requested. */
   readonly noLog: string;
   readonly onCancel: () => void;
-  /** Fetch the log of a build that is not followed yet. */
+  /** Fetch the log of a build that this page does not follow. */
   readonly onLog: () => void;
 }
 
-const MARKS: Record<StepState, readonly [string, string]> = {
+const SYMBOLS: Record<StepState, readonly [string, string]> = {
   running: ['…', 'running'],
   done: ['✓', 'done'],
   cached: ['↺', 'cached'],
@@ -28,21 +28,21 @@ const MARKS: Record<StepState, readonly [string, string]> = {
   stopped: ['–', 'not finished']
 };
 
-/** One build. */
+/** A build. */
 export function BuildView(props: IBuildViewProps): React.JSX.Element {
-  const { summary, fold, cancelling } = props;
+  const { summary, build, cancelling } = props;
   const runs = summary.state === 'running' || summary.state === 'waiting';
   return (
     <div className="jp-ContainersBuild" data-state={summary.state}>
       <div className="jp-ContainersBuild-head">
         <span className="jp-ContainersBuild-mark" aria-hidden="true" />
         <span className="jp-ContainersBuild-title" role="status">
-          {headline(summary, fold !== null, cancelling)}
+          {headline(summary, build !== null, cancelling)}
         </span>
-        {fold && runs && (
+        {build && runs && (
           <>
             <span className="jp-ContainersBuild-time">
-              {duration(summary.seconds)}
+              {formatDuration(summary.seconds)}
             </span>
             <button
               type="button"
@@ -56,9 +56,9 @@ export function BuildView(props: IBuildViewProps): React.JSX.Element {
           </>
         )}
       </div>
-      {fold && runs && <Progress summary={summary} fold={fold} />}
+      {build && runs && <Progress summary={summary} build={build} />}
       <Steps steps={summary.steps} total={summary.total} />
-      <Log fold={fold} noLog={props.noLog} onLog={props.onLog} />
+      <Log build={build} noLog={props.noLog} onLog={props.onLog} />
     </div>
   );
 }
@@ -78,24 +78,24 @@ function headline(
   if (summary.state === 'waiting') {
     return 'Waiting for another build to end …';
   }
-  return plain(sentence(summary));
+  return stripControls(describeSummary(summary));
 }
 
 function Progress(props: {
   summary: ISummary;
-  fold: IFold;
+  build: IBuildState;
 }): React.JSX.Element {
-  const { summary, fold } = props;
+  const { summary, build } = props;
   const { steps, total } = summary;
-  const ended = steps.filter(
+  const finished = steps.filter(
     step => step.state === 'done' || step.state === 'cached'
   ).length;
   const running = [...steps].reverse().find(step => step.state === 'running');
-  const said = total
-    ? `Step ${String(running?.number ?? ended)} of ${String(total)}`
+  const label = total
+    ? `Step ${String(running?.number ?? finished)} of ${String(total)}`
     : 'Getting ready';
-  const moved = fetched(fold);
-  const known = total > 0 ? { 'aria-valuenow': ended } : {};
+  const transferred = transferTotals(build);
+  const valueNow = total > 0 ? { 'aria-valuenow': finished } : {};
   return (
     <div className="jp-ContainersBuild-progress">
       <div
@@ -104,31 +104,34 @@ function Progress(props: {
         aria-label="Progress of the build"
         aria-valuemin={0}
         aria-valuemax={total || 1}
-        aria-valuetext={said}
-        {...known}
+        aria-valuetext={label}
+        {...valueNow}
       >
         <div
           className={
             total ? 'jp-ContainersBuild-done' : 'jp-ContainersBuild-unknown'
           }
-          style={total ? { width: `${String((100 * ended) / total)}%` } : {}}
+          style={total ? { width: `${String((100 * finished) / total)}%` } : {}}
         />
       </div>
       <div
         className="jp-ContainersBuild-step"
-        title={running ? plain(running.text) : ''}
+        title={running ? stripControls(running.text) : ''}
       >
-        <span className="jp-ContainersBuild-count">{said}</span>
-        {running && <code>{plain(running.text)}</code>}
+        <span className="jp-ContainersBuild-count">{label}</span>
+        {running && <code>{stripControls(running.text)}</code>}
       </div>
       <div className="jp-ContainersBuild-line">
-        {moved.done > 0 && (
+        {transferred.done > 0 && (
           <span className="jp-ContainersBuild-bytes">
-            {bytes(moved.done)}
-            {moved.total > 0 ? ` of ${bytes(moved.total)}` : ''} fetched
+            {formatBytes(transferred.done)}
+            {transferred.total > 0
+              ? ` of ${formatBytes(transferred.total)}`
+              : ''}{' '}
+            fetched
           </span>
         )}
-        <span>{plain(fold.current)}</span>
+        <span>{stripControls(build.current)}</span>
       </div>
     </div>
   );
@@ -154,16 +157,16 @@ function Steps(props: {
             <span
               className="jp-ContainersBuild-state"
               role="img"
-              aria-label={MARKS[step.state][1]}
-              title={MARKS[step.state][1]}
+              aria-label={SYMBOLS[step.state][1]}
+              title={SYMBOLS[step.state][1]}
             >
-              {MARKS[step.state][0]}
+              {SYMBOLS[step.state][0]}
             </span>
             <span className="jp-ContainersBuild-number">{step.number}</span>
-            <code>{plain(step.text)}</code>
+            <code>{stripControls(step.text)}</code>
             {step.seconds >= 1 && (
               <span className="jp-ContainersBuild-time">
-                {duration(step.seconds)}
+                {formatDuration(step.seconds)}
               </span>
             )}
           </li>
@@ -174,34 +177,34 @@ function Steps(props: {
 }
 
 function Log(props: {
-  fold: IFold | null;
+  build: IBuildState | null;
   noLog: string;
   onLog: () => void;
 }): React.JSX.Element {
-  const { fold, noLog, onLog } = props;
+  const { build, noLog, onLog } = props;
   const [open, setOpen] = React.useState(false);
   return (
     <details
       className="jp-ContainersBuild-details"
       onToggle={event => {
         setOpen(event.currentTarget.open);
-        if (event.currentTarget.open && !fold) {
+        if (event.currentTarget.open && !build) {
           onLog();
         }
       }}
     >
       <summary>Log</summary>
-      {open && fold && <Lines fold={fold} />}
-      {open && !fold && (
+      {open && build && <Lines build={build} />}
+      {open && !build && (
         <p className="jp-ContainersBuild-line">{noLog || 'Loading …'}</p>
       )}
     </details>
   );
 }
 
-/** The log, which stays at its end while one looks at the end. */
-function Lines(props: { fold: IFold }): React.JSX.Element {
-  const { log, dropped } = props.fold;
+/** The log, which stays scrolled to its end. */
+function Lines(props: { build: IBuildState }): React.JSX.Element {
+  const { log, dropped } = props.build;
   const box = React.useRef<HTMLPreElement>(null);
   const atEnd = React.useRef(true);
   React.useLayoutEffect(() => {
@@ -223,7 +226,7 @@ function Lines(props: { fold: IFold }): React.JSX.Element {
       }}
     >
       {dropped > 0 && `(${String(dropped)} earlier lines are not shown)\n`}
-      {plain(log.join('\n'))}
+      {stripControls(log.join('\n'))}
     </pre>
   );
 }

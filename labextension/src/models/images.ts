@@ -1,56 +1,50 @@
-/** The images of every engine: the list, a filter, what is open, and what is done with them. */
+/** The images of all engines: the list, its filter, which are open, and actions on them. */
 
-import type { Api } from '../api';
-import type { IImage, IImageDetail, IProblem } from '../tokens';
-import { Source } from './source';
-import type { Server } from './server';
+import type { Api } from '../api/api';
+import type {
+  IImage,
+  IImageDetail,
+  IImageReference,
+  IImages
+} from '../api/types';
+import type { Connection } from './connection';
+import { Resource } from './resource';
 
-/** Rows that are drawn at first, and more at each "Show more". */
+/** Rows that are shown at first; "Show more" adds twice as many. */
 const ROWS = 50;
 
-interface IAnswer {
-  readonly images: readonly IImage[];
-  readonly problems: readonly (IProblem & { engine: string })[];
-}
-
-/** An image's name on its engine. */
-export interface IImageKey {
-  readonly engine: string;
-  readonly reference: string;
-}
-
-/** One string for an image on an engine; an engine's name has no space. */
-export function imageKey(image: IImageKey): string {
+/** A key for an image on an engine; an engine's name has no space. */
+export function imageKey(image: IImageReference): string {
   return `${image.engine} ${image.reference}`;
 }
 
-/** The images here. */
-export class Images extends Source<IAnswer> {
+/** The images of this machine. */
+export class Images extends Resource<IImages> {
   constructor(
     private readonly api: Api,
-    private readonly itsServer: Server
+    connection: Connection
   ) {
-    super(() => api.images(), itsServer);
+    super(() => api.images(), connection);
   }
 
-  /** What is typed into the filter. */
+  /** The text of the filter. */
   get query(): string {
     return this._query;
   }
 
   set query(query: string) {
     this._query = query;
-    this._rows = ROWS;
+    this._visibleRows = ROWS;
     this.stateChanged.emit();
   }
 
-  /** Engines that could not say what they have. */
-  get problems(): IAnswer['problems'] {
+  /** The engines that could not list their images. */
+  get problems(): IImages['problems'] {
     return this.data?.problems ?? [];
   }
 
-  /** The images whose name or pinned kernel has every word of the filter. */
-  get found(): readonly IImage[] {
+  /** The images whose name, engine or pinned kernel contains all words of the filter. */
+  get filtered(): readonly IImage[] {
     const words = this._query.toLowerCase().split(/\s+/).filter(Boolean);
     const all = this.data?.images ?? [];
     return words.length
@@ -62,112 +56,109 @@ export class Images extends Source<IAnswer> {
       : all;
   }
 
-  /** How many of them are drawn. */
-  get rows(): number {
-    return this._rows;
+  /** How many of the filtered images are shown. */
+  get visibleRows(): number {
+    return this._visibleRows;
   }
 
-  /** Draw more of them. */
-  more(): void {
-    this._rows += 2 * ROWS;
+  /** Show more of the filtered images. */
+  showMore(): void {
+    this._visibleRows += 2 * ROWS;
     this.stateChanged.emit();
   }
 
-  /** Whether an image is open. */
-  isOpen(image: IImageKey): boolean {
+  /** Whether an image's details are open. */
+  isOpen(image: IImageReference): boolean {
     return this._open.has(imageKey(image));
   }
 
-  /** Open or close an image; it is looked into when it opens. */
-  toggle(image: IImageKey): void {
+  /** Open or close an image's details, which are fetched then. */
+  toggle(image: IImageReference): void {
     const key = imageKey(image);
     if (!this._open.delete(key)) {
       this._open.add(key);
-      this.detail(image).wanted = true;
+      this.detail(image).active = true;
     }
     this.stateChanged.emit();
   }
 
-  /** All that is known of an image. */
-  detail(image: IImageKey): Source<IImageDetail> {
+  /** The details of an image; always the same object. */
+  detail(image: IImageReference): Resource<IImageDetail> {
     const key = imageKey(image);
     let detail = this._details.get(key);
     if (!detail) {
-      detail = new Source(
-        () => this.api.image(image.engine, image.reference),
-        this.itsServer
-      );
+      detail = new Resource(() => this.api.image(image), this.connection);
       detail.stateChanged.connect(() => this.stateChanged.emit());
       this._details.set(key, detail);
     }
     return detail;
   }
 
-  /** Whether an image is being looked into for kernels. */
-  isProbed(image: IImageKey): boolean {
+  /** Whether an image is being probed for kernels. */
+  isProbing(image: IImageReference): boolean {
     return this._probing.has(imageKey(image));
   }
 
-  /** Find the kernels in an image, which starts a container. */
-  async probe(image: IImageKey): Promise<void> {
+  /** Probe an image for kernels, which starts a container. */
+  async probe(image: IImageReference): Promise<void> {
     const key = imageKey(image);
     this._probing.add(key);
     this.stateChanged.emit();
     try {
-      const detail = await this.api.probe(image.engine, image.reference);
-      this.detail(image).put(detail);
+      const detail = await this.api.probe(image);
+      this.detail(image).set(detail);
     } finally {
       this._probing.delete(key);
       this.stateChanged.emit();
     }
   }
 
-  /** Take an image off its engine. Throws RequestError. */
-  async remove(image: IImageKey): Promise<void> {
-    await this.api.removeImage(image.engine, image.reference);
+  /** Remove an image from its engine. Throws RequestError. */
+  async remove(image: IImageReference): Promise<void> {
+    await this.api.removeImage(image);
     const key = imageKey(image);
     this._open.delete(key);
     this._details.get(key)?.dispose();
     this._details.delete(key);
     if (this.data) {
-      const images = this.data.images.filter(one => imageKey(one) !== key);
-      this.put({ ...this.data, images });
+      const images = this.data.images.filter(other => imageKey(other) !== key);
+      this.set({ ...this.data, images });
     }
     this.invalidate();
   }
 
-  /** Make a kernel of an image, that people find by `title`. Throws RequestError. */
-  async pin(image: IImageKey, title: string): Promise<void> {
+  /** Add a kernel spec for an image, with the display name `title`. Throws RequestError. */
+  async pin(image: IImageReference, title: string): Promise<void> {
     const settings = {
       version: 1,
       image: image.reference,
       engine: image.engine
     };
-    await this.api.pin(specName(title), settings, title);
+    await this.api.pin(kernelSpecName(title), settings, title);
     this.invalidate();
   }
 
-  /** Take back an image's kernel. Throws RequestError. */
+  /** Remove a pinned kernel spec. Throws RequestError. */
   async unpin(name: string): Promise<void> {
     await this.api.unpin(name);
     this.invalidate();
   }
 
-  private readonly _details = new Map<string, Source<IImageDetail>>();
+  private readonly _details = new Map<string, Resource<IImageDetail>>();
   private readonly _open = new Set<string>();
   private readonly _probing = new Set<string>();
   private _query = '';
-  private _rows = ROWS;
+  private _visibleRows = ROWS;
 }
 
-/** What people may call an image in the Launcher: `ghcr.io/org/Lab:1.4` is `Lab 1.4`. */
-export function suggestedTitle(reference: string): string {
+/** A display name for an image: `Lab 1.4` for `ghcr.io/org/Lab:1.4`. */
+export function suggestTitle(reference: string): string {
   const last = reference.replace(/@.*$/, '').split('/').pop() ?? '';
   return last.replace(/:latest$/, '').replace(':', ' ') || 'Container';
 }
 
-/** A kernel spec's name for what people call it: `My lab 1.4` is `my-lab-1.4`. */
-export function specName(title: string): string {
+/** A kernel spec's name for its display name: `my-lab-1.4` for `My lab 1.4`. */
+export function kernelSpecName(title: string): string {
   return (
     title
       .toLowerCase()

@@ -1,21 +1,21 @@
-/** Builds, pulls and conversions: the list, and the events of those that run or that somebody looks into. */
+/** Builds, pulls and conversions: the list, and the events of those that run or are open. */
 
 import { VDomModel } from '@jupyterlab/ui-components';
 
-import type { Api } from '../api';
-import type { IJob, IProblem, IProgress } from '../tokens';
-import type { IImageKey } from './images';
-import { problemOf, Source } from './source';
-import type { Server } from './server';
+import type { Api } from '../api/api';
+import { toProblem } from '../api/request';
+import type { IImageReference, IJob, IJobEvent, IProblem } from '../api/types';
+import type { Connection } from './connection';
+import { Resource } from './resource';
 
 /** Log lines that are kept of one job. */
-const LINES = 400;
+const MAX_LINES = 400;
 
-/** Milliseconds between two paintings of a job that prints fast. */
-const PAINT = 100;
+/** Milliseconds between two signals of a job that prints fast. */
+const SIGNAL_DELAY = 100;
 
-/** Jobs whose events are followed at once: a browser has six connections to a server. */
-const FOLLOWED = 2;
+/** Jobs that are followed at the same time: a browser opens six connections to a server. */
+const MAX_FOLLOWED = 2;
 
 /** A transfer inside a job: a layer of a pull. */
 export interface ITransfer {
@@ -24,38 +24,38 @@ export interface ITransfer {
   readonly total: number;
 }
 
-/** One job as far as its events tell. */
+/** One job's log and progress, from its events. */
 export class JobView extends VDomModel {
   constructor(
     private readonly api: Api,
     readonly id: string,
-    private readonly ended: (job: IJob) => void
+    private readonly onEnded: (job: IJob) => void
   ) {
     super();
   }
 
   /** The last lines that it printed. */
   readonly lines: string[] = [];
-  /** Transfers by name, in the order that they began. */
+  /** Transfers by name, in the order in which they began. */
   readonly transfers = new Map<string, ITransfer>();
-  /** The instruction that runs: its number, of how many, its text. */
+  /** The running instruction: its number, the number of all, its text. */
   step = 0;
   steps = 0;
   text = '';
   /** Why its events cannot be read. */
   error: IProblem | null = null;
 
-  /** Whether events are awaited. */
+  /** Whether its events are being followed. */
   get following(): boolean {
     return this._abort !== null;
   }
 
-  /** Whether the last event was seen. */
+  /** Whether its last event was read. */
   get complete(): boolean {
     return this._complete;
   }
 
-  /** Follow from where it was left. */
+  /** Follow its events, from the last one that was read. */
   async follow(): Promise<void> {
     if (this._abort || this._complete || this.error) {
       return;
@@ -67,33 +67,33 @@ export class JobView extends VDomModel {
         this._next,
         abort.signal
       )) {
-        this.take(event);
+        this.handleEvent(event);
       }
     } catch (error) {
       if (!abort.signal.aborted) {
-        this.error = problemOf(error);
+        this.error = toProblem(error);
       }
     }
     if (this._abort === abort) {
       this._abort = null;
     }
-    this.paint();
+    this.emitChange();
   }
 
-  /** Follow no longer, which frees a connection; the job goes on. */
-  leave(): void {
+  /** Stop following, which frees a connection; the job runs on. */
+  unfollow(): void {
     this._abort?.abort();
     this._abort = null;
     this.error = null;
   }
 
   override dispose(): void {
-    this.leave();
+    this.unfollow();
     clearTimeout(this._timer);
     super.dispose();
   }
 
-  private take(event: IProgress): void {
+  private handleEvent(event: IJobEvent): void {
     this._next = event.n + 1;
     switch (event.kind) {
       case 'step':
@@ -112,19 +112,19 @@ export class JobView extends VDomModel {
       case 'end':
         this._complete = true;
         if (event.job) {
-          this.ended(event.job);
+          this.onEnded(event.job);
         }
         break;
     }
-    const line = lineOf(event);
+    const line = logLine(event);
     if (line !== null) {
       this.lines.push(line);
-      this.lines.splice(0, this.lines.length - LINES);
+      this.lines.splice(0, this.lines.length - MAX_LINES);
     }
-    this._timer ??= setTimeout(() => this.paint(), PAINT);
+    this._timer ??= setTimeout(() => this.emitChange(), SIGNAL_DELAY);
   }
 
-  private paint(): void {
+  private emitChange(): void {
     clearTimeout(this._timer);
     this._timer = undefined;
     if (!this.isDisposed) {
@@ -138,7 +138,7 @@ export class JobView extends VDomModel {
   private _timer: ReturnType<typeof setTimeout> | undefined;
 }
 
-function lineOf(event: IProgress): string | null {
+function logLine(event: IJobEvent): string | null {
   switch (event.kind) {
     case 'log':
     case 'notice':
@@ -152,51 +152,51 @@ function lineOf(event: IProgress): string | null {
   }
 }
 
-/** A job, and how often the same was asked for and found done. */
-export interface ITold {
+/** A job, and how many later ones found it up to date. */
+export interface IJobGroup {
   readonly job: IJob;
-  readonly times: number;
+  readonly count: number;
 }
 
-/** All jobs of this server. */
-export class Jobs extends Source<readonly IJob[]> {
+/** All jobs of the server. */
+export class Jobs extends Resource<readonly IJob[]> {
   constructor(
     private readonly api: Api,
-    server: Server
+    connection: Connection
   ) {
-    super(() => api.jobs(), server);
-    this.stateChanged.connect(() => this.attend());
+    super(() => api.jobs(), connection);
+    this.stateChanged.connect(() => this.updateFollowed());
   }
 
-  /** Newest first. */
+  /** All jobs, the newest first. */
   get jobs(): readonly IJob[] {
     return this.data ?? [];
   }
 
-  /** The same as one list for people: what was only found to be up to date stands once. */
-  get told(): readonly ITold[] {
-    const found = new Map<string, ITold>();
+  /** The jobs; builds that found the same image up to date are one group. */
+  get groups(): readonly IJobGroup[] {
+    const groups = new Map<string, IJobGroup>();
     for (const job of this.jobs) {
-      const again = job.kind === 'build' && job.result?.reused;
+      const isReused = job.kind === 'build' && job.result?.reused;
       const { path, cell_id: cell, result } = job;
-      const key = again
+      const key = isReused
         ? `${path ?? ''} ${cell} ${result?.name ?? ''}`
         : job.id;
-      const newest = found.get(key);
-      found.set(
+      const newest = groups.get(key);
+      groups.set(
         key,
-        newest ? { ...newest, times: newest.times + 1 } : { job, times: 1 }
+        newest ? { ...newest, count: newest.count + 1 } : { job, count: 1 }
       );
     }
-    return [...found.values()];
+    return [...groups.values()];
   }
 
-  /** Those that have not ended. */
+  /** The jobs that have not ended. */
   get running(): readonly IJob[] {
     return this.jobs.filter(isRunning);
   }
 
-  /** A job's events; the same object each time. */
+  /** A job's log and progress; always the same object. */
   view(id: string): JobView {
     let view = this._views.get(id);
     if (!view) {
@@ -219,47 +219,47 @@ export class Jobs extends Source<readonly IJob[]> {
     this.stateChanged.emit();
   }
 
-  /** Fetch an image. Throws RequestError. */
+  /** Pull an image. Throws RequestError. */
   async pull(engine: string, reference: string): Promise<IJob> {
-    return this.begun(await this.api.pull(engine, reference));
+    return this.addJob(await this.api.pull(engine, reference));
   }
 
-  /** Make an image of one engine another's. Throws RequestError. */
-  async convert(image: IImageKey, to: string): Promise<IJob> {
-    const { engine, reference } = image;
-    return this.begun(await this.api.convert(engine, reference, to));
+  /** Copy an image to another engine. Throws RequestError. */
+  async convert(image: IImageReference, to: string): Promise<IJob> {
+    return this.addJob(await this.api.convert(image, to));
   }
 
-  /** Pulls and conversions that run, and the one that was asked for last here if it failed. */
-  get fetching(): readonly IJob[] {
+  /** Pulls and conversions that run, and the last one that was started here if it failed. */
+  get transfers(): readonly IJob[] {
     return this.jobs.filter(
       job =>
         job.kind !== 'build' &&
-        (isRunning(job) || (job.id === this._asked && job.state === 'failed'))
+        (isRunning(job) ||
+          (job.id === this._lastStarted && job.state === 'failed'))
     );
   }
 
-  private begun(job: IJob): IJob {
-    this._asked = job.id;
-    this.put([job, ...this.jobs.filter(one => one.id !== job.id)]);
+  private addJob(job: IJob): IJob {
+    this._lastStarted = job.id;
+    this.set([job, ...this.jobs.filter(other => other.id !== job.id)]);
     return job;
   }
 
   private replace(job: IJob): void {
-    this.put(this.jobs.map(one => (one.id === job.id ? job : one)));
+    this.set(this.jobs.map(other => (other.id === job.id ? job : other)));
   }
 
-  /** Follow the newest running jobs and those whose log is open; leave the others. */
-  private attend(): void {
-    const ids = this.wanted
+  /** Follow the newest running jobs and those whose log is open, and no others. */
+  private updateFollowed(): void {
+    const ids = this.active
       ? new Set([
-          ...this.running.slice(0, FOLLOWED).map(job => job.id),
-          ...[...this._open].slice(-FOLLOWED)
+          ...this.running.slice(0, MAX_FOLLOWED).map(job => job.id),
+          ...[...this._open].slice(-MAX_FOLLOWED)
         ])
       : new Set<string>();
     for (const [id, view] of this._views) {
       if (!ids.has(id)) {
-        view.leave();
+        view.unfollow();
       }
     }
     for (const id of ids) {
@@ -269,13 +269,13 @@ export class Jobs extends Source<readonly IJob[]> {
     }
   }
 
-  override get wanted(): boolean {
-    return super.wanted;
+  override get active(): boolean {
+    return super.active;
   }
 
-  override set wanted(wanted: boolean) {
-    super.wanted = wanted;
-    this.attend();
+  override set active(active: boolean) {
+    super.active = active;
+    this.updateFollowed();
   }
 
   override dispose(): void {
@@ -284,7 +284,7 @@ export class Jobs extends Source<readonly IJob[]> {
   }
 
   private readonly _open = new Set<string>();
-  private _asked = '';
+  private _lastStarted = '';
   private readonly _views = new Map<string, JobView>();
 }
 

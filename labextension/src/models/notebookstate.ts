@@ -1,4 +1,4 @@
-/** One open notebook: its settings, the server's view of it, the edits, and what is done to it. */
+/** One open notebook: its settings, the server's view of it, the edits and the running action. */
 
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Contents } from '@jupyterlab/services';
@@ -6,66 +6,76 @@ import { VDomModel } from '@jupyterlab/ui-components';
 import { Debouncer } from '@lumino/polling';
 import { Signal } from '@lumino/signaling';
 
-import type { Api } from '../api';
-import { isDockerfileCell } from '../highlight';
-import { saveInTurn } from '../saving';
-import { GENERIC_KERNEL, METADATA } from '../tokens';
-import type { IField, INotebook, Settings } from '../tokens';
-import { Acting } from './acting';
-import { Draft } from './draft';
-import type { Server } from './server';
-import { Source } from './source';
+import type { Api } from '../api/api';
+import type { IField, INotebook, Settings } from '../api/types';
+import { GENERIC_KERNEL, METADATA } from '../constants';
+import { isDockerfileCell } from '../notebook/highlight';
+import { queueSave } from '../notebook/saving';
+import { Action } from './action';
+import type { Connection } from './connection';
+import { Resource } from './resource';
+import { SettingsDraft } from './settingsdraft';
 
-/** Milliseconds in which several changes of a notebook become one request. */
-const PAUSE = 150;
+/** Milliseconds in which several changes of a notebook are joined into one request. */
+const REFRESH_DELAY = 150;
 
 /** The drive of JupyterLab's real-time collaboration, which holds the server's files. */
-const SHARED_DRIVE = 'RTC';
+const COLLABORATION_DRIVE = 'RTC';
 
 /** The provisioner of kernels that run in containers. */
 const PROVISIONER = 'container-provisioner';
 
-/** What the states of all notebooks share. */
-export interface IShared {
+/** The services that the states of all notebooks share. */
+export interface INotebookContext {
   readonly api: Api;
-  readonly server: Server;
+  readonly connection: Connection;
   readonly contents: Pick<Contents.IManager, 'driveName'>;
-  /** The form's table, which does not change. */
-  readonly fields: Source<readonly IField[]>;
+  /** The table of settings, which does not change. */
+  readonly fields: Resource<readonly IField[]>;
 }
 
-/** One open notebook. It lives as long as its panel. */
+/** The state of one open notebook. It is disposed with its panel. */
 export class NotebookState extends VDomModel {
   constructor(
     readonly panel: NotebookPanel,
-    private readonly shared: IShared
+    private readonly services: INotebookContext
   ) {
     super();
-    this.acting = new Acting(shared.server);
-    this.draft = new Draft(shared.api);
-    this.truth = new Source(() => this.fetch(), shared.server);
-    for (const part of [this.acting, this.draft, this.truth]) {
+    this.action = new Action(services.connection);
+    this.draft = new SettingsDraft(services.api);
+    this.status = new Resource(() => this.fetch(), services.connection);
+    for (const part of [this.action, this.draft, this.status]) {
       part.stateChanged.connect(() => this.stateChanged.emit());
     }
-    this.soon = new Debouncer(() => this.truth.invalidate(), PAUSE);
-    this.watch();
-    this.takeFields();
-    this.takeSettings();
+    this.refreshLater = new Debouncer(
+      () => this.status.invalidate(),
+      REFRESH_DELAY
+    );
+    this.connectSignals();
+    this.syncFields();
+    this.syncSettings();
   }
 
-  readonly acting: Acting;
-  readonly draft: Draft;
-  /** What the server knows. */
-  readonly truth: Source<INotebook>;
+  readonly action: Action;
+  readonly draft: SettingsDraft;
+  /** The server's view of the notebook. */
+  readonly status: Resource<INotebook>;
+
+  /** The REST client. */
+  get api(): Api {
+    return this.services.api;
+  }
 
   /** The path on the server; null for a notebook on another drive. */
   get path(): string | null {
     const { context } = this.panel;
-    const drive = this.shared.contents.driveName(context.path);
-    return drive === '' || drive === SHARED_DRIVE ? context.localPath : null;
+    const drive = this.services.contents.driveName(context.path);
+    return drive === '' || drive === COLLABORATION_DRIVE
+      ? context.localPath
+      : null;
   }
 
-  /** The settings in the notebook as it is open, saved or not. */
+  /** The settings in the open notebook, saved or not. */
   get settings(): Settings | null {
     const found: unknown = this.panel.context.model.getMetadata(METADATA);
     return typeof found === 'object' && found !== null && !Array.isArray(found)
@@ -73,77 +83,77 @@ export class NotebookState extends VDomModel {
       : null;
   }
 
-  /** The name of the kernel spec that it runs or will run. */
+  /** The name of its kernel spec, running or recorded. */
   get kernelName(): string {
     const running = this.panel.sessionContext.session?.kernel?.name;
-    const written = this.panel.context.model.getMetadata('kernelspec') as
+    const recorded = this.panel.context.model.getMetadata('kernelspec') as
       { name?: unknown } | undefined;
-    const name = running ?? written?.name;
+    const name = running ?? recorded?.name;
     return typeof name === 'string' ? name : '';
   }
 
-  /** Whether its kernel spec is one of ours. */
+  /** Whether its kernel spec runs in a container. */
   get inContainer(): boolean {
     const { specs } = this.panel.sessionContext.specsManager;
-    const about = specs?.kernelspecs[this.kernelName]?.metadata;
-    const provisioner = about?.kernel_provisioner as
+    const metadata = specs?.kernelspecs[this.kernelName]?.metadata;
+    const provisioner = metadata?.kernel_provisioner as
       { provisioner_name?: unknown } | undefined;
     return provisioner?.provisioner_name === PROVISIONER;
   }
 
-  /** Whether it runs by a pinned kernel's settings rather than its own. */
+  /** Whether it uses a pinned kernel's settings rather than its own. */
   get pinned(): boolean {
     return this.inContainer && this.kernelName !== GENERIC_KERNEL;
   }
 
-  /** Whether it holds a Dockerfile that an image can be built from. */
+  /** Whether it has a Dockerfile cell. */
   get hasDockerfile(): boolean {
     return [...(this.panel.content.model?.cells ?? [])].some(
       cell => cell.type === 'code' && isDockerfileCell(cell.sharedModel.source)
     );
   }
 
-  /** Whether containers matter to it at all. */
-  get concerned(): boolean {
+  /** Whether it uses containers at all. */
+  get usesContainers(): boolean {
     return this.inContainer || this.settings !== null || this.hasDockerfile;
   }
 
-  /** Whether the sidebar shows it. */
-  get looked(): boolean {
-    return this._looked;
+  /** Whether the sidebar shows this notebook. */
+  get visible(): boolean {
+    return this._visible;
   }
 
-  set looked(looked: boolean) {
-    this._looked = looked;
-    this.update();
+  set visible(visible: boolean) {
+    this._visible = visible;
+    this.updateActive();
   }
 
-  /** What of its settings, with the edits, is not approved. */
+  /** What of its settings, including the edits, is not approved. */
   get missing(): readonly string[] {
-    return this.draft.missing ?? this.truth.data?.missing ?? [];
+    return this.draft.missing ?? this.status.data?.missing ?? [];
   }
 
-  /** The keys of what is not approved; undefined where that is not known. */
+  /** The keys of what is not approved; undefined if that is unknown. */
   get missingKeys(): readonly string[] | undefined {
     if (this.draft.changed) {
       return this.draft.missingKeys;
     }
-    const { data } = this.truth;
-    // Settings that the server refused to read were approved by nobody.
+    const { data } = this.status;
+    // Nobody approved settings that the server cannot read.
     return data?.error ? undefined : data?.missing_keys;
   }
 
-  /** Save the notebook with these settings. Throws where it cannot be saved. */
+  /** Save the notebook with these settings. Throws if it cannot be saved. */
   async write(settings: Settings): Promise<void> {
     this.panel.context.model.setMetadata(METADATA, settings);
-    await saveInTurn(this.panel.context);
+    await queueSave(this.panel.context);
   }
 
-  /** It may have changed: ask again, once for many changes. */
-  changed(): void {
+  /** Fetch the status again; several calls become one request. */
+  invalidate(): void {
     if (!this.isDisposed) {
-      this.update();
-      void this.soon.invoke();
+      this.updateActive();
+      void this.refreshLater.invoke();
     }
   }
 
@@ -151,10 +161,10 @@ export class NotebookState extends VDomModel {
     if (this.isDisposed) {
       return;
     }
-    this.soon.dispose();
-    this.truth.dispose();
+    this.refreshLater.dispose();
+    this.status.dispose();
     this.draft.dispose();
-    this.acting.dispose();
+    this.action.dispose();
     super.dispose();
     Signal.clearData(this);
   }
@@ -164,68 +174,68 @@ export class NotebookState extends VDomModel {
     if (path === null) {
       throw new Error('This notebook does not lie on the Jupyter server.');
     }
-    return this.shared.api.notebook(path);
+    return this.services.api.notebook(path);
   }
 
-  private watch(): void {
+  private connectSignals(): void {
     const { context, sessionContext } = this.panel;
-    // Each with `this`, by which `dispose` finds them: some of these live as long as the page.
-    context.pathChanged.connect(this.onPath, this);
-    context.fileChanged.connect(() => this.changed(), this);
+    // Each with `this`, by which `dispose` disconnects: some senders live as long as the page.
+    context.pathChanged.connect(this.onPathChanged, this);
+    context.fileChanged.connect(() => this.invalidate(), this);
     context.model.metadataChanged.connect((_, change) => {
       if (change.key === METADATA) {
-        this.takeSettings();
-        this.update();
+        this.syncSettings();
+        this.updateActive();
       }
     }, this);
     void context.ready.then(() => {
-      this.takeSettings();
-      this.update();
+      this.syncSettings();
+      this.updateActive();
     });
-    sessionContext.kernelChanged.connect(this.onKernel, this);
+    sessionContext.kernelChanged.connect(this.onKernelChanged, this);
     sessionContext.statusChanged.connect((_, status) => {
       if (status !== 'busy' && status !== 'idle') {
-        this.changed();
+        this.invalidate();
       }
     }, this);
-    sessionContext.specsManager.specsChanged.connect(this.update, this);
-    this.shared.fields.stateChanged.connect(this.takeFields, this);
+    sessionContext.specsManager.specsChanged.connect(this.updateActive, this);
+    this.services.fields.stateChanged.connect(this.syncFields, this);
     this.panel.disposed.connect(() => this.dispose(), this);
   }
 
-  private readonly onPath = (): void => {
+  private readonly onPathChanged = (): void => {
     this.draft.path = this.path;
-    this.changed();
+    this.invalidate();
   };
 
-  private readonly onKernel = (): void => {
-    this.update();
-    this.changed();
+  private readonly onKernelChanged = (): void => {
+    this.updateActive();
+    this.invalidate();
   };
 
-  private readonly takeFields = (): void => {
-    const fields = this.shared.fields.data ?? [];
+  private readonly syncFields = (): void => {
+    const fields = this.services.fields.data ?? [];
     if (fields !== this.draft.fields) {
       this.draft.fields = fields;
     }
   };
 
-  private readonly takeSettings = (): void => {
+  private readonly syncSettings = (): void => {
     if (!this.isDisposed) {
       this.draft.path = this.path;
       this.draft.rebase(this.settings);
     }
   };
 
-  /** What matters only to some notebooks is asked only for those. */
-  private readonly update = (): void => {
+  /** Keep the status up to date only of notebooks that are shown or use containers. */
+  private readonly updateActive = (): void => {
     if (!this.isDisposed) {
-      this.truth.wanted =
-        this.path !== null && (this._looked || this.concerned);
+      this.status.active =
+        this.path !== null && (this._visible || this.usesContainers);
       this.stateChanged.emit();
     }
   };
 
-  private _looked = false;
-  private readonly soon: Debouncer;
+  private _visible = false;
+  private readonly refreshLater: Debouncer;
 }

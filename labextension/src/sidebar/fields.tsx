@@ -1,28 +1,33 @@
 /** One input for each kind of setting. */
 
-import { HTMLSelect, InputGroup } from '@jupyterlab/ui-components';
+import {
+  addIcon,
+  Button,
+  closeIcon,
+  HTMLSelect,
+  InputGroup
+} from '@jupyterlab/ui-components';
 import React from 'react';
 
-import { labelOf } from '../form';
-import type { IMountInput, Input } from '../form';
-import { plain } from '../format';
-import type { IField } from '../tokens';
-import { Rows } from './rows';
+import type { IField } from '../api/types';
+import type { IMountInput, InputValue } from '../models/form';
+import { labelOf } from '../models/form';
+import { stripControls } from '../ui/format';
 
-/** What an input is drawn from. */
+/** The properties of an input. */
 export interface IInputProps {
   readonly id: string;
   readonly field: IField;
-  readonly input: Input;
+  readonly input: InputValue;
   readonly disabled: boolean;
   readonly invalid: boolean;
   readonly describedBy: string;
-  /** What may be meant. */
+  /** Values to suggest. */
   readonly suggestions: readonly string[];
-  readonly onChange: (input: Input) => void;
+  readonly onChange: (input: InputValue) => void;
 }
 
-/** What a kind looks like while nothing is asked. */
+/** Placeholders of empty inputs, by the field's key. */
 const PLACEHOLDERS: Record<string, string> = {
   cpus: 'no limit asked',
   devices: 'nvidia.com/gpu=all',
@@ -38,8 +43,8 @@ const PLACEHOLDERS: Record<string, string> = {
   slurm: 'partition'
 };
 
-/** What every input of a field has in common. */
-function common(props: IInputProps) {
+/** The properties that all inputs share. */
+function sharedProps(props: IInputProps) {
   return {
     disabled: props.disabled,
     'aria-invalid': props.invalid,
@@ -53,12 +58,14 @@ function Text(props: IInputProps): React.JSX.Element {
   return (
     <>
       <InputGroup
-        {...common(props)}
+        {...sharedProps(props)}
         id={id}
         value={input as string}
         placeholder={
           PLACEHOLDERS[field.key] ??
-          (typeof field.default === 'string' ? plain(field.default) : '')
+          (typeof field.default === 'string'
+            ? stripControls(field.default)
+            : '')
         }
         list={suggestions.length ? `${id}-list` : undefined}
         inputMode={numeric ? 'decimal' : 'text'}
@@ -75,8 +82,8 @@ function Suggestions(props: IInputProps): React.JSX.Element | null {
   const { id, suggestions } = props;
   return suggestions.length ? (
     <datalist id={`${id}-list`}>
-      {suggestions.map(one => (
-        <option key={one} value={one} />
+      {suggestions.map(value => (
+        <option key={value} value={value} />
       ))}
     </datalist>
   ) : null;
@@ -90,14 +97,14 @@ function Choice(props: IInputProps): React.JSX.Element {
     : [...field.choices, chosen];
   return (
     <HTMLSelect
-      {...common(props)}
+      {...sharedProps(props)}
       id={id}
       value={chosen}
       onChange={event => onChange(event.target.value)}
     >
       {choices.map(choice => (
         <option key={choice} value={choice}>
-          {plain(choice)}
+          {stripControls(choice)}
         </option>
       ))}
     </HTMLSelect>
@@ -109,7 +116,7 @@ function Flag(props: IInputProps): React.JSX.Element {
   return (
     <span className="jp-Containers-flag">
       <input
-        {...common(props)}
+        {...sharedProps(props)}
         id={id}
         type="checkbox"
         role="switch"
@@ -122,19 +129,93 @@ function Flag(props: IInputProps): React.JSX.Element {
   );
 }
 
+interface IRowsProps<T> {
+  readonly input: IInputProps;
+  readonly items: readonly T[];
+  readonly empty: T;
+  /** The word for an item, such as `mount`. */
+  readonly word: string;
+  readonly renderItem: (
+    item: T,
+    name: (what: string) => string,
+    change: (item: T) => void
+  ) => React.ReactNode;
+}
+
+/** A list of inputs, with buttons to remove and to add one. */
+function Rows<T>(props: IRowsProps<T>): React.JSX.Element {
+  const { input, renderItem, empty, items, word } = props;
+  const group = React.useRef<HTMLDivElement>(null);
+  const change = (next: readonly T[]) => input.onChange(next as InputValue);
+  const focus = (selector: string) =>
+    // After React has rendered the change.
+    setTimeout(() => {
+      const found = group.current?.querySelectorAll<HTMLElement>(selector);
+      found?.[found.length - 1]?.focus();
+    });
+  return (
+    <div
+      ref={group}
+      className="jp-Containers-items"
+      role="group"
+      aria-labelledby={`${input.id}-label`}
+      aria-describedby={input.describedBy}
+    >
+      {items.map((item, index) => {
+        const name = (what: string) => `${what} ${String(index + 1)}`;
+        return (
+          <div key={index} className={`jp-Containers-item jp-mod-${word}`}>
+            {renderItem(item, name, next =>
+              change(items.map((other, at) => (at === index ? next : other)))
+            )}
+            <Button
+              type="button"
+              className="jp-Containers-button jp-mod-icon"
+              minimal
+              small
+              title={`Remove ${word}`}
+              aria-label={name(`Remove ${word}`)}
+              onClick={() => {
+                change(items.filter((_, at) => at !== index));
+                focus('.jp-Containers-add');
+              }}
+            >
+              <closeIcon.react tag="span" width="16px" height="16px" />
+            </Button>
+          </div>
+        );
+      })}
+      <Button
+        type="button"
+        className="jp-Containers-button jp-mod-plain jp-Containers-add"
+        minimal
+        small
+        disabled={input.disabled}
+        onClick={() => {
+          change([...items, empty]);
+          focus('.jp-Containers-item > :first-child input');
+        }}
+      >
+        <addIcon.react tag="span" width="16px" height="16px" />
+        <span>{`Add ${word}`}</span>
+      </Button>
+    </div>
+  );
+}
+
 function List(props: IInputProps): React.JSX.Element {
   const { field, id, input, suggestions } = props;
   const word = field.key.replace(/s$/, '');
   return (
     <>
       <Rows<string>
-        about={props}
+        input={props}
         items={input as readonly string[]}
         empty=""
         word={word}
-        draw={(item, name, change) => (
+        renderItem={(item, name, change) => (
           <InputGroup
-            {...common(props)}
+            {...sharedProps(props)}
             aria-label={name(word)}
             value={item}
             placeholder={PLACEHOLDERS[field.key]}
@@ -152,14 +233,14 @@ function List(props: IInputProps): React.JSX.Element {
 function Mounts(props: IInputProps): React.JSX.Element {
   return (
     <Rows<IMountInput>
-      about={props}
+      input={props}
       items={props.input as readonly IMountInput[]}
       empty={{ source: '', target: '', writable: false }}
       word="mount"
-      draw={(item, name, change) => (
+      renderItem={(item, name, change) => (
         <>
           <InputGroup
-            {...common(props)}
+            {...sharedProps(props)}
             aria-label={name('Folder on this machine, mount')}
             value={item.source}
             placeholder="folder here, such as data"
@@ -167,7 +248,7 @@ function Mounts(props: IInputProps): React.JSX.Element {
             onChange={event => change({ ...item, source: event.target.value })}
           />
           <InputGroup
-            {...common(props)}
+            {...sharedProps(props)}
             aria-label={name('Place in the container, mount')}
             value={item.target}
             placeholder="place inside, such as /data"
@@ -197,14 +278,14 @@ function Names(props: IInputProps): React.JSX.Element {
   const word = field.key === 'env' ? 'variable' : 'option';
   return (
     <Rows<readonly [string, string]>
-      about={props}
+      input={props}
       items={props.input as readonly (readonly [string, string])[]}
       empty={['', '']}
       word={word}
-      draw={([key, value], name, change) => (
+      renderItem={([key, value], name, change) => (
         <>
           <InputGroup
-            {...common(props)}
+            {...sharedProps(props)}
             aria-label={name(`Name of ${word}`)}
             value={key}
             placeholder={PLACEHOLDERS[field.key]}
@@ -212,7 +293,7 @@ function Names(props: IInputProps): React.JSX.Element {
             onChange={event => change([event.target.value, value])}
           />
           <InputGroup
-            {...common(props)}
+            {...sharedProps(props)}
             aria-label={name(`Value of ${word}`)}
             value={value}
             placeholder="value"
@@ -238,7 +319,7 @@ const KINDS: Record<IField['kind'], React.FunctionComponent<IInputProps>> = {
   word: Text
 };
 
-/** A field's input, of whatever kind it is. */
+/** The input of a field, by its kind. */
 export function FieldInput(props: IInputProps): React.JSX.Element {
   const Kind = KINDS[props.field.kind] as
     React.FunctionComponent<IInputProps> | undefined;

@@ -1,13 +1,14 @@
-/** What is known of one image: what to do with it, its kernels, its layers. */
+/** The details of an image: actions, kernels, layers. */
 
 import type { CommandRegistry } from '@lumino/commands';
+import type { ReadonlyJSONObject } from '@lumino/coreutils';
 import React from 'react';
 
+import type { IImage, IImageDetail } from '../api/types';
 import { CommandIDs } from '../commandids';
-import { bytes, instruction, plain } from '../format';
-import type { ContainersModel } from '../model';
-import type { IImage, IImageDetail } from '../tokens';
-import { CommandButton, Note, Problem, useModels, Waiting } from './parts';
+import type { ContainersModel } from '../models/model';
+import { formatBytes, formatInstruction, stripControls } from '../ui/format';
+import { CommandButton, Loading, Note, Problem, useModels } from './components';
 
 interface IDetailProps {
   readonly commands: CommandRegistry;
@@ -15,17 +16,17 @@ interface IDetailProps {
   readonly model: ContainersModel;
 }
 
-function Kernels(props: IDetailProps & { readonly about: IImageDetail }) {
-  const { about, commands, image, model } = props;
+function Kernels(props: IDetailProps & { readonly detail: IImageDetail }) {
+  const { detail, commands, image, model } = props;
   const args = { engine: image.engine, reference: image.reference };
-  if (model.images.isProbed(image)) {
-    return <Waiting text="Looking into the image…" />;
+  if (model.images.isProbing(image)) {
+    return <Loading text="Looking into the image…" />;
   }
-  if (about.kernel_problem) {
-    const { message, hint } = about.kernel_problem;
+  if (detail.kernel_problem) {
+    const { message, hint } = detail.kernel_problem;
     return <Note kind="warning" title={message} hint={hint} />;
   }
-  if (about.kernels === null) {
+  if (detail.kernels === null) {
     return (
       <p>
         Nobody has looked for kernels in it yet.{' '}
@@ -39,17 +40,19 @@ function Kernels(props: IDetailProps & { readonly about: IImageDetail }) {
   }
   return (
     <ul className="jp-Containers-plainList">
-      {about.kernels.map(kernel => (
+      {detail.kernels.map(kernel => (
         <li key={kernel.name}>
-          {plain(kernel.display_name)}{' '}
-          <span className="jp-Containers-quiet">{plain(kernel.language)}</span>
+          {stripControls(kernel.display_name)}{' '}
+          <span className="jp-Containers-quiet">
+            {stripControls(kernel.language)}
+          </span>
         </li>
       ))}
     </ul>
   );
 }
 
-function Layers(props: { readonly about: IImageDetail }): React.JSX.Element {
+function Layers(props: { readonly detail: IImageDetail }): React.JSX.Element {
   return (
     <table className="jp-Containers-table">
       <caption>Layers, from the first on</caption>
@@ -60,12 +63,12 @@ function Layers(props: { readonly about: IImageDetail }): React.JSX.Element {
         </tr>
       </thead>
       <tbody>
-        {props.about.layers.map((layer, index) => (
+        {props.detail.layers.map((layer, index) => (
           <tr key={index}>
             <td className="jp-Containers-code">
-              {instruction(layer.created_by) || 'unknown'}
+              {formatInstruction(layer.created_by) || 'unknown'}
             </td>
-            <td>{layer.size ? bytes(layer.size) : '–'}</td>
+            <td>{layer.size ? formatBytes(layer.size) : '–'}</td>
           </tr>
         ))}
       </tbody>
@@ -73,96 +76,87 @@ function Layers(props: { readonly about: IImageDetail }): React.JSX.Element {
   );
 }
 
-function Facts(props: { readonly about: IImageDetail }): React.JSX.Element {
-  const { about } = props;
+function Facts(props: { readonly detail: IImageDetail }): React.JSX.Element {
+  const { detail } = props;
   const facts = [
-    ['Id', about.id],
-    ['Digest', about.digests.join('\n')],
-    ['Made for', about.architecture],
-    ['User', about.user],
-    ['Entrypoint', about.entrypoint.join(' ')]
+    ['Id', detail.id],
+    ['Digest', detail.digests.join('\n')],
+    ['Made for', detail.architecture],
+    ['User', detail.user],
+    ['Entrypoint', detail.entrypoint.join(' ')]
   ].filter(([, value]) => value);
   return (
     <dl className="jp-Containers-facts">
       {facts.map(([name, value]) => (
         <React.Fragment key={name}>
           <dt>{name}</dt>
-          <dd className="jp-Containers-code">{plain(value ?? '')}</dd>
+          <dd className="jp-Containers-code">{stripControls(value ?? '')}</dd>
         </React.Fragment>
       ))}
     </dl>
   );
 }
 
-/** The engines that work here and have no image of that name yet. */
-function withoutImage(model: ContainersModel, image: IImage): string[] {
+/** The usable engines that have no image of that name. */
+function enginesWithout(model: ContainersModel, image: IImage): string[] {
   const have = (model.images.data?.images ?? [])
-    .filter(one => one.reference === image.reference)
-    .map(one => one.engine);
+    .filter(other => other.reference === image.reference)
+    .map(({ engine }) => engine);
   return (model.engines.data?.engines ?? [])
-    .filter(one => one.usable && !have.includes(one.name))
-    .map(one => one.name);
+    .filter(({ name, usable }) => usable && !have.includes(name))
+    .map(({ name }) => name);
 }
 
-/** An open image of the list. */
-export function ImageDetail(props: IDetailProps): React.JSX.Element {
+/** The buttons of an image. */
+function Buttons(props: IDetailProps): React.JSX.Element {
   const { commands, image, model } = props;
-  useModels(model.images);
-  const detail = model.images.detail(image);
-  const { data } = detail;
   const args = { engine: image.engine, reference: image.reference };
-  const others = withoutImage(model, image);
+  const button = (id: string, more: ReadonlyJSONObject = args) => (
+    <CommandButton commands={commands} id={id} args={more} />
+  );
   return (
     <>
       <div className="jp-Containers-buttons">
-        <CommandButton
-          commands={commands}
-          id={CommandIDs.useImage}
-          args={args}
-        />
-        {image.pinned ? (
-          <CommandButton
-            commands={commands}
-            id={CommandIDs.unpin}
-            args={{ name: image.pinned }}
-          />
-        ) : (
-          <CommandButton
-            commands={commands}
-            id={CommandIDs.pinImage}
-            args={args}
-          />
-        )}
-        <CommandButton
-          commands={commands}
-          id={CommandIDs.removeImage}
-          args={args}
-        />
+        {button(CommandIDs.useImage)}
+        {image.pinned
+          ? button(CommandIDs.unpin, { name: image.pinned })
+          : button(CommandIDs.pinImage)}
+        {button(CommandIDs.removeImage)}
       </div>
       <div className="jp-Containers-buttons">
-        {others.map(to => (
-          <CommandButton
-            key={to}
-            commands={commands}
-            id={CommandIDs.convertImage}
-            args={{ ...args, to }}
-          />
+        {enginesWithout(model, image).map(to => (
+          <React.Fragment key={to}>
+            {button(CommandIDs.convertImage, { ...args, to })}
+          </React.Fragment>
         ))}
       </div>
+    </>
+  );
+}
+
+/** The details of an image in the list. */
+export function ImageDetail(props: IDetailProps): React.JSX.Element {
+  const { image, model } = props;
+  useModels(model.images);
+  const detail = model.images.detail(image);
+  const { data } = detail;
+  return (
+    <>
+      <Buttons {...props} />
       {image.pinned && (
         <p className="jp-Containers-quiet">
-          Pinned as the kernel {plain(image.pinned)}.
+          Pinned as the kernel {stripControls(image.pinned)}.
         </p>
       )}
       <Problem problem={detail.error} />
-      {!data && detail.busy && <Waiting text="Looking at the image…" />}
+      {!data && detail.loading && <Loading text="Looking at the image…" />}
       {data && (
         <>
           <h3>Kernels</h3>
-          <Kernels {...props} about={data} />
+          <Kernels {...props} detail={data} />
           <h3>About</h3>
-          <Facts about={data} />
-          <Layers about={data} />
+          <Facts detail={data} />
+          <Layers detail={data} />
         </>
       )}
     </>

@@ -17,35 +17,35 @@ import { IRunningSessionManagers } from '@jupyterlab/running';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
 
-import { Api } from '../api';
-import { addCommands } from '../commands';
-import { ContainersModel, IContainersModel } from '../model';
-import { addMountFolder } from '../mountfolder';
-import { ContainersPanel } from '../panel';
-import { Preferences } from '../preferences';
-import { askApproval } from '../questions';
-import { Requests } from '../request';
-import { runningContainers } from '../running';
-import { PLUGIN_ID } from '../tokens';
-import { toolbarItem } from '../toolbar';
-import { remember } from './remember';
+import { type Api, IApi } from '../api/api';
+import { addCommands, addMountFolder } from '../commands';
+import { PLUGIN_ID } from '../constants';
+import { ContainersModel, IContainersModel } from '../models/model';
+import { Preferences, restoreSections } from '../models/preferences';
+import { askApproval } from '../notebook/dialogs';
+import { ContainersPanel } from './panel';
+import { createRunningManager } from './running';
+import { createToolbarItem } from './toolbar';
 
-/** The state of it all, fed by the server's events. */
+/** The model, updated by the server's events. */
 const model: JupyterFrontEndPlugin<ContainersModel> = {
   id: 'jupyter-containers:model',
   description: 'What containers, images, builds and notebooks are known.',
   autoStart: true,
   provides: IContainersModel,
+  requires: [IApi],
   optional: [INotebookTracker],
-  activate: (app: JupyterFrontEnd, tracker: INotebookTracker | null) => {
-    const { contents, events, kernelspecs, serverSettings } =
-      app.serviceManager;
-    const api = new Api(new Requests(serverSettings));
+  activate: (
+    app: JupyterFrontEnd,
+    api: Api,
+    tracker: INotebookTracker | null
+  ) => {
+    const { contents, events, kernelspecs } = app.serviceManager;
     const found = new ContainersModel(api, contents);
     if (tracker) {
       found.follow(tracker);
     }
-    events.stream.connect((_, event) => found.heard(event));
+    events.stream.connect((_, event) => found.handleEvent(event));
     found.kernelspecsChanged.connect(() => void kernelspecs.refreshSpecs());
     return found;
   }
@@ -81,10 +81,10 @@ const sidebar: JupyterFrontEndPlugin<void> = {
     const context = {
       commands,
       model: state,
-      show: () => shell.activateById(panel.id),
+      showSidebar: () => shell.activateById(panel.id),
       dialogs: dialogs ?? new SessionContextDialogs(),
-      ask: askApproval,
-      confirmRemove: () => preferences.confirmRemove
+      askApproval,
+      shouldConfirmRemove: () => preferences.confirmRemove
     };
     addCommands(context, palette);
     if (browsers) {
@@ -93,11 +93,11 @@ const sidebar: JupyterFrontEndPlugin<void> = {
     shell.add(panel, 'left', { rank: 510, type: 'Containers' });
     restorer?.add(panel, panel.id);
     void preferences.load(registry, PLUGIN_ID);
-    void remember(state, database);
+    void restoreSections(state, database);
   }
 };
 
-/** The notebook toolbar's item. */
+/** The item in the notebook's toolbar. */
 const toolbar: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-containers:toolbar',
   description: 'What a notebook runs in, in its toolbar.',
@@ -110,12 +110,12 @@ const toolbar: JupyterFrontEndPlugin<void> = {
     registry: IToolbarWidgetRegistry | null
   ) => {
     registry?.addFactory<NotebookPanel>('Notebook', 'container', panel =>
-      toolbarItem(state, app.commands, panel)
+      createToolbarItem(state, app.commands, panel)
     );
   }
 };
 
-/** Containers among what runs. */
+/** The containers in the panel of running sessions. */
 const running: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-containers:running',
   description: 'Containers among what runs.',
@@ -128,16 +128,16 @@ const running: JupyterFrontEndPlugin<void> = {
     managers: IRunningSessionManagers | null
   ) => {
     if (managers) {
-      managers.add(runningContainers(state, app.commands));
-      // No engine is asked before the page stands.
+      managers.add(createRunningManager(state, app.commands));
+      // Engines are not asked before the page is complete.
       void app.restored.then(() => {
-        state.containers.wanted = true;
+        state.containers.active = true;
       });
     }
   }
 };
 
-/** All of them. */
+/** All plugins of this folder. */
 export const sidebarPlugins: JupyterFrontEndPlugin<unknown>[] = [
   model,
   sidebar,

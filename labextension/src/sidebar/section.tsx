@@ -1,37 +1,37 @@
-/** A section of the sidebar: a heading that opens and closes it, and what it holds. */
+/** A section of the sidebar: a heading that opens and closes it, and its body. */
 
 import { classes, VDomRenderer } from '@jupyterlab/ui-components';
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
-import type { ContainersModel, SectionName } from '../model';
-import { useModels } from './parts';
+import type { ContainersModel, SectionName } from '../models/model';
+import { useModels } from './components';
 
-/** What every section is drawn from. */
+/** The properties of a section's body. */
 export interface ISectionProps {
   readonly model: ContainersModel;
   readonly commands: CommandRegistry;
 }
 
-/** What a section is called, and what draws it. */
+/** A section's name, title and body. */
 export interface ISectionOptions {
   readonly name: SectionName;
   readonly title: string;
-  readonly body: React.ComponentType<ISectionProps>;
-  /** A number beside the title: how many of them there are; null where nobody knows. */
+  readonly component: React.ComponentType<ISectionProps>;
+  /** The number beside the title; null if unknown. */
   readonly count?: (model: ContainersModel) => number | null;
 }
 
 function SectionView(
-  props: ISectionProps & { readonly about: ISectionOptions }
+  props: ISectionProps & { readonly options: ISectionOptions }
 ): React.JSX.Element {
-  const { about, model, commands } = props;
+  const { options, model, commands } = props;
   useModels(model);
-  const open = model.isOpen(about.name);
-  const id = `jp-Containers-section-${about.name}`;
+  const open = model.isOpen(options.name);
+  const id = `jp-Containers-section-${options.name}`;
   const Caret = open ? caretDownIcon : caretRightIcon;
-  const Body = about.body;
+  const Body = options.component;
   return (
     <section
       className={classes('jp-Containers-section', open ? 'jp-mod-open' : '')}
@@ -43,11 +43,11 @@ function SectionView(
           id={`${id}-title`}
           aria-expanded={open}
           aria-controls={open ? id : undefined}
-          onClick={() => model.setOpen(about.name, !open)}
+          onClick={() => model.setOpen(options.name, !open)}
         >
           <Caret.react tag="span" width="16px" height="16px" />
-          <span>{about.title}</span>
-          {about.count && <Count model={model} count={about.count} />}
+          <span>{options.title}</span>
+          {options.count && <Count model={model} count={options.count} />}
         </button>
       </h2>
       {open && (
@@ -71,12 +71,12 @@ function Count(props: {
   ) : null;
 }
 
-/** One section as a widget of the side panel. */
+/** A section as a widget of the side panel. */
 export class Section extends VDomRenderer<ContainersModel> {
   constructor(
     model: ContainersModel,
     private readonly commands: CommandRegistry,
-    private readonly about: ISectionOptions
+    private readonly options: ISectionOptions
   ) {
     super(model);
     this.addClass('jp-Containers-sectionWidget');
@@ -87,7 +87,7 @@ export class Section extends VDomRenderer<ContainersModel> {
       <SectionView
         model={this.model}
         commands={this.commands}
-        about={this.about}
+        options={this.options}
       />
     );
   }

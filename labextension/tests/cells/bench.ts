@@ -3,21 +3,21 @@
 import { CodeCellModel } from '@jupyterlab/cells';
 import { expect } from 'vitest';
 
+import type { IJob } from '../../src/api/types';
 import { CellBuilder } from '../../src/cells/builder';
-import { LiveBuilds } from '../../src/cells/live';
-import { FailedLines } from '../../src/cells/marks';
-import { Stop } from '../../src/cells/stop';
-import type { IJob } from '../../src/tokens';
+import { LiveBuilds } from '../../src/cells/builds';
+import { FailedLines } from '../../src/cells/failedlines';
+import { RunError } from '../../src/cells/runerror';
 import {
   event,
   FakeNotebook,
   FakeQuestions,
   FakeServer,
+  type Handler,
   job,
   lines,
   state,
-  stream,
-  type Handler
+  stream
 } from './fakes';
 
 /** What the cell holds. */
@@ -59,7 +59,7 @@ export class Bench {
     );
   }
 
-  async run(): Promise<Stop | null> {
+  async run(): Promise<RunError | null> {
     try {
       await this.builder.build({
         notebook: this.notebook,
@@ -69,8 +69,8 @@ export class Bench {
       });
       return null;
     } catch (error) {
-      expect(error).toBeInstanceOf(Stop);
-      return error as Stop;
+      expect(error).toBeInstanceOf(RunError);
+      return error as RunError;
     }
   }
 

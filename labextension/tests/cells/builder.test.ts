@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 
-import { requestOf, sourceOf } from '../../src/cells/builder';
+import { createRequest, readSource } from '../../src/cells/builder';
 import { CellOutput } from '../../src/cells/output';
-import { BUILD_VIEW } from '../../src/tokens';
+import { BUILD_VIEW } from '../../src/constants';
 import { Bench, SOURCE } from './bench';
 import {
   done,
@@ -126,7 +126,7 @@ describe('a notebook that changes while it is built', () => {
   it('is not built once more for a kernel that does not start', async () => {
     const { bench, posted } = changing(() => undefined);
     bench.notebook.broken = 'no memory';
-    expect((await bench.run())?.said.message).toContain('no memory');
+    expect((await bench.run())?.detail.message).toContain('no memory');
     expect(posted()).toHaveLength(1);
   });
 
@@ -142,7 +142,7 @@ describe('a notebook that changes while it is built', () => {
     const { bench } = changing(notebook => {
       notebook.settings = APPLIED;
     });
-    bench.notebook.spec = 'container';
+    bench.notebook.kernelName = 'container';
     bench.server.routes['GET notebook'] = () => [
       200,
       state({ kernel: kernel(AFTER) })
@@ -154,12 +154,16 @@ describe('a notebook that changes while it is built', () => {
   it('is looked at anew where another page had it built', async () => {
     const { bench, posted } = changing(() => undefined);
     const { model, notebook } = bench;
-    const sent = sourceOf(notebook, model.id);
+    const sent = readSource(notebook, model.id);
     notebook.settings = APPLIED;
     const found = done({ settings: SETTINGS });
     bench.server.routes['GET builds/j1/events'] =
       bench.server.routes['GET builds/j2/events']!;
-    await bench.builder.settle({ model, notebook }, { job: found, sent }, true);
+    await bench.builder.moveNotebook(
+      { model, notebook },
+      { job: found, source: sent },
+      true
+    );
     expect(posted()).toMatchObject([{ settings: APPLIED }]);
     expect(notebook.settings).toEqual(AFTER);
   });
@@ -169,7 +173,7 @@ describe('a build that fails', () => {
   it('says why and marks the line', async () => {
     const bench = new Bench(failed());
     const stop = await bench.run();
-    expect(stop?.said.type).toBe('BuildFailed');
+    expect(stop?.detail.type).toBe('BuildFailed');
     expect(bench.outputs.map(one => one.output_type)).toEqual([
       'display_data',
       'error'
@@ -208,7 +212,7 @@ describe('a build that fails', () => {
 
   it('that was cancelled is no error', async () => {
     const bench = new Bench(job({ state: 'cancelled', ended: 1001 }));
-    expect((await bench.run())?.quiet).toBe(true);
+    expect((await bench.run())?.silent).toBe(true);
     expect(bench.outputs.map(one => one.output_type)).toEqual(['display_data']);
     expect(bench.marks.get(bench.model)).toBe(null);
   });
@@ -248,7 +252,7 @@ it('sends the Dockerfiles above a cell along', () => {
     { id: 'y', type: 'code', source: '1' },
     { id: 'z', type: 'code', source: '%%dockerfile\nFROM a' }
   ]);
-  expect(requestOf(notebook, 'z')).toMatchObject({
+  expect(createRequest(notebook, 'z')).toMatchObject({
     index: 2,
     earlier: ['%%dockerfile -t a\nFROM b']
   });

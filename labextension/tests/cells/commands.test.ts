@@ -4,8 +4,8 @@ import { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
 import { describe, expect, it, vi } from 'vitest';
 
-import { addCommands, buildsOf } from '../../src/cells/commands';
-import { LiveBuilds } from '../../src/cells/live';
+import { LiveBuilds } from '../../src/cells/builds';
+import { addCommands, findBuilds } from '../../src/cells/commands';
 import { Bench } from './bench';
 import { done, event, FakeServer, job, lines, stream } from './fakes';
 
@@ -43,7 +43,7 @@ function lab(
     builds,
     dialogs: null,
     interrupt,
-    during
+    runWithOptions: during
   });
   return commands;
 }
@@ -70,7 +70,7 @@ describe('the builds of a notebook', () => {
     ['none of others', [panelOf('b.ipynb', [{ id: 'c2' }])], 0]
   ])('are %s', (_, panels, count) => {
     const tracker = trackerOf(panels);
-    expect(buildsOf(builds(), panels[0]!, tracker)).toHaveLength(count);
+    expect(findBuilds(builds(), panels[0]!, tracker)).toHaveLength(count);
   });
 });
 
@@ -111,7 +111,7 @@ describe('Stop', () => {
   it('that comes before the build has an id is remembered', async () => {
     const { bench, cancelled, stop } = await late(true);
     expect(cancelled).toBe(true);
-    expect(stop?.quiet).toBe(true);
+    expect(stop?.silent).toBe(true);
     expect(bench.notebook.did).toEqual(['save']);
   });
 
@@ -126,7 +126,7 @@ describe('Stop', () => {
     const { builder, model } = bench;
     const run = bench.run();
     builder.interrupt([model]);
-    expect((await run)?.quiet).toBe(true);
+    expect((await run)?.silent).toBe(true);
     expect(bench.server.asked).toEqual([]);
     // It is over with that run.
     expect(await bench.run()).toBe(null);

@@ -10,8 +10,8 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 
 import type { CellBuilder, IBuildCell } from '../../src/cells/builder';
 import { CellExecutor } from '../../src/cells/executor';
-import { RanKernels } from '../../src/cells/notebook';
-import { Stop } from '../../src/cells/stop';
+import { UsedKernels } from '../../src/cells/panelnotebook';
+import { RunError } from '../../src/cells/runerror';
 
 vi.mock('@jupyterlab/notebook', async original => ({
   ...(await original<object>()),
@@ -62,7 +62,7 @@ class Bench {
           });
         }
       } as unknown as CellBuilder,
-      ran: new RanKernels(),
+      usedKernels: new UsedKernels(),
       panelOf: one => (one === this.context ? this.panel : undefined)
     });
   }
@@ -147,7 +147,9 @@ describe('a Dockerfile cell', () => {
     const [build, held] = bench.run(0, 1);
     const thrown = build!.catch((reason: unknown) => reason);
     await turn();
-    await bench.end(new Stop({ type: 'BuildFailed', message: 'no', hint: '' }));
+    await bench.end(
+      new RunError({ type: 'BuildFailed', message: 'no', hint: '' })
+    );
     const error = await thrown;
     expect(error).toBeInstanceOf(KernelError);
     expect((error as Error).message).toMatch(
@@ -176,7 +178,7 @@ describe('a Dockerfile cell', () => {
     const [build] = bench.run(0);
     await turn();
     Object.assign(bench.panel, { isDisposed: true });
-    await bench.end(new Stop({ type: 'X', message: 'x', hint: '' }, true));
+    await bench.end(new RunError({ type: 'X', message: 'x', hint: '' }, true));
     expect(await build).toBe(false);
     expect(bench.told).toEqual(['0 scheduled']);
   });
@@ -184,10 +186,14 @@ describe('a Dockerfile cell', () => {
   it('is asked for with the options of its run, and only of its run', async () => {
     const bench = new Bench(DOCKERFILE);
     const { executor, panel } = bench;
-    const during = executor.during(panel, { no_cache: true }, async () => {
-      await Promise.all(bench.run(0));
-      return true;
-    });
+    const during = executor.runWithOptions(
+      panel,
+      { no_cache: true },
+      async () => {
+        await Promise.all(bench.run(0));
+        return true;
+      }
+    );
     await turn();
     await bench.end();
     await during;

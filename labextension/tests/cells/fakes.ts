@@ -2,17 +2,17 @@
 
 import { ServerConnection } from '@jupyterlab/services';
 
-import { Api } from '../../src/api';
-import type { IBuildNotebook, IQuestions } from '../../src/cells/settle';
-import { Requests } from '../../src/request';
+import { Api } from '../../src/api/api';
+import { Requests } from '../../src/api/request';
 import type {
   IJob,
+  IJobEvent,
   IJobResult,
   INotebook,
-  IProgress,
   IServerError,
   Settings
-} from '../../src/tokens';
+} from '../../src/api/types';
+import type { IBuildNotebook, IPrompts } from '../../src/cells/switchkernel';
 
 /** An answer: a status and a body, text as it is and all else as JSON. */
 export type Answer = readonly [number, unknown];
@@ -100,9 +100,9 @@ export function inPieces(text: string, size = 7): string[] {
 /** One event. */
 export function event(
   n: number,
-  kind: IProgress['kind'],
-  rest: Partial<IProgress> = {}
-): IProgress {
+  kind: IJobEvent['kind'],
+  rest: Partial<IJobEvent> = {}
+): IJobEvent {
   return {
     n,
     kind,
@@ -118,7 +118,7 @@ export function event(
 }
 
 /** Events as lines, with a heartbeat between them. */
-export function lines(...events: IProgress[]): string {
+export function lines(...events: IJobEvent[]): string {
   return events.map(one => `${JSON.stringify(one)}\n`).join('\n');
 }
 
@@ -184,10 +184,13 @@ export function state(rest: Partial<INotebook> = {}): INotebook {
     asked: null,
     error: null,
     missing: [],
+    missing_keys: [],
     asks: [],
     engine: 'podman',
     image_here: true,
     build_same: true,
+    warning: null,
+    building: false,
     kernel: null,
     ...rest
   };
@@ -208,6 +211,7 @@ export function kernel(
     image: 'localhost/made:1',
     applied: null,
     running,
+    placement: null,
     ...rest
   };
 }
@@ -216,7 +220,7 @@ export function kernel(
 export class FakeNotebook implements IBuildNotebook {
   path = 'a.ipynb';
   isDisposed = false;
-  spec = 'python3';
+  kernelName = 'python3';
   ran = false;
   broken = '';
   readonly did: string[] = [];
@@ -263,17 +267,17 @@ export class FakeNotebook implements IBuildNotebook {
 }
 
 /** Answers every question the same way, and counts them. */
-export class FakeQuestions implements IQuestions {
+export class FakeQuestions implements IPrompts {
   readonly asked: string[] = [];
 
   constructor(private readonly answer: boolean) {}
 
-  approve(items: readonly string[]): Promise<boolean> {
+  askApproval(items: readonly string[]): Promise<boolean> {
     this.asked.push(`approve ${items.join(', ')}`);
     return Promise.resolve(this.answer);
   }
 
-  drop(image: string): Promise<boolean> {
+  confirmMove(image: string): Promise<boolean> {
     this.asked.push(`drop for ${image}`);
     return Promise.resolve(this.answer);
   }

@@ -4,10 +4,10 @@ import { forEachDiagnostic } from '@codemirror/lint';
 import { CodeCellModel } from '@jupyterlab/cells';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { diagnose } from '../../src/cells/diagnose';
-import { Linting } from '../../src/cells/lint';
-import { FailedLines } from '../../src/cells/marks';
-import type { IRemark } from '../../src/tokens';
+import type { IRemark } from '../../src/api/types';
+import { createDiagnostics } from '../../src/cells/diagnostics';
+import { FailedLines } from '../../src/cells/failedlines';
+import { CellLinter } from '../../src/cells/lint';
 import { FakeServer, type Handler } from './fakes';
 
 const SOURCE = '%%dockerfile\n  FROM a  \nRUN b';
@@ -27,7 +27,7 @@ function remark(rest: Partial<IRemark> = {}): IRemark {
 describe('a remark', () => {
   const doc = Text.of(SOURCE.split('\n'));
   const shown = (one: IRemark) => {
-    const found = diagnose(doc, [one], null)[0]!;
+    const found = createDiagnostics(doc, [one], null)[0]!;
     return { ...found, text: doc.sliceString(found.from, found.to) };
   };
 
@@ -76,9 +76,9 @@ describe('as one types', () => {
     model.sharedModel.setSource(source);
     marks = new FailedLines();
     view = new EditorView({ state: EditorState.create({ doc: source }) });
-    const linting = new Linting(view, model, {
+    const linting = new CellLinter(view, model, {
       api: server.api,
-      marks,
+      failedLines: marks,
       pathOf: () => 'a.ipynb'
     });
     const type = (text: string) => {

@@ -10,15 +10,15 @@ class Bench {
   private readonly ends = new Map<string, (ran: boolean | Error) => void>();
 
   plain(name: string): Promise<boolean> {
-    return this.queue.plain(name, this.run(name), () => this.held.push(name));
+    return this.queue.runCell(name, this.run(name), () => this.held.push(name));
   }
 
   build(name: string): Promise<boolean> {
-    return this.queue.build(name, this.run(name));
+    return this.queue.runBuild(name, this.run(name));
   }
 
   resume(name: string): Promise<boolean> {
-    return this.queue.resume(name, this.run(name));
+    return this.queue.resumeBuild(name, this.run(name));
   }
 
   async end(name: string, ran: boolean | Error = true): Promise<void> {
@@ -65,11 +65,11 @@ describe('a build', () => {
     await settle();
     expect(bench.began).toEqual(['d']);
     expect(bench.held).toEqual(['a', 'b']);
-    expect(bench.queue.isHeld('b')).toBe(true);
+    expect(bench.queue.isQueued('b')).toBe(true);
     await bench.end('d');
     expect(bench.began).toEqual(['d', 'a', 'b']);
     await bench.end('b');
-    expect(bench.queue.isHeld('b')).toBe(false);
+    expect(bench.queue.isQueued('b')).toBe(false);
     expect(bench.queue.isBuilding).toBe(false);
   });
 
@@ -130,7 +130,7 @@ describe('a build', () => {
     void bench.plain('b');
     expect(bench.began).toEqual(['a', 'd1', 'd2']);
     expect(bench.held).toEqual(['b']);
-    expect(bench.queue.held).toBe(3);
+    expect(bench.queue.size).toBe(3);
     await bench.end('d2');
     expect(bench.began).not.toContain('b');
     await bench.end('d1');

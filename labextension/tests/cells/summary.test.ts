@@ -1,38 +1,42 @@
 import { describe, expect, it } from 'vitest';
 
-import { addEvent, emptyFold } from '../../src/cells/fold';
+import { applyEvent, createBuildState } from '../../src/cells/buildstate';
 import {
-  errorOutput,
-  outputOf,
-  readSummary,
-  sentence,
-  summaryOf
+  createErrorOutput,
+  createOutput,
+  describeSummary,
+  parseSummary,
+  summarize
 } from '../../src/cells/summary';
-import { BUILD_VIEW } from '../../src/tokens';
+import { BUILD_VIEW } from '../../src/constants';
 import { done, event, failed, job } from './fakes';
 
 describe('the summary', () => {
   it('stays small, whatever the log', () => {
-    const fold = emptyFold();
+    const fold = createBuildState();
     for (let n = 0; n < 500; n++) {
       const text = 'x'.repeat(5000);
-      addEvent(
+      applyEvent(
         fold,
         event(2 * n, 'step', { step: n + 1, steps: 500, text }),
         0
       );
-      addEvent(fold, event(2 * n + 1, 'log', { text }), 0);
+      applyEvent(fold, event(2 * n + 1, 'log', { text }), 0);
     }
-    const output = outputOf(summaryOf(done(), fold, 3));
+    const output = createOutput(summarize(done(), fold, 3));
     expect(JSON.stringify(output).length).toBeLessThan(20_000);
   });
 
   it('comes back from the file as it was', () => {
-    const fold = emptyFold();
-    addEvent(fold, event(0, 'step', { step: 1, steps: 2, text: 'FROM a' }), 0);
-    const summary = summaryOf(done(), fold, 3.14);
-    const { data } = outputOf(summary);
-    expect(readSummary(JSON.parse(JSON.stringify(data[BUILD_VIEW])))).toEqual(
+    const fold = createBuildState();
+    applyEvent(
+      fold,
+      event(0, 'step', { step: 1, steps: 2, text: 'FROM a' }),
+      0
+    );
+    const summary = summarize(done(), fold, 3.14);
+    const { data } = createOutput(summary);
+    expect(parseSummary(JSON.parse(JSON.stringify(data[BUILD_VIEW])))).toEqual(
       summary
     );
     expect(data['text/plain']).toBe('localhost/made:1 is built (podman, 3 s).');
@@ -44,10 +48,10 @@ describe('the summary', () => {
     [{}],
     [{ job: 1, state: 'done' }],
     [{ job: 'x', state: 'exploded' }]
-  ])('is none in %j', data => expect(readSummary(data)).toBe(null));
+  ])('is none in %j', data => expect(parseSummary(data)).toBe(null));
 
   it('takes of a hostile file what can be shown', () => {
-    const read = readSummary({
+    const read = parseSummary({
       job: 'x',
       state: 'done',
       image: { toString: 'no' },
@@ -66,13 +70,13 @@ describe('the summary', () => {
     [failed(), 'The build failed (podman).'],
     [job({ state: 'cancelled' }), 'The build was cancelled (podman).']
   ])('is one sentence', (one, said) => {
-    expect(sentence(summaryOf(one, emptyFold(), 0))).toBe(said);
+    expect(describeSummary(summarize(one, createBuildState(), 0))).toBe(said);
   });
 });
 
 describe('the error', () => {
   it('has the message, the last output once, and the hint', () => {
-    const output = errorOutput(failed().error!);
+    const output = createErrorOutput(failed().error!);
     expect(output.ename).toBe('BuildFailed');
     expect(output.evalue).toBe(
       'Dockerfile line 2: RUN false ended with exit code 1.'
@@ -84,7 +88,7 @@ describe('the error', () => {
 
   it('keeps the end of a long output, and no escapes but its own', () => {
     const tail = Array.from({ length: 99 }, (_, n) => `line ${String(n)}`);
-    const { traceback } = errorOutput({
+    const { traceback } = createErrorOutput({
       type: 'X\u001b[2J',
       message: 'm',
       hint: '',

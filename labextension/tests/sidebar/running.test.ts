@@ -2,9 +2,9 @@ import { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
 import { expect, it, vi } from 'vitest';
 
-import type { ContainersModel } from '../../src/model';
-import { runningContainers } from '../../src/running';
-import type { IContainer } from '../../src/tokens';
+import type { IContainer } from '../../src/api/types';
+import type { ContainersModel } from '../../src/models/model';
+import { createRunningManager } from '../../src/sidebar/running';
 
 function container(more: Partial<IContainer> = {}): IContainer {
   return {
@@ -31,7 +31,7 @@ function items(...data: IContainer[]) {
   const model = { containers } as unknown as ContainersModel;
   return {
     open,
-    items: runningContainers(model, commands).running({ mode: 'list' })
+    items: createRunningManager(model, commands).running({ mode: 'list' })
   };
 }
 

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { Api } from '../../src/api';
-import { ContainersModel } from '../../src/model';
+import { Api } from '../../src/api/api';
+import type { INotebook } from '../../src/api/types';
+import { CHANGE_EVENT } from '../../src/constants';
+import { describeState, stateColour } from '../../src/models/kernelstate';
+import { ContainersModel } from '../../src/models/model';
 import type { NotebookState } from '../../src/models/notebookstate';
-import { colourOf, stateOf } from '../../src/sidebar/notebook';
-import { CHANGE_EVENT } from '../../src/tokens';
-import type { INotebook } from '../../src/tokens';
-import { itemOf } from '../../src/toolbar';
-import { type FakeServer, formServer } from './fake';
-import { FakePanel, kernel, notebook } from './panel';
+import { describeItem } from '../../src/sidebar/toolbar';
+import { type FakeServer, formServer } from '../models/fake';
+import { FakePanel, kernel, notebook } from '../models/panel';
 
 let fake: FakeServer;
 let model: ContainersModel;
@@ -31,7 +31,7 @@ async function open(
   panel: FakePanel = new FakePanel('container')
 ): Promise<NotebookState> {
   fake.on('GET notebook', truth);
-  const state = model.of(panel.panel);
+  const state = model.stateOf(panel.panel);
   await vi.advanceTimersByTimeAsync(500);
   return state;
 }
@@ -52,23 +52,27 @@ describe('the toolbar', () => {
       'a:1 · not approved'
     ]
   ])('%#', async (truth, text) => {
-    expect(itemOf(await open(truth)).text).toBe(text);
+    expect(describeItem(await open(truth)).text).toBe(text);
   });
 
   it('has no words for a notebook without a container', async () => {
     const plain = new FakePanel('python3');
-    expect(itemOf(await open(notebook(), plain)).text).toBe('');
+    expect(describeItem(await open(notebook(), plain)).text).toBe('');
   });
 
   it('says that an image is being built, also before there is a container', async () => {
     const cells = ['%%dockerfile\nFROM a:1'];
     const first = new FakePanel('python3', undefined, cells);
     const state = await open(notebook({ asked: null }), first);
-    expect(itemOf(state).text).toBe('');
+    expect(describeItem(state).text).toBe('');
     fake.on('GET notebook', notebook({ asked: null, building: true }));
-    model.heard({ schema_id: CHANGE_EVENT, what: 'build', path: 'n.ipynb' });
+    model.handleEvent({
+      schema_id: CHANGE_EVENT,
+      what: 'build',
+      path: 'n.ipynb'
+    });
     await vi.advanceTimersByTimeAsync(500);
-    expect(itemOf(state)).toEqual({
+    expect(describeItem(state)).toEqual({
       text: 'building',
       long: 'its image is being built',
       state: 'starting'
@@ -77,10 +81,10 @@ describe('the toolbar', () => {
 
   it('says that a new image is being built beside what runs', async () => {
     const truth = notebook({ building: true, kernel: kernel() });
-    expect(itemOf(await open(truth)).text).toBe('a:1 · building');
-    expect(stateOf(truth)).toBe('running, a new image is being built');
-    expect(colourOf(truth)).toBe('starting');
-    expect(colourOf(notebook({ kernel: kernel() }))).toBe('running');
-    expect(colourOf(notebook({ image_here: false }))).toBe('waiting');
+    expect(describeItem(await open(truth)).text).toBe('a:1 · building');
+    expect(describeState(truth)).toBe('running, a new image is being built');
+    expect(stateColour(truth)).toBe('starting');
+    expect(stateColour(notebook({ kernel: kernel() }))).toBe('running');
+    expect(stateColour(notebook({ image_here: false }))).toBe('waiting');
   });
 });

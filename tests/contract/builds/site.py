@@ -34,10 +34,12 @@ class Site:
 
     def request(self, text: str, line: str = "", **more: Any) -> BuildRequest:
         policy = Policy(config=Config(Policy=Config(self.policy)))
+        engine = open_engine(self.program, policy)
         given: dict[str, Any] = {
             "cell": cell_of(line, text),
             "directory": self.folder,
-            "engine": open_engine(self.program, policy),
+            "engine": engine,
+            "builder": engine,
             "notebook": f"{self.name}.ipynb",
         }
         return BuildRequest(**(given | more))
@@ -93,7 +95,7 @@ def commands() -> Iterator[list[str]]:
 
 
 def about_this(ran: list[str]) -> list[str]:
-    """Without what an engine is asked once a minute, whatever else goes on (`KnownInfo`)."""
+    """Without what an engine is asked once a minute, whatever else goes on (`InfoCache`)."""
     return [one for one in ran if one.split()[1] not in ("info", "version")]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from jupyter_containers.builds.plan import LABEL
 from jupyter_containers.kernelspecs import pin, unpin
+from jupyter_containers.layout import BUILD_LABEL
 from jupyter_containers.models import Image
 from jupyter_containers.settings.schema import Settings
 from tests.contract.builds.site import Site
@@ -53,6 +53,6 @@ async def test_a_pinned_image_stays(site: Site, images: dict[str, str], word: st
 async def test_the_label_says_what_it_is(site: Site, images: dict[str, str], word: str) -> None:
     built = await site.build(f"FROM {images['busybox']}\nRUN echo {word}\n")
     [said] = json.loads(site.run("image", "inspect", built.name))
-    label = said["Config"]["Labels"][LABEL]
+    label = said["Config"]["Labels"][BUILD_LABEL]
     assert label.split(" ")[0] == built.fingerprint
     assert str(site.folder) not in json.dumps(said["Config"])

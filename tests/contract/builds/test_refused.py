@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from jupyter_containers import errors
-from jupyter_containers.builds.plan import LABEL
+from jupyter_containers.layout import BUILD_LABEL
 from tests.contract.builds.site import Site, about_this, commands
 
 
@@ -66,12 +66,16 @@ async def test_our_own_names_are_not_given_away(
 ) -> None:
     """Else one notebook's image could wait under the name that another's will have."""
     victim = await site.build(f"FROM {images['busybox']}\nRUN echo {word}\n")
-    text = f"FROM {images['busybox']}\nLABEL {LABEL}={victim.fingerprint}\nRUN echo evil {word}\n"
+    label = f"LABEL {BUILD_LABEL}={victim.fingerprint}"
+    text = f"FROM {images['busybox']}\n{label}\nRUN echo evil {word}\n"
     assert isinstance(await site.fail(text, f"-t {victim.name}"), errors.BadInput)
     evil = await site.build(text)
     site.run("tag", evil.name, victim.name)  # as if it had got there all the same
     again = await site.build(f"FROM {images['busybox']}\nRUN echo {word}\n")
-    assert again.image.id != evil.image.id and again.image.labels[LABEL] != evil.image.labels[LABEL]
+    assert (
+        again.image.id != evil.image.id
+        and again.image.labels[BUILD_LABEL] != evil.image.labels[BUILD_LABEL]
+    )
 
 
 async def test_an_unknown_base_names_its_line(site: Site, registry: str) -> None:

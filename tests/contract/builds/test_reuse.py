@@ -154,11 +154,13 @@ from jupyter_containers.settings.schema import Settings
 async def main():
     program, folder, name, text = sys.argv[1:]
     policy = Policy(config=Config(Policy=Config({"build_ca": "", "min_free_disk": None})))
+    engine = open_engine(program, policy)
     build = Builds().start(
         BuildRequest(
             cell=cell_of("", text),
             directory=Path(folder),
-            engine=open_engine(program, policy),
+            engine=engine,
+            builder=engine,
             notebook=name + ".ipynb",
         )
     )

@@ -109,13 +109,13 @@ def test_prune_removes_what_even_the_keeper_could_not(holder, engine, engine_pro
     process, path = holder
     jc("prune", "--engine", engine, "--yes")
     assert len(containers_of(engine_program, path)) == 1, "a living kernel was pruned"
-    keepers = [
+    reapers = [
         int(entry.name)
         for entry in Path("/proc").glob("[0-9]*")
         if _parent(entry) == process.pid and "reaper/main.py" in _words(entry)
     ]
-    assert keepers != []
-    for pid in (*keepers, process.pid):
+    assert reapers != []
+    for pid in (*reapers, process.pid):
         os.kill(pid, signal.SIGKILL)
     process.wait()
     (name,) = containers_of(engine_program, path)

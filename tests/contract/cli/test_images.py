@@ -36,7 +36,12 @@ def test_verbose_shows_commands_that_can_be_repeated(engine, image):
     assert again.stdout.strip() != ""
 
 
-def test_prune_images_removes_what_a_later_build_replaced(folder, engine, image):
+def test_prune_images_removes_what_a_later_build_replaced(
+    folder, engine, image, tmp_path, monkeypatch
+):
+    config = tmp_path / "config"
+    config.mkdir()
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(config))
     source = "%%dockerfile --engine {}\nFROM {}\nRUN echo {} > /mark"
     names = []
     path = folder / f"replaced-{uuid.uuid4().hex[:8]}.ipynb"
@@ -47,6 +52,10 @@ def test_prune_images_removes_what_a_later_build_replaced(folder, engine, image)
         data["cells"][0]["id"] = "the-same-cell"
         path.write_text(json.dumps(data))
         names.append(jc_json("build", path)["images"][0]["name"])
+    jc_json("prune", "--images", "--engine", engine, "--yes")
+    listed = [one["reference"] for one in jc_json("images", "--engine", engine)["images"]]
+    assert set(names) <= set(listed)  # Policy.keep_images
+    (config / "jupyter_containers_config.py").write_text("c.Policy.keep_images = 0")
     removed = jc_json("prune", "--images", "--engine", engine, "--yes")["removed"]
     listed = [one["reference"] for one in jc_json("images", "--engine", engine)["images"]]
     assert names[1] in listed

@@ -46,7 +46,7 @@ async def test_r_without_python_in_the_image(engine, image, folder, make_image, 
     bare = await r_alone(make_image, image)
     path = write_notebook(folder / "n.ipynb", {"image": bare, "engine": engine})
     async with running(path) as kernel:
-        assert not kernel.container.prepared.guest
+        assert not kernel.container.plan.guest
         await kernel.run("kept <- 41")
         endless = asyncio.create_task(kernel.run("while (TRUE) {}"))
         await asyncio.sleep(0.7)

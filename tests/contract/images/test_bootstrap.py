@@ -13,8 +13,8 @@ import pytest
 from jupyter_containers.engines.guarded import Guarded
 from jupyter_containers.engines.registry import open_engine
 from jupyter_containers.errors import ContainersError, ImageError, NetworkFailed
-from jupyter_containers.images import bootstrap as room
-from jupyter_containers.images.bootstrap import BASE, bootstrap, root_filesystem
+from jupyter_containers.images import bootstrap
+from jupyter_containers.images.bootstrap import BASE, get_base_image, root_filesystem
 from jupyter_containers.models import ContainerSpec, Progress
 from jupyter_containers.policy.loader import load_policy
 
@@ -24,7 +24,7 @@ def tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `root_filesystem` makes of this host's release, as root and as an ordinary user."""
     path = tmp_path_factory.mktemp("root") / "root.tar"
     said: list[str] = []
-    asyncio.run(root_filesystem(room.host_suite(), path, said.append))
+    asyncio.run(root_filesystem(bootstrap.host_suite(), path, said.append))
     assert any("downloading packages" in line for line in said)
     return path
 
@@ -57,12 +57,12 @@ async def _run(program: Guarded, reference: str, *argv: str) -> str:
 
 
 async def test_from_packages(guarded: Guarded, tar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def made(suite: str, path: Path, say: room.Say) -> None:
+    async def made(suite: str, path: Path, say: bootstrap.OnProgress) -> None:
         shutil.copyfile(tar, path)  # half a minute's work, done once for all engines
 
-    monkeypatch.setattr(room, "root_filesystem", made)
-    reference = await bootstrap(guarded, lambda line: None, hub=False)
-    version = room.python_version(tar)
+    monkeypatch.setattr(bootstrap, "root_filesystem", made)
+    reference = await get_base_image(guarded, lambda line: None, hub=False)
+    version = bootstrap.python_version(tar)
     assert reference == f"{BASE}:{version}"
     assert (
         await _run(guarded, BASE, "python", "-c", "import sys; print(sys.version[:4])") == version
@@ -75,7 +75,7 @@ async def test_from_packages(guarded: Guarded, tar: Path, monkeypatch: pytest.Mo
     )
 
     said: list[str] = []
-    await bootstrap(guarded, said.append)
+    await get_base_image(guarded, said.append)
     assert said == [f"{BASE} is here already."]
 
 
@@ -86,23 +86,23 @@ async def test_from_a_registry(
         pytest.skip("ch-image pulls by https only")
     monkeypatch.setenv("APPTAINER_NOHTTPS", "true")
     monkeypatch.setenv("ENROOT_ALLOW_HTTP", "yes")
-    monkeypatch.setattr(room, "HUB", f"{registry}/test/busybox:latest")
-    assert await bootstrap(guarded, lambda line: None) == f"{BASE}:latest"
+    monkeypatch.setattr(bootstrap, "HUB", f"{registry}/test/busybox:latest")
+    assert await get_base_image(guarded, lambda line: None) == f"{BASE}:latest"
     assert await _run(guarded, BASE, "echo", "here") == "here"
 
 
 async def test_without_a_hub_the_packages_are_taken(
     guarded: Guarded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def none(suite: str, path: Path, say: room.Say) -> None:
+    async def none(suite: str, path: Path, say: bootstrap.OnProgress) -> None:
         raise ImageError("no packages either")
 
     # Nothing listens on port 9.
-    monkeypatch.setattr(room, "HUB", "127.0.0.1:9/library/python:3.12-slim")
-    monkeypatch.setattr(room, "root_filesystem", none)
+    monkeypatch.setattr(bootstrap, "HUB", "127.0.0.1:9/library/python:3.12-slim")
+    monkeypatch.setattr(bootstrap, "root_filesystem", none)
     said: list[str] = []
     with pytest.raises(ImageError, match="no packages either"):
-        await bootstrap(guarded, said.append)
+        await get_base_image(guarded, said.append)
     assert any(line.startswith("Without the hub: ") for line in said), said
 
 
@@ -113,7 +113,7 @@ async def test_a_hub_that_says_nothing_is_left() -> None:
 
     heard: list[str] = []
     with pytest.raises(NetworkFailed, match="said nothing"):
-        async for event in room._within(silent(), 0.05):
+        async for event in bootstrap._within(silent(), 0.05):
             heard.append(event.text)
     assert heard == ["first"]
 
@@ -139,4 +139,4 @@ def test_a_tar_without_python(tmp_path: Path) -> None:
     with tarfile.open(path, "w") as archive:
         archive.addfile(tarfile.TarInfo("./usr/bin/perl"), io.BytesIO())
     with pytest.raises(ImageError, match="no Python"):
-        room.python_version(path)
+        bootstrap.python_version(path)

@@ -151,7 +151,7 @@ async def test_limits_are_read_back(notebook, enforces_memory):
 
 async def test_a_hostile_runtime_directory(notebook, folder):
     async with running(notebook()) as kernel:
-        run = kernel.container.room.run
+        run = kernel.container.run_dir.run
         await kernel.run(
             "import os\nd = '/opt/jupyter-containers/run/'\n"
             "[os.unlink(d + f) for f in os.listdir(d) if not os.path.isdir(d + f)]\n"

@@ -105,7 +105,7 @@ async def test_a_rebuilt_image_waits_in_the_queue_once(
     caplog.set_level(logging.DEBUG, "jupyter_containers.commands")
     async with running(path) as kernel:
         assert await kernel.value("2") == "2"
-        assert kernel.container.prepared.spec.image == "sha256:" + "2" * 64
+        assert kernel.container.plan.spec.image == "sha256:" + "2" * 64
     assert len([one for one in caplog.messages if one.startswith("sbatch --parsable")]) == 1
 
 

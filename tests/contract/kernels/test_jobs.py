@@ -21,7 +21,7 @@ import pytest
 import zmq
 
 from jupyter_containers import serializers
-from jupyter_containers.events import Change, listen, unlisten
+from jupyter_containers.events import Change, subscribe, unsubscribe
 from jupyter_containers.kernels.guest_client import GuestClient, certificate_of
 from jupyter_containers.kernels.prune import reap
 from jupyter_containers.policy.loader import load_policy
@@ -94,7 +94,7 @@ async def test_a_killed_server_leaves_no_job_in_the_queue(notebook, left_behind)
 
 
 async def test_the_next_server_cancels_what_nobody_else_could(notebook):
-    """The owner and its keeper are killed at once, as when a machine runs out of memory."""
+    """The owner and its reaper are killed at once, as when a machine runs out of memory."""
     path = notebook()
     approve(path)
     with full():
@@ -149,7 +149,7 @@ async def test_gets_what_it_asks_for(notebook):
 
 async def test_the_end_of_its_time_is_told_before_and_after(notebook):
     told: list[Change] = []
-    listen(told.append)
+    subscribe(told.append)
     try:
         async with running(notebook(slurm={"partition": "short", "time": 1})) as kernel:
             started = len(told)
@@ -167,24 +167,24 @@ async def test_the_end_of_its_time_is_told_before_and_after(notebook):
             await kernel.restart(now=True)  # and now a person
             assert await kernel.value("1+1") == "2"
     finally:
-        unlisten(told.append)
+        unsubscribe(told.append)
 
 
 async def test_a_stranger_hears_nothing(notebook):
     async with running(notebook()) as kernel:
         container, at = kernel.container, kernel.container.placement
-        port = int((container.room.run / "port").read_text())
+        port = int((container.run_dir.run / "port").read_text())
         with socket.create_connection((at.address, port), timeout=5) as plain:
-            plain.sendall(container.prepared.token.encode() + b"\n")
+            plain.sendall(container.plan.token.encode() + b"\n")
             said = b""
             with contextlib.suppress(ConnectionResetError):
                 said = plain.recv(4096)
             assert b"hello" not in said
-        other = GuestClient((at.address, port), "0" * 32, certificate_of(container.prepared.pem))
+        other = GuestClient((at.address, port), "0" * 32, certificate_of(container.plan.pem))
         for _ in range(20):
             assert not other.try_connect()
             await asyncio.sleep(0.05)
-        impostor = GuestClient((at.address, port), container.prepared.token, another_certificate())
+        impostor = GuestClient((at.address, port), container.plan.token, another_certificate())
         assert not impostor.try_connect()
         with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
             stranger.linger = 0

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.engines.apptainer import Apptainer
-from jupyter_containers.engines.process_engine.containers import Place
+from jupyter_containers.engines.process_engine.containers import StateDir
 from jupyter_containers.engines.process_engine.image_store import Stored
 from jupyter_containers.errors import BaseUnknown, ImageNotHere, StartFailed, Unsupported
 from jupyter_containers.models import ContainerSpec, Image, Mount, User
@@ -39,7 +39,7 @@ def spec(**changes: object) -> ContainerSpec:
 
 
 def argv(**changes: object) -> str:
-    command = Apptainer().command(spec(**changes), STORED, Place(Path("/place")))
+    command = Apptainer().command(spec(**changes), STORED, StateDir(Path("/place")))
     assert "s3cret" not in " ".join(command.argv)
     return " ".join(command.argv)
 
@@ -66,7 +66,7 @@ def test_nothing_of_the_persons_own_settings_gets_in(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SINGULARITYENV_TOKEN", "x")
     monkeypatch.setenv("https_proxy", "http://user:pass@proxy.invalid")
     monkeypatch.setenv("APPTAINER_CACHEDIR", "/scratch/cache")
-    env = Apptainer().command(spec(), STORED, Place(Path("/place"))).env
+    env = Apptainer().command(spec(), STORED, StateDir(Path("/place"))).env
     for name in ("APPTAINER_BIND", "SINGULARITYENV_TOKEN", "https_proxy", "HTTPS_PROXY"):
         assert env[name] is None
     assert "APPTAINER_CACHEDIR" not in env
@@ -75,7 +75,7 @@ def test_nothing_of_the_persons_own_settings_gets_in(monkeypatch: pytest.MonkeyP
 
 def test_gpus() -> None:
     both = spec(devices=("nvidia.com/gpu=0", "nvidia.com/gpu=2"))
-    command = Apptainer().command(both, STORED, Place(Path("/place")))
+    command = Apptainer().command(both, STORED, StateDir(Path("/place")))
     assert command.argv.count("--nv") == 1
     assert [v for n, v in command.env.items() if n.endswith("CUDA_VISIBLE_DEVICES")] == ["0,2"]
     assert "--rocm" in argv(devices=("amd.com/gpu=all",))

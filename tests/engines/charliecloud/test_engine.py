@@ -12,8 +12,8 @@ import pytest
 from jupyter_containers.engines.charliecloud.build import build_argv
 from jupyter_containers.engines.charliecloud.dockerfile import bases, translate
 from jupyter_containers.engines.charliecloud.engine import Charliecloud
-from jupyter_containers.engines.charliecloud.mounts import env_text, furnish
-from jupyter_containers.engines.process_engine.containers import Place
+from jupyter_containers.engines.charliecloud.mounts import env_text, write_files
+from jupyter_containers.engines.process_engine.containers import StateDir
 from jupyter_containers.engines.process_engine.image_store import Stored
 from jupyter_containers.errors import BuildFailed, DockerfileError, Unsupported
 from jupyter_containers.models import (
@@ -43,7 +43,7 @@ def spec(**changes: object) -> ContainerSpec:
 
 
 def argv(**changes: object) -> str:
-    command = Charliecloud().command(spec(**changes), STORED, Place(Path("/place")))
+    command = Charliecloud().command(spec(**changes), STORED, StateDir(Path("/place")))
     assert "s3cret" not in " ".join(command.argv)
     assert command.env["TMPDIR"] == "/place/tmp"
     return " ".join(command.argv)
@@ -74,7 +74,7 @@ def test_the_command() -> None:
 
 def test_values_that_its_file_cannot_say() -> None:
     env = {"ONE": "it's 'one'", "TWO": "a\nb", "EMPTY": "", "THREE": "$A"}
-    command = Charliecloud().command(spec(env=env), STORED, Place(Path("/place")))
+    command = Charliecloud().command(spec(env=env), STORED, StateDir(Path("/place")))
     assert "--set-env=TWO=$JUPYTER_CONTAINERS_LINES_0" in command.argv
     assert command.env["JUPYTER_CONTAINERS_LINES_0"] == "a\nb"
     assert not {"TWO", "THREE"} & set(command.env)
@@ -82,8 +82,8 @@ def test_values_that_its_file_cannot_say() -> None:
 
 
 def test_the_table_of_mounts(tmp_path: Path) -> None:
-    tree, place, data = tmp_path / "tree", tmp_path / "place", tmp_path / "my data"
-    for one in (tree / "usr", place, data / "private"):
+    tree, state_dir, data = tmp_path / "tree", tmp_path / "place", tmp_path / "my data"
+    for one in (tree / "usr", state_dir, data / "private"):
         one.mkdir(parents=True)
     (data / "file").touch()
     (tree / "work").symlink_to("/usr/work")
@@ -96,8 +96,8 @@ def test_the_table_of_mounts(tmp_path: Path) -> None:
         ),
         shm=1 << 20,
     )
-    furnish(wanted, tree, place, {"A": "1"}, overlay=True)
-    table = (place / "table").read_text().replace(str(tmp_path), "T").split("\n")
+    write_files(wanted, tree, state_dir, {"A": "1"}, overlay=True)
+    table = (state_dir / "table").read_text().replace(str(tmp_path), "T").split("\n")
     assert table[0] == (
         "overlay T/place/root overlay lowerdir=image,upperdir=upper,workdir=work,userxattr 0 0"
     )
@@ -108,8 +108,8 @@ def test_the_table_of_mounts(tmp_path: Path) -> None:
     assert private[0].startswith("T/my\\040data/private T/place/root/srv/private none bind,ro")
     assert ("tmpfs T/place/dev/shm tmpfs mode=1777,nosuid,nodev,size=1048576 0 0") in table
     assert table[-2:] == ["T/place/dev /dev none rbind 0 0", ""]
-    assert (place / "upper/etc/one").is_file()
-    assert (place / "upper/usr/work").is_dir()
+    assert (state_dir / "upper/etc/one").is_file()
+    assert (state_dir / "upper/usr/work").is_dir()
     assert not (tree / "etc").exists()
 
 

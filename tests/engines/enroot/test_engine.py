@@ -36,7 +36,7 @@ class Here:
     """The engine, what it works in, and whether it is the real one."""
 
     engine: Enroot
-    place: Path
+    state_dir: Path
     real: bool
     registry: str
 
@@ -46,13 +46,13 @@ class Here:
 
     def log_in(self, *lines: str) -> None:
         """Put lines into the file of log-ins."""
-        directory = self.place / "home/.config/enroot"
+        directory = self.state_dir / "home/.config/enroot"
         directory.mkdir(parents=True, exist_ok=True)
         (directory / ".credentials").write_text("\n".join([*lines, ""]))
 
     async def load(self) -> Image:
         image = Image(id=ID, references=("localhost/test/small:1",), env={"FROM_IMAGE": "yes"})
-        events = [e async for e in self.engine.load(archive(self.place / "small.tar"), image)]
+        events = [e async for e in self.engine.load(archive(self.state_dir / "small.tar"), image)]
         assert events[-1].image is not None
         return events[-1].image
 
@@ -153,35 +153,35 @@ async def test_a_pull_onto_a_full_disk(here: Here) -> None:
     if here.real:
         if not small:
             pytest.skip("JC_SMALL_DISK names no directory on a file system of a megabyte")
-        (here.place / "images").rmdir()
-        (here.place / "images").symlink_to(small)
+        (here.state_dir / "images").rmdir()
+        (here.state_dir / "images").symlink_to(small)
     with pytest.raises(DiskFull) as caught:
         await pulled(here, f"{here.registry}/test/small:1")
     assert caught.value.hint
-    assert not list((here.place / "images").glob("enroot/new-*"))
+    assert not list((here.state_dir / "images").glob("enroot/new-*"))
 
 
 async def test_a_run_prints_and_ends(here: Here) -> None:
     await here.load()
-    (here.place / "data").mkdir()
-    (here.place / "data/file").write_text("of the host\n")
+    (here.state_dir / "data").mkdir()
+    (here.state_dir / "data/file").write_text("of the host\n")
     script = 'cat /data/file; echo "$GREETING"; echo "$FROM_IMAGE"; echo no >&2; exit 7'
     spec = here.spec(
         *("/bin/sh", "-c", script),
         env={"GREETING": "two\nlines of 'it'"},
-        mounts=(Mount(str(here.place / "data"), "/data", False),),
+        mounts=(Mount(str(here.state_dir / "data"), "/data", False),),
     )
     done = await here.engine.run(spec, 60)
     assert (done.code, done.stderr) == (7, "no\n")
     assert done.stdout == "of the host\ntwo\nlines of 'it'\nyes\n"
-    assert not list((here.place / "cache").glob("*/containers/enroot/*"))
+    assert not list((here.state_dir / "cache").glob("*/containers/enroot/*"))
 
 
 async def test_a_run_leaves_the_image_as_it_was(here: Here) -> None:
     await here.load()
     done = await here.engine.run(here.spec("/bin/sh", "-c", "echo new > /new && cat /new"), 60)
     assert (done.code, done.stdout) == (0, "new\n")
-    assert not list((here.place / "images").glob("enroot/*/tree/new"))
+    assert not list((here.state_dir / "images").glob("enroot/*/tree/new"))
 
 
 async def test_a_read_only_container(here: Here) -> None:
@@ -195,7 +195,7 @@ async def test_a_read_only_container(here: Here) -> None:
 
 async def test_a_missing_mount(here: Here) -> None:
     await here.load()
-    mounts = (Mount(str(here.place / "nothing"), "/data", False),)
+    mounts = (Mount(str(here.state_dir / "nothing"), "/data", False),)
     with pytest.raises(StartFailed, match="does not exist"):
         await here.engine.start(here.spec("/bin/true", mounts=mounts))
     assert await here.engine.containers("any") == []
@@ -241,4 +241,4 @@ async def test_devices_of_others(here: Here) -> None:
     await here.load()
     with pytest.raises(Unsupported, match="NVIDIA"):
         await here.engine.run(here.spec("/bin/true", devices=("amd.com/gpu=0",)), 60)
-    assert not list((here.place / "cache").glob("*/containers/enroot/*"))
+    assert not list((here.state_dir / "cache").glob("*/containers/enroot/*"))

@@ -22,9 +22,9 @@ def program(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Enr
     return Enroot()
 
 
-async def load(program: Enroot, image: str, place: Path) -> list[str]:
+async def load(program: Enroot, image: str, state_dir: Path) -> list[str]:
     """Names of what is kept of an image of podman's."""
-    archive = place / "image.tar"
+    archive = state_dir / "image.tar"
     subprocess.run(["podman", "save", "-q", "-o", archive, image], check=True)
     async for _ in program.load(archive, Image(id="sha256:" + "1" * 64, references=(HERE,))):
         pass

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.engines.process_engine.containers import Contained
+from jupyter_containers.engines.process_engine.containers import ProcessContainers
 from jupyter_containers.host.reaper import process_container
 from jupyter_containers.models import ContainerSpec, User
 
@@ -20,86 +20,92 @@ USER = User(mode="me", uid=1, gid=1, host_uid=1, host_gid=1)
 
 
 @pytest.fixture
-def contained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Contained:
+def process_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProcessContainers:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return Contained("test", ("unshare",))
+    return ProcessContainers("test", ("unshare",))
 
 
-def start(contained: Contained, name: str, *argv: str) -> int:
+def start(process_containers: ProcessContainers, name: str, *argv: str) -> int:
     spec = ContainerSpec(name=name, image="i", argv=(), user=USER, labels={"k": name})
-    return contained.start(spec, contained.make(spec), list(argv), {}).pid
+    return process_containers.start(spec, process_containers.make(spec), list(argv), {}).pid
 
 
-async def ended(contained: Contained, name: str) -> int:
-    while (code := contained.poll(name)) is None:
+async def ended(process_containers: ProcessContainers, name: str) -> int:
+    while (code := process_containers.poll(name)) is None:
         await asyncio.sleep(0.01)
     return code
 
 
-async def test_codes_and_output(contained: Contained) -> None:
-    start(contained, "a", "sh", "-c", "echo one; echo two >&2; exit 3")
-    assert await ended(contained, "a") == 3
-    assert contained.tail("a", 1) == "two"
-    start(contained, "b", "sh", "-c", "exit 137")
-    assert await ended(contained, "b") == -signal.SIGKILL
+async def test_codes_and_output(process_containers: ProcessContainers) -> None:
+    start(process_containers, "a", "sh", "-c", "echo one; echo two >&2; exit 3")
+    assert await ended(process_containers, "a") == 3
+    assert process_containers.tail("a", 1) == "two"
+    start(process_containers, "b", "sh", "-c", "exit 137")
+    assert await ended(process_containers, "b") == -signal.SIGKILL
     for name in ("a", "b"):
-        contained.remove(name)
-        contained.remove(name)
-    assert list(contained.all()) == []
+        process_containers.remove(name)
+        process_containers.remove(name)
+    assert list(process_containers.all()) == []
 
 
-async def test_another_process_finds_it(contained: Contained) -> None:
-    start(contained, "a", "sleep", "1000")
-    other = Contained("test", ())
+async def test_another_process_finds_it(process_containers: ProcessContainers) -> None:
+    start(process_containers, "a", "sleep", "1000")
+    other = ProcessContainers("test", ())
     (found,) = other.all()
     assert (found.name, found.running, found.labels) == ("a", True, {"k": "a"})
     assert other.poll("a") is None
     assert other.uses("i") == "a"
     other.remove("a")
     assert other.poll("a") == -signal.SIGKILL
-    assert await ended(contained, "a") == -signal.SIGKILL
+    assert await ended(process_containers, "a") == -signal.SIGKILL
 
 
-async def test_a_number_that_was_given_again_is_not_it(contained: Contained) -> None:
-    pid = start(contained, "a", "sleep", "1000")
-    place = contained.place("a")
-    place.write(place.record() | {"start": 1})
-    assert Contained("test", ()).poll("a") == -signal.SIGKILL
-    process_container.end(str(place.path))
+async def test_a_number_that_was_given_again_is_not_it(
+    process_containers: ProcessContainers,
+) -> None:
+    pid = start(process_containers, "a", "sleep", "1000")
+    state_dir = process_containers.state_dir("a")
+    state_dir.write(state_dir.record() | {"start": 1})
+    assert ProcessContainers("test", ()).poll("a") == -signal.SIGKILL
+    process_container.end(str(state_dir.path))
     os.kill(pid, 0)  # untouched
     os.kill(pid, signal.SIGKILL)
-    contained.remove("a")
+    process_containers.remove("a")
 
 
-async def test_another_boots_record_is_nothing_to_kill(contained: Contained) -> None:
-    pid = start(contained, "a", "sleep", "1000")
-    place = contained.place("a")
-    place.write(place.record() | {"boot": "another"})
-    subprocess.run(contained.remove_argv("a"), check=True)
-    assert not place.path.exists()
+async def test_another_boots_record_is_nothing_to_kill(
+    process_containers: ProcessContainers,
+) -> None:
+    pid = start(process_containers, "a", "sleep", "1000")
+    state_dir = process_containers.state_dir("a")
+    state_dir.write(state_dir.record() | {"boot": "another"})
+    subprocess.run(process_containers.remove_argv("a"), check=True)
+    assert not state_dir.path.exists()
     os.kill(pid, signal.SIGKILL)
-    contained.remove("a")
+    process_containers.remove("a")
 
 
-async def test_removing_ends_what_left_the_group(contained: Contained) -> None:
+async def test_removing_ends_what_left_the_group(process_containers: ProcessContainers) -> None:
     """By its PID namespace; where none is to be had, the engine is not usable either."""
     new = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
-    start(contained, "a", *new, "sh", "-c", "setsid sleep 4243 & sleep 4243")
+    start(process_containers, "a", *new, "sh", "-c", "setsid sleep 4243 & sleep 4243")
     while len(sleeping()) < 2:
-        assert contained.poll("a") is None, contained.tail("a", 9)
+        assert process_containers.poll("a") is None, process_containers.tail("a", 9)
         await asyncio.sleep(0.01)
-    assert contained.inner("a") is None  # these have this machine's root: a hook's would too
-    contained.remove("a")
+    assert (
+        process_containers.init_pid("a") is None
+    )  # these have this machine's root: a hook's would too
+    process_containers.remove("a")
     assert sleeping() == []
 
 
 async def test_without_a_pid_namespace_a_mount_tells_whose_a_process_is(
-    contained: Contained, tmp_path: Path
+    process_containers: ProcessContainers, tmp_path: Path
 ) -> None:
     """As in Shifter's containers: nothing but their mounts is their own."""
     spec = ContainerSpec(name="a", image="i", argv=(), user=USER)
-    place, root = contained.make(spec), tmp_path / "root"
-    (place.path / process_container.SHOWN).mkdir()
+    state_dir, root = process_containers.make(spec), tmp_path / "root"
+    (state_dir.path / process_container.SHOWN).mkdir()
     (root / "opt/jupyter-containers").mkdir(parents=True)
     script = (
         "for d in /usr /bin /lib /lib64 /proc /dev; do mkdir $2$d; mount --rbind $d $2$d; done; "
@@ -107,20 +113,20 @@ async def test_without_a_pid_namespace_a_mount_tells_whose_a_process_is(
         "PATH=$PATH:/usr/sbin exec chroot $2 sh -c 'setsid sleep 4246 & exec sleep 4246'"
     )
     new = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", script, "sh")
-    child = contained.start(spec, place, [*new, str(place.path), str(root)], {})
+    child = process_containers.start(spec, state_dir, [*new, str(state_dir.path), str(root)], {})
     with subprocess.Popen(["sleep", "4246"], start_new_session=True) as other:
         try:
             while len(sleeping("4246")) < 3:
-                assert contained.poll("a") is None, contained.tail("a", 9)
+                assert process_containers.poll("a") is None, process_containers.tail("a", 9)
                 await asyncio.sleep(0.01)
-            assert contained.inner("a") == child.pid
+            assert process_containers.init_pid("a") == child.pid
             os.kill(child.pid, signal.SIGKILL)  # the first one's end is not the others'
-            await ended(contained, "a")
-            subprocess.run(contained.remove_argv("a"), check=True)
+            await ended(process_containers, "a")
+            subprocess.run(process_containers.remove_argv("a"), check=True)
             assert sleeping("4246") == [str(other.pid)]
         finally:
             other.kill()
-    contained.remove("a")
+    process_containers.remove("a")
 
 
 def sleeping(seconds: str = "4243") -> list[str]:
@@ -128,49 +134,51 @@ def sleeping(seconds: str = "4243") -> list[str]:
     return listed.stdout.split()
 
 
-def test_a_directory_that_nothing_was_started_in_goes_with_the_next(contained: Contained) -> None:
-    old, young = contained.place("old"), contained.place("young")
-    for place in (old, young):
-        place.path.mkdir(parents=True)
+def test_a_directory_that_nothing_was_started_in_goes_with_the_next(
+    process_containers: ProcessContainers,
+) -> None:
+    old, young = process_containers.state_dir("old"), process_containers.state_dir("young")
+    for state_dir in (old, young):
+        state_dir.path.mkdir(parents=True)
     os.utime(old.path, (1, 1))
-    start(contained, "a", "true")
+    start(process_containers, "a", "true")
     assert (old.path.exists(), young.path.exists()) == (False, True)
-    contained.remove("a")
+    process_containers.remove("a")
 
 
-def test_a_broken_record_is_removed(contained: Contained) -> None:
-    place = contained.place("a")
-    place.path.mkdir(parents=True)
-    (place.path / "container.json").write_text(json.dumps({"pid": "x"}))
-    (place.path / "work").mkdir(mode=0)
-    assert list(contained.all()) == []
-    contained.remove("a")
-    assert not place.path.exists()
+def test_a_broken_record_is_removed(process_containers: ProcessContainers) -> None:
+    state_dir = process_containers.state_dir("a")
+    state_dir.path.mkdir(parents=True)
+    (state_dir.path / "container.json").write_text(json.dumps({"pid": "x"}))
+    (state_dir.path / "work").mkdir(mode=0)
+    assert list(process_containers.all()) == []
+    process_containers.remove("a")
+    assert not state_dir.path.exists()
 
 
 async def test_nothing_is_left_where_it_cannot_be_filled_or_nobody_waits(
-    contained: Contained,
+    process_containers: ProcessContainers,
 ) -> None:
     begun, goes_on = threading.Event(), threading.Event()
 
     def slow(spec: ContainerSpec) -> None:
-        contained.make(spec)
+        process_containers.make(spec)
         begun.set()
         goes_on.wait(10)
 
     def failing(spec: ContainerSpec) -> None:
-        contained.make(spec)
+        process_containers.make(spec)
         raise OSError("full")
 
     spec = ContainerSpec(name="a", image="i", argv=(), user=USER)
     with pytest.raises(OSError, match="full"):
-        await contained.making(spec, failing)
-    assert list(contained.records()) == []
-    left = asyncio.ensure_future(contained.making(spec, slow))
+        await process_containers.making(spec, failing)
+    assert list(process_containers.records()) == []
+    left = asyncio.ensure_future(process_containers.making(spec, slow))
     await asyncio.to_thread(begun.wait, 10)
     left.cancel()
     await asyncio.sleep(0)
     goes_on.set()
     with pytest.raises(asyncio.CancelledError):
         await left
-    assert list(contained.records()) == []
+    assert list(process_containers.records()) == []

@@ -41,7 +41,7 @@ class Here:
     """The engine, what it works in, and whether it is the real one."""
 
     engine: Shifter
-    place: Path
+    state_dir: Path
     real: bool
 
     async def image(self) -> Image:

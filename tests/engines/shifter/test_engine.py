@@ -31,27 +31,27 @@ async def test_info(here: Here) -> None:
 
 @no_root
 async def test_a_run_prints_and_ends(here: Here) -> None:
-    (here.place / "data").mkdir()
-    (here.place / "data/file").write_text("of the host\n")
+    (here.state_dir / "data").mkdir()
+    (here.state_dir / "data/file").write_text("of the host\n")
     script = 'cat /data/file; echo "$GREETING"; echo "<$EMPTY>"; echo $HOME; echo no >&2; exit 7'
-    (here.place / "cache/private").mkdir()
+    (here.state_dir / "cache/private").mkdir()
     spec = await here.spec(
         *("/bin/sh", "-c", script),
         env={"GREETING": "two\nlines of 'it'", "EMPTY": "", "HOME": "/home/me"},
-        mounts=(Mount(str(here.place / "data"), "/data", False),),
-        own=(Mount(str(here.place / "cache/private"), "/home/me", True),),
+        mounts=(Mount(str(here.state_dir / "data"), "/data", False),),
+        own=(Mount(str(here.state_dir / "cache/private"), "/home/me", True),),
     )
     done = await here.engine.run(spec, 60)
     assert (done.code, done.stderr) == (7, "no\n")
-    home = here.place / "cache/private"
+    home = here.state_dir / "cache/private"
     assert done.stdout == f"of the host\ntwo\nlines of 'it'\n<>\n{home}\n"
-    assert not list((here.place / "cache").glob("*/containers/shifter/*"))
+    assert not list((here.state_dir / "cache").glob("*/containers/shifter/*"))
 
 
 @no_root
 async def test_a_read_only_mount(here: Here) -> None:
-    (here.place / "data").mkdir()
-    mounts = (Mount(str(here.place / "data"), "/data", False),)
+    (here.state_dir / "data").mkdir()
+    mounts = (Mount(str(here.state_dir / "data"), "/data", False),)
     done = await here.engine.run(
         await here.spec("/bin/sh", "-c", "echo 1 > /data/a", mounts=mounts), 60
     )
@@ -66,8 +66,8 @@ async def test_a_read_only_mount(here: Here) -> None:
     ids=["not_there", "shifters_own", "a_file"],
 )
 async def test_a_place_that_nothing_can_be_mounted_at(here: Here, target: str, said: str) -> None:
-    (here.place / "data").mkdir()
-    mounts = (Mount(str(here.place / "data"), target, True),)
+    (here.state_dir / "data").mkdir()
+    mounts = (Mount(str(here.state_dir / "data"), target, True),)
     spec = await here.spec("/bin/true", mounts=mounts)
     with pytest.raises(StartFailed, match=said) as caught:
         await here.engine.start(spec)
@@ -77,7 +77,7 @@ async def test_a_place_that_nothing_can_be_mounted_at(here: Here, target: str, s
 
 @no_root
 async def test_a_mounts_source_that_is_gone(here: Here) -> None:
-    mounts = (Mount(str(here.place / "nothing"), "/data", False),)
+    mounts = (Mount(str(here.state_dir / "nothing"), "/data", False),)
     spec = await here.spec("/bin/true", mounts=mounts)
     with pytest.raises(StartFailed, match="does not exist"):
         await here.engine.start(spec)

@@ -49,7 +49,7 @@ async def test_a_load(here: Here) -> None:
     """Of what another engine saved."""
     only_where(here, "JC_SHIFTER_REGISTRY")
     image = Image(id="sha256:" + "5" * 64, references=("localhost/mine:1",), env={"A": "b"})
-    file = archive(here.place / "small.tar")
+    file = archive(here.state_dir / "small.tar")
     here.engine.registry = REGISTRY
     events = [event async for event in here.engine.load(file, image)]
     found = events[-1].image
@@ -63,6 +63,6 @@ async def test_a_registry_that_does_not_answer(here: Here) -> None:
     image = Image(id="sha256:" + "5" * 64, references=("localhost/mine:1",))
     here.engine.registry = "127.0.0.1:9/team"
     with pytest.raises(NetworkFailed):
-        file = archive(here.place / "small.tar")
+        file = archive(here.state_dir / "small.tar")
         _ = [event async for event in here.engine.load(file, image)]
     assert await here.engine.images() == []

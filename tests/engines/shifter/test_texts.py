@@ -85,13 +85,13 @@ def test_the_path_that_was_compiled_in(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def state_dir(tmp_path: Path) -> Path:
     (tmp_path / "place").mkdir()
     return tmp_path / "place"
 
 
-def site_of(place: Path) -> Site:
-    return Site((Shown(str(place.parent), "/seen"),))
+def site_of(state_dir: Path) -> Site:
+    return Site((Shown(str(state_dir.parent), "/seen"),))
 
 
 def spec(**more: Any) -> ContainerSpec:
@@ -99,18 +99,21 @@ def spec(**more: Any) -> ContainerSpec:
     return replace(plain, **more)
 
 
-def test_options(place: Path) -> None:
-    (place.parent / "data").mkdir()
+def test_options(state_dir: Path) -> None:
+    (state_dir.parent / "data").mkdir()
     asked = spec(
         workdir="/seen/data",
-        mounts=(Mount(str(place.parent / "data"), "/data"),),
-        own=(Mount(str(place), "/etc/passwd"), Mount(str(place), "/opt/jupyter-containers/run")),
+        mounts=(Mount(str(state_dir.parent / "data"), "/data"),),
+        own=(
+            Mount(str(state_dir), "/etc/passwd"),
+            Mount(str(state_dir), "/opt/jupyter-containers/run"),
+        ),
         devices=("nvidia.com/gpu=1", "nvidia.com/gpu=0"),
         env={"A": " b ", "B": "", "C": "#d=e"},
     )
-    site = site_of(place)
-    mounts.furnish(asked, site, place, Image(id="i", env={"PATH": "/bin"}))
-    assert mounts.options(asked, site, place) == [
+    site = site_of(state_dir)
+    mounts.write_files(asked, site, state_dir, Image(id="i", env={"PATH": "/bin"}))
+    assert mounts.options(asked, site, state_dir) == [
         "--volume=/seen/place/inside:/opt/jupyter-containers:ro",
         "--volume=/seen/data:/data:ro",
         "--module=gpu",
@@ -118,49 +121,49 @@ def test_options(place: Path) -> None:
         "--env-file=/opt/jupyter-containers/env",
         "--workdir=/seen/data",
     ]
-    shown = place / "inside"
+    shown = state_dir / "inside"
     assert (shown / "env").read_text() == "C=#d=e\nCUDA_VISIBLE_DEVICES=1,0\n"
     assert (shown / "start").read_text() == "export A=' b '\nexport B=''\nexec \"$@\"\n"
     assert (shown / "run").readlink() == Path("/seen/place")
 
 
-def test_what_cannot_be_mounted(place: Path) -> None:
-    site = site_of(place)
-    (place / "inside").mkdir()
-    (place.parent / "it's").mkdir()
+def test_what_cannot_be_mounted(state_dir: Path) -> None:
+    site = site_of(state_dir)
+    (state_dir / "inside").mkdir()
+    (state_dir.parent / "it's").mkdir()
     for source, target, error in (
         ("/usr/bin", "/data", StartFailed),
-        (str(place.parent / "it's"), "/data", Unsupported),
-        (str(place), "/with space", Unsupported),
-        (str(place), "/seen/elsewhere", Unsupported),
+        (str(state_dir.parent / "it's"), "/data", Unsupported),
+        (str(state_dir), "/with space", Unsupported),
+        (str(state_dir), "/seen/elsewhere", Unsupported),
     ):
         with pytest.raises(error):
-            mounts.options(spec(mounts=(Mount(source, target, True),)), site, place)
+            mounts.options(spec(mounts=(Mount(source, target, True),)), site, state_dir)
     with pytest.raises(Unsupported, match="NVIDIA"):
         mounts.environment(spec(devices=("amd.com/gpu=0",)), site, Image(id="i"))
 
 
-def test_what_a_site_shows_read_only_cannot_be_written(place: Path) -> None:
-    (place / "inside").mkdir()
-    site = Site((Shown(str(place.parent), "/seen", read_only=True),))
-    here, there = (Mount(str(place), name, True) for name in ("/seen/place", "/data"))
+def test_what_a_site_shows_read_only_cannot_be_written(state_dir: Path) -> None:
+    (state_dir / "inside").mkdir()
+    site = Site((Shown(str(state_dir.parent), "/seen", read_only=True),))
+    here, there = (Mount(str(state_dir), name, True) for name in ("/seen/place", "/data"))
     for mount in (here, there):
         with pytest.raises(StartFailed, match="read-only"):
-            mounts.options(spec(mounts=(mount,)), site, place)
-    option = mounts.options(spec(mounts=(Mount(str(place), "/data"),)), site, place)[1]
+            mounts.options(spec(mounts=(mount,)), site, state_dir)
+    option = mounts.options(spec(mounts=(Mount(str(state_dir), "/data"),)), site, state_dir)[1]
     assert option == "--volume=/seen/place:/data:ro"
 
 
-def test_what_is_there_already_is_not_mounted(place: Path) -> None:
-    (place / "inside").mkdir()
-    (place / "my notebooks").mkdir()
-    asked = spec(mounts=(Mount(str(place / "my notebooks"), "/seen/place/my notebooks", True),))
-    assert len(mounts.options(asked, site_of(place), place)) == 4
+def test_what_is_there_already_is_not_mounted(state_dir: Path) -> None:
+    (state_dir / "inside").mkdir()
+    (state_dir / "my notebooks").mkdir()
+    asked = spec(mounts=(Mount(str(state_dir / "my notebooks"), "/seen/place/my notebooks", True),))
+    assert len(mounts.options(asked, site_of(state_dir), state_dir)) == 4
 
 
-def test_a_program_behind_an_entrypoint(place: Path) -> None:
+def test_a_program_behind_an_entrypoint(state_dir: Path) -> None:
     image = Image(id="i", entrypoint=("/entry", "a b"))
-    site = site_of(place)
+    site = site_of(state_dir)
     assert mounts.program(spec(), site, image) == ("run",)
     with_entry = mounts.program(spec(entrypoint="image"), site, image)
     assert with_entry == ("/entry", "a b", "run")

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_containers.engines.process_engine.containers import Place
+from jupyter_containers.engines.process_engine.containers import StateDir
 from jupyter_containers.engines.process_engine.image_store import Stored
 from jupyter_containers.engines.registry import PLACED, _load, names
 from jupyter_containers.engines.slurm.errors import how_it_ended, refused
@@ -34,7 +34,7 @@ from jupyter_containers.kernels.listing import is_orphan
 from jupyter_containers.models import Container, ContainerSpec, Image, Mount, User
 
 ME = User(mode="me", uid=1000, gid=1000, host_uid=1000, host_gid=1000)
-PLACE = Place(Path("/cache/containers/apptainer/jupyter-0123abcd"))
+PLACE = StateDir(Path("/cache/containers/apptainer/jupyter-0123abcd"))
 STORED = Stored(Image(id="sha256:" + "0" * 64), Path("/i/0"))
 OWNER = {"owner": "f" * 32, "uid": "1000", "host": "login1", "boot": "b-1", "kernel": "k-1"}
 LABELS = {f"jupyter-containers.{name}": value for name, value in OWNER.items()}
@@ -93,7 +93,7 @@ def test_limits_of_the_notebook_are_what_the_job_asks_for() -> None:
 
 
 def test_slurms_patterns_in_a_path_are_none() -> None:
-    argv = sbatch_argv(spec(), Place(Path("/home/100%j/x")), "apptainer")
+    argv = sbatch_argv(spec(), StateDir(Path("/home/100%j/x")), "apptainer")
     assert "--output=/home/100%%j/x/output" in argv
 
 
@@ -145,9 +145,9 @@ values = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"
 
 @given(st.dictionaries(st.sampled_from(["A", "B"]), values), st.lists(values, max_size=3))
 def test_a_shell_reads_back_whatever_is_in_it(env: Mapping[str, str], words: list[str]) -> None:
-    place = Place(Path("/tmp"))
+    state_dir = StateDir(Path("/tmp"))
     print_all = 'printf \'%s\\0\' "$A" "$B" "$@"'
-    text = script(spec(own=()), place, ("sh", "-c", print_all, "sh", *words), {**env})
+    text = script(spec(own=()), state_dir, ("sh", "-c", print_all, "sh", *words), {**env})
     text = text.replace(">began", ">/dev/null")
     done = subprocess.run(["sh"], input=text.encode(), capture_output=True, check=True)
     expected = [env.get("A", ""), env.get("B", ""), *words]

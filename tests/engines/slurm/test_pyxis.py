@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.engines.process_engine.containers import Place
+from jupyter_containers.engines.process_engine.containers import StateDir
 from jupyter_containers.engines.process_engine.image_store import Stored
 from jupyter_containers.engines.registry import look, names, open_engine
 from jupyter_containers.engines.slurm.job import script_of
@@ -21,7 +21,7 @@ from tests.helpers.policies import policy
 
 ME = User(mode="me", uid=1000, gid=1000, host_uid=1000, host_gid=1000)
 STORED = Stored(Image(id="sha256:" + "0" * 64, env={"FROM_IMAGE": "yes"}), Path("/i/0"))
-PLACE = Place(Path("/cache/containers/pyxis/jupyter-0123abcd"))
+PLACE = StateDir(Path("/cache/containers/pyxis/jupyter-0123abcd"))
 
 
 def spec(**changes: Any) -> ContainerSpec:
@@ -77,7 +77,7 @@ def test_what_stands_in_the_containers_directory(tmp_path: Path) -> None:
         mounts=(Mount("/etc", "/with space", False), Mount("/tmp", "/of ${HOME} and $HOME", True)),
         shm=1 << 30,
     )
-    Pyxis().furnish(one, STORED, Place(tmp_path))
+    Pyxis().write_files(one, STORED, StateDir(tmp_path))
     lines = (tmp_path / "config/mounts.d/jupyter-containers.fstab").read_text().splitlines()
     assert "/etc /with\\040space none x-create=dir,bind,ro,nosuid,nodev,private" in lines
     assert [
@@ -181,9 +181,9 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def program(place: Path, name: str, said: str) -> None:
-    (place / name).write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\n")
-    (place / name).chmod(0o755)
+def program(state_dir: Path, name: str, said: str) -> None:
+    (state_dir / name).write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\n")
+    (state_dir / name).chmod(0o755)
 
 
 def told() -> tuple[bool, list[str], str]:

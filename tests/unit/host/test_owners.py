@@ -42,10 +42,10 @@ sys.stdin.read()
 
 
 @contextmanager
-def another_owner(room: str, *server: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def another_owner(run_dir: str, *server: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A process that owns a room, until it is killed; it may be a server."""
     pipe = subprocess.PIPE
-    argv = [sys.executable, "-c", OWN, room, *server]
+    argv = [sys.executable, "-c", OWN, run_dir, *server]
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) as it:
         assert it.stdout is not None
         try:
@@ -114,10 +114,10 @@ def test_rooms_without_an_owner_have_time_to_be_claimed(runtime: Path) -> None:
 def test_this_process_is_one_owner_with_one_lock(runtime: Path) -> None:
     made = owners.owner()
     assert owners.owner() is made and not gone(made.id)
-    room = runtime / "dddddddd"
-    room.mkdir(mode=0o700)
-    made.claim(room)
-    assert paths.read_untrusted(room / "owner", 64).decode() == made.id
+    run_dir = runtime / "dddddddd"
+    run_dir.mkdir(mode=0o700)
+    made.claim(run_dir)
+    assert paths.read_untrusted(run_dir / "owner", 64).decode() == made.id
     assert owners.orphans() == []
 
 
@@ -151,9 +151,9 @@ def inherit(server: str) -> list[Path]:
     return sorted(owners.inherit(server, lambda _: True))
 
 
-def left(runtime: Path, room: str, server: str) -> Path:
+def left(runtime: Path, run_dir: str, server: str) -> Path:
     """The owner file of a server that was killed and has left a room."""
-    with another_owner(room, server) as (name, process):
+    with another_owner(run_dir, server) as (name, process):
         process.kill()
         process.wait()
     return runtime / "owners" / name

@@ -64,10 +64,10 @@ def test_a_socket_fits_at_its_longest(runtime: Path) -> None:
     longest = Path("/" + "x" * (paths._LONGEST - 1))
     for base in (longest, runtime):
         assert len(os.fsencode(base / "12345678" / "run" / "k-5")) < 100
-    room = runtime / "12345678" / "run"
-    room.mkdir(parents=True)
+    run_dir = runtime / "12345678" / "run"
+    run_dir.mkdir(parents=True)
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(room / "k-5"))
+        listening.bind(str(run_dir / "k-5"))
 
 
 @pytest.mark.parametrize("why", ["unset", "relative", "absent", "open", "long", "file", "comma"])

@@ -1,0 +1,230 @@
+/** The completions at a position in a Dockerfile cell. Pure. */
+
+import type { IField } from '../api/types';
+import { shortImage } from '../ui/format';
+
+/** A word and its description. */
+export interface ICompletion {
+  readonly name: string;
+  readonly doc: string;
+}
+
+/** The instructions, the most common ones first. https://docs.docker.com/reference/dockerfile/ */
+export const INSTRUCTIONS: readonly ICompletion[] = [
+  { name: 'FROM', doc: 'The image to start from; begins a stage' },
+  { name: 'RUN', doc: 'Run a command and keep what it changes' },
+  { name: 'COPY', doc: 'Copy files from beside the notebook or a stage' },
+  { name: 'ENV', doc: 'Set a variable, here and in the container' },
+  { name: 'ARG', doc: 'A variable of the build: --build-arg NAME=VALUE' },
+  { name: 'WORKDIR', doc: 'Set the directory for what follows' },
+  { name: 'LABEL', doc: 'Describe the image: title, version, source' },
+  { name: 'USER', doc: 'Who runs what follows' },
+  { name: 'ADD', doc: 'Copy, unpack archives, fetch URLs; COPY is clearer' },
+  { name: 'SHELL', doc: 'The shell that RUN uses' },
+  {
+    name: 'ENTRYPOINT',
+    doc: 'What the container starts; a kernel does not use it'
+  },
+  { name: 'CMD', doc: 'Default command; a kernel does not use it' },
+  { name: 'EXPOSE', doc: 'Say which port is served' },
+  { name: 'VOLUME', doc: 'Say which directory holds data' },
+  {
+    name: 'HEALTHCHECK',
+    doc: 'How to see if it works; a kernel does not use it'
+  },
+  { name: 'STOPSIGNAL', doc: 'The signal that ends the container' },
+  { name: 'ONBUILD', doc: 'An instruction for images built from this one' }
+];
+
+/** The options of `%%dockerfile` that are not settings. */
+export const OPTIONS: readonly ICompletion[] = [
+  { name: '-t', doc: 'Name of the image, as in --tag' },
+  { name: '--tag', doc: 'Name of the image; a later FROM can use it' },
+  { name: '--build-arg', doc: 'NAME=VALUE for an ARG of the Dockerfile' },
+  { name: '--target', doc: 'Build up to this stage' },
+  { name: '--context', doc: 'Folder that COPY reads; else the notebook’s' },
+  {
+    name: '--secret',
+    doc: 'Name of a secret that RUN --mount=type=secret reads'
+  },
+  { name: '--no-cache', doc: 'Run every instruction anew' },
+  { name: '--no-switch', doc: 'Build only: the notebook’s kernel stays' },
+  { name: '--engine', doc: 'Program that builds and runs it' }
+];
+
+/** What the completions offer, beside the Dockerfile's own words. */
+export interface ICompletionSources {
+  /** Names of images. */
+  readonly images: readonly string[];
+  readonly fields: readonly IField[];
+  /** Names of usable engines. */
+  readonly engines: readonly string[];
+}
+
+/** Words, and the start of the text that they replace. */
+export interface ICompletions {
+  readonly start: number;
+  readonly words: readonly ICompletion[];
+}
+
+const NOTHING: ICompletions = { start: 0, words: [] };
+
+/** The completions at an offset. */
+export function completionsAt(
+  text: string,
+  offset: number,
+  sources: ICompletionSources
+): ICompletions {
+  const before = text.slice(0, offset);
+  const lines = before.split('\n');
+  const current = lines.pop() ?? '';
+  const magic = lines.findIndex(line => line.trim());
+  const found =
+    magic < 0
+      ? completeMagic(current, sources)
+      : completeLine(current, lines.slice(magic + 1), sources);
+  const typed = current.slice(current.length - found.start);
+  return { start: offset - found.start, words: matching(found.words, typed) };
+}
+
+/**
+ * The words that begin with the typed text, in its case: with several providers, JupyterLab
+ * compares the typed text with the start of each word.
+ */
+function matching(words: readonly ICompletion[], typed: string): ICompletion[] {
+  const isLowerCase = /^[a-z]/.test(typed);
+  return words.flatMap(word => {
+    const isInstruction = /^[A-Z]+$/.test(word.name);
+    const name =
+      isLowerCase && isInstruction ? word.name.toLowerCase() : word.name;
+    return name.startsWith(
+      isInstruction && !isLowerCase ? typed.toUpperCase() : typed
+    )
+      ? [{ name, doc: word.doc }]
+      : [];
+  });
+}
+
+/** Complete the magic's line. `start` counts back from the cursor, here and below. */
+function completeMagic(
+  line: string,
+  sources: ICompletionSources
+): ICompletions {
+  const words = line.trimStart().split(/\s+/);
+  const last = words.pop() ?? '';
+  if (words[0] !== '%%dockerfile') {
+    return NOTHING;
+  }
+  const option = words[words.length - 1] ?? '';
+  const field = sources.fields.find(field => field.option === option);
+  let choices: readonly ICompletion[] = [];
+  if (option === '--engine') {
+    choices = withDoc(sources.engines, 'An engine of this machine');
+  } else if (field && field.choices.length > 0) {
+    choices = withDoc(field.choices, field.doc);
+  } else if (last.startsWith('--')) {
+    // Without the dashes, as a kernel completes too: matches from the start come first.
+    choices = magicOptions(sources)
+      .filter(({ name }) => name.startsWith('--'))
+      .map(({ name, doc }) => ({ name: name.slice(2), doc }));
+    return { start: last.length - 2, words: choices };
+  } else if (last === '' || last === '-') {
+    choices = magicOptions(sources);
+  }
+  return { start: last.length, words: choices };
+}
+
+/** All options of `%%dockerfile`, including those of settings. */
+export function magicOptions(sources: ICompletionSources): ICompletion[] {
+  const taken = new Set(OPTIONS.map(({ name }) => name));
+  const settings = sources.fields
+    .filter(field => field.in_cell && !taken.has(field.option))
+    .map(({ option, doc }) => ({ name: option, doc }));
+  return [...OPTIONS, ...settings];
+}
+
+function completeLine(
+  line: string,
+  earlier: readonly string[],
+  sources: ICompletionSources
+): ICompletions {
+  if (line.trimStart().startsWith('#') || isInHeredoc(earlier)) {
+    return NOTHING;
+  }
+  const from = /(?:--from=|,from=)([^\s,]*)$/.exec(line);
+  if (from) {
+    return { start: length(from[1]), words: imageSources(earlier, sources) };
+  }
+  if (isContinued(earlier)) {
+    return NOTHING;
+  }
+  const base = /^\s*FROM\s+(?:--platform=\S+\s+)?(\S*)$/i.exec(line);
+  if (base) {
+    return { start: length(base[1]), words: imageSources(earlier, sources) };
+  }
+  const as = /^\s*FROM\s+(?:--platform=\S+\s+)?\S+\s+(\S*)$/i.exec(line);
+  if (as) {
+    const words = [{ name: 'AS', doc: 'Name this stage, for COPY --from' }];
+    return { start: length(as[1]), words };
+  }
+  const copy = /^\s*(?:COPY|ADD)\s+(?:--\S+\s+)*(--\w*)$/i.exec(line);
+  if (copy) {
+    return { start: length(copy[1]), words: COPY_OPTIONS };
+  }
+  const word = /^\s*([A-Za-z]*)$/.exec(line);
+  return word ? { start: length(word[1]), words: INSTRUCTIONS } : NOTHING;
+}
+
+const COPY_OPTIONS: readonly ICompletion[] = [
+  { name: '--from=', doc: 'Copy from a stage or an image' },
+  { name: '--chown=', doc: 'Who owns the files: user:group' },
+  { name: '--chmod=', doc: 'Permissions of the files: 0644' },
+  { name: '--link', doc: 'A layer that does not depend on those below' }
+];
+
+/** What FROM and --from can name: earlier stages, then images of this machine. */
+function imageSources(
+  earlier: readonly string[],
+  sources: ICompletionSources
+): ICompletion[] {
+  const stages = earlier.flatMap(
+    line => /^\s*FROM\s.*\sAS\s+(\S+)/i.exec(line)?.[1] ?? []
+  );
+  return [
+    ...withDoc(stages, 'A stage of this Dockerfile'),
+    ...withDoc(
+      sources.images.flatMap(image => [image, shortImage(image)]),
+      'An image of this machine'
+    )
+  ];
+}
+
+function withDoc(names: readonly string[], doc: string): ICompletion[] {
+  return [...new Set(names)].map(name => ({ name, doc }));
+}
+
+/** Whether the last line that is no comment ends with a backslash. */
+function isContinued(earlier: readonly string[]): boolean {
+  const last = earlier.filter(line => !/^\s*(#|$)/.test(line)).pop() ?? '';
+  return /\\\s*$/.test(last);
+}
+
+/** Whether these lines end within a here-document. */
+function isInHeredoc(earlier: readonly string[]): boolean {
+  const open: string[] = [];
+  for (const line of earlier) {
+    if (open.length > 0) {
+      if (line.replace(/^\t+/, '') === open[0]) {
+        open.shift();
+      }
+    } else if (/^\s*(RUN|COPY|ADD)\s/i.test(line)) {
+      const found = line.matchAll(/<<-?(["']?)([A-Za-z_]\w*)\1/g);
+      open.push(...[...found].map(match => match[2] ?? ''));
+    }
+  }
+  return open.length > 0;
+}
+
+function length(text: string | undefined): number {
+  return text?.length ?? 0;
+}

@@ -1,0 +1,56 @@
+/** The state of a notebook's kernel and image, as the sidebar and the toolbar show it. Pure. */
+
+import type { INotebook } from '../api/types';
+import { stripControls } from '../ui/format';
+import type { NotebookState } from './notebookstate';
+
+/** The state of the kernel in words, such as `starting: pulling layers`. */
+export function describeState(status: INotebook | null): string {
+  const kernel = status?.kernel ?? null;
+  if (status?.building) {
+    return kernel
+      ? `${kernel.state}, a new image is being built`
+      : 'its image is being built';
+  }
+  if (isImageMissing(status)) {
+    return 'its image is not here';
+  }
+  if (needsApproval(status)) {
+    return 'waits for your approval';
+  }
+  if (!kernel) {
+    return 'no container runs';
+  }
+  const phase = stripControls(kernel.phase);
+  return phase && phase !== kernel.state
+    ? `${kernel.state}: ${phase}`
+    : kernel.state;
+}
+
+/** The name of the state's colour in the style sheet. */
+export function stateColour(status: INotebook | null): string {
+  if (status?.building) {
+    return 'starting';
+  }
+  const isWaiting = isImageMissing(status) || needsApproval(status);
+  return isWaiting ? 'waiting' : (status?.kernel?.state ?? 'none');
+}
+
+/** Whether no kernel runs, and none can start because the image is missing. */
+export function isImageMissing(status: INotebook | null): boolean {
+  return status?.image_here === false && status.kernel?.state !== 'running';
+}
+
+/** Whether no kernel runs, and none can start before the user approves the settings. */
+export function needsApproval(status: INotebook | null): boolean {
+  return !!status?.missing.length && status.kernel?.state !== 'running';
+}
+
+/** The image that runs or is asked for; empty without one. */
+export function imageInUse(state: NotebookState): string {
+  const status = state.status.data;
+  const asked = (status?.asked ?? state.settings)?.image;
+  // A kernel that never started has no image.
+  const running = status?.kernel?.image ?? '';
+  return running === '' && typeof asked === 'string' ? asked : running;
+}

@@ -1,0 +1,17 @@
+/** The extension's icon: a shipping container. */
+
+import { LabIcon } from '@jupyterlab/ui-components';
+
+const TOP = 'M12 2.2 20.6 6.4 12 10.6 3.4 6.4z';
+const LEFT =
+  'M3 7.9 5 8.9v9.2l-2-1zM6.1 9.4l2 1v9.2l-2-1zM9.2 10.9l2 1v9.2l-2-1z';
+const RIGHT =
+  'M21 7.9l-2 1v9.2l2-1zM17.9 9.4l-2 1v9.2l2-1zM14.8 10.9l-2 1v9.2l2-1z';
+
+/** The icon of containers. */
+export const containerIcon = new LabIcon({
+  name: 'jupyter-containers:container',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+  <path class="jp-icon3" fill="#616161" d="${TOP}${LEFT}${RIGHT}"/>
+</svg>`
+});
