@@ -1,30 +1,41 @@
 # What each does and needs stands in README.md, "Development".
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-FRONTEND := $(shell find labextension/src labextension/style labextension/schema -type f)
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test test-all test-soak lint lint-python lint-frontend bench clean
 
-setup: .venv/.ready
-
-.venv/.ready: pyproject.toml package.json package-lock.json install.json $(FRONTEND)
-	@tests/setup/tools.sh
+setup:
+	@tests/setup/tools.sh all
 
 demo: setup
 	@tests/setup/demo.sh
 
-test: setup
-	@tests/setup/run.sh test
+test:
+	@tests/setup/run.sh first
 
-bench: setup
+# SHARD=podman|docker|processes|browser: a part of it.
+test-all:
+	@tests/setup/run.sh rest
+
+test-soak:
+	@tests/setup/run.sh soak
+
+bench:
 	@tests/setup/run.sh bench
 
 lint: setup
+	@status=0; $(MAKE) --silent lint-python || status=1; \
+	$(MAKE) --silent lint-frontend || status=1; exit $$status
+
+lint-python:
 	@status=0; \
-	for check in "ruff check ." "ruff format --check ." mypy lint-imports \
-	  "bash -n tests/setup/*.sh .ci/run" "npm run --silent lint"; do \
+	for check in "ruff check ." "ruff format --check ." mypy lint-imports; do \
 	  echo "-- $$check"; $$check || status=1; \
-	done; exit $$status
+	done; \
+	for script in tests/setup/*.sh .ci/run; do bash -n $$script || status=1; done; exit $$status
+
+lint-frontend:
+	@echo "-- npm run lint"; npm run --silent lint
 
 clean:
 	tests/setup/clean.sh

@@ -24,11 +24,17 @@ from jupyter_containers.host.paths import cache_directory, runtime_directory
 from jupyter_containers.host.reaper.client import reaper
 from jupyter_containers.models import EngineInfo, Problem
 from jupyter_containers.policy.loader import load_policy
+from tests import levels
 from tests.helpers.harness import write_notebook
 from tests.helpers.serving import Server
 
-pytest_plugins = ("pytest_jupyter.jupyter_server", "pytest_jupyter.jupyter_client")
+pytest_plugins = (
+    "pytest_jupyter.jupyter_server",
+    "pytest_jupyter.jupyter_client",
+    "tests.helpers.durations",
+)
 
+HERE = Path(__file__).parent
 NO_ENGINES = "no engine was started for the tests: `make test` does (tests/setup/engines.sh)"
 
 
@@ -43,8 +49,8 @@ class EngineUnderTest:
 
 
 def _file() -> dict[str, Any]:
-    file = os.environ.get("JC_TEST_ENGINES_FILE")
-    said: dict[str, Any] = json.loads(Path(file).read_text()) if file else {}
+    file = Path(os.environ.get("JC_TEST_ENGINES_FILE") or "/nowhere")
+    said: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     return said
 
 
@@ -67,8 +73,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("engine_env", engines, ids=ids, indirect=True, scope="session")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`-m engine` picks the tests that run on engines, `-m "not engine"` the others."""
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make test` goes without the packages that only some tests need; and where only tests of one
+    engine are wanted, the files that have none for it are not read."""
+    level = os.environ.get("JC_TEST_LEVEL")
+    if not level or collection_path.suffix != ".py" or not collection_path.is_relative_to(HERE):
+        return None
+    path = str(collection_path.relative_to(HERE))
+    if level == levels.FIRST and levels.missing(path):
+        return True
+    return True if config.option.markexpr == "engine" and levels.runs_nothing(path) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`-m engine` picks the tests that run on engines, `-m "not engine"` the others; which of them
+    run on this engine and at this level stands in levels.py."""
+    levels.choose(config, items)
     for item in items:
         if "engine_env" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.engine)

@@ -326,7 +326,7 @@ def _summary(built: Built, engine: str) -> NotebookNode:
 
 def _generic() -> NotebookNode:
     """What a notebook says of its kernel where that is "Container (this notebook)"."""
-    directory = Path(__file__).parent / "kernelspec" / GENERIC
+    directory = Path(__file__).parents[1] / "kernelspec" / GENERIC
     spec = KernelSpec.from_resource_dir(str(directory))
     return NotebookNode(name=GENERIC, display_name=spec.display_name, language=spec.language)
 

@@ -1,11 +1,24 @@
 #!/bin/bash
-# base_images.sh DIR: root file systems for the tests as tars, from the distribution's packages.
-# Python 3.9, 3.11 and 3.13 (Debian 11, 12 and 13), and busybox alone (2 MB, no Python).
+# base_images.sh DIR SUITE...: root file systems for the tests as tars, from the distribution's
+# packages: Python 3.9, 3.11 and 3.13 (bullseye, bookworm, trixie), and busybox alone (2 MB).
+# They are kept in DIR while the packages that this machine's mirror offers are the same;
+# `base_images.sh --key` prints what changes with those.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 . "$here/lib.sh"
-dir=$1
 top=$(dirname "$(dirname "$here")")
+
+versions=$(
+  apt-cache policy python3 python3-pip libc6 busybox-static 2>/dev/null | grep Candidate || true
+  cat "$top/jupyter_containers/images/bootstrap.py"
+)
+stamp=$(sha256sum <<<"$versions")
+if [ "$1" = --key ]; then
+  echo "${stamp%% *}"
+  exit
+fi
+dir=$1
+shift
 python=${PYTHON:-$top/.venv/bin/python}
 
 make_one() { # SUITE
@@ -15,9 +28,13 @@ make_one() { # SUITE
     mv "$dir/$1.tar.part" "$dir/$1.tar"
 }
 
+mkdir -p "$dir"
+[ "$(cat "$dir/.images" 2>/dev/null)" = "$stamp" ] || rm -f "$dir"/*.tar
+echo "$stamp" >"$dir/.images"
+
 # Side by side: half of it is waiting for a mirror.
 making=()
-for suite in bullseye bookworm trixie; do
+for suite in "$@"; do
   make_one "$suite" &
   making+=($!)
 done

@@ -1,8 +1,10 @@
 #!/bin/bash
-# engines.sh up|leftovers|stop|down STATE: real engines for the tests, in a private place.
+# engines.sh packages|tester|up|leftovers|stop|down STATE [PART...]: real engines for the tests, in a private place.
 #
 # As root: podman rootful and rootless, Docker 20.10 and 28 each with a daemon, bridge and socket
 # of its own, a registry on 127.0.0.1, and an ordinary user who may use all but root's podman.
+# `up` installs and starts only the PARTs that are named, rootless podman always:
+# root-podman docker docker20 registry processes slurm browser old-pythons; all where none is.
 # As an ordinary user: rootless podman, and the docker that answers, if one does.
 #
 # STATE/cache holds what was fetched and stays; STATE/run holds all the rest and is removed by
@@ -12,6 +14,7 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 for part in lib registry people; do . "$here/$part.sh"; done
 verb=$1 state=$2
+all="root-podman docker docker20 registry processes slurm browser old-pythons"
 cache=$state/cache run=$state/run
 tester=jupyter-containers-test
 images=localhost/jupyter-containers-test
@@ -40,23 +43,42 @@ docker_of() {
   DOCKER_HOST=unix://$sock DOCKER_CONFIG=$unpacked/config "$unpacked/usr/bin/docker" "$@"
 }
 
-fetch() {
-  mkdir -p "$cache"
-  "$here/base_images.sh" "$cache" &
-  local making=$!
+wants() { [[ " $parts " == *" $1 "* ]]; }
+
+suites() {
+  echo bookworm
+  ! wants old-pythons || echo bullseye trixie
+}
+
+fetch_docker20() {
   "$here/debs.sh" bookworm "$cache/docker20" docker.io=20.10.24+dfsg1-1+deb12u1+b6 \
     containerd=1.6.20~ds1-1+deb12u3 runc=1.1.5+ds1-1+deb12u1 tini=0.19.0-1+b3
+  mkdir -p "$cache/docker20/config"
+}
+
+fetch_docker28() {
   "$here/debs.sh" sid "$cache/docker28" docker.io=28.5.2+dfsg4-5 docker-cli=28.5.2+dfsg4-5 \
     docker-buildx=0.29.1+ds1-4 containerd=2.1.9+ds1-5 tini-static=0.19.0-6+b2
-  "$here/debs.sh" bookworm "$cache/registry" docker-registry=2.8.2+ds1-1
-  "$here/apptainer.sh" "$cache"
-  mkdir -p "$cache/docker28/config" "$cache/docker20/config"
+  mkdir -p "$cache/docker28/config"
   ln -sfn ../usr/libexec/docker/cli-plugins "$cache/docker28/config/cli-plugins"
   ln -sfn "$cache/docker20/usr/sbin/runc" "$cache/docker28/usr/bin/runc"
   "$cache/docker28/usr/sbin/dockerd" --version >/dev/null ||
     die "Docker of Debian sid does not run on this Debian (tested with 28.5.2 on Debian 12)"
   DOCKER_CONFIG=$cache/docker28/config "$cache/docker28/usr/bin/docker" buildx version >/dev/null ||
     die "Docker of Debian sid does not find its buildx (tested with docker-buildx 0.29.1)"
+}
+
+fetch() {
+  mkdir -p "$cache"
+  # shellcheck disable=SC2046
+  "$here/base_images.sh" "$cache" $(suites) &
+  local making=$!
+  if wants docker20 || wants docker; then fetch_docker20; fi # 28 takes its runc
+  if wants docker; then fetch_docker28; fi
+  if wants registry; then
+    "$here/debs.sh" bookworm "$cache/registry" docker-registry=2.8.2+ds1-1
+  fi
+  if wants processes; then "$here/apptainer.sh" "$cache"; fi
   wait "$making"
 }
 
@@ -135,9 +157,11 @@ wait_for() { # SECONDS WHAT LOG COMMAND...
 }
 
 import_images() { # COMMAND...: an engine's command line
-  import_image bullseye 'CMD ["python3"]' python:3.9 "$@"
   import_image bookworm 'CMD ["python3"]' python:3.11 "$@"
-  import_image trixie 'CMD ["python3"]' python:3.13 "$@"
+  if wants old-pythons; then
+    import_image bullseye 'CMD ["python3"]' python:3.9 "$@"
+    import_image trixie 'CMD ["python3"]' python:3.13 "$@"
+  fi
   import_image busybox 'CMD ["sh"]' busybox:latest "$@"
 }
 
@@ -150,47 +174,80 @@ import_image() { # TAR CHANGE NAME COMMAND...
 # engines_json FILE USER-CONF ENGINE...
 engines_json() { python3 "$here/engines_json.py" "$cache" "$run" "$images" "$@"; }
 
+# In one go, since only one apt runs at a time.
+packages_of_parts() {
+  local names=(podman runc fuse-overlayfs slirp4netns uidmap catatonit procps mmdebstrap
+    busybox-static python3)
+  if wants docker || wants docker20; then
+    names+=(iptables iproute2 libdevmapper1.02.1 libseccomp2)
+  fi
+  if wants root-podman; then names+=(iptables iproute2); fi
+  if wants processes; then names+=(charliecloud python3-lark python3-requests git); fi
+  if wants browser; then names+=(chromium fonts-dejavu-core fonts-liberation); fi
+  packages "${names[@]}"
+}
+
+start_daemons() {
+  local number
+  for number in $1; do dockerd_up "$number"; done
+  if wants registry; then
+    registry_up registry
+    # Its one user is tester, with the password s3cret.
+    registry_up private 'tester:$2b$05$K3qIr/LGKGEznFPsmyNShOycrMFvSyIsKw1iyS0EVgb7CaraaeR/Ru'
+  fi
+  podman_files "$tester"
+  for number in $1; do
+    wait_for 60 "dockerd $number" "$run/docker$number/log" docker_of "$number" version
+  done
+}
+
+import_everywhere() { # DOCKERS
+  local number one importing=()
+  for number in $1; do
+    import_images docker_of "$number" & importing+=($!)
+  done
+  if wants root-podman; then import_images as_root_podman & importing+=($!); fi
+  import_images as_tester podman & importing+=($!)
+  if wants processes; then
+    import_images as_tester CONTAINERS_STORAGE_CONF="$run/podman/process.conf" \
+      XDG_RUNTIME_DIR="/run/user/$(id -u "$tester")/p" podman & importing+=($!)
+  fi
+  for one in "${importing[@]}"; do wait "$one"; done
+}
+
+fill_registries() {
+  local address
+  address=$(cat "$run/registry/address")
+  as_tester podman push -q "$images/busybox" "$address/test/busybox"
+  address=$(cat "$run/private/address")
+  as_tester podman push -q --tls-verify=false --creds tester:s3cret "$images/busybox" \
+    "$address/test/busybox"
+}
+
 up_as_root() {
-  packages podman runc fuse-overlayfs slirp4netns uidmap catatonit iptables iproute2 procps \
-    mmdebstrap busybox-static libdevmapper1.02.1 libseccomp2 python3 \
-    charliecloud python3-lark python3-requests git \
-    chromium fonts-dejavu-core fonts-liberation
+  local dockers='' user=(podman) as_root=()
+  if wants docker20; then dockers=20 user+=(docker20) as_root+=(docker20); fi
+  if wants docker; then dockers+=" 28" user+=(docker) as_root+=(docker); fi
+  if wants root-podman; then as_root+=(podman); fi
+  if wants processes; then user+=(apptainer charliecloud $(installed_here)); fi
+  if wants slurm; then user+=(slurm+apptainer slurm+charliecloud); fi
+  packages_of_parts
   fetch
   mkdir -p "$run"
   add_tester
   ip link show cni-podman0 >/dev/null 2>&1 && touch "$run/had-podman-bridge"
   cat /proc/sys/net/ipv4/ip_forward >"$run/ip_forward"
   echo 1 >/proc/sys/net/ipv4/ip_forward
-  say "starting docker 20.10, docker 28, a registry and podman"
-  dockerd_up 20
-  dockerd_up 28
-  registry_up registry
-  # Its one user is tester, with the password s3cret.
-  registry_up private 'tester:$2b$05$K3qIr/LGKGEznFPsmyNShOycrMFvSyIsKw1iyS0EVgb7CraaeR/Ru'
-  podman_files "$tester"
-  wait_for 60 "dockerd 20" "$run/docker20/log" docker_of 20 version
-  wait_for 60 "dockerd 28" "$run/docker28/log" docker_of 28 version
+  say "starting rootless podman and: ${parts:-nothing else}"
+  start_daemons "$dockers"
   say "importing base images"
   cd /
   install -d -m 700 -o "$tester" "/run/user/$(id -u "$tester")/p"
-  local address one importing=()
-  import_images docker_of 20 & importing+=($!)
-  import_images docker_of 28 & importing+=($!)
-  import_images as_root_podman & importing+=($!)
-  import_images as_tester podman & importing+=($!)
-  import_images as_tester CONTAINERS_STORAGE_CONF="$run/podman/process.conf" \
-    XDG_RUNTIME_DIR="/run/user/$(id -u "$tester")/p" podman & importing+=($!)
-  for one in "${importing[@]}"; do wait "$one"; done
-  address=$(cat "$run/registry/address")
-  docker_of 28 tag "$images/busybox" "$address/test/busybox"
-  docker_of 28 push -q "$address/test/busybox" >/dev/null
-  docker_of 28 rmi "$address/test/busybox" >/dev/null
-  address=$(cat "$run/private/address")
-  as_root_podman push -q --tls-verify=false --creds tester:s3cret "$images/busybox" \
-    "$address/test/busybox"
-  engines_json "$run/engines-root.json" root podman docker docker20
-  "$here/slurm.sh" up "$run/slurm"
-  engines_json "$run/engines-user.json" user podman docker{,20} {,slurm+}{apptainer,charliecloud} $(installed_here)
+  import_everywhere "$dockers"
+  if wants registry; then fill_registries; fi
+  engines_json "$run/engines-root.json" root "${as_root[@]}"
+  if wants slurm; then "$here/slurm.sh" up "$run/slurm"; fi
+  engines_json "$run/engines-user.json" user "${user[@]}"
   install -d -m 700 -o "$tester" "$run/images-user"
 }
 
@@ -201,10 +258,13 @@ installed_here() (
   ! root || [ -z "${JC_TEST_PYXIS:-}" ] || echo slurm+pyxis # see slurm.sh
 )
 
+packages_as_user() { packages podman uidmap slirp4netns mmdebstrap busybox-static python3; }
+
 up_as_user() {
-  packages podman uidmap slirp4netns mmdebstrap busybox-static python3
+  packages_as_user
   tester=$(id -un)
-  "$here/base_images.sh" "$cache"
+  # shellcheck disable=SC2046
+  "$here/base_images.sh" "$cache" $(suites)
   mkdir -p "$run"
   podman_files "$tester"
   cp "$run/podman/user.conf" "$run/podman/process.conf"
@@ -235,9 +295,9 @@ $found"
   no_people_left
   if root; then
     found=$(
-      docker_of 20 ps -a --format 'docker20 {{.Names}} {{.Image}}'
-      docker_of 28 ps -a --format 'docker {{.Names}} {{.Image}}'
-      as_root_podman ps -a --format 'podman {{.Names}} {{.Image}}'
+      [ ! -S "$run/docker20/sock" ] || docker_of 20 ps -a --format 'docker20 {{.Names}} {{.Image}}'
+      [ ! -S "$run/docker28/sock" ] || docker_of 28 ps -a --format 'docker {{.Names}} {{.Image}}'
+      [ ! -d "$run/podman/root/storage" ] || as_root_podman ps -a --format 'podman {{.Names}} {{.Image}}'
       cd / && as_tester podman ps -a --format 'rootless podman {{.Names}} {{.Image}}'
     )
   else
@@ -290,11 +350,15 @@ down_as_user() {
   fi
 }
 
+parts=$all
+[[ $verb != up && $verb != packages ]] || [ $# -le 2 ] || parts=${*:3}
 case $verb in
+  packages) if root; then packages_of_parts; else packages_as_user; fi ;;
+  tester) mkdir -p "$run" && add_tester ;;
   up) if root; then up_as_root; else up_as_user; fi ;;
   leftovers) leftovers ;;
   stop) if root; then stop_as_root; else down_as_user; fi ;;
   down) if root; then stop_as_root && rm -rf "$run"; else down_as_user; fi ;;
   as-tester) shift 2 && as_tester "$@" ;;
-  *) die "engines.sh up|leftovers|stop|down STATE" ;;
+  *) die "engines.sh packages|tester|up|leftovers|stop|down STATE [PART...]" ;;
 esac

@@ -7,6 +7,15 @@ die() {
   exit 1
 }
 
+# Where engines, caches and the environment of the tests lie: JC_TEST_STATE, or a place of our own.
+state_directory() {
+  if [ "$(id -u)" = 0 ]; then
+    echo "${JC_TEST_STATE:-/var/tmp/jupyter-containers-test}"
+  else
+    echo "${JC_TEST_STATE:-${XDG_CACHE_HOME:-$HOME/.cache}/jupyter-containers-test}"
+  fi
+}
+
 # Whether all these Debian packages are installed.
 have_packages() {
   dpkg-query -W -f '${db:Status-Status}\n' "$@" 2>/dev/null | grep -c '^installed$' |

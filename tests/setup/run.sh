@@ -1,43 +1,35 @@
 #!/bin/bash
-# run.sh test|bench: every check on real engines, which are started first and stopped in any case.
+# run.sh first|rest|soak|bench: what `make test`, `make test-all`, `make test-soak` and `make bench`
+# do. Engines are started first, as few as are needed, and stopped in any case.
 #
 # As root, the tests run as an ordinary user made for it (rootless podman, docker by its group),
-# from a copy of this checkout which that user can read; those of kernels and builds again on
-# Docker 20.10 and as root (rootful podman, docker). As an ordinary user all run once, on what
-# there is.
-# PYTEST_ADDOPTS goes to pytest, BENCH_ARGS to the bench; JC_TEST_ENGINES picks engines (podman,docker,docker20).
+# from a copy of this checkout which that user can read, and those that differ for root as root. As
+# an ordinary user all run once, on what there is. Which test runs on which engine, and at which
+# level, stands in tests/levels.py.
+#
+# SHARD picks a part of `rest`: podman, docker, processes or browser. PYTEST_ADDOPTS goes to pytest,
+# BENCH_ARGS to the bench; JC_TEST_ENGINES picks engines (podman,docker,docker20).
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
-. "$here/lib.sh"
-. "$here/tester.sh"
+for part in lib python tester; do . "$here/$part.sh"; done
 cd "$here/../.."
-what=${1:-test}
+what=${1:-first} shard=${SHARD:-}
 export PATH=$PWD/.venv/bin:$PATH
 root() { [ "$(id -u)" = 0 ]; }
 
-state=${JC_TEST_STATE:-/var/tmp/jupyter-containers-test}
-root || state=${JC_TEST_STATE:-${XDG_CACHE_HOME:-$HOME/.cache}/jupyter-containers-test}
+state=$(state_directory)
 mkdir -p -m 755 "$state"
 [ -O "$state" ] && [ ! -L "$state" ] || die "$state belongs to somebody else"
 engines() { "$here/engines.sh" "$1" "$state" 9>&- "${@:2}"; }
-
-# What differs between versions of an engine and between root and others; the rest is the same.
-# The browser's tests (tests/ui) run once, as the ordinary user, when the others are done.
-core="tests/contract/kernels tests/contract/clients/test_notebooks.py"
-process_core="tests/contract/kernels tests/contract/clients/test_run.py
-  tests/contract/clients/test_widgets.py tests/contract/clients/test_languages.py
-  tests/contract/clients/test_debugger.py"
-# Of an image and of a client: the same on every engine that is a process.
-image_core="tests/contract/clients/test_clients.py tests/contract/images/test_probe.py"
-# Not of Shifter: it shows a container all processes, and these tests read no site's registry.
-server_core="tests/contract/clients/test_notebooks.py tests/contract/images/test_bootstrap.py tests/server/test_conversions.py"
+in_shard() { [ -z "$shard" ] || [ "$shard" = "$1" ]; }
 
 failed=()
 check() { # NAME COMMAND...
-  local name=$1
+  local name=$1 begun=$SECONDS
   shift
   say "$name"
   "$@" || failed+=("$name")
+  say "$name: $((SECONDS - begun)) s"
 }
 
 # Tests wait more than they compute, so each engine has a stream of its own. A stream's output is
@@ -45,6 +37,7 @@ check() { # NAME COMMAND...
 streams=()
 beside() { # FUNCTION: in the background, with its own list of failed checks
   local log=$state/run/stream-$1
+  mkdir -p "$state/run"
   set -m # a process group of its own, for `stop_streams`
   (
     failed=()
@@ -76,58 +69,45 @@ join_streams() {
 }
 
 # pytest's 5 is "no test selected": right for one of two runs where somebody selects, else wrong.
-# With JC_RETRY=1, as in CI, what failed on a machine that is busy with all streams at once is tried
-# a second time, and said so.
 selected() {
   local code=0
   "$@" || code=$?
-  if [ "$code" = 1 ] && [ "${JC_RETRY:-}" = 1 ]; then
-    code=0
-    warn "once more what failed: see above"
-    "$@" --last-failed --last-failed-no-failures none || code=$?
-    [ "$code" != 5 ] || code=1 # it was no test that failed
-  fi
   [ "$code" = 0 ] || { [ "$code" = 5 ] && [ -n "${PYTEST_ADDOPTS:-}" ]; }
 }
 
-as_us() { # COMMAND...
-  env JC_TEST_ENGINES_FILE="$state/run/engines-user.json" "$@"
-}
-
-# NAME ENGINE STREAM PYTEST-ARGUMENTS...: of the ordinary user
+# NAME STREAM ENGINE PYTEST-ARGUMENTS...: of the ordinary user; the stream is in the durations too
 user_tests() {
-  check "tests as an ordinary user: $1" selected as_tester "$3" \
-    env JC_TEST_ENGINES="$2" python -m pytest -o cache_dir="$state/src/.tried-$3" "${@:4}"
+  local name=$1 stream=$2 engine=$3 # an empty one: no engine is asked for
+  shift 3
+  if root; then
+    check "tests: $name" selected as_tester "$stream" env JC_TEST_ENGINES="$engine" \
+      JC_TEST_LEVEL="$what" JC_STREAM="$name" python -m pytest \
+      -o cache_dir="$state/src/.tried-$stream" "$@"
+  else
+    check "tests: $name" selected env JC_TEST_ENGINES_FILE="$state/run/engines-user.json" \
+      JC_TEST_ENGINES="${engine:+${JC_TEST_ENGINES:-$engine}}" JC_TEST_LEVEL="$what" JC_STREAM="$name" \
+      python -m pytest "$@"
+  fi
 }
 
-# With rootless podman, and only where nobody picked other engines. JC_TEST_UI=no leaves them out.
-wants_ui() {
-  [ "${JC_TEST_UI:-yes}" != no ] || {
-    warn "the tests in a browser are left out (JC_TEST_UI=no)"
-    return 1
-  }
-  [[ ,${JC_TEST_ENGINES:-podman}, == *,podman,* ]]
+engine_tests() { # ENGINE STREAM PYTEST-ARGUMENTS...
+  user_tests "$1" "$2" "$1" -m engine --ignore=tests/ui --ignore=tests/hub --ignore=tests/unit "${@:3}"
 }
 
-keep_screenshots() {
-  mkdir -p build/screenshots
-  cp -r "$state/src/build/screenshots/." build/screenshots/ 2>/dev/null || true
-}
-
-root_tests() { # NAME ENGINE PYTEST-ARGUMENTS...
+root_tests() { # ENGINE PYTEST-ARGUMENTS...
   # This person's own kernels are none of the tests' business. The path of sockets must be short.
-  local sockets=/run/jupyter-containers-test/$2
+  local sockets=/run/jupyter-containers-test/$1
   mkdir -p -m 700 "$sockets"
   check "tests as root: $1" selected env XDG_RUNTIME_DIR="$sockets" \
-    XDG_CACHE_HOME="$state/run/xdg/$2" JC_TEST_ENGINES="$2" \
-    JC_TEST_ENGINES_FILE="$state/run/engines-root.json" \
-    python -m pytest -o cache_dir="$state/run/tried-$2" "${@:3}"
+    XDG_CACHE_HOME="$state/run/xdg/$1" JC_TEST_ENGINES="$1" JC_TEST_LEVEL="$what" \
+    JC_STREAM="$1 as root" JC_TEST_ENGINES_FILE="$state/run/engines-root.json" \
+    python -m pytest -o cache_dir="$state/run/tried-$1" -m engine tests/contract tests/engines "${@:2}"
 }
 
-# People of a Hub are made for it; its servers run from the ordinary user's virtual environment.
+# People of a Hub are made for it; its servers run from the environment of the tests.
 as_hub() { # NAME COMMAND...
   env XDG_CACHE_HOME="$state/run/xdg/$1" JC_TEST_ENGINES_FILE="$state/run/engines-root.json" \
-    JC_TEST_PACKAGES="$(echo "$state"/venv/lib/python3*/site-packages)" "${@:2}"
+    JC_STREAM="hub: $1" JC_TEST_PACKAGES="$(echo "$state"/venv/lib/python3*/site-packages)" "${@:2}"
 }
 
 hub_tests() { # NAME PYTEST-ARGUMENTS...
@@ -136,91 +116,137 @@ hub_tests() { # NAME PYTEST-ARGUMENTS...
 }
 
 ui_tests() {
-  if root; then
-    user_tests "in a browser" podman . tests/ui
-    user_tests "in a browser: apptainer" apptainer p tests/ui/test_run_all.py -k runs_the_cells
-    user_tests "in a browser: a queue" slurm+charliecloud s tests/ui/test_queue.py
-    keep_screenshots
-  else
-    check "tests in a browser" selected as_us \
-      env JC_TEST_ENGINES=podman python -m pytest tests/ui
-  fi
+  [ "${JC_TEST_UI:-yes}" != no ] || {
+    warn "the tests in a browser are left out (JC_TEST_UI=no)"
+    return 0
+  }
+  user_tests "in a browser" . podman tests/ui
+  mkdir -p build/screenshots
+  ! root || cp -r "$state/src/build/screenshots/." build/screenshots/ 2>/dev/null || true
 }
 
-checks() {
-  check "lint" make --silent lint
+# -- make test -------------------------------------------------------------------------------
+
+unit_stream() {
+  check "lint: Python" make --silent lint-python
+  user_tests "what needs no engine" o "" -n 2 -m "not engine" --ignore=tests/ui --ignore=tests/hub
+}
+
+front_end_stream() {
+  check "Node packages" "$here/tools.sh" test
+  check "lint: front end" make --silent lint-frontend
   check "unit tests of the front end" npm --silent test
 }
 
-# Engines that run what another built get their images first, by our own command.
-process_tests() { # ENGINE TESTS...
-  check "images for $1" as_tester p python tests/setup/convert_images.py "$1"
-  user_tests "$1" "$1" p -m engine $(ls -d "tests/engines/$1" 2>/dev/null) "${@:2}"
+podman_first() {
+  check "rootless podman" engines up podman
+  engine_tests podman .
 }
 
-pyxis_tests() {
-  check "images for slurm+pyxis" as_tester p python tests/setup/convert_images.py slurm+pyxis
-  user_tests "slurm+pyxis" slurm+pyxis s -m engine tests/contract/kernels
+first_of_all() {
+  beside front_end_stream
+  beside podman_first
+  unit_stream
+  join_streams
 }
 
-# Three streams that take about as long as each other on a machine of two cores.
+# -- make test-all ---------------------------------------------------------------------------
+
 podman_stream() {
-  checks
-  user_tests "what needs no engine" podman o -m "not engine" --ignore=tests/hub
-  user_tests "podman" podman . -m engine --ignore=tests/ui
-  hub_tests own-engines tests/hub --ignore=tests/hub/test_slurm.py
+  user_tests "what needs all packages" o "" -n 2 -m "not engine" --ignore=tests/ui --ignore=tests/hub
+  engine_tests podman .
 }
 
 docker_stream() {
-  user_tests "docker" docker d -m engine --ignore=tests/ui --ignore=tests/contract/images/test_kit.py \
-    --ignore=tests/server/test_adoption.py
-  user_tests "docker 20.10" docker20 v -m engine $core tests/contract/builds
-  root_tests "docker 20.10" docker20 -m engine tests/contract/kernels
-  root_tests "devices on docker" docker -m engine tests/contract/kernels/test_devices.py
-  root_tests "podman" podman -m engine $core tests/contract/builds/test_{running,layers}.py \
-    --deselect tests/contract/clients/test_notebooks.py::test_speech_to_text # a minute of compiling, as rootless
+  engine_tests docker d
+  engine_tests docker20 v
+  root_tests docker20
+  root_tests docker
+  root_tests podman
+}
+
+# Engines that run what another built get their images first, by our own command.
+process_tests() { # ENGINE
+  check "images for $1" as_tester p python tests/setup/convert_images.py "$1"
+  engine_tests "$1" p
 }
 
 # What runs others' images; those that Slurm places come after what converts their images.
 process_stream() {
-  process_tests apptainer $process_core $image_core $server_core
-  process_tests charliecloud $process_core $server_core
-  user_tests "slurm+charliecloud" slurm+charliecloud s -m engine tests/contract/kernels tests/server/test_queue.py
-  user_tests "slurm+apptainer" slurm+apptainer s -m engine tests/contract/kernels/test_{jobs,job_ends,running}.py
+  local one
+  process_tests apptainer
+  process_tests charliecloud
+  engine_tests slurm+charliecloud s
+  engine_tests slurm+apptainer s
   hub_tests servers-in-jobs tests/hub/test_slurm.py
-  if [ -n "${JC_TEST_PYXIS:-}" ]; then pyxis_tests; fi
-  if command -v enroot >/dev/null; then process_tests enroot $process_core $image_core $server_core; fi
-  if command -v podman-hpc >/dev/null; then
-    process_tests podman-hpc $process_core $image_core $server_core
+  user_tests "in a browser: apptainer" p apptainer tests/ui/test_run_all.py -k runs_the_cells
+  user_tests "in a browser: a queue" s slurm+charliecloud tests/ui/test_queue.py
+  if [ -n "${JC_TEST_PYXIS:-}" ]; then
+    check "images for slurm+pyxis" as_tester p python tests/setup/convert_images.py slurm+pyxis
+    engine_tests slurm+pyxis s
   fi
-  if command -v shifter >/dev/null; then process_tests shifter $process_core $image_core; fi
+  for one in enroot podman-hpc shifter; do
+    ! command -v "$one" >/dev/null || process_tests "$one"
+  done
 }
 
-# Which engine keeps which promise of tests/contract/kernels; no check of its own.
-promises() {
-  [ -s "$state/promises" ] || return 0
-  say "what a kernel in a container is promised, by engine"
-  python -m tests.contract "$state/promises"
+hub_stream() { hub_tests own-engines tests/hub --ignore=tests/hub/test_slurm.py; }
+
+# The browser's tests begin when podman's have ended, on the same podman.
+podman_and_browser_stream() {
+  ! in_shard podman || podman_stream
+  ! in_shard browser || ui_tests
 }
 
-test_all() {
+docker_and_hub_stream() {
+  ! in_shard docker || docker_stream
+  ! in_shard podman || hub_stream
+}
+
+parts() {
+  case ${shard:-all} in
+    podman) echo registry old-pythons root-podman docker docker20 browser ;; # the Hub's own engines
+    docker) echo registry root-podman docker docker20 ;;
+    processes) echo registry processes slurm browser root-podman ;;
+    browser) echo registry browser ;;
+    all) echo root-podman docker docker20 registry processes slurm browser old-pythons ;;
+    *) die "SHARD is podman, docker, processes or browser, and not $shard" ;;
+  esac
+}
+
+rest_of_all() {
   rm -rf build/screenshots
+  # shellcheck disable=SC2046
+  engines up $(parts)
   if root && [ -z "${JC_TEST_ENGINES:-}" ]; then
-    beside docker_stream
-    beside process_stream
-    podman_stream
+    beside docker_and_hub_stream
+    ! in_shard processes || beside process_stream
+    podman_and_browser_stream
     join_streams
   else
-    checks
-    if root; then
-      user_tests "$JC_TEST_ENGINES" "$JC_TEST_ENGINES" . --ignore=tests/ui --ignore=tests/hub
-    else
-      check "tests" selected as_us python -m pytest --ignore=tests/ui
-    fi
+    user_tests "${JC_TEST_ENGINES:-podman}" . "${JC_TEST_ENGINES:-podman}" --ignore=tests/ui --ignore=tests/hub
+    [[ ,${JC_TEST_ENGINES:-podman}, != *,podman,* ]] || ui_tests
   fi
-  if wants_ui; then ui_tests; fi
-  promises
-  check "nothing is left on the engines" engines leftovers
+}
+
+# -- make test-soak, make bench --------------------------------------------------------------
+
+soak() {
+  local one
+  # shellcheck disable=SC2046
+  engines up $(parts)
+  for one in $(tr , ' ' <<<"${JC_TEST_ENGINES:-podman,docker,apptainer,charliecloud,slurm+charliecloud}"); do
+    case $one in
+      podman) user_tests "soak: $one" . "$one" tests/soak ;;
+      docker) user_tests "soak: $one" d "$one" tests/soak -k "not speech" ;; # podman builds it
+      docker20) user_tests "soak: $one" v "$one" tests/soak -k "not speech" ;;
+      slurm+*) user_tests "soak: $one" s "$one" tests/soak -k "not speech" ;;
+      *)
+        check "images for $one" as_tester p python tests/setup/convert_images.py "$one"
+        user_tests "soak: $one" p "$one" tests/soak -k "not speech"
+        ;;
+    esac
+  done
 }
 
 # Each of the two kinds of engines where its images are.
@@ -228,8 +254,10 @@ bench() {
   local one daemons=() others=()
   local measured=podman,docker,apptainer,charliecloud,slurm+charliecloud,slurm+apptainer
   mkdir -p build
+  engines up
   if ! root; then
-    check "bench" as_us python -m tests.bench ${BENCH_ARGS:-}
+    check "bench" env JC_TEST_ENGINES_FILE="$state/run/engines-user.json" \
+      python -m tests.bench ${BENCH_ARGS:-}
     return
   fi
   for one in $(tr , ' ' <<<"${JC_TEST_ENGINES:-$measured}"); do
@@ -254,6 +282,42 @@ measure() { # STREAM FILE ENGINES...
   cp "$state/src/build/$2" build/ 2>/dev/null || true
 }
 
+# -- all of it -------------------------------------------------------------------------------
+
+# Which engine keeps which promise of tests/contract/kernels, and how long all took; no checks.
+report() {
+  if [ -s "$state/promises" ]; then
+    say "what a kernel in a container is promised, by engine"
+    python -m tests.contract "$state/promises"
+  fi
+  [ ! -s "$state/durations" ] ||
+    python -m tests.helpers.durations "$state/durations" --json build/durations.json
+}
+
+prepare() {
+  engines down
+  if [ "$what" = first ]; then
+    environment_for_first
+  else
+    "$here/tools.sh" all
+  fi
+  (umask 0 && : >"$state/promises" && : >"$state/durations")
+  export JC_CONTRACT_FILE=$state/promises JC_DURATIONS=$state/durations
+  root || return 0
+  engines tester
+  copy
+}
+
+# apt beside uv: half of both is waiting for a network. Whoever has no Python needs apt first.
+environment_for_first() {
+  find_python >/dev/null || packages python3 python3-venv
+  engines packages podman &
+  local installing=$!
+  # A larger environment does as well.
+  if grep -qs "^$PWD test-all " .venv/.ready; then environment test-all; else environment test; fi
+  wait "$installing"
+}
+
 # In a function, so that editing this file does not trip a run of it.
 main() {
   # The user and the bridges are the machine's, so root's lock is too, wherever the state is.
@@ -268,23 +332,22 @@ main() {
   [ "${JC_THROWN_AWAY:-}" = 1 ] && ending=stop || ending=down
   trap 'stop_streams; engines "$ending"' EXIT
   trap 'exit 130' INT TERM HUP
-  engines down
-  local copying=
-  if root; then copy & copying=$!; fi # beside it: half of both is waiting for a network
-  engines up
-  (umask 0 && : >"$state/promises")
-  export JC_CONTRACT_FILE=$state/promises
-  if root; then
-    wait "$copying"
-    chown -R jupyter-containers-test: "$state/src"
-  fi
-  if [ "$what" = bench ]; then bench; else test_all; fi
+  prepare
+  case $what in
+    first) first_of_all ;;
+    rest) rest_of_all ;;
+    soak) soak ;;
+    bench) bench ;;
+    *) die "run.sh first|rest|soak|bench" ;;
+  esac
+  report
+  check "nothing is left on the engines" engines leftovers
 
   if [ ${#failed[@]} -gt 0 ]; then
     printf 'FAILED: %s\n' "${failed[@]}" >&2
     exit 1
   fi
-  say "all passed"
+  say "all passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 }
 
 main

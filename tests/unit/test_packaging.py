@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_core.paths import jupyter_path
 
 import jupyter_containers
 from tests.helpers import ROOT
@@ -88,16 +87,6 @@ def test_jupyter_finds_the_kernel() -> None:
     spec = KernelSpecManager().get_kernel_spec("container")
     provisioner = spec.metadata["kernel_provisioner"]["provisioner_name"]
     assert provisioner == "container-provisioner"
-
-
-def test_jupyterlab_finds_the_front_end() -> None:
-    places = [Path(one, "labextensions/jupyter-containers") for one in jupyter_path()]
-    (installed,) = [place for place in places if place.is_dir()]
-    built = json.loads((installed / "package.json").read_text())["jupyterlab"]["_build"]
-    assert (installed / built["load"]).is_file()
-    assert json.loads((installed / "install.json").read_text())["packageName"] == (
-        "jupyter-containers"
-    )
 
 
 def test_importing_the_package_is_light() -> None:

@@ -112,7 +112,7 @@ def test_prune_removes_what_even_the_keeper_could_not(holder, engine, engine_pro
     reapers = [
         int(entry.name)
         for entry in Path("/proc").glob("[0-9]*")
-        if _parent(entry) == process.pid and "_keeper_main" in _words(entry)
+        if _parent(entry) == process.pid and "reaper/main.py" in _words(entry)
     ]
     assert reapers != []
     for pid in (*reapers, process.pid):

@@ -51,7 +51,7 @@ def test_notebooks_are_kept_as_a_reader_finds_them(path):
 def test_the_first_container(folder, base, engine, engine_program, features):
     path = folder / "01-first-container.ipynb"
     path.write_bytes((NOTEBOOKS / path.name).read_bytes())
-    first = _run(path, engine)
+    first = run_notebook(path, engine)
     assert f"is built ({engine})" in first["dockerfile"]
     inside = _table(first["inside"])
     assert inside["system"].startswith("Debian GNU/Linux 12")
@@ -65,7 +65,7 @@ def test_the_first_container(folder, base, engine, engine_program, features):
     assert first["by-hand"] == "'made by hand'"
     assert _runs(first) == (1, 1)
 
-    again = _run(path, engine)
+    again = run_notebook(path, engine)
     assert _runs(again) == (1, 2), "inside, counting begins anew; in the folder it goes on"
     assert _table(again["inside"])["built at"] == inside["built at"]
     assert containers_of(engine_program, path) == []
@@ -84,7 +84,7 @@ def test_what_the_first_notebook_tells_the_reader_to_try(folder, base, engine):
     )
     by_id["by-hand"].source = "import greeting; greeting.greet()"
     nbformat.write(notebook, path)
-    shown = _run(path, engine)
+    shown = run_notebook(path, engine)
     assert shown["by-hand"] == "'made by recipe'"
     assert "interfaces: ['lo']" in shown["network"]
 
@@ -92,7 +92,7 @@ def test_what_the_first_notebook_tells_the_reader_to_try(folder, base, engine):
 def test_where_docker_is_not(folder, base, engine, engine_program, features):
     path = folder / "07-where-docker-is-not.ipynb"
     path.write_bytes((NOTEBOOKS / path.name).read_bytes())
-    shown = _run(path, engine)
+    shown = run_notebook(path, engine)
     assert f"is built ({engine})" in shown["dockerfile"]
     assert _table(shown["inside"])["COURSE"] == "containers, part 2: where Docker is not"
     assert "the same tool everywhere" in shown["inside"]
@@ -104,29 +104,7 @@ def test_where_docker_is_not(folder, base, engine, engine_program, features):
     assert containers_of(engine_program, path) == []
 
 
-@pytest.mark.timeout(900)
-def test_speech_to_text(folder, base, engine, engine_program):
-    if engine == "docker":
-        pytest.skip("it takes minutes to build: podman builds it, for itself and for other engines")
-    path = folder / "08-speech-to-text.ipynb"
-    notebook = nbformat.read(NOTEBOOKS / path.name, 4)
-    if index := os.environ.get("PIP_INDEX_URL"):
-        (recipe,) = [cell for cell in notebook.cells if cell.id == "dockerfile"]
-        recipe.source = recipe.source.replace(
-            "ARG VERSION\n", f"ARG VERSION\nENV PIP_INDEX_URL={index}\n"
-        )
-    nbformat.write(notebook, path)
-    shown = _run(path, engine, "--approve")
-    assert "compiler:     None" in shown["sizes"]
-    said = dict(line.split(None, 1) for line in shown["transcribe"].splitlines())
-    assert said["001.wav"] == "ten of clubs"
-    assert said["005.wav"] == "eight of spades four of clubs seven of hearts"
-    assert shown["from-mount"].startswith(shown["transcribe"])
-    assert "/data cannot be written: Read-only file system" in shown["from-mount"]
-    assert containers_of(engine_program, path) == []
-
-
-def _run(path: Path, engine: str, *options: str) -> dict[str, str]:
+def run_notebook(path: Path, engine: str, *options: str) -> dict[str, str]:
     """Run it as its title says; cell id → text of its outputs."""
     jc("run", path, "--engine", engine, *options, timeout=900)
     return {cell["id"]: _text(cell) for cell in json.loads(path.read_text())["cells"]}

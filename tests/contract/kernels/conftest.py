@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.harness import write_notebook
+from tests.helpers.shared_kernel import shared_kernel
 
 
 @pytest.fixture
@@ -22,6 +23,20 @@ def notebook(engine, image, folder):
         return write_notebook(folder / "n.ipynb", {"image": image, "engine": engine} | settings)
 
     return write
+
+
+@pytest.fixture(scope="module")
+def kernel(engine, image, tmp_path_factory):
+    """One kernel for the module's tests that do not change it, with GREETING in its environment."""
+    folder = tmp_path_factory.mktemp("shared")
+    settings = {"image": image, "engine": engine, "env": {"GREETING": "hello $HOME, 'world'"}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MY_SECRET_TOKEN", "s3cret")
+        patch.setenv("JPY_PARENT_PID", "1")
+        patch.setenv("http_proxy", "http://user:pass@proxy.invalid:3128")
+        with shared_kernel(write_notebook(folder / "n.ipynb", settings)) as kernel:
+            patch.undo()
+            yield kernel
 
 
 @pytest.fixture

@@ -7,34 +7,11 @@ import pytest
 
 from tests.helpers.derived import make_image as make_image
 from tests.helpers.harness import Kernel, approve, containers, running, write_notebook
-
-BAD_SETTINGS = {
-    "option as an image": ({"image": "--privileged"}, "not an image reference"),
-    "newline in an image": ({"image": "a\n--privileged"}, "not an image reference"),
-    "unknown key": ({"priviledged": True}, "'priviledged'"),
-    "unknown engine": ({"engine": "kontainer"}, "kontainer"),
-    "comma in a target": (
-        {"mounts": [{"source": ".", "target": "/x,readonly=false"}]},
-        "character that engines cannot mount",
-    ),
-    "dots in a target": ({"mounts": [{"source": ".", "target": "/x/../etc"}]}, "not an absolute"),
-    "root mounted": ({"mounts": [{"source": "/", "target": "/host"}]}, "Policy.mounts"),
-    "etc mounted": ({"mounts": [{"source": "/etc", "target": "/host"}]}, "Policy.mounts"),
-    "where engine sockets lie": (
-        {"mounts": [{"source": "/run", "target": "/s"}]},
-        "Policy.mounts",
-    ),
-    "escape by dots": ({"mounts": [{"source": "../../../../../etc", "target": "/x"}]}, "Policy."),
-    "device that is an option": ({"devices": ["--privileged"]}, "devices"),
-    "env that is ours": ({"env": {"JPY_PARENT_PID": "1"}}, "JPY_PARENT_PID"),
-    "newline in env": ({"env": {"A": "b\nC=d"}}, "env"),
-    "memory of nonsense": ({"memory": "lots"}, "memory"),
-    "host network": ({"network": "host"}, "network"),
-    "not even an object": (["image"], "no object"),
-}
+from tests.unit.kernels.test_request import BAD_SETTINGS
 
 
-@pytest.mark.parametrize("name", BAD_SETTINGS)
+# The others are refused in the same place: tests/unit/kernels/test_request.py.
+@pytest.mark.parametrize("name", ["option as an image", "root mounted", "not even an object"])
 async def test_settings(name, engine, image, folder, engine_program, left_behind):
     given, sentence = BAD_SETTINGS[name]
     path = write_notebook(folder / "n.ipynb", {"image": image, "engine": engine})

@@ -1,16 +1,11 @@
 """How kernels end, and that nothing is left of them."""
 
 import asyncio
-import contextlib
-import os
-import signal
 import subprocess
 import sys
 
 import pytest
 
-from jupyter_containers.engines.process_engine import containers as process_containers
-from jupyter_containers.host import process
 from tests.helpers import ROOT
 from tests.helpers.harness import (
     DAEMONS,
@@ -22,17 +17,7 @@ from tests.helpers.harness import (
     running,
     write_notebook,
 )
-
-
-async def test_starts_and_shuts_down_ten_times_and_leaves_nothing(
-    notebook, engine_program, left_behind
-):
-    path = notebook()
-    for turn in range(10):
-        async with running(path) as kernel:
-            assert await kernel.value(f"{turn}") == str(turn)
-    assert containers(engine_program) == []
-    assert left_behind() == []
+from tests.helpers.killing import killed_while_it_starts
 
 
 async def test_the_end_of_a_kernel_is_exact(notebook):
@@ -106,45 +91,21 @@ async def test_a_container_removed_by_somebody_else_has_ended(notebook, engine_p
         assert said in done["text"]
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.05, 0.15, 0.3])
 async def test_the_engines_command_is_killed_while_it_starts(
-    notebook, delay, engine_program, left_behind, monkeypatch
+    notebook, engine_program, left_behind, monkeypatch
 ):
+    await killed_while_it_starts(notebook(), 0.05, engine_program, left_behind, monkeypatch)
+
+
+async def test_several_at_once_leave_nothing(notebook, engine_program, left_behind):
     path = notebook()
     approve(path)
-    async with running(path) as kernel:
-        assert await kernel.value("1") == "1"  # probe and kit are known now
-    real = process._spawn
-
-    async def spawn(argv, *rest):
-        started = await real(argv, *rest)
-        if "--detach" in argv or argv[0] == "sbatch":
-            asyncio.get_running_loop().call_later(delay, _kill, started)
-        return started
-
-    def detach(*rest):
-        child = process.detach(*rest)
-        asyncio.get_running_loop().call_later(delay, _kill, child)
-        return child
-
-    monkeypatch.setattr(process, "_spawn", spawn)
-    monkeypatch.setattr(process_containers, "detach", detach)
-    kernel = Kernel(path)
+    kernels = [Kernel(path) for _ in range(3)]
     try:
-        await kernel.start()
-        done = await kernel.run("1", timeout=10)
-        if done["status"] == "error":
-            assert done["error"].startswith("ContainerNotStarted")
-    except (RuntimeError, TimeoutError):  # where the command is the container, it may be up by then
-        assert engine_program not in DAEMONS
-        assert "killed by SIGKILL" in str(await kernel.container.why())
+        await asyncio.gather(*(kernel.start() for kernel in kernels))
+        values = await asyncio.gather(*(k.value(f"{i}") for i, k in enumerate(kernels)))
+        assert values == ["0", "1", "2"]
     finally:
-        await kernel.shutdown()
-    await asyncio.sleep(1.5)
+        await asyncio.gather(*(kernel.shutdown(now=True) for kernel in kernels))
     assert containers(engine_program) == []
     assert left_behind() == []
-
-
-def _kill(process):
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)

@@ -11,56 +11,50 @@ import pytest
 from tests.helpers.harness import running, write_notebook
 
 
-async def test_runs_in_the_image_beside_its_files(notebook, folder):
-    (folder / "data.txt").write_text("beside")
-    (folder / "mine.py").write_text("X = 42\n")
-    async with running(notebook()) as kernel:
-        assert await kernel.value("open('data.txt').read()") == "beside"
-        assert await kernel.value("__import__('mine').X") == "42"
-        assert await kernel.value("__import__('os').getcwd()") == str(folder)
-        assert "bookworm" in await kernel.value("open('/etc/os-release').read()")
-        await kernel.run("open('made', 'w').write('x')")
-        made = (folder / "made").stat()
-        assert (made.st_uid, made.st_gid) == (os.getuid(), os.getgid())
+async def test_runs_in_the_image_beside_its_files(kernel):
+    (kernel.folder / "data.txt").write_text("beside")
+    (kernel.folder / "mine.py").write_text("X = 42\n")
+    assert await kernel.value("open('data.txt').read()") == "beside"
+    assert await kernel.value("__import__('mine').X") == "42"
+    assert await kernel.value("__import__('os').getcwd()") == str(kernel.folder)
+    assert "bookworm" in await kernel.value("open('/etc/os-release').read()")
+    await kernel.run("open('made', 'w').write('x')")
+    made = (kernel.folder / "made").stat()
+    assert (made.st_uid, made.st_gid) == (os.getuid(), os.getgid())
 
 
-async def test_who_one_is_inside(notebook, shown):
-    async with running(notebook()) as kernel:
-        await kernel.run("import os, pwd, pathlib")
-        assert await kernel.value("pwd.getpwuid(os.getuid()).pw_dir") == str(Path.home())
-        home = await kernel.value("pathlib.Path.home()")
-        assert (home == str(Path.home())) is not shown  # where that is shown, HOME is elsewhere
-        done = await kernel.run("p = pathlib.Path.home() / 'x' / 'y'; p.mkdir(parents=True)")
-        assert done["status"] == "ok", done["error"]
+async def test_who_one_is_inside(kernel, shown):
+    await kernel.run("import os, pwd, pathlib")
+    assert await kernel.value("pwd.getpwuid(os.getuid()).pw_dir") == str(Path.home())
+    home = await kernel.value("pathlib.Path.home()")
+    assert (home == str(Path.home())) is not shown  # where that is shown, HOME is elsewhere
+    done = await kernel.run("p = pathlib.Path.home() / 'x' / 'y'; p.mkdir(parents=True)")
+    assert done["status"] == "ok", done["error"]
 
 
-async def test_nothing_of_the_server_crosses(notebook, monkeypatch):
-    monkeypatch.setenv("MY_SECRET_TOKEN", "s3cret")
-    monkeypatch.setenv("JPY_PARENT_PID", "1")
-    monkeypatch.setenv("http_proxy", "http://user:pass@proxy.invalid:3128")
-    async with running(notebook(env={"GREETING": "hello $HOME, 'world'"})) as kernel:
-        await kernel.run("import os")
-        assert await kernel.value("os.environ['GREETING']") == "hello $HOME, 'world'"
-        seen = await kernel.value("dict(os.environ)")
-        for name in ("MY_SECRET_TOKEN", "JPY_", "proxy", "JUPYTER_RUNTIME", "JUPYTER_TOKEN"):
-            assert name not in seen
-        assert await kernel.value("os.path.exists('/var/run/docker.sock')") == "False"
+async def test_nothing_of_the_server_crosses(kernel):
+    """The module's kernel was started with secrets in the environment of this process."""
+    await kernel.run("import os")
+    assert await kernel.value("os.environ['GREETING']") == "hello $HOME, 'world'"
+    seen = await kernel.value("dict(os.environ)")
+    for name in ("MY_SECRET_TOKEN", "JPY_", "proxy", "JUPYTER_RUNTIME", "JUPYTER_TOKEN"):
+        assert name not in seen
+    assert await kernel.value("os.path.exists('/var/run/docker.sock')") == "False"
 
 
-async def test_hardened(notebook, problems, engine):
+async def test_hardened(kernel, problems, engine):
     """Where the engine has no filter it says so; what is left of a bounding set is of no use
     then: nothing gains a capability from it under NoNewPrivs."""
     filtered = not any("filter" in problem.message for problem in problems)
-    async with running(notebook()) as kernel:
-        status = await kernel.value("open('/proc/self/status').read()")
-        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        for kind in ("CapInh", "CapPrm", "CapEff", *(["CapBnd"] if filtered else [])):
-            assert int(fields[kind], 16) == 0
-        assert fields["NoNewPrivs"] == "1"
-        # enroot's filter takes nothing away, it lets chown and setuid seem to work
-        # (https://github.com/NVIDIA/enroot/blob/master/bin/enroot-nsenter.c).
-        enroots = engine.endswith(("enroot", "pyxis"))
-        assert fields["Seccomp"] == ("2" if filtered or enroots else "0")
+    status = await kernel.value("open('/proc/self/status').read()")
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    for kind in ("CapInh", "CapPrm", "CapEff", *(["CapBnd"] if filtered else [])):
+        assert int(fields[kind], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    # enroot's filter takes nothing away, it lets chown and setuid seem to work
+    # (https://github.com/NVIDIA/enroot/blob/master/bin/enroot-nsenter.c).
+    enroots = engine.endswith(("enroot", "pyxis"))
+    assert fields["Seccomp"] == ("2" if filtered or enroots else "0")
 
 
 def ports_of_jobs():
@@ -109,28 +103,19 @@ async def test_network_none(notebook, features):
         assert kernel.container._client.applied.network == ("lo",)
 
 
-async def test_a_2_gb_file_on_a_mount_is_ours(notebook, folder, tmp_path_factory):
-    data = folder / "data"
-    data.mkdir()
-    settings = notebook(mounts=[{"source": "data", "target": "/data", "writable": True}])
-    async with running(settings) as kernel:
-        done = await kernel.run(
-            "b = bytes(1 << 20)\nwith open('/data/big', 'wb') as f:\n"
-            "    for _ in range(2048): f.write(b)",
-            timeout=120,
-        )
-        assert done["status"] == "ok", done["error"]
-    made = (data / "big").stat()
-    assert made.st_size == 2 << 30
-    assert (made.st_uid, made.st_gid) == (os.getuid(), os.getgid())
-    (data / "big").unlink()
-
-
-async def test_a_read_only_mount_is_read_only(notebook, folder):
-    (folder / "data").mkdir()
+async def test_mounts_are_read_only_or_writable_and_what_is_made_is_ours(notebook, folder):
+    for name in ("data", "out"):
+        (folder / name).mkdir()
     (folder / "data" / "a").write_text("1")
-    settings = notebook(mounts=[{"source": "data", "target": "/data", "writable": False}])
-    async with running(settings) as kernel:
+    mounts = [
+        {"source": "data", "target": "/data", "writable": False},
+        {"source": "out", "target": "/out", "writable": True},
+    ]
+    async with running(notebook(mounts=mounts)) as kernel:
+        done = await kernel.run("open('/out/made', 'wb').write(bytes(1 << 20))")
+        assert done["status"] == "ok", done["error"]
+        made = (folder / "out" / "made").stat()
+        assert (made.st_size, made.st_uid, made.st_gid) == (1 << 20, os.getuid(), os.getgid())
         assert await kernel.value("open('/data/a').read()") == "1"
         done = await kernel.run("open('/data/b', 'w')")
         assert done["error"].startswith("OSError")
@@ -178,8 +163,7 @@ async def test_a_hostile_runtime_directory(notebook, folder):
         assert await kernel.value("1") == "1"
 
 
-async def test_signals_and_processes_of_a_session(notebook):
-    async with running(notebook()) as kernel:
-        await kernel.run("import os, signal")
-        assert await kernel.value("os.getpgid(0) == os.getpid()") == "True"
-        assert await kernel.value("signal.getsignal(signal.SIGPIPE) is not None") == "True"
+async def test_signals_and_processes_of_a_session(kernel):
+    await kernel.run("import os, signal")
+    assert await kernel.value("os.getpgid(0) == os.getpid()") == "True"
+    assert await kernel.value("signal.getsignal(signal.SIGPIPE) is not None") == "True"

@@ -26,7 +26,7 @@ from jupyter_containers.kernels.guest_client import GuestClient, certificate_of
 from jupyter_containers.kernels.prune import reap
 from jupyter_containers.policy.loader import load_policy
 from tests.helpers.command import jc
-from tests.helpers.harness import Kernel, approve, eventually, running, write_notebook
+from tests.helpers.harness import approve, eventually, running
 from tests.helpers.slurm import (
     another_certificate,
     client_of,
@@ -227,24 +227,6 @@ async def test_no_network_is_refused_in_a_sentence(notebook):
     async with running(notebook(network="none")) as kernel:
         shown = await kernel.run("1")
         assert "reaches its kernels over the cluster's network" in shown["error"]
-
-
-async def test_fifty_start_at_once(engine, image, folder):
-    """The cluster has room for 24 of them: the others wait until the first have ended."""
-    path = write_notebook(folder / "n.ipynb", {"image": image, "engine": engine})
-    approve(path)
-
-    async def one(number):
-        kernel = Kernel(path)
-        try:
-            await kernel.start()
-            return await kernel.value(f"{number}")
-        finally:
-            await kernel.shutdown(now=True)
-
-    values = await asyncio.gather(*(one(number) for number in range(50)))
-    assert values == [str(number) for number in range(50)]
-    assert not ours()
 
 
 async def test_a_slurm_that_is_silent_says_so(notebook, tmp_path, monkeypatch):

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
 
 from jupyter_containers.builds.lint import Diagnostic, lint
-from tests.conftest import NO_ENGINES, _engines
 
 TEXT = """FROM python AS x
 RUN cd /x && echo $y
@@ -71,32 +69,6 @@ def test_without_buildkit_it_says_so() -> None:
     found = asyncio.run(lint("FROM python:3\n", buildx=["docker", "-H", "unix:///no", "buildx"]))
     assert [(one.level, one.code) for one in found] == [("info", "check")]
     assert "BuildKit's own check was not made" in found[0].message
-
-
-@pytest.fixture
-def docker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Docker 27 or newer: no other engine has the check."""
-    engines = {one.name: one for one in _engines()}
-    if "docker" not in engines:
-        pytest.skip(NO_ENGINES)
-    for name, value in engines["docker"].env.items():
-        monkeypatch.setenv(name, value)
-    if engines["docker"].path:
-        monkeypatch.setenv("PATH", engines["docker"].path, prepend=os.pathsep)
-
-
-@pytest.mark.engine
-@pytest.mark.usefixtures("docker")
-def test_buildkits_check() -> None:
-    text = "# syntax=docker/dockerfile:1\n" + TEXT + "MAINTAINER me\nENV A=$HOME\n"
-    found = asyncio.run(lint(text, {"B": "c"}, buildx=["docker", "buildx"]))
-    said = [(one.line, one.code) for one in found]
-    assert (5, "JSONArgsRecommended") in said
-    assert (6, "MaintainerDeprecated") in said
-    # What both say is said once, and nothing was fetched for it.
-    assert not {(5, "DL3025"), (6, "DL4000"), (1, "check")} & set(said)
-    assert (3, "SC2086") in said
-    assert all(one.url.startswith("https://") for one in found)
 
 
 def test_what_one_engine_does_otherwise() -> None:

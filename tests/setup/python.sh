@@ -1,0 +1,69 @@
+# python.sh: the virtual environment of development and tests. Sourced by tools.sh and run.sh.
+# shellcheck shell=bash
+#
+# As root it lies in $state, where the ordinary user that runs tests can read it too: `.venv` leads
+# there. Its `.pth` names this checkout and then $state/src, the copy for whoever cannot read it.
+
+usable() { "$1" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+# The system's Python first: an ordinary user, as whom tests run too, can read it.
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:-} /usr/bin/python3 python3.13 python3.12 python3.11 python3; do
+    candidate=$(command -v "$candidate") && usable "$candidate" && echo "$candidate" && return
+  done
+  return 1
+}
+
+# uv reads none of pip's configuration: what this machine's pip is told, uv is told.
+pips_settings() {
+  local pip=.venv/bin/pip
+  configured() { "$pip" config list | sed -n "s/^\(global\|install\|:env:\)\.$1='\(.*\)'$/\2/p" | tail -n 1; }
+  export UV_INDEX_STRATEGY=unsafe-best-match
+  export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$(configured index-url)}
+  export UV_INDEX=${UV_INDEX:-$(configured extra-index-url | sed 's/\\n/ /g')}
+  export UV_FIND_LINKS=${UV_FIND_LINKS:-$(configured find-links | sed 's/\\n/,/g; s/ /,/g')}
+  export UV_CONSTRAINT=${UV_CONSTRAINT:-$(configured constraint)}
+  export SSL_CERT_FILE=${SSL_CERT_FILE:-$(configured cert)}
+  local name
+  for name in UV_DEFAULT_INDEX UV_INDEX UV_FIND_LINKS UV_CONSTRAINT SSL_CERT_FILE; do
+    [ -n "${!name}" ] || unset "$name"
+  done
+}
+
+new_environment() {
+  local python place=.venv
+  python=$(find_python) || {
+    packages python3 python3-venv
+    python=$(find_python) || die "Python 3.11 or newer is needed; here is $(python3 --version)"
+  }
+  say "creating .venv with $("$python" --version)"
+  rm -rf .venv
+  if [ "$(id -u)" = 0 ]; then
+    mkdir -p -m 755 "$state"
+    place=$state/venv
+    rm -rf "$place"
+  fi
+  (umask 022 && "$python" -m venv "$place")
+  [ "$place" = .venv ] || ln -s "$place" .venv
+}
+
+# environment EXTRA: what pyproject.toml says, once until it changes. Another checkout's is another's.
+environment() {
+  local stamp
+  stamp="$PWD $1 $(sha256sum <pyproject.toml)"
+  [ "$(cat .venv/.ready 2>/dev/null)" != "$stamp" ] || return 0
+  case $(cat .venv/.ready 2>/dev/null) in "$PWD "*) ;; *) new_environment ;; esac
+  say "installing jupyter-containers with its $1 and lint packages into .venv"
+  (
+    umask 022
+    pips_settings
+    .venv/bin/python -m pip install -q 'uv>=0.5'
+    HATCH_JUPYTER_BUILDER_SKIP_NPM=1 VIRTUAL_ENV=$(readlink -f .venv) .venv/bin/uv pip install -q \
+      --compile-bytecode -e ".[$1,lint]"
+    if [ "$(id -u)" = 0 ]; then
+      echo "$state/src" >"$(echo .venv/lib/python3*/site-packages)/zz-copy-for-the-tests.pth"
+    fi
+  )
+  echo "$stamp" >.venv/.ready
+}
