@@ -166,8 +166,17 @@ docker_stream() {
 }
 
 # Engines that run what another built get their images first, by our own command.
+images_for() { # ENGINE
+  if root; then
+    check "images for $1" as_tester p python tests/setup/convert_images.py "$1"
+  else
+    check "images for $1" env JC_TEST_ENGINES_FILE="$state/run/engines-user.json" \
+      python tests/setup/convert_images.py "$1"
+  fi
+}
+
 process_tests() { # ENGINE
-  check "images for $1" as_tester p python tests/setup/convert_images.py "$1"
+  images_for "$1"
   engine_tests "$1" p
 }
 
@@ -182,7 +191,7 @@ process_stream() {
   user_tests "in a browser: apptainer" p apptainer tests/ui/test_run_all.py -k runs_the_cells
   user_tests "in a browser: a queue" s slurm+charliecloud tests/ui/test_queue.py
   if [ -n "${JC_TEST_PYXIS:-}" ]; then
-    check "images for slurm+pyxis" as_tester p python tests/setup/convert_images.py slurm+pyxis
+    images_for slurm+pyxis
     engine_tests slurm+pyxis s
   fi
   for one in enroot podman-hpc shifter; do
@@ -242,7 +251,7 @@ wherever() {
     docker20) user_tests "$what: $1" v "$1" "${@:2}" ;;
     slurm+*) user_tests "$what: $1" s "$1" "${@:2}" ;; # those of the engines that it places
     *)
-      check "images for $1" as_tester p python tests/setup/convert_images.py "$1"
+      images_for "$1"
       user_tests "$what: $1" p "$1" "${@:2}"
       ;;
   esac
@@ -273,7 +282,7 @@ bench() {
     podman | docker | docker20) daemons+=("$one") ;;
     slurm+*) others+=("$one") ;; # their images are those of the engines they place
     *)
-      check "images for $one" as_tester p python tests/setup/convert_images.py "$one"
+      images_for "$one"
       others+=("$one")
       ;;
     esac
