@@ -126,6 +126,7 @@ TABLE = (
     Row("ui", EVERY),
     # -- by hand and before a release ------------------------------------------------------------
     Row("soak", EVERY, SOAK),
+    Row("soak/test_large.py::test_speech_to_text", PODMAN, SOAK),  # it compiles for minutes
 )
 
 # What a level does without: these packages come with `make test-all`.

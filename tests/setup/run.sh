@@ -85,7 +85,7 @@ user_tests() {
       -o cache_dir="$state/src/.tried-$stream" "$@"
   else
     check "tests: $name" selected env JC_TEST_ENGINES_FILE="$state/run/engines-user.json" \
-      JC_TEST_ENGINES="${engine:+${JC_TEST_ENGINES:-$engine}}" JC_TEST_LEVEL="$what" JC_STREAM="$name" \
+      JC_TEST_ENGINES="$engine" JC_TEST_LEVEL="$what" JC_STREAM="$name" \
       python -m pytest "$@"
   fi
 }
@@ -166,8 +166,17 @@ docker_stream() {
 }
 
 # Engines that run what another built get their images first, by our own command.
+images_for() { # ENGINE
+  if root; then
+    check "images for $1" as_tester p python tests/setup/convert_images.py "$1"
+  else
+    check "images for $1" env JC_TEST_ENGINES_FILE="$state/run/engines-user.json" \
+      python tests/setup/convert_images.py "$1"
+  fi
+}
+
 process_tests() { # ENGINE
-  check "images for $1" as_tester p python tests/setup/convert_images.py "$1"
+  images_for "$1"
   engine_tests "$1" p
 }
 
@@ -182,7 +191,7 @@ process_stream() {
   user_tests "in a browser: apptainer" p apptainer tests/ui/test_run_all.py -k runs_the_cells
   user_tests "in a browser: a queue" s slurm+charliecloud tests/ui/test_queue.py
   if [ -n "${JC_TEST_PYXIS:-}" ]; then
-    check "images for slurm+pyxis" as_tester p python tests/setup/convert_images.py slurm+pyxis
+    images_for slurm+pyxis
     engine_tests slurm+pyxis s
   fi
   for one in enroot podman-hpc shifter; do
@@ -215,6 +224,7 @@ parts() {
 }
 
 rest_of_all() {
+  local one
   rm -rf build/screenshots
   # shellcheck disable=SC2046
   engines up $(parts)
@@ -224,28 +234,35 @@ rest_of_all() {
     podman_and_browser_stream
     join_streams
   else
-    user_tests "${JC_TEST_ENGINES:-podman}" . "${JC_TEST_ENGINES:-podman}" --ignore=tests/ui --ignore=tests/hub
+    for one in $(tr , ' ' <<<"${JC_TEST_ENGINES:-podman}"); do
+      wherever "$one" -m engine --ignore=tests/ui --ignore=tests/hub --ignore=tests/unit
+    done
     [[ ,${JC_TEST_ENGINES:-podman}, != *,podman,* ]] || ui_tests
   fi
 }
 
 # -- make test-soak, make bench --------------------------------------------------------------
 
+# ENGINE PYTEST-ARGUMENTS...: where its images are
+wherever() {
+  case $1 in
+    podman) user_tests "$what: $1" . "$1" "${@:2}" ;;
+    docker) user_tests "$what: $1" d "$1" "${@:2}" ;;
+    docker20) user_tests "$what: $1" v "$1" "${@:2}" ;;
+    slurm+*) user_tests "$what: $1" s "$1" "${@:2}" ;; # those of the engines that it places
+    *)
+      images_for "$1"
+      user_tests "$what: $1" p "$1" "${@:2}"
+      ;;
+  esac
+}
+
 soak() {
   local one
   # shellcheck disable=SC2046
   engines up $(parts)
   for one in $(tr , ' ' <<<"${JC_TEST_ENGINES:-podman,docker,apptainer,charliecloud,slurm+charliecloud}"); do
-    case $one in
-      podman) user_tests "soak: $one" . "$one" tests/soak ;;
-      docker) user_tests "soak: $one" d "$one" tests/soak -k "not speech" ;; # podman builds it
-      docker20) user_tests "soak: $one" v "$one" tests/soak -k "not speech" ;;
-      slurm+*) user_tests "soak: $one" s "$one" tests/soak -k "not speech" ;;
-      *)
-        check "images for $one" as_tester p python tests/setup/convert_images.py "$one"
-        user_tests "soak: $one" p "$one" tests/soak -k "not speech"
-        ;;
-    esac
+    wherever "$one" tests/soak
   done
 }
 
@@ -265,7 +282,7 @@ bench() {
     podman | docker | docker20) daemons+=("$one") ;;
     slurm+*) others+=("$one") ;; # their images are those of the engines they place
     *)
-      check "images for $one" as_tester p python tests/setup/convert_images.py "$one"
+      images_for "$one"
       others+=("$one")
       ;;
     esac
