@@ -37,6 +37,13 @@ def spec(**changes: Any) -> ContainerSpec:
     return ContainerSpec(**{**given, "env": {"KEY": "s3cret"}, **changes})
 
 
+@pytest.fixture(autouse=True)
+def hosts(example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's own may be absent."""
+    (tmp_path / "hosts").touch()
+    monkeypatch.setattr(example, "NAMES", (str(tmp_path / "hosts"), str(tmp_path / "absent")))
+
+
 def written(example: ModuleType, tmp_path: Path, **changes: Any) -> tuple[str, str]:
     """The command, and the options that it reads from a file."""
     stored = Stored(Image(id="i", env={"A": "1"}, entrypoint=("/in",)), tmp_path / "image")
@@ -59,7 +66,8 @@ def test_the_command(example: ModuleType, tmp_path: Path) -> None:
     assert options == (
         "--unshare-user --unshare-pid --unshare-ipc --unshare-cgroup-try --uid 1000 --gid 1000 "
         "--unshare-net --as-pid-1 --ro-bind T/image/tree / --proc /proc --dev /dev "
-        "--bind T/state/tmp /tmp --bind T/state/var-tmp /var/tmp --chdir /w --clearenv "
+        "--bind T/state/tmp /tmp --bind T/state/var-tmp /var/tmp --ro-bind T/hosts T/hosts "
+        "--chdir /w --clearenv "
         "--setenv PATH /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "
         "--setenv A 1 --setenv KEY s3cret"
     )

@@ -29,6 +29,8 @@ READ_ONLY = Problem(
     "Put what programs install into the Dockerfile.",
 )
 TOO_OLD = Problem("This bubblewrap is too old: 0.8 or newer is needed.", "sudo apt upgrade")
+NAMES = ("/etc/hosts", "/etc/resolv.conf")
+"""By which names of hosts are looked up; an image's own are empty."""
 START = 'exec bwrap --args 3 -- "$@" 3<"$0"'
 """Options come from a file, because any user of the machine can read a command line."""
 ERROR = re.compile(r"\Abwrap: (.*)$", re.MULTILINE)
@@ -68,16 +70,14 @@ class Bubblewrap(ProcessEngine):
     def write_files(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> None:
         """See `ProcessEngine.write_files`. Nothing is ever written to the image but places to
         mount at."""
-        tree, tmp, var_tmp = (
-            stored.directory / TREE,
-            state_dir.path / "tmp",
-            state_dir.path / "var-tmp",
-        )
+        tree, tmp = stored.directory / TREE, state_dir.path / "tmp"
         tmp.mkdir()
-        var_tmp.mkdir()
-        mounts = [Mount(str(tmp), "/tmp", True), Mount(str(var_tmp), "/var/tmp", True)]
-        if spec.network == "private" and Path("/etc/resolv.conf").exists():
-            mounts.append(Mount("/etc/resolv.conf", "/etc/resolv.conf"))
+        (state_dir.path / "var-tmp").mkdir()
+        mounts = [
+            Mount(str(tmp), "/tmp", True),
+            Mount(str(state_dir.path / "var-tmp"), "/var/tmp", True),
+            *(Mount(name, name) for name in NAMES if Path(name).exists()),
+        ]
         points = mount_points([*mounts, *spec.own, *spec.mounts], tree, tree, tmp=tmp)
         words = options(spec, stored.image, tree, points)
         (state_dir.path / "options").write_text("".join(f"{word}\0" for word in words))
