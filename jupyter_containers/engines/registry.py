@@ -119,7 +119,7 @@ def open_engine(name: str, policy: Policy) -> Guarded:
     if which(program) is None:
         raise EngineMissing(
             f"{name} is not installed (no `{program}` on PATH).",
-            _how_to_get(name, program),
+            _how_to_get(name, engine),
         )
     policy.check_engine(name)
     if isinstance(engine, FromRegistry):
@@ -127,11 +127,13 @@ def open_engine(name: str, policy: Policy) -> Guarded:
     return Guarded(engine, policy)
 
 
-def _how_to_get(name: str, program: str) -> str:
-    if program == "sbatch":
+def _how_to_get(name: str, engine: Engine) -> str:
+    """An engine of another package says it itself, as `install`, if it does."""
+    if engine.program == "sbatch":
         return "Run Jupyter on a login node of a cluster that has Slurm."
-    known = ENGINES.get(name.removeprefix(_SLURM)) or ENGINES.get(program)
-    return f"Install it: {known[1]}" if known else ""
+    known = ENGINES.get(name.removeprefix(_SLURM)) or ENGINES.get(engine.program)
+    how = known[1] if known else getattr(engine, "install", "")
+    return f"Install it: {how}" if how else ""
 
 
 async def choose_engine(name: str, policy: Policy) -> Guarded:

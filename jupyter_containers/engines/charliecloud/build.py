@@ -27,12 +27,12 @@ from ...text import one_line
 from ..common.build_argv import common_env
 from ..common.build_steps import Steps
 from ..common.errors import build_trouble
+from ..process_engine.image_archive import TREE
 from ..process_engine.image_store import Store, random_id
 from ..process_engine.rootfs import complete
 from . import images
 from .dockerfile import SECRETS, Translated, bases, translate
 from .images import IDENTITY, busy, chimage, storage_lock
-from .mounts import TREE
 from .site import environment
 
 _STEP = re.compile(r" *(\d+)([*. ]) ([A-Z]+)(?:\.F)? (.*)")

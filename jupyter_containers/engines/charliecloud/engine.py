@@ -20,9 +20,10 @@ from ..common import userns
 from ..common.errors import last_words
 from ..process_engine.base import Command, ProcessEngine
 from ..process_engine.containers import StateDir
+from ..process_engine.image_archive import TREE
 from ..process_engine.image_store import Stored, on_network
 from . import build, images, site
-from .mounts import SCRIPT, SHELL, TREE, not_in_text, write_files
+from .mounts import SCRIPT, SHELL, not_in_text, write_files
 
 _SAID = re.compile(r"^ch-run\[\d+\]: error: (.*?)(?: \(ch_\w+\.c:\d+.*\))?$", re.MULTILINE)
 _SETUP = re.compile(r"^(?:unshare|mount|hostname|ip|RTNETLINK|\S*ch-start)\b.*: ", re.MULTILINE)

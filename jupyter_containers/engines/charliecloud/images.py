@@ -8,7 +8,7 @@ import platform
 import re
 import secrets
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +20,9 @@ from ...models import Image, Progress
 from ...text import one_line, printable
 from ..common.errors import build_trouble
 from ..process_engine import image_archive
-from ..process_engine.image_archive import FULL, OnBytes, with_progress
+from ..process_engine.image_archive import FULL, TREE, OnBytes, with_progress
 from ..process_engine.image_store import Store, locked, random_id
 from ..process_engine.rootfs import complete
-from .mounts import TREE
 from .site import environment
 
 METADATA = "ch/metadata.json"
@@ -40,24 +39,16 @@ _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 async def load(store: Store, archive: Path, image: Image) -> AsyncGenerator[Progress]:
     """See `Engine.load`."""
-    async with store.adding(image) as new:
-        if new is not None:
-            tree = new / TREE
 
-            def work(on_bytes: OnBytes) -> None:
-                config = image_archive.unpack(archive, tree, on_bytes)
-                complete(tree)
-                _tell(tree, image, config)
+    def finish(tree: Path, config: Mapping[str, Any]) -> None:
+        _tell(tree, image, config)
 
-            async with aclosing(
-                with_progress("charliecloud", work, "Unpacking the image")
-            ) as events:
-                async for event in events:
-                    yield event
-    yield await store.made(image.id, image.id)
+    async with aclosing(image_archive.load_tree(store, archive, image, finish)) as events:
+        async for event in events:
+            yield event
 
 
-def _tell(tree: Path, image: Image, config: dict[str, Any]) -> None:
+def _tell(tree: Path, image: Image, config: Mapping[str, Any]) -> None:
     """What `ch-image` needs to know of an image that others build on."""
     runs = config.get("config") or {}
     told = {

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from shutil import which
 
 from ...models import ContainerSpec, Mount
-from ..process_engine.rootfs import DEVICES, PTS, SHM, make_dev, make_point
+from ..process_engine.rootfs import DEVICES, PTS, SHM, make_dev, mount_points
 
-TREE = "tree"
-"""The image, within its directory of the store."""
 SHELL = "ch-start"
 """Our shell's own name: so no container's shell is taken for it (`_contained._first`)."""
 SCRIPT = """set -e
@@ -54,32 +52,10 @@ def write_files(
     (state_dir / SHELL).symlink_to(which("sh") or "/bin/sh")
     make_dev(state_dir / "dev")
     (state_dir / "env").write_text(env_text(env))
-    mounts = [
-        Mount(str(state_dir / "var-tmp"), "/var/tmp", True),
-        *sorted(spec.own + spec.mounts, key=lambda one: len(PurePosixPath(one.target).parts)),
-    ]
-    points = list(_points(mounts, tree, state_dir, state_dir / "upper" if overlay else tree))
+    mounts = (Mount(str(state_dir / "var-tmp"), "/var/tmp", True), *spec.own, *spec.mounts)
+    over = state_dir / "upper" if overlay else tree
+    points = list(mount_points(mounts, tree, over, tmp=state_dir / "tmp"))
     (state_dir / "table").write_text(table(spec, state_dir, points, overlay=overlay))
-
-
-def _points(
-    mounts: list[Mount], tree: Path, state_dir: Path, over: Path
-) -> Iterator[tuple[Mount, PurePosixPath]]:
-    """Each mount, and where it is in the image: in the tree, or in what is mounted above it."""
-    above: list[tuple[PurePosixPath, Path]] = [(PurePosixPath("/tmp"), state_dir / "tmp")]
-    for mount in mounts:
-        directory = Path(mount.source).is_dir()
-        target = PurePosixPath(mount.target)
-        holds = [one for one in above if target.is_relative_to(one[0]) and target != one[0]]
-        if holds:
-            under, source = max(holds, key=lambda one: len(one[0].parts))
-            inside = str(target.relative_to(under))
-            point = under / make_point(source, source, inside, directory=directory).relative_to("/")
-        else:
-            point = make_point(tree, over, mount.target, directory=directory)
-        if directory:
-            above.append((target, Path(mount.source)))
-        yield mount, point
 
 
 def table(

@@ -23,8 +23,9 @@ from typing import IO, Any, cast
 
 from ...errors import DiskFull, EngineFailed
 from ...host.reaper import process_container
-from ...models import Progress
-from .rootfs import resolve
+from ...models import Image, Progress
+from .image_store import Store
+from .rootfs import complete, resolve
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
@@ -281,3 +282,33 @@ async def with_progress(engine: str, work: Work, text: str) -> AsyncGenerator[Pr
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(FULL) from None
         raise EngineFailed((engine, "files"), 1, str(error)) from error
+
+
+TREE = "tree"
+"""An image's root file system, within its directory of the store."""
+
+
+async def load_tree(
+    store: Store,
+    archive: Path,
+    image: Image,
+    finish: Callable[[Path, Mapping[str, Any]], None] | None = None,
+) -> AsyncGenerator[Progress]:
+    """`Engine.load` for engines that run a directory: unpacks the image into `TREE`. `finish`
+    gets the tree and the image's configuration before others see it. Raises DiskFull,
+    EngineFailed."""
+    async with store.adding(image) as new:
+        if new is not None:
+            tree = new / TREE
+
+            def work(on_bytes: OnBytes) -> None:
+                config = unpack(archive, tree, on_bytes)
+                complete(tree)
+                if finish is not None:
+                    finish(tree, config)
+
+            text = "Unpacking the image"
+            async with contextlib.aclosing(with_progress(store.engine, work, text)) as events:
+                async for event in events:
+                    yield event
+    yield await store.made(image.id, image.id)

@@ -67,12 +67,12 @@ class Store:
     """The images of one engine. Every method that is not async blocks for a file or two."""
 
     def __init__(self, engine: str) -> None:
-        self._engine = engine
+        self.engine = engine
 
     @property
     def root(self) -> Path:
         """The engine's part of the directory."""
-        return images_directory() / self._engine
+        return images_directory() / self.engine
 
     def all(self) -> list[Stored]:
         """All that are whole, oldest first."""
@@ -96,7 +96,7 @@ class Store:
         """The event that ends what makes an image, found by id or name. Raises ImageNotHere."""
         stored = await asyncio.to_thread(self.find, reference)
         if stored is None:
-            raise ImageNotHere(reference, self._engine)
+            raise ImageNotHere(reference, self.engine)
         return Progress(kind="image", text=one_line(text), image=stored.image)
 
     @asynccontextmanager

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+
+from ...models import Mount
 
 _MOST_LINKS = 40
 """As many as the kernel follows (path_resolution(7))."""
@@ -67,6 +70,30 @@ def _directory(made: Path, like: Path) -> None:
     if not made.is_dir():
         made.mkdir()
         made.chmod(like.stat().st_mode & 0o7777 if like.is_dir() else 0o755)
+
+
+def mount_points(
+    mounts: Iterable[Mount], tree: Path, over: Path, *, tmp: Path
+) -> Iterator[tuple[Mount, PurePosixPath]]:
+    """Each mount with the place in the image to mount it at, outer ones first.
+
+    `make_point` makes the place: in `over` where the image itself holds it, in a source where a
+    mount lies within another one. `tmp` is what is mounted at /tmp.
+    """
+    above: list[tuple[PurePosixPath, Path]] = [(PurePosixPath("/tmp"), tmp)]
+    for mount in sorted(mounts, key=lambda one: len(PurePosixPath(one.target).parts)):
+        directory = Path(mount.source).is_dir()
+        target = PurePosixPath(mount.target)
+        holds = [one for one in above if target.is_relative_to(one[0]) and target != one[0]]
+        if holds:
+            under, source = max(holds, key=lambda one: len(one[0].parts))
+            inside = str(target.relative_to(under))
+            point = under / make_point(source, source, inside, directory=directory).relative_to("/")
+        else:
+            point = make_point(tree, over, mount.target, directory=directory)
+        if directory:
+            above.append((target, Path(mount.source)))
+        yield mount, point
 
 
 def complete(tree: Path) -> None:

@@ -6,13 +6,22 @@ import io
 import json
 import os
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jupyter_containers.engines.process_engine.image_archive import NotAnImage, pack, unpack
+from jupyter_containers.engines.process_engine.image_archive import (
+    TREE,
+    NotAnImage,
+    load_tree,
+    pack,
+    unpack,
+)
+from jupyter_containers.engines.process_engine.image_store import Store
 from jupyter_containers.engines.process_engine.rootfs import complete, make_point, resolve
+from jupyter_containers.models import Image
 
 Member = tuple[str, str | bytes | None, dict[str, Any]]
 
@@ -197,3 +206,23 @@ def test_what_engines_mount_upon_is_there(tmp_path: Path) -> None:
     assert all((tree / name).is_dir() for name in ("dev", "proc", "sys", "tmp", "var/tmp"))
     assert not (tree / "proc").is_symlink()
     assert (tree / "etc/resolv.conf").read_text() == ""
+
+
+async def test_an_image_is_loaded_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_CONTAINERS_IMAGES", str(tmp_path / "images"))
+    packed = archive(tmp_path, layer(file("etc/os-release", "ID=x")))
+    image = Image(id=f"sha256:{'0' * 64}", references=("localhost/a:1",))
+    store, told = Store("test"), []
+
+    def finish(tree: Path, config: Mapping[str, Any]) -> None:
+        told.append((tree / "etc/os-release").read_text())
+        told.append(config["config"]["Env"][0])
+        assert store.all() == []
+
+    events = [event async for event in load_tree(store, packed, image, finish)]
+    assert told == ["ID=x", "A=1"]
+    assert events[-1].image is not None and events[-1].image.references == ("localhost/a:1",)
+    (stored,) = store.all()
+    assert (stored.directory / TREE / "proc").is_dir()
+    again = [event async for event in load_tree(store, packed, image, finish)]
+    assert len(again) == 1 and len(told) == 2
