@@ -340,6 +340,16 @@ stop_as_root() {
   rm -f /var/run/cdi/jupyter-containers-test.json # of tests that were killed: tests/helpers/cdi.py
 }
 
+# Deleting the engines' storage takes minutes, so it is moved out of the way and deleted meanwhile.
+throw_away() {
+  local trash
+  if [ -d "$run" ]; then
+    trash=$(mktemp -d "$state/trash-XXXXXX")
+    mv "$run" "$trash/"
+  fi
+  [ "${JC_THROWN_AWAY:-}" = 1 ] || setsid nice rm -rf "$state"/trash-* >/dev/null 2>&1 </dev/null &
+}
+
 down_as_user() {
   [ -d "$run" ] || return 0
   # Files of other ids in our namespace: only podman can delete them.
@@ -358,7 +368,7 @@ case $verb in
   up) if root; then up_as_root; else up_as_user; fi ;;
   leftovers) leftovers ;;
   stop) if root; then stop_as_root; else down_as_user; fi ;;
-  down) if root; then stop_as_root && rm -rf "$run"; else down_as_user; fi ;;
+  down) if root; then stop_as_root && throw_away; else down_as_user; fi ;;
   as-tester) shift 2 && as_tester "$@" ;;
   *) die "engines.sh packages|tester|up|leftovers|stop|down STATE [PART...]" ;;
 esac
