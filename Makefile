@@ -29,7 +29,7 @@ lint: setup
 
 lint-python:
 	@status=0; \
-	for check in "ruff check ." "ruff format --check ." mypy lint-imports; do \
+	for check in "ruff check ." "ruff format --check ." mypy lint-imports "towncrier build --draft --version next"; do \
 	  echo "-- $$check"; $$check || status=1; \
 	done; \
 	for script in tests/setup/*.sh .ci/run; do bash -n $$script || status=1; done; exit $$status

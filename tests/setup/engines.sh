@@ -102,8 +102,9 @@ podman_files() { # OWNER-NAME
   # One of its own for engines that run what podman built: their tests go on beside podman's.
   sed "s|$directory/user/|$directory/process/|; s|jupyter-containers-test\"|p/containers\"|" \
     "$directory/user.conf" >"$directory/process.conf"
-  printf 'unqualified-search-registries = ["docker.io"]\n%s\nlocation = "%s"\ninsecure = true\n' \
-    '[[registry]]' "$(cat "$run/registry/address" 2>/dev/null)" >"$directory/registries.conf"
+  echo 'unqualified-search-registries = ["docker.io"]' >"$directory/registries.conf"
+  [ ! -s "$run/registry/address" ] || printf '[[registry]]\nlocation = "%s"\ninsecure = true\n' \
+    "$(cat "$run/registry/address")" >>"$directory/registries.conf"
   root && chown "$tester:" "$directory/user" "$directory/process" || true
 }
 

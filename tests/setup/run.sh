@@ -69,9 +69,16 @@ join_streams() {
 }
 
 # pytest's 5 is "no test selected": right for one of two runs where somebody selects, else wrong.
+# With JC_RETRY=1, what failed is tried a second time, and said so.
 selected() {
   local code=0
   "$@" || code=$?
+  if [ "$code" = 1 ] && [ "${JC_RETRY:-}" = 1 ]; then
+    code=0
+    warn "once more what failed: see above"
+    "$@" --last-failed --last-failed-no-failures none || code=$?
+    [ "$code" != 5 ] || code=1 # it was no test that failed
+  fi
   [ "$code" = 0 ] || { [ "$code" = 5 ] && [ -n "${PYTEST_ADDOPTS:-}" ]; }
 }
 
