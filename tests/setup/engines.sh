@@ -194,10 +194,7 @@ start_daemons() {
   if wants registry; then
     registry_up registry
     # Its one user is tester, with the password s3cret.
-    registry_up private 'tester:" "$directory/user" "$directory/process" || true
-tester:" "$run/docker$1/config-user"
-tester:$2b$05$K3qIr/LGKGEznFPsmyNShOycrMFvSyIsKw1iyS0EVgb7CraaeR/Ru
-tester:s3cret "$images/busybox" \'
+    registry_up private 'tester:$2b$05$K3qIr/LGKGEznFPsmyNShOycrMFvSyIsKw1iyS0EVgb7CraaeR/Ru'
   fi
   podman_files "$tester"
   for number in $1; do
