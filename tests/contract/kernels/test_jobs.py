@@ -41,9 +41,9 @@ from tests.helpers.slurm import (
 SERVER_IN_A_JOB = """
 import asyncio, json, os
 from jupyter_containers.errors import Unsupported
-from jupyter_containers.devices.slurm import of_this_job
+from jupyter_containers.devices.slurm import job_devices
 try:
-    print(json.dumps(asyncio.run(of_this_job(["nvidia.com/gpu=all"], os.environ, by_host=True))))
+    print(json.dumps(asyncio.run(job_devices(["nvidia.com/gpu=all"], os.environ, by_host=True))))
 except Unsupported as error:
     print(json.dumps(error.message))
 """
