@@ -88,14 +88,14 @@ def test_mounts(example: ModuleType, tmp_path: Path) -> None:
     data = tmp_path / "data"
     (data / "in").mkdir(parents=True)
     (tmp_path / "image/tree").mkdir(parents=True)
-    (tmp_path / "image/tree/work").symlink_to("/usr/work")
-    mounts = (Mount(str(data / "in"), "/work/in"), Mount(str(data), "/work", True))
+    (tmp_path / "image/tree/target").symlink_to("/usr/target")
+    mounts = (Mount(str(data / "in"), "/target/in"), Mount(str(data), "/target", True))
     stored = Stored(Image(id="i"), tmp_path / "image")
     state_dir = StateDir(tmp_path / "state")
     state_dir.path.mkdir()
     example.Bubblewrap().write_files(spec(mounts=mounts), stored, state_dir)
     options = (state_dir.path / "options").read_text().replace("\0", " ")
-    outer, inner = f"--bind {data} /usr/work", f"--ro-bind {data}/in /work/in"
+    outer, inner = f"--bind {data} /usr/target", f"--ro-bind {data}/in /target/in"
     assert -1 < options.index(outer) < options.index(inner)
 
 
