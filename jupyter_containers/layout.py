@@ -1,6 +1,6 @@
 """Where a container's inside has what is ours: paths, ports, and the names of labels.
 
-The guest and the reaper stand alone and say these once more; `tests` compare them.
+The reaper stands alone and has `INSIDE` once more: `tests/unit/test_layout.py` compares them.
 """
 
 from __future__ import annotations

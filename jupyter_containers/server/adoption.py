@@ -29,8 +29,8 @@ _PATIENCE = 30.0
 
 
 def this_server(app: ServerApp) -> str:
-    """Which server this is: one that comes after it and is the same is its heir. A Hub's servers
-    of one person differ in their addresses' paths, others in their folders."""
+    """What identifies this server: the next one of the same identity adopts its kernels. A Hub's
+    servers of one person differ in their addresses' paths, others in their folders."""
     path = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", app.base_url)
     return f"{Path(app.root_dir).resolve()} {path}"
 
