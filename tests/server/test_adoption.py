@@ -69,8 +69,11 @@ def test_what_the_policy_forbids_by_then_is_not_taken_up(
 
 
 def test_a_container_that_has_gone_meanwhile_is_no_ones(
-    server: Server, its_notebook: Path, engine_program: str
+    server: Server, its_notebook: Path, engine_program: str, left_behind: LeftBehind
 ) -> None:
+    server.stop()
+    server.configure("c.Policy.orphan_grace = 8")
+    server.start()
     before = server.open(its_notebook)
     assert server.run(before, "print(1)") == "1"
     time.sleep(NOTED)
@@ -81,7 +84,10 @@ def test_a_container_that_has_gone_meanwhile_is_no_ones(
     assert server.sessions() == []
     with pytest.raises(urllib.error.HTTPError):
         server.ask("GET", f"api/kernels/{before['kernel']['id']}")
-    assert server.run(server.open(its_notebook), "print(2)") == "2"
+    another = server.open(its_notebook)
+    assert server.run(another, "print(2)") == "2"
+    server.ask("DELETE", f"api/sessions/{another['id']}")
+    until(lambda: left_behind() == [], "nothing is left")
 
 
 def test_no_container_sees_what_is_written_down(server: Server, its_notebook: Path) -> None:

@@ -286,11 +286,16 @@ up_as_user() {
 
 # Containers that a test left on any engine, and processes of the ordinary user.
 leftovers() {
-  local found
+  local found _
   # Podman's own namespace holder stays, by design. So may what has ended and was left to process
-  # 1: in a container that one is often a program that buries nobody's children.
-  found=$(root && ps -u "$tester" -o pid=,ppid=,stat=,args= |
-    awk '!(($2 == 1 && $3 ~ /^Z/) || / catatonit -P$/)' || true)
+  # 1: in a container that one is often a program that buries nobody's children. A reaper looks
+  # once a second whether it has anything left to remove.
+  for _ in 1 2 3 4 5; do
+    found=$(root && ps -u "$tester" -o pid=,ppid=,stat=,args= |
+      awk '!(($2 == 1 && $3 ~ /^Z/) || / catatonit -P$/)' || true)
+    [ -n "$found" ] || break
+    sleep 1
+  done
   [ -z "$found" ] || die "tests left processes behind:
 $found"
   no_people_left

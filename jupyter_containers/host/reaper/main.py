@@ -33,8 +33,9 @@ def main() -> None:
     until = _announce(kept)
     _clean_up([entry for entry in entries.values() if not entry.get("keep")])
     for lock, end in until.items():
-        time.sleep(max(0.0, end - time.time()))
-        _clean_up_kept(lock, [entry for entry in kept if entry["keep"]["lock"] == lock])
+        ours = [entry for entry in kept if entry["keep"]["lock"] == lock]
+        _wait(end, [entry["keep"]["claim"] for entry in ours])
+        _clean_up_kept(lock, ours)
 
 
 def _clean_up(entries: list) -> None:
@@ -72,6 +73,13 @@ def _announce(kept: list) -> dict:
         except (OSError, ValueError):
             pass
     return until
+
+
+def _wait(end: float, claims: list) -> None:
+    """Until then, or until somebody has removed all of it. Where another server has taken it up
+    we wait too: it may give back what it cannot reach."""
+    while time.time() < end and any(map(os.path.exists, claims)):
+        time.sleep(min(1.0, max(0.0, end - time.time())))
 
 
 def _clean_up_kept(lock: str, entries: list) -> None:
