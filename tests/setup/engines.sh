@@ -4,7 +4,8 @@
 # As root: podman rootful and rootless, Docker 20.10 and 28 each with a daemon, bridge and socket
 # of its own, a registry on 127.0.0.1, and an ordinary user who may use all but root's podman.
 # `up` installs and starts only the PARTs that are named, rootless podman always:
-# root-podman docker docker20 registry processes slurm browser old-pythons; all where none is.
+# root-podman second-podman docker docker20 registry processes slurm browser old-pythons; all where
+# none is.
 # As an ordinary user: rootless podman, and the docker that answers, if one does.
 #
 # STATE/cache holds what was fetched and stays; STATE/run holds all the rest and is removed by
@@ -14,7 +15,7 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 for part in lib registry people; do . "$here/$part.sh"; done
 verb=$1 state=$2
-all="root-podman docker docker20 registry processes slurm browser old-pythons"
+all="root-podman second-podman docker docker20 registry processes slurm browser old-pythons"
 cache=$state/cache run=$state/run
 tester=jupyter-containers-test
 images=localhost/jupyter-containers-test
@@ -29,6 +30,14 @@ as_tester() {
     CONTAINERS_CONF="$run/podman/containers.conf" \
     CONTAINERS_REGISTRIES_CONF="$run/podman/registries.conf" \
     CONTAINERS_STORAGE_CONF="$run/podman/user.conf" "$@"
+}
+
+# other_podman process|second COMMAND...: the same with another storage, and sockets of its own.
+other_podman() {
+  local stream=p
+  [ "$1" = process ] || stream=u
+  as_tester CONTAINERS_STORAGE_CONF="$run/podman/$1.conf" \
+    XDG_RUNTIME_DIR="/run/user/$(id -u "$tester")/$stream" "${@:2}"
 }
 
 as_root_podman() {
@@ -91,7 +100,7 @@ add_tester() {
 
 podman_files() { # OWNER-NAME
   local directory=$run/podman
-  mkdir -p "$directory/root" "$directory/user" "$directory/process"
+  mkdir -p "$directory"/{root,user,process,second}
   podman_conf "$directory/containers.conf"
   printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' \
     "$directory/root/storage" "$directory/root/run" >"$directory/root.conf"
@@ -99,13 +108,16 @@ podman_files() { # OWNER-NAME
   printf '[storage]\ndriver = "overlay"\nrootless_storage_path = "%s"\nrunroot = "%s"\n' \
     "$directory/user/storage" "/run/user/$(id -u "$1")/jupyter-containers-test" \
     >"$directory/user.conf"
-  # One of its own for engines that run what podman built: their tests go on beside podman's.
+  # Two more, each of a stream that goes on beside podman's: `process` for engines that run what
+  # podman built, `second` for the server and the browser.
   sed "s|$directory/user/|$directory/process/|; s|jupyter-containers-test\"|p/containers\"|" \
     "$directory/user.conf" >"$directory/process.conf"
+  sed "s|$directory/user/|$directory/second/|; s|jupyter-containers-test\"|u/containers\"|" \
+    "$directory/user.conf" >"$directory/second.conf"
   echo 'unqualified-search-registries = ["docker.io"]' >"$directory/registries.conf"
   [ ! -s "$run/registry/address" ] || printf '[[registry]]\nlocation = "%s"\ninsecure = true\n' \
     "$(cat "$run/registry/address")" >>"$directory/registries.conf"
-  root && chown "$tester:" "$directory/user" "$directory/process" || true
+  root && chown "$tester:" "$directory"/{user,process,second} || true
 }
 
 # buildx keeps its state in the client's configuration: one each for root and the ordinary user.
@@ -209,10 +221,8 @@ import_everywhere() { # DOCKERS
   done
   if wants root-podman; then import_images as_root_podman & importing+=($!); fi
   import_images as_tester podman & importing+=($!)
-  if wants processes; then
-    import_images as_tester CONTAINERS_STORAGE_CONF="$run/podman/process.conf" \
-      XDG_RUNTIME_DIR="/run/user/$(id -u "$tester")/p" podman & importing+=($!)
-  fi
+  if wants processes; then import_images other_podman process podman & importing+=($!); fi
+  if wants second-podman; then import_images other_podman second podman & importing+=($!); fi
   for one in "${importing[@]}"; do wait "$one"; done
 }
 
@@ -243,12 +253,13 @@ up_as_root() {
   start_daemons "$dockers"
   say "importing base images"
   cd /
-  install -d -m 700 -o "$tester" "/run/user/$(id -u "$tester")/p"
+  install -d -m 700 -o "$tester" "/run/user/$(id -u "$tester")"/{p,u}
   import_everywhere "$dockers"
   if wants registry; then fill_registries; fi
   engines_json "$run/engines-root.json" root "${as_root[@]}"
   if wants slurm; then "$here/slurm.sh" up "$run/slurm"; fi
   engines_json "$run/engines-user.json" user "${user[@]}"
+  engines_json "$run/engines-second.json" second podman
   install -d -m 700 -o "$tester" "$run/images-user"
 }
 
@@ -286,7 +297,7 @@ up_as_user() {
 
 # Containers that a test left on any engine, and processes of the ordinary user.
 leftovers() {
-  local found _
+  local found one _
   # Podman's own namespace holder stays, by design. So may what has ended and was left to process
   # 1: in a container that one is often a program that buries nobody's children. A reaper looks
   # once a second whether it has anything left to remove.
@@ -305,6 +316,10 @@ $found"
       [ ! -S "$run/docker28/sock" ] || docker_of 28 ps -a --format 'docker {{.Names}} {{.Image}}'
       [ ! -d "$run/podman/root/storage" ] || as_root_podman ps -a --format 'podman {{.Names}} {{.Image}}'
       cd / && as_tester podman ps -a --format 'rootless podman {{.Names}} {{.Image}}'
+      for one in process second; do
+        [ ! -d "$run/podman/$one/storage" ] ||
+          other_podman "$one" podman ps -a --format "podman, $one storage: {{.Names}} {{.Image}}"
+      done
     )
   else
     found=$(CONTAINERS_STORAGE_CONF=$run/podman/user.conf podman ps -a --format '{{.Names}}')

@@ -101,6 +101,12 @@ engine_tests() { # ENGINE STREAM PYTEST-ARGUMENTS...
   user_tests "$1" "$2" "$1" -m engine --ignore=tests/ui --ignore=tests/hub --ignore=tests/unit "${@:3}"
 }
 
+# What is shown of a server, in a browser or without one, has a podman storage of its own.
+server_stream() {
+  ui_tests
+  user_tests "the server on podman" u podman -m engine tests/server
+}
+
 root_tests() { # ENGINE PYTEST-ARGUMENTS...
   # This person's own kernels are none of the tests' business. The path of sockets must be short.
   local sockets=/run/jupyter-containers-test/$1
@@ -123,11 +129,7 @@ hub_tests() { # NAME PYTEST-ARGUMENTS...
 }
 
 ui_tests() {
-  [ "${JC_TEST_UI:-yes}" != no ] || {
-    warn "the tests in a browser are left out (JC_TEST_UI=no)"
-    return 0
-  }
-  user_tests "in a browser" . podman tests/ui
+  user_tests "in a browser" u podman tests/ui
   mkdir -p build/screenshots
   ! root || cp -r "$state/src/build/screenshots/." build/screenshots/ 2>/dev/null || true
 }
@@ -161,7 +163,7 @@ first_of_all() {
 
 podman_stream() {
   user_tests "what needs all packages" o "" -n 2 -m "not engine" --ignore=tests/ui --ignore=tests/hub
-  engine_tests podman .
+  engine_tests podman . --ignore=tests/server
 }
 
 docker_stream() {
@@ -208,12 +210,6 @@ process_stream() {
 
 hub_stream() { hub_tests own-engines tests/hub --ignore=tests/hub/test_slurm.py; }
 
-# The browser's tests begin when podman's have ended, on the same podman.
-podman_and_browser_stream() {
-  ! in_shard podman || podman_stream
-  ! in_shard browser || ui_tests
-}
-
 docker_and_hub_stream() {
   ! in_shard docker || docker_stream
   ! in_shard podman || hub_stream
@@ -224,8 +220,8 @@ parts() {
     podman) echo registry old-pythons root-podman docker docker20 browser ;; # the Hub's own engines
     docker) echo registry root-podman docker docker20 ;;
     processes) echo registry processes slurm browser root-podman ;;
-    browser) echo registry browser ;;
-    all) echo root-podman docker docker20 registry processes slurm browser old-pythons ;;
+    browser) echo registry browser second-podman ;;
+    all) echo root-podman second-podman docker docker20 registry processes slurm browser old-pythons ;;
     *) die "SHARD is podman, docker, processes or browser, and not $shard" ;;
   esac
 }
@@ -238,7 +234,8 @@ rest_of_all() {
   if root && [ -z "${JC_TEST_ENGINES:-}" ]; then
     beside docker_and_hub_stream
     ! in_shard processes || beside process_stream
-    podman_and_browser_stream
+    ! in_shard browser || beside server_stream
+    ! in_shard podman || podman_stream
     join_streams
   else
     for one in $(tr , ' ' <<<"${JC_TEST_ENGINES:-podman}"); do

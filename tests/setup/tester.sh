@@ -39,16 +39,21 @@ copy() {
 }
 
 # The ordinary user's streams share neither sockets nor what is remembered about engines: STREAM
-# names their directories (rootless podman needs the user's real ones: `.`).
+# names their directories (rootless podman needs the user's real ones: `.`). `u` has podman's second
+# storage.
 as_tester() { # STREAM COMMAND...
-  local env home=/home/jupyter-containers-test uid
+  local env home=/home/jupyter-containers-test uid which=user
   mapfile -t env < <(outside)
   if [ "$1" != . ]; then
     uid=$(id -u jupyter-containers-test)
     install -d -m 700 -o jupyter-containers-test "/run/user/$uid/$1" "$home/.cache" "$home/.cache/$1"
     env+=(XDG_RUNTIME_DIR="/run/user/$uid/$1" XDG_CACHE_HOME="$home/.cache/$1")
   fi
+  if [ "$1" = u ]; then
+    which=second
+    env+=(CONTAINERS_STORAGE_CONF="$state/run/podman/second.conf")
+  fi
   (cd "$state/src" && engines as-tester "${env[@]}" PATH="$state/venv/bin:/usr/bin:/bin" \
     PYTHONPATH="$state/src" \
-    UV_CACHE_DIR="$home/.cache/uv" JC_TEST_ENGINES_FILE="$state/run/engines-user.json" "${@:2}")
+    UV_CACHE_DIR="$home/.cache/uv" JC_TEST_ENGINES_FILE="$state/run/engines-$which.json" "${@:2}")
 }
