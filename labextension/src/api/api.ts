@@ -20,6 +20,7 @@ import type {
   IJobEvent,
   IKernelSpec,
   INotebook,
+  IQueries,
   IRemark,
   Settings
 } from './types';
@@ -34,7 +35,7 @@ export const IApi = new Token<Api>('jupyter-containers:IApi');
 interface ICall<R> {
   /** The values of `{id}` and the like in the route. */
   readonly params?: Readonly<Record<string, string>>;
-  readonly query?: Record<string, string>;
+  readonly query?: R extends keyof IQueries ? IQueries[R] : never;
   readonly body?: R extends keyof IBodies ? IBodies[R] : never;
   readonly signal?: AbortSignal | undefined;
 }

@@ -346,3 +346,15 @@ export interface IBodies {
   'POST /pulls': IImageReference;
   'POST /settings': { readonly path: string; readonly settings: Settings };
 }
+
+/** The query parameters of the routes that take some, as they are written into the address. */
+export interface IQueries {
+  'GET /containers/{name}/logs': { readonly tail?: string };
+  'GET /images': { readonly engine?: string };
+  'DELETE /images': { readonly engine?: string; readonly reference: string };
+  'GET /images/detail': {
+    readonly engine?: string;
+    readonly reference: string;
+  };
+  'GET /notebook': { readonly path: string };
+}

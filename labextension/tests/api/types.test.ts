@@ -35,7 +35,14 @@ interface IContent {
   readonly content?: Readonly<Record<string, { schema: ISchema }>>;
 }
 
+interface IParameter {
+  readonly name: string;
+  readonly in: string;
+  readonly required?: boolean;
+}
+
 interface IOperation {
+  readonly parameters?: readonly IParameter[];
   readonly requestBody?: IContent;
   readonly responses: Readonly<Record<string, IContent>>;
 }
@@ -89,6 +96,16 @@ function jsonOf(content: IContent | undefined): ISchema | undefined {
   return content?.content?.['application/json']?.schema;
 }
 
+/** Query parameters as a type; all are text in an address. */
+function queryOf(parameters: readonly IParameter[] = []): string {
+  return parameters
+    .filter(one => one.in === 'query')
+    .map(
+      one => `${JSON.stringify(one.name)}${one.required ? '' : '?'}: string;`
+    )
+    .join(' ');
+}
+
 /** Each line is a check, ended by what it checks. */
 function checks(contract: IContract): string {
   const { schemas } = contract.components;
@@ -98,6 +115,7 @@ function checks(contract: IContract): string {
       .map(([method, operation]) => ({
         route: `${method.toUpperCase()} ${path}`,
         body: jsonOf(operation.requestBody),
+        query: queryOf(operation.parameters),
         answer: jsonOf(
           Object.entries(operation.responses).find(([code]) =>
             code.startsWith('2')
@@ -109,6 +127,7 @@ function checks(contract: IContract): string {
   const keys = (names: readonly string[]) =>
     names.map(name => JSON.stringify(name)).join(' | ');
   const withBody = routes.filter(({ body }) => body);
+  const withQuery = routes.filter(({ query }) => query);
   let count = 0;
   const check = (condition: string, about: string) =>
     `export const check_${String(count++)}: ${condition} = true; // ${about}`;
@@ -146,6 +165,18 @@ function checks(contract: IContract): string {
       'keyof Mine.IBodies',
       keys(withBody.map(({ route }) => route)),
       'the routes of IBodies'
+    ),
+    same(
+      'keyof Mine.IQueries',
+      keys(withQuery.map(({ route }) => route)),
+      'the routes of IQueries'
+    ),
+    ...withQuery.map(({ route, query }) =>
+      same(
+        `Mine.IQueries[${JSON.stringify(route)}]`,
+        `{ ${query} }`,
+        `the query of ${route}`
+      )
     ),
     ...routes.map(({ route, answer }) =>
       same(
@@ -214,6 +245,7 @@ it('notices what differs', () => {
     .replace('"load_percent":{', '"load":{')
     .replace('"enum":["waiting",', '"enum":[')
     .replace('"required":["path","source"]', '"required":["path","notebook"]')
+    .replace('"name":"tail","in":"query"', '"name":"lines","in":"query"')
     .replace('"/pulls"', '"/fetches"');
   expect(failures(checks(JSON.parse(changed) as IContract))).toEqual(
     expect.arrayContaining([
@@ -223,6 +255,7 @@ it('notices what differs', () => {
       'Job.state',
       'the routes of IAnswers',
       'the routes of IBodies',
+      'the query of GET /containers/{name}/logs',
       'the answer of POST /fetches'
     ])
   );
