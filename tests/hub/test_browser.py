@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from ..ui.browser import BUILD, LabPage
+from ..ui.browser import BUILD, PANEL, LabPage
 from ..ui.conftest import browser, jp_asyncio_loop, jp_server_cleanup
 from .hub import Hub, Person
 from .site import Site
@@ -34,7 +34,7 @@ class AtHub(LabPage):
     def __init__(self, page: Page, visit: Visit) -> None:
         self.visit = visit
         # Of a Lab it asks only the address, which is the Hub's here.
-        super().__init__(page, self, "light")  # type: ignore[arg-type]
+        super().__init__(page, self, ["light"])  # type: ignore[arg-type]
 
     def address(self, path: Path) -> str:
         """Of a page with this notebook alone."""
@@ -66,8 +66,7 @@ def test_from_the_log_in_page_to_a_cell_in_an_image(
     expect(ui.result(1)).to_have_text("'built\\n'")
     ui.show_panel()
     ui.state("running")
-    ui.audit(BUILD, "#jp-containers-panel")
-    ui.shot("hub-run-all")
+    ui.look("hub-run-all", BUILD, PANEL)
     assert ui.errors == []
     page.close()
     hub.ask("DELETE", f"users/{ann.name}/server")

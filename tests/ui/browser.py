@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from playwright.sync_api import ConsoleMessage, Error, Locator, Page, expect
 
 from tests.helpers import ROOT
 
-from .lab import PATIENCE, Lab
+from .lab import PATIENCE, THEMES, Lab
 
 SHOTS = ROOT / "build" / "screenshots"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -35,8 +35,9 @@ expect.set_options(timeout=MS)
 class LabPage:
     """JupyterLab in a browser. `errors` are those of our extension, which fail a test."""
 
-    def __init__(self, page: Page, lab: Lab, theme: str) -> None:
-        self.page, self.lab, self.theme = page, lab, theme
+    def __init__(self, page: Page, lab: Lab, themes: Sequence[str]) -> None:
+        self.page, self.lab, self.themes = page, lab, themes
+        self._theme = themes[0]
         self.errors: list[str] = []
         self.tolerated = [
             # JupyterLab's own, of a kernel that is restarted before it has answered.
@@ -156,17 +157,29 @@ class LabPage:
         where = "#jp-Containers-section-notebook .jp-Containers-facts .jp-Containers-state"
         expect(self.panel.locator(where)).to_have_text(text)
 
-    def audit(self, *selectors: str) -> None:
-        """Fail on what axe-core finds in elements of ours."""
+    def look(self, name: str, *selectors: str) -> None:
+        """A screenshot in each of the page's themes; fail on what axe-core finds in these elements
+        of ours. The theme is changed as the person's menu does, so whatever goes on goes on."""
+        for theme in self.themes:
+            if theme != self._theme:
+                self._change_theme(theme)
+            if selectors:
+                self._audit(selectors)
+            SHOTS.mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=SHOTS / f"{name}-{theme}.png")
+        if self._theme != self.themes[0]:
+            self._change_theme(self.themes[0])
+
+    def _change_theme(self, theme: str) -> None:
+        self.command("apputils:change-theme", theme=THEMES[theme])
+        self.wait(f"document.body.dataset.jpThemeName === '{THEMES[theme]}'")
+        self._theme = theme
+
+    def _audit(self, selectors: Sequence[str]) -> None:
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE.read_text())
         found = self.page.evaluate(_AXE_RUN, list(selectors))
-        assert not found, f"axe-core, {self.theme}:\n" + "\n".join(found)
-
-    def shot(self, name: str) -> None:
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        path = SHOTS / f"{name}-{self.theme}.png"
-        self.page.screenshot(path=path)
+        assert not found, f"axe-core, {self._theme}:\n" + "\n".join(found)
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

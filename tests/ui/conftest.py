@@ -101,41 +101,36 @@ def own_lab(
     until(lambda: not containers(engine_program), "all containers are gone")
 
 
-@pytest.fixture(params=["light", "dark"])
-def theme(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 @pytest.fixture
 def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., LabPage]]:
     """Makes pages, all of which must have been without errors of ours when the test ends."""
     pages: list[LabPage] = []
 
-    def make(lab: Lab, theme: str = "light") -> LabPage:
-        lab.theme(theme)
+    def make(lab: Lab, *themes: str) -> LabPage:
+        themes = themes or ("light",)
+        lab.theme(themes[0])
         context = browser.new_context(viewport={"width": 1400, "height": 900})
-        pages.append(LabPage(context.new_page(), lab, theme))
+        pages.append(LabPage(context.new_page(), lab, themes))
         return pages[-1]
 
     yield make
     name = re.sub(r"[^\w-]+", "-", request.node.name).strip("-")
     for one in pages:
         if request.node.stash.get(_failed, False):
-            one.shot(f"failed-{name}")
+            one.look(f"failed-{name}")
         one.page.context.close()
     assert [error for one in pages for error in one.errors] == []
 
 
 @pytest.fixture
-def ui(lab: Lab, theme: str, open_page: Callable[..., LabPage]) -> LabPage:
-    """A page of JupyterLab, in each theme."""
-    return open_page(lab, theme)
+def ui(lab: Lab, open_page: Callable[..., LabPage]) -> LabPage:
+    """A page of JupyterLab, looked at in light and dark."""
+    return open_page(lab, "light", "dark")
 
 
 @pytest.fixture
 def plain_ui(lab: Lab, open_page: Callable[..., LabPage]) -> LabPage:
-    """A page of JupyterLab, for what is the same in every theme."""
+    """A page of JupyterLab, looked at in light: what it shows is in other pictures too."""
     return open_page(lab)
 
 

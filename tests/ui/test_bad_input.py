@@ -38,7 +38,7 @@ def test_labels_logs_and_layers_stay_text(
     panel.get_by_label("Filter images").fill("hostile-output")
     panel.locator(".jp-Containers-rowButton").first.click()
     expect(panel.locator(".jp-Containers-table")).to_contain_text("<img src=x")
-    ui.shot("4-hostile-output")
+    ui.look("4-hostile-output")
     assert ui.page.locator(".hostile").count() == 0
     assert ui.page.evaluate("window.hacked") is None
     for selector in (PANEL, BUILD):
@@ -100,7 +100,7 @@ def test_a_notebook_that_may_not_be_written(plain_ui: LabPage, work: Path, image
     expect(ui.prompt(0)).to_have_text("[ ]:")
     expect(ui.cell(1).locator(".jp-OutputArea-output")).to_have_count(0)
     assert ui.kernel == "python3"
-    ui.shot("4-read-only")
+    ui.look("4-read-only")
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

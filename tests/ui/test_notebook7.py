@@ -49,5 +49,4 @@ def test_a_notebook_is_built_and_run_and_shown(
     ui.page.locator(TOOLBAR).get_by_role("button").click()
     expect(ui.panel).to_be_visible()
     ui.state("running")
-    ui.audit(PANEL, BUILD, TOOLBAR)
-    ui.shot("7-notebook")
+    ui.look("7-notebook", PANEL, BUILD, TOOLBAR)

@@ -15,9 +15,9 @@ from .lab import Lab, until
 
 
 @pytest.fixture
-def named(engine_program: str, image: str, theme: str) -> Iterator[str]:
+def named(engine_program: str, image: str) -> Iterator[str]:
     """A name of the image that is one test's own."""
-    name = f"localhost/picked-{theme}:1"
+    name = "localhost/picked:1"
     subprocess.run([engine_program, "tag", image, name], check=True)
     yield name
     subprocess.run([engine_program, "rmi", name], check=True, stdout=subprocess.DEVNULL)
@@ -49,7 +49,7 @@ def cards(ui: LabPage) -> Locator:
 
 
 def test_an_image_is_pinned_used_and_unpinned(ui: LabPage, work: Path, named: str) -> None:
-    title, name = f"Picked {ui.theme}", f"picked-{ui.theme}"
+    title, name = "Picked by hand", "picked-by-hand"
     ui.open(write(work / "plain.ipynb", "1 + 1", spec="python3"))
     panel = ui.show_panel("images")
     panel.get_by_label("Filter images").fill(named)
@@ -60,17 +60,17 @@ def test_an_image_is_pinned_used_and_unpinned(ui: LabPage, work: Path, named: st
     ui.page.locator(".jp-Dialog input").fill(title)
     ui.answer("Pin")
     expect(panel.get_by_text(f"Pinned as the kernel {name}.")).to_be_visible()
-    ui.audit(PANEL)
+    ui.look("2-images", PANEL)
 
     card = cards(ui).filter(has_text=title)
     expect(card).to_have_text(title)
-    ui.shot("2-launcher")
+    ui.look("2-launcher")
     card.click()
     ui.kernel_is(name)
     ui.set_source(0, "import os; os.environ['JUPYTER_CONTAINERS_IMAGE']")
     ui.run_all()
     expect(ui.result(0)).to_have_text(f"'{named}'")
-    ui.shot("2-pinned")
+    ui.look("2-pinned")
 
     ui.lab.end_kernels()
     ui.show_panel("images").get_by_role("button", name="Unpin").click()
@@ -98,7 +98,7 @@ def test_a_newer_base_is_built_on_when_it_is_asked_for(
         expect(ui.result(1)).to_have_text("'old\\n'")
         ui.show_panel().get_by_role("button", name="Update bases").click()
         expect(ui.result(1)).to_have_text("'new\\n'")
-        ui.shot("3-bases-updated")
+        ui.look("3-bases-updated")
     finally:
         base.forget()
 
@@ -115,12 +115,11 @@ def test_an_image_is_used_on_another_engine(
     rows.click()
     panel.get_by_role("button", name=f"Use on {found[0]}").click()
     expect(rows).to_have_count(2)
-    ui.shot("2-converted")
+    ui.look("2-converted")
     expect(panel.get_by_role("button", name=f"Use on {found[0]}")).to_have_count(0)
     card = ui.show_panel("builds").locator(".jp-Containers-card").first
     expect(card).to_contain_text(f"{built}: {engine} → {found[0]}")
     expect(card).to_contain_text("done")
-    ui.audit(PANEL)
-    ui.shot("2-converted-builds")
+    ui.look("2-converted-builds", PANEL)
     where = f"jupyter-containers/images?engine={found[0]}&reference={built}"
     ui.lab.ask("DELETE", where)

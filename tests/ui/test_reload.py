@@ -24,8 +24,7 @@ def test_a_build_goes_on_while_the_page_is_loaded_anew(ui: LabPage, work: Path, 
     expect(ui.prompt(0)).to_have_text("[*]:")
     panel = ui.show_panel("builds")
     expect(panel.locator(".jp-Containers-card").first).to_contain_text("running")
-    ui.audit(BUILD, PANEL)
-    ui.shot("5-reloaded")
+    ui.look("5-reloaded", BUILD, PANEL)
 
     brake.release()
     expect(ui.build("done").get_by_role("status")).to_contain_text("is built")
@@ -52,7 +51,7 @@ def test_a_cell_that_is_run_after_a_reload_waits_for_the_build(
     ui.run_cell(1)
     expect(ui.prompt(1)).to_have_text("[*]:")
     expect(ui.prompt(2)).to_have_text("[ ]:")
-    ui.shot("5-held")
+    ui.look("5-held")
     brake.release()
     expect(ui.result(1)).to_have_text(f"'{word}'")
     assert ui.kernel == "container"

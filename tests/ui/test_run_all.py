@@ -35,15 +35,13 @@ def test_run_all_runs_the_cells_in_the_image(
     expect(view.locator(".jp-ContainersBuild-line")).to_contain_text("the brake is on")
     expect(view.get_by_role("status")).to_contain_text("Building an image")
     expect(ui.prompt(1)).to_have_text("[*]:")
-    ui.audit(BUILD)
-    ui.shot("1-building")
+    ui.look("1-building", BUILD)
 
     brake.release()
     ui.build("done")
     expect(ui.result(1)).to_have_text(f"(1, '{word}')")
     assert ui.kernel == "container"
-    ui.audit(BUILD, TOOLBAR)
-    ui.shot("1-done")
+    ui.look("1-done", BUILD, TOOLBAR)
 
     ui.run_all()
     expect(ui.result(1)).to_have_text(f"(2, '{word}')")
@@ -68,8 +66,7 @@ def test_a_failing_build_marks_its_line_and_stops_the_run(
     assert ui.kernel == "python3"
     view.locator("summary").filter(has_text="Log").click()
     expect(view.get_by_role("log")).to_contain_text("before")
-    ui.audit(BUILD)
-    ui.shot("1-failed")
+    ui.look("1-failed", BUILD)
 
 
 @pytest.mark.parametrize("way", ["button", "interrupt", "keys"])
@@ -100,5 +97,4 @@ def test_a_build_is_cancelled_with_all_its_processes(
     expect(ui.cell(1).locator(".jp-OutputArea-output")).to_have_count(0)
     until(lambda: not brake.processes, "the instruction's processes are gone")
     until(lambda: not processes_with(str(work)), "the engine's processes are gone")
-    ui.audit(BUILD)
-    ui.shot(f"1-cancelled-{way}")
+    ui.look(f"1-cancelled-{way}", BUILD)

@@ -22,14 +22,13 @@ def test_a_killed_server_is_shown_and_its_return_is_noticed(
     own_lab.kill()
     gone = panel.get_by_text("The Jupyter server does not answer.")
     expect(gone).to_be_visible()
-    ui.audit(PANEL)
-    ui.shot("6-server-gone")
+    ui.look("6-server-gone", PANEL)
     own_lab.start()
     expect(gone).to_have_count(0)
     ui.state("running")
     ui.run_all()  # its kernel has gone on
     expect(ui.result(0)).to_have_text("2")
-    ui.shot("6-server-back")
+    ui.look("6-server-back")
 
     own_lab.kill()
     expect(gone).to_be_visible()
@@ -38,7 +37,7 @@ def test_a_killed_server_is_shown_and_its_return_is_noticed(
     own_lab.start()
     expect(gone).to_have_count(0)
     ui.state("no container runs")
-    ui.shot("6-server-back-alone")
+    ui.look("6-server-back-alone")
     panel.get_by_role("button", name="Start", exact=True).click()
     ui.state("running")
     ui.kernel_is("container")
@@ -60,7 +59,7 @@ def test_a_cell_that_runs_while_its_server_is_killed_runs_on(
     until(own_lab.connections, "the page has found its kernel again")
     (own_lab.root / "go").touch()
     expect(ui.result(0)).to_have_text("'here'")
-    ui.shot("6-cell-ran-on")
+    ui.look("6-cell-ran-on")
 
 
 def test_a_server_killed_in_the_middle_of_a_build(
@@ -83,7 +82,7 @@ def test_a_server_killed_in_the_middle_of_a_build(
     expect(ui.cell(0).locator(".jp-OutputArea")).to_contain_text("The server was restarted")
     expect(ui.prompt(0)).to_have_text("[ ]:")
     expect(ui.prompt(1)).to_have_text("[ ]:")
-    ui.shot("6-gone-in-build")
+    ui.look("6-gone-in-build")
     ui.run_all()
     brake.release()
     expect(ui.result(1)).to_have_text(f"'{word}'")

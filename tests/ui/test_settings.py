@@ -54,8 +54,7 @@ def test_a_mount_and_a_limit_are_added_and_apply(running: LabPage, work: Path, e
     expect(panel.get_by_text("Apply also approves:")).to_be_visible()
     expect(panel.locator(f"{FIELD}mounts-truth")).to_contain_text("not approved")
     expect(apply).to_be_enabled()
-    ui.audit(PANEL)
-    ui.shot("3-edited")
+    ui.look("3-edited", PANEL)
 
     apply.click()
     expect(applies(panel, "mounts")).to_contain_text("data at /data, read and write")
@@ -71,8 +70,7 @@ def test_a_mount_and_a_limit_are_added_and_apply(running: LabPage, work: Path, e
     assert written.read_text() == "by the kernel"
     assert written.stat().st_uid == os.getuid()
     expect(panel.locator(f"{FIELD}mounts-truth")).to_contain_text("approved")
-    ui.audit(PANEL, TOOLBAR)
-    ui.shot("3-applied")
+    ui.look("3-applied", PANEL, TOOLBAR)
 
 
 @pytest.mark.parametrize("refused", ["/", "/etc"])
@@ -89,8 +87,7 @@ def test_the_policys_no_stands_under_the_field(refused: str, running: LabPage) -
     described = source.get_attribute("aria-describedby") or ""
     assert error.get_attribute("id") in described.split()
     expect(panel.get_by_role("button", name="Apply and restart")).to_be_disabled()
-    ui.audit(PANEL)
-    ui.shot("3-refused")
+    ui.look("3-refused", PANEL)
     panel.get_by_role("button", name="Revert").click()
     expect(error).to_have_count(0)
     ui.state("running")

@@ -39,8 +39,7 @@ def test_nothing_starts_before_it_is_approved(
     ui.run_all()
     expect(ui.cell(0).locator(".jp-OutputArea")).to_contain_text("not approved")
     assert containers(engine) == []
-    ui.audit(PANEL, TOOLBAR)
-    ui.shot("4-not-approved")
+    ui.look("4-not-approved", PANEL, TOOLBAR)
 
     asks.get_by_role("button", name="Approve").click()
     ui.state("running")
@@ -49,8 +48,7 @@ def test_nothing_starts_before_it_is_approved(
     assert len(containers(engine)) == 1
     ui.run_all()
     expect(ui.result(0)).to_have_text("([], 'x')")
-    ui.audit(PANEL, TOOLBAR)
-    ui.shot("4-approved")
+    ui.look("4-approved", PANEL, TOOLBAR)
 
 
 def test_an_image_that_is_not_here_is_built(
@@ -72,15 +70,14 @@ def test_an_image_that_is_not_here_is_built(
     expect(panel.get_by_role("button", name="Build", exact=True)).to_have_count(1)
     expect(panel.get_by_role("button", name="Approve")).to_have_count(0)
     assert containers(engine) == []
-    ui.audit(PANEL, TOOLBAR)
-    ui.shot("4-not-here")
+    ui.look("4-not-here", PANEL, TOOLBAR)
 
     gone.get_by_role("button", name="Build").click()
     ui.build("done")
     expect(ui.result(1)).to_have_text(f"'{word}'")
     expect(gone).to_have_count(0)
     ui.state("running")
-    ui.shot("4-built")
+    ui.look("4-built")
 
 
 def test_another_image_can_be_chosen(
@@ -135,6 +132,4 @@ def test_hostile_settings_stay_text(
         assert BIDI not in (ui.page.locator(selector).first.text_content() or "")
     assert containers(engine) == []
     expect(panel.locator("[data-approval='approved']")).to_have_count(0)
-    ui.audit(PANEL, BUILD, TOOLBAR)
-    if "image" in settings and HTML in settings["image"]:
-        ui.shot("4-hostile")
+    ui.look("4-hostile", PANEL, BUILD, TOOLBAR)
