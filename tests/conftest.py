@@ -126,8 +126,8 @@ def engine(engine_env: EngineUnderTest) -> str:
 
 @pytest.fixture(scope="session")
 def images() -> dict[str, str]:
-    """References on every engine: `python3.9`, `python3.11` and `python3.13` (Debian, no
-    ipykernel), and `busybox` (2 MB, no Python)."""
+    """References: on every engine `python3.11` (Debian, no ipykernel) and `busybox` (2 MB, no
+    Python), on rootless podman `python3.9` and `python3.13` too."""
     known: dict[str, str] = _file().get("images", {})
     return known
 
@@ -136,6 +136,13 @@ def images() -> dict[str, str]:
 def image(engine_env: EngineUnderTest, images: dict[str, str]) -> str:
     """A Debian 12 with Python 3.11, without ipykernel."""
     return images["python3.11"]
+
+
+@pytest.fixture(scope="session")
+def archive() -> Path | None:
+    """The tar that `python3.11` was made from, where the tests' engines were started here."""
+    known: str = _file().get("archives", {}).get("python3.11", "")
+    return Path(known) if known else None
 
 
 @pytest.fixture(scope="session")

@@ -11,14 +11,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 from uv import find_uv_bin
 
 from jupyter_containers.engines.process_engine.image_store import Store
+from jupyter_containers.engines.registry import choose_engine
 from jupyter_containers.host.process import run
+from jupyter_containers.images.convert import convert
 from jupyter_containers.images.kit_resolver import index_environment
+from jupyter_containers.policy.loader import load_policy
 from tests.helpers.harness import DAEMONS
 
 MakeImage = Callable[..., Awaitable[str]]
@@ -34,6 +38,17 @@ async def unpack_wheels(target: Path, python: str, *requirements: str) -> None:
     ]
     done = await run(argv, env=await index_environment(), timeout=300)
     assert done.code == 0, done.stderr
+
+
+async def hand_over(reference: str, builder: str, engine: str) -> None:
+    """Convert an image, and leave it to the test to be the first that looks into it."""
+    policy = load_policy(None)
+    source, target = await choose_engine(builder, policy), await choose_engine(engine, policy)
+    image = await source.image(reference)
+    assert image is not None
+    async with aclosing(convert(source, image, target)) as events:
+        async for _ in events:
+            pass
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +78,7 @@ def make_image(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             done = await run(argv, timeout=300)
             assert done.code == 0, done.stderr
             if builder != engine:
-                argv = [sys.executable, "-m", "jupyter_containers.cli.main", "convert", reference]
-                done = await run([*argv, "--from", builder, "--to", engine], timeout=300)
-                assert done.code == 0, done.stderr
+                await hand_over(reference, builder, engine)
             made[name] = reference
             shutil.rmtree(context)
         return made[name]

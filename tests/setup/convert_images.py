@@ -10,9 +10,10 @@ from jupyter_containers.cli.main import main
 
 said = json.loads(pathlib.Path(os.environ["JC_TEST_ENGINES_FILE"]).read_text())
 engine = said["engines"][sys.argv[1]]
+between = ("--from", "podman", "--to", engine["engine"])
 os.environ.update(engine["env"])
 if path := engine.get("path"):
     os.environ["PATH"] = f"{path}{os.pathsep}{os.environ['PATH']}"
-for image in said["images"].values():
-    if code := main(["convert", image, "--from", "podman", "--to", engine["engine"]]):
+for name in ("python3.11", "busybox"):
+    if code := main(["convert", said["images"][name], *between]):
         sys.exit(code)

@@ -102,8 +102,10 @@ podman_files() { # OWNER-NAME
   local directory=$run/podman
   mkdir -p "$directory"/{root,user,process,second}
   podman_conf "$directory/containers.conf"
+  # A runroot of over 50 characters is refused on podman's command line. That is how conmon says
+  # that a container has ended, so each end would be noticed 20 seconds late.
   printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' \
-    "$directory/root/storage" "$directory/root/run" >"$directory/root.conf"
+    "$directory/root/storage" /run/jupyter-containers-test/podman >"$directory/root.conf"
   # Rootless podman looks below HOME unless told so, and some tests have another HOME.
   printf '[storage]\ndriver = "overlay"\nrootless_storage_path = "%s"\nrunroot = "%s"\n' \
     "$directory/user/storage" "/run/user/$(id -u "$1")/jupyter-containers-test" \
@@ -171,11 +173,13 @@ wait_for() { # SECONDS WHAT LOG COMMAND...
 
 import_images() { # COMMAND...: an engine's command line
   import_image bookworm 'CMD ["python3"]' python:3.11 "$@"
-  if wants old-pythons; then
-    import_image bullseye 'CMD ["python3"]' python:3.9 "$@"
-    import_image trixie 'CMD ["python3"]' python:3.13 "$@"
-  fi
   import_image busybox 'CMD ["sh"]' busybox:latest "$@"
+}
+
+# On rootless podman alone: which packages fit which Python is the same on every engine.
+import_old_pythons() { # COMMAND...
+  import_image bullseye 'CMD ["python3"]' python:3.9 "$@"
+  import_image trixie 'CMD ["python3"]' python:3.13 "$@"
 }
 
 import_image() { # TAR CHANGE NAME COMMAND...
@@ -221,6 +225,7 @@ import_everywhere() { # DOCKERS
   done
   if wants root-podman; then import_images as_root_podman & importing+=($!); fi
   import_images as_tester podman & importing+=($!)
+  if wants old-pythons; then import_old_pythons as_tester podman & importing+=($!); fi
   if wants processes; then import_images other_podman process podman & importing+=($!); fi
   if wants second-podman; then import_images other_podman second podman & importing+=($!); fi
   for one in "${importing[@]}"; do wait "$one"; done
@@ -280,9 +285,10 @@ up_as_user() {
   mkdir -p "$run"
   podman_files "$tester"
   cp "$run/podman/user.conf" "$run/podman/process.conf"
-  import_images env CONTAINERS_CONF="$run/podman/containers.conf" \
-    CONTAINERS_STORAGE_CONF="$run/podman/user.conf" podman
-  local names=(podman)
+  local names=(podman) podman=(env CONTAINERS_CONF="$run/podman/containers.conf"
+    CONTAINERS_STORAGE_CONF="$run/podman/user.conf" podman)
+  import_images "${podman[@]}"
+  if wants old-pythons; then import_old_pythons "${podman[@]}"; fi
   if docker version >/dev/null 2>&1; then
     import_images docker
     names+=(own-docker)
@@ -347,8 +353,10 @@ stop_as_root() {
   [ -e "$run/had-podman-bridge" ] || ip link del cni-podman0 2>/dev/null || true
   [ -s "$run/ip_forward" ] && cat "$run/ip_forward" >/proc/sys/net/ipv4/ip_forward
   # Deepest first; a daemon that was killed leaves its mounts.
-  awk -v d="$run/" 'index($2, d) == 1 {print $2}' /proc/mounts | sort -r |
-    xargs -r -n 1 umount -l 2>/dev/null || true
+  for directory in "$run/" /run/jupyter-containers-test/; do
+    awk -v d="$directory" 'index($2, d) == 1 {print $2}' /proc/mounts | sort -r |
+      xargs -r -n 1 umount -l 2>/dev/null || true
+  done
   if [ -n "$uid" ]; then
     awk -v d="/run/user/$uid/" 'index($2, d) == 1 {print $2}' /proc/mounts | sort -r |
       xargs -r -n 1 umount -l 2>/dev/null || true

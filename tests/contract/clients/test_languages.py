@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import json
 import signal
 import time
+from dataclasses import dataclass
 
 from jupyter_containers.engines.registry import _instance
 from tests.helpers.derived import make_image as make_image
@@ -45,17 +47,74 @@ async def r_alone(make_image, image):
 async def test_r_without_python_in_the_image(engine, image, folder, make_image, engine_program):
     bare = await r_alone(make_image, image)
     path = write_notebook(folder / "n.ipynb", {"image": bare, "engine": engine})
+    await lives_without_a_guest(path, engine, R)
+    assert containers(engine_program) == []
+
+
+async def test_a_kernel_in_an_image_without_python(
+    engine, image, folder, make_image, engine_program
+):
+    """ipykernel by another name, where nobody looks for a Python: a small image, for the engines
+    that copy images."""
+    kernel = {
+        "argv": ["/opt/own/run", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Own",
+        "language": "own",
+    }
+    own = await make_image(
+        "own-kernel",
+        f"FROM {image}\n"
+        "RUN mkdir /opt/own && mv /usr/bin/python3.11 /opt/own/run && rm -f /usr/bin/python3*\n"
+        "COPY site /usr/local/lib/python3.11/dist-packages\n"
+        "COPY kernel.json /usr/share/jupyter/kernels/own/\n",
+        wheels={"site": ["3.11", "ipykernel"]},
+        files={"kernel.json": json.dumps(kernel)},
+    )
+    path = write_notebook(folder / "n.ipynb", {"image": own, "engine": engine})
+    await lives_without_a_guest(path, engine, PYTHON)
+    assert containers(engine_program) == []
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is said to a kernel, in its language."""
+
+    keep: str
+    endless: str
+    tell: str
+    is_kept: tuple[str, str]
+    """And what it answers when it was restarted."""
+    die: str
+
+
+R = Words(
+    keep="kept <- 41",
+    endless="while (TRUE) {}",
+    tell="cat(kept + 1)",
+    is_kept=("cat(exists('kept'))", "FALSE"),
+    die="tools::pskill(Sys.getpid(), tools::SIGKILL)",
+)
+PYTHON = Words(
+    keep="kept = 41",
+    endless="while True: pass",
+    tell="print(kept + 1, end='')",
+    is_kept=("print('kept' in dir(), end='')", "False"),
+    die="import os; os.kill(os.getpid(), 9)",
+)
+
+
+async def lives_without_a_guest(path, engine, words):
+    """It is interrupted, watched, restarted and ends, without a program of ours beside it."""
     async with running(path) as kernel:
         assert not kernel.container.plan.guest
-        await kernel.run("kept <- 41")
-        endless = asyncio.create_task(kernel.run("while (TRUE) {}"))
+        await kernel.run(words.keep)
+        endless = asyncio.create_task(kernel.run(words.endless))
         await asyncio.sleep(0.7)
         begun = time.monotonic()
         await kernel.manager.interrupt_kernel()
         await endless
         assert time.monotonic() - begun < 1.0
-        done = await kernel.run("cat(kept + 1)")
-        assert done["text"] == "42"
+        assert (await kernel.run(words.tell))["text"] == "42"
         if engine in DAEMONS:
             # The engine's command that watches it is killed: the kernel has not ended.
             watch = kernel.container._watched._watch._process
@@ -65,12 +124,12 @@ async def test_r_without_python_in_the_image(engine, image, folder, make_image, 
             assert await kernel.provisioner.poll() is None
             await asyncio.sleep(0.1)
         await kernel.restart()
-        assert (await kernel.run("cat(exists('kept'))"))["text"] == "FALSE"
-        kernel.client.execute("tools::pskill(Sys.getpid(), tools::SIGKILL)")
+        said, answer = words.is_kept
+        assert (await kernel.run(said))["text"] == answer
+        kernel.client.execute(words.die)
         while await kernel.provisioner.poll() is None:
             await asyncio.sleep(0.05)
         assert await kernel.provisioner.poll() == -signal.SIGKILL
-    assert containers(engine_program) == []
 
 
 async def test_a_folder_swapped_during_the_start_is_refused_without_python_too(

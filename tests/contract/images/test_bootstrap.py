@@ -20,8 +20,11 @@ from jupyter_containers.policy.loader import load_policy
 
 
 @pytest.fixture(scope="module")
-def tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `root_filesystem` makes of this host's release, as root and as an ordinary user."""
+def tar(engine: str, archive: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `root_filesystem` makes of this host's release; of an engine that is not the first, what
+    it has made for the tests."""
+    if engine != "podman" and archive is not None:
+        return archive
     path = tmp_path_factory.mktemp("root") / "root.tar"
     said: list[str] = []
     asyncio.run(root_filesystem(bootstrap.host_suite(), path, said.append))
@@ -58,7 +61,7 @@ async def _run(program: Guarded, reference: str, *argv: str) -> str:
 
 async def test_from_packages(guarded: Guarded, tar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def made(suite: str, path: Path, say: bootstrap.OnProgress) -> None:
-        shutil.copyfile(tar, path)  # half a minute's work, done once for all engines
+        shutil.copyfile(tar, path)  # half a minute's work, done once
 
     monkeypatch.setattr(bootstrap, "root_filesystem", made)
     reference = await get_base_image(guarded, lambda line: None, hub=False)
