@@ -92,10 +92,13 @@ class Network:
                 owner, _ = self._listener.accept()
             except OSError:
                 return
-            if self.down:
+            try:
+                if self.down:
+                    raise ConnectionRefusedError
+                guest = socket.create_connection(("127.0.0.1", self._to))
+            except ConnectionRefusedError:  # a guest tells its port before it listens
                 owner.close()
                 continue
-            guest = socket.create_connection(("127.0.0.1", self._to))
             self._ends += [owner, guest]
             for one, other in ((owner, guest), (guest, owner)):
                 threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
