@@ -210,8 +210,8 @@ process_stream() {
 
 hub_stream() { hub_tests own-engines tests/hub --ignore=tests/hub/test_slurm.py; }
 
-server_and_hub_stream() {
-  ! in_shard browser || server_stream
+docker_and_hub_stream() {
+  ! in_shard docker || docker_stream
   ! in_shard podman || hub_stream
 }
 
@@ -232,9 +232,9 @@ rest_of_all() {
   # shellcheck disable=SC2046
   engines up $(parts)
   if root && [ -z "${JC_TEST_ENGINES:-}" ]; then
-    beside server_and_hub_stream
-    ! in_shard docker || beside docker_stream
+    beside docker_and_hub_stream
     ! in_shard processes || beside process_stream
+    ! in_shard browser || beside server_stream
     ! in_shard podman || podman_stream
     join_streams
   else
