@@ -115,8 +115,9 @@ class Execution:
 
     async def _connect(self, manager: AsyncKernelManager) -> None:
         client = self._client.kc = manager.client()
-        client.allow_stdin = False
         client.start_channels()
+        # After the channels: their start allows it again, and nobody would ever answer.
+        client.allow_stdin = False
         try:
             await client.wait_for_ready(timeout=_READY_SECONDS)
         except RuntimeError as error:

@@ -8,8 +8,6 @@ cell failed. Naming the notebook approves its images and its folder, no more.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
@@ -24,13 +22,15 @@ from nbformat import NotebookNode
 from ..builds.cells import NOT_YET, cell_request, settings_after
 from ..builds.manager import Builds, Built
 from ..builds.plan import earlier_images
+from ..engines.guarded import Guarded
 from ..engines.registry import choose_engine, preferred_engine
 from ..errors import BadInput, ContainersError, ImageNotHere, NotApproved
-from ..host.paths import replace_file
-from ..images.prepare import fit_image
+from ..images.prepare import fit_image, kernel_for
 from ..kernelspecs import GENERIC
+from ..models import Image
 from ..notebook.cells import DockerfileCell, Options
-from ..notebook.file import KEY, dockerfile_cells, read_notebook, settings_of
+from ..notebook.document import Document
+from ..notebook.file import KEY, dockerfile_cells, settings_of
 from ..policy.approvals import Approvals, asks
 from ..policy.policy import Policy
 from ..settings.schema import Settings
@@ -53,6 +53,9 @@ def run_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, metavar="S", help="seconds a cell may take; none by default"
     )
+    parser.add_argument(
+        "--total-timeout", type=float, metavar="S", help="seconds all cells and builds may take"
+    )
     with_engine(parser)
     with_json(parser)
 
@@ -67,6 +70,7 @@ async def run(args: Namespace) -> int:
         engine=args.engine,
         approve=args.approve,
         timeout=args.timeout,
+        total_timeout=args.total_timeout,
     )
     async with Screen().open() as screen:
         ran = await run_notebook(asked, administered(), screen)
@@ -101,6 +105,7 @@ class Run:
     engine: str = ""
     approve: bool = False
     timeout: float | None = None
+    total_timeout: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,11 +133,11 @@ class _Runner:
         self._policy = policy
         self._screen = screen
         self._approvals = Approvals()
-        data = read_notebook(run.notebook)
-        self._before = run.output.stat() if run.output.exists() else None
+        self._document = Document(run.notebook, run.output)
+        data = self._document.data
         self._dockerfiles = {cell.index: cell for cell in dockerfile_cells(data)}
         self._asked = dict(settings_of(data))
-        self._notebook: NotebookNode = nbformat.reads(json.dumps(data), as_version=4)
+        self._notebook = self._document.node
         cells = enumerate(self._notebook.cells)
         self._code = [i for i, cell in cells if cell.cell_type == "code" and cell.source.strip()]
         self._execution = Execution(self._notebook, run.notebook, run.timeout, screen)
@@ -145,7 +150,10 @@ class _Runner:
         await self._begin()
         failed: ContainersError | None = None
         try:
-            await self._cells()
+            async with asyncio.timeout(self._run.total_timeout):
+                await self._cells()
+        except TimeoutError:
+            failed = self._out_of_time()
         except ContainersError as error:
             failed = error
         finally:
@@ -180,9 +188,8 @@ class _Runner:
             settings = settings_after(asked, self._options(self._dockerfiles[index]), NOT_YET, None)
             self._check_approved(settings)
             asked = settings.to_json()
-        for index in self._code:
-            self._notebook.cells[index].outputs = []
-            self._notebook.cells[index].execution_count = None
+        if remark := self._document.remark():
+            self._screen.line(remark)
 
     def _nowhere(self, index: int | None) -> BadInput:
         name = self._run.notebook.name
@@ -208,8 +215,17 @@ class _Runner:
         image = await engine.image(settings.image)
         if image is None:
             raise ImageNotHere(settings.image, engine.name)
-        await fit_image(engine, image, settings.kernel, self._screen.step)
+        settings = await self._speaking(settings, engine, image)
         self._runs_in = (settings, image.id)
+
+    async def _speaking(self, settings: Settings, engine: Guarded, image: Image) -> Settings:
+        """The same with the image's kernel for the notebook's language, where none is named. The
+        image is got ready; where no kernel can run in it, the kernel's start says so."""
+        await fit_image(engine, image, settings.kernel, self._screen.step)
+        if settings.kernel:
+            return settings
+        language = self._document.language
+        return replace(settings, kernel=await kernel_for(engine, image, language))
 
     def _options(self, cell: DockerfileCell) -> Options:
         """The cell's, with the engine of the command line over its own."""
@@ -252,6 +268,7 @@ class _Runner:
             source = self._notebook.cells[index].source.strip()
             where = f"cell {number}/{len(self._code)}"
             self._screen.step(f"{where}  {source.splitlines()[0]}")
+            self._document.begin(index)
             try:
                 if index in self._dockerfiles:
                     await self._build(self._dockerfiles[index])
@@ -269,6 +286,17 @@ class _Runner:
         self._execution.finish()
         await settle(self._builds)
 
+    def _out_of_time(self) -> CellFailed:
+        """The cell at which it ended says so, as one does that took too long by itself."""
+        seconds = self._run.total_timeout
+        error = CellFailed(
+            f"The notebook was not done after {seconds:g} s.",
+            "Give it more with --total-timeout SECONDS.",
+        )
+        if (index := self._document.last_begun) is not None:
+            self._notebook.cells[index].outputs.append(error_output(error))
+        return error
+
     async def _execute(self, index: int) -> None:
         assert self._runs_in is not None
         await self._execution.enter(*self._runs_in)
@@ -285,9 +313,8 @@ class _Runner:
         self._notebook.cells[cell.index].outputs = [_summary(built, request.engine.name)]
         if not options.no_switch:
             settings = settings_after(self._asked, options, built.reference, built.source)
+            settings = await self._speaking(settings, request.engine, built.image)
             self._switch(settings, built)
-            # Only shown here: where no kernel can run, its start says so.
-            await fit_image(request.engine, built.image, settings.kernel, self._screen.step)
 
     def _switch(self, settings: Settings, built: Built) -> None:
         """What follows runs in this image; the file says so, as after Run All in JupyterLab."""
@@ -295,26 +322,15 @@ class _Runner:
         self._runs_in = (settings, built.image.id)
         self._asked = settings.to_json()
         self._notebook.metadata[KEY] = nbformat.from_dict(self._asked)
-        self._notebook.metadata["kernelspec"] = _generic()
+        self._notebook.metadata["kernelspec"] = _generic(self._document.language)
 
     # -- the result ------------------------------------------------------------------------
 
     def _write(self) -> Path:
         """Write the executed notebook; beside it where another program changed it meanwhile."""
-        output = self._run.output
-        now = output.stat() if output.exists() else None
-        if _identity(now) != _identity(self._before):
-            output = output.with_name(f"{output.stem}-executed.ipynb")
+        output = self._document.write()
+        if output != self._run.output:
             self._screen.line(f"{self._run.output.name} was changed while it ran.")
-        text = nbformat.writes(self._notebook) + "\n"
-        try:
-            if not output.exists():
-                output.touch()  # with the modes that this person's files have
-            mode = output.stat().st_mode & 0o777
-            replace_file(output, text.encode())
-            output.chmod(mode)
-        except OSError as error:
-            raise BadInput(f"{output} cannot be written: {error.strerror}.") from error
         return output
 
 
@@ -324,12 +340,9 @@ def _summary(built: Built, engine: str) -> NotebookNode:
     return NotebookNode(output_type="stream", name="stdout", text=text)
 
 
-def _generic() -> NotebookNode:
+def _generic(language: str) -> NotebookNode:
     """What a notebook says of its kernel where that is "Container (this notebook)"."""
     directory = Path(__file__).parents[1] / "kernelspec" / GENERIC
     spec = KernelSpec.from_resource_dir(str(directory))
-    return NotebookNode(name=GENERIC, display_name=spec.display_name, language=spec.language)
-
-
-def _identity(status: os.stat_result | None) -> tuple[int, int, int] | None:
-    return (status.st_ino, status.st_mtime_ns, status.st_size) if status is not None else None
+    name = spec.display_name
+    return NotebookNode(name=GENERIC, display_name=name, language=language or spec.language)

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..engines.guarded import Guarded
-from ..errors import ContainersError
+from ..errors import BadInput, ContainersError
 from ..host.rundir import make_run_dir, remove_run_dir
 from ..models import Image, User
 from ..policy.engines import UNISOLATED
+from ..text import one_line
 from .kit import Kit, fit
 from .probe import ImageFacts, Launch, choose, probe, recalled
 
@@ -117,6 +118,33 @@ async def image_kernels(engine: Guarded, image: Image, *, look: bool) -> ImageKe
         return ImageKernels(problem=problem)
     offered, trouble = _offered(facts)
     return ImageKernels(offered, trouble or problem)
+
+
+async def kernel_for(engine: Guarded, image: Image, language: str) -> str:
+    """The setting `kernel` for a notebook in this language: empty where the kernel that is taken
+    unasked speaks it, where the notebook names no language, or where nobody has looked.
+
+    Called by `run` after `fit_image`. Raises BadInput where the image has none, or several.
+    """
+    found = await image_kernels(engine, image, look=False)
+    if not language or not found.kernels:
+        return ""
+    speak = [one for one in found.kernels if one.language.lower() == language.lower()]
+    if len(speak) == 1 or any(not one.name for one in speak):
+        return speak[0].name
+    if speak:
+        names = ", ".join(one.name for one in speak)
+        raise BadInput(
+            f"The image has several kernels for {language}: {names}.",
+            f"Say which: %%dockerfile --kernel {speak[0].name}",
+        )
+    there = ", ".join(dict.fromkeys(one.language for one in found.kernels))
+    raise BadInput(
+        f"The notebook is written in {one_line(language, 40)}, and the image has a kernel for "
+        f"{there} only.",
+        "Install a kernel for that language in the Dockerfile. If the notebook is wrong about its "
+        "language, name the kernel: %%dockerfile --kernel NAME",
+    )
 
 
 def _offered(facts: ImageFacts) -> tuple[tuple[Offered, ...], ContainersError | None]:

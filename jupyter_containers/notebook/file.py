@@ -1,18 +1,15 @@
-"""Settings and `%%dockerfile` cells in a notebook: read, written, fingerprinted. Pure files.
+"""A notebook file: found, read, and the one place that decides whether it is a notebook.
 
-A notebook holds a request by whoever wrote it; nothing here believes it. `json.loads` holds the
-interpreter's lock until it has read everything: half a second for a notebook of 64 MiB, in which
-a server's event loop stands still, whichever thread parses. So each cell is parsed by itself.
+A notebook holds a request by whoever wrote it; nothing here believes it. Scripts and language
+models write notebooks that lack what nbformat asks for and JupyterLab fills in: so do we. What
+cannot be understood is refused in one sentence, before anything is built or written.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import re
 import stat
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +17,7 @@ from typing import Any
 
 from ..errors import BadInput, BadSettings
 from .cells import DockerfileCell, Options, cell_fingerprint, dockerfile_cells, parse_cell
+from .json_reader import loads
 
 __all__ = [
     "DockerfileCell",
@@ -32,15 +30,15 @@ __all__ = [
     "read_settings",
     "resolve_notebook",
     "settings_of",
-    "write_settings",
 ]
 
+FORMAT = 4
+"""Of nbformat: cells stand in one list since then, and nothing newer is known."""
 KEY = "jupyter_containers"
 """Our key in a notebook's metadata."""
 MAX_BYTES = 64 * 1024 * 1024
 _JUST_NOW, _PAUSE, _TRIES = 2.0, 0.05, 6
 """Seconds since a notebook was written, and between two looks at one being saved."""
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def resolve_notebook(session_name: str, root: Path) -> Path | None:
@@ -85,21 +83,28 @@ def _counts(status: os.stat_result) -> bool:
 
 
 def read_notebook(path: Path) -> dict[str, Any]:
-    """The notebook's JSON, unconverted. Raises BadInput where it is not one of format 4.
+    """The notebook's JSON, with what was left out filled in. Raises BadInput where it is no
+    notebook of format 4.
 
     jupyter_server empties a notebook and fills it again when it saves
     (https://github.com/jupyter-server/jupyter_server: fileio.py, atomic_writing): what makes no
     sense and was written just now is read again.
     """
+    return read_with_status(path)[0]
+
+
+def read_with_status(path: Path) -> tuple[dict[str, Any], bytes, os.stat_result]:
+    """The same with the file's bytes and its status then, for whoever writes it again."""
     for _ in range(_TRIES):
         data, status = _read(path)
         try:
-            return _parse(data, path)
+            return _parse(data, path.name), data, status
         except BadInput:
             if abs(time.time() - status.st_mtime) > _JUST_NOW:
                 raise
             time.sleep(_PAUSE)
-    return _parse(_read(path)[0], path)
+    data, status = _read(path)
+    return _parse(data, path.name), data, status
 
 
 def _read(path: Path) -> tuple[bytes, os.stat_result]:
@@ -118,25 +123,80 @@ def _read(path: Path) -> tuple[bytes, os.stat_result]:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _parse(data: bytes, path: Path) -> dict[str, Any]:
+def _parse(data: bytes, name: str) -> dict[str, Any]:
     try:
         notebook = loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise BadInput(
-            f"{path.name} is not a notebook: {str(error)[:200]}.",
-            "Open it in JupyterLab as text (Open With, Editor) and mend it, or restore a copy.",
-        ) from None
+        raise BadInput(f"{name} is not a notebook: {str(error)[:200]}.", _MEND) from None
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
         raise BadInput(
-            f"{path.name} is not a notebook of format 4: it has no list of cells.",
+            f"{name} is not a notebook of format 4: it has no list of cells.",
             "Upgrade an old one with: jupyter nbconvert --to notebook --inplace FILE",
         )
-    if not isinstance(notebook.setdefault("metadata", {}), dict):
+    _format(notebook, name)
+    if not isinstance(_filled(notebook, "metadata", {}), dict):
         raise BadInput(
-            f"{path.name} is not a notebook: its metadata is no object.",
+            f"{name} is not a notebook: its metadata is no object.",
             "Restore a copy of it, or make its metadata {} in a text editor.",
         )
+    for number, cell in enumerate(notebook["cells"], 1):
+        if (wrong := _wrong(cell)) is not None:
+            raise BadInput(f"{name} is not a notebook: cell {number} {wrong}.", _MEND)
     return notebook
+
+
+_MEND = "Open it in JupyterLab as text (Open With, Editor) and mend it, or restore a copy."
+
+
+def _format(notebook: dict[str, Any], name: str) -> None:
+    """Its version in whole numbers, where it is one that we can read."""
+    said = _filled(notebook, "nbformat", FORMAT)
+    number = int(said) if isinstance(said, str) and _DIGITS.fullmatch(said) else said
+    if type(number) is not int:
+        raise BadInput(f"{name} is not a notebook: its nbformat is {str(said)[:40]!r}.", _MEND)
+    if number != FORMAT:
+        raise BadInput(
+            f"{name} is a notebook of format {number}; this program reads format {FORMAT}.",
+            "Save it in that format: jupyter nbconvert --to notebook --inplace FILE",
+        )
+    notebook["nbformat"] = FORMAT
+    if type(notebook.get("nbformat_minor")) is not int:
+        # Cells have ids since 4.5: https://nbformat.readthedocs.io/en/latest/format_description.html
+        with_ids = any(isinstance(cell, dict) and "id" in cell for cell in notebook["cells"])
+        notebook["nbformat_minor"] = 5 if with_ids else 4
+
+
+_DIGITS = re.compile(r"[0-9]{1,4}")
+
+
+def _wrong(cell: Any) -> str | None:
+    """What nobody could read as a cell. Fills in what is left out of it."""
+    if not isinstance(cell, dict):
+        return "is no object"
+    if not isinstance(cell.get("cell_type"), str):
+        return "says no cell_type"
+    source = _filled(cell, "source", "")
+    if not isinstance(source, str) and not _all(source, str):
+        return "has a source that is no text"
+    if not isinstance(_filled(cell, "metadata", {}), dict):
+        return "has metadata that are no object"
+    if cell["cell_type"] == "code":
+        cell.setdefault("execution_count", None)
+        outputs = _filled(cell, "outputs", [])
+        if not _all(outputs, dict) or any("output_type" not in one for one in outputs):
+            return "has outputs that are none"
+    return None
+
+
+def _filled(within: dict[str, Any], key: str, default: Any) -> Any:
+    """The value there, after a missing one or null has become the default."""
+    if within.get(key) is None:
+        within[key] = default
+    return within[key]
+
+
+def _all(values: Any, kind: type) -> bool:
+    return isinstance(values, list) and all(isinstance(one, kind) for one in values)
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -154,139 +214,3 @@ def settings_of(notebook: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(asked, dict):
         raise BadSettings(KEY, "the notebook's metadata holds no object there.")
     return asked
-
-
-def write_settings(path: Path, settings: Mapping[str, Any] | None) -> None:
-    """Put `settings` (JSON values; None removes them) into the notebook, and nothing else.
-
-    Called by the command line and the routes; an open JupyterLab writes them itself. The file
-    is replaced at once, keeps its mode and the look nbformat (or another writer) gave it.
-    Raises BadInput where it is read-only or was changed at the same time.
-    """
-    data, before = _read(path)
-    notebook = _parse(data, path)
-    metadata = notebook["metadata"]
-    in_order = list(metadata) == sorted(metadata)
-    if settings is None:
-        metadata.pop(KEY, None)
-    else:
-        metadata[KEY] = dict(settings)
-    if in_order:
-        notebook["metadata"] = dict(sorted(metadata.items()))
-    if not before.st_mode & 0o222:
-        raise _read_only(path, "its mode forbids writing")
-    _replace(path, _like(data, notebook, in_order), before)
-
-
-def _like(data: bytes, notebook: Mapping[str, Any], in_order: bool) -> bytes:
-    """The notebook as text in the look of `data`; nbformat's is an indent of 1, sorted keys.
-
-    https://github.com/jupyter/nbformat/blob/main/nbformat/v4/nbjson.py
-    """
-    indent = re.search(rb"\n([ \t]+)", data)
-    if in_order and isinstance(asked := notebook["metadata"].get(KEY), dict):
-        notebook["metadata"][KEY] = json.loads(json.dumps(asked, sort_keys=True))
-    text = json.dumps(
-        notebook, ensure_ascii=False, indent=indent[1].decode() if indent else 1, allow_nan=True
-    )
-    text = _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    return (text + ("\n" if data.endswith(b"\n") else "")).encode()
-
-
-def _replace(path: Path, data: bytes, before: os.stat_result) -> None:
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}.", dir=path.parent)
-        try:
-            with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
-                file.write(data)
-                file.flush()
-                os.fsync(descriptor)
-                with contextlib.suppress(OSError):  # only root may give files away
-                    os.fchown(descriptor, before.st_uid, before.st_gid)
-                os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
-            now = os.lstat(path)
-            same = (now.st_ino, now.st_mtime_ns, now.st_size)
-            if same != (before.st_ino, before.st_mtime_ns, before.st_size):
-                raise BadInput(f"{path.name} was changed by another program.", "Try again.")
-            Path(name).replace(path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                Path(name).unlink()
-            raise
-    except OSError as error:
-        raise _read_only(path, error.strerror or "") from error
-
-
-def _read_only(path: Path, why: str) -> BadInput:
-    return BadInput(
-        f"The settings cannot be written into {path.name}: {why}.",
-        f"Make it writable, or work on a copy: {path}",
-    )
-
-
-_SMALL = 256 * 1024
-"""Characters below which it takes a millisecond or two anyhow."""
-_scan = json.JSONDecoder().raw_decode
-_SPACE = re.compile(r"[ \t\n\r]*")
-
-
-def loads(text: str) -> Any:
-    """What `json.loads` returns, or raises."""
-    if len(text) >= _SMALL:
-        try:
-            return _object(text)
-        except (ValueError, IndexError):
-            pass  # `json.loads` says what is wrong, or takes what is no object
-    return json.loads(text)
-
-
-def _object(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    at = _expect(text, 0, "{")
-    if text[at] == "}":
-        return _whole(text, at + 1, found)
-    while True:
-        key, at = _scan(text, at)
-        if not isinstance(key, str):
-            raise ValueError("a key is a string")
-        at = _expect(text, at, ":")
-        found[key], at = _list(text, at + 1) if text[at] == "[" else _scan(text, at)
-        at = _skip(text, at)
-        if text[at] == "}":
-            return _whole(text, at + 1, found)
-        at = _expect(text, at, ",")
-
-
-def _list(text: str, at: int) -> tuple[list[Any], int]:
-    """The elements from the opening bracket on, and where the text goes on after the other."""
-    found: list[Any] = []
-    at = _skip(text, at)
-    if text[at] == "]":
-        return found, at + 1
-    while True:
-        value, at = _scan(text, at)
-        found.append(value)
-        at = _skip(text, at)
-        if text[at] == "]":
-            return found, at + 1
-        at = _expect(text, at, ",")
-
-
-def _expect(text: str, at: int, sign: str) -> int:
-    """Where the next value begins, after a sign that has to come first."""
-    at = _skip(text, at)
-    if text[at] != sign:
-        raise ValueError(f"{sign} is missing")
-    return _skip(text, at + 1)
-
-
-def _whole(text: str, at: int, found: dict[str, Any]) -> dict[str, Any]:
-    if _skip(text, at) != len(text):
-        raise ValueError("there is something after the end")
-    return found
-
-
-def _skip(text: str, at: int) -> int:
-    space = _SPACE.match(text, at)
-    assert space is not None
-    return space.end()

@@ -7,7 +7,10 @@ import signal
 import time
 from dataclasses import dataclass
 
+import nbformat
+
 from jupyter_containers.engines.registry import _instance
+from tests.helpers.command import jc, notebook_of, texts
 from tests.helpers.derived import make_image as make_image
 from tests.helpers.harness import (
     DAEMONS,
@@ -34,6 +37,23 @@ async def test_r_draws_a_plot(engine, image, folder, make_image):
         assert done["text"] == "R"
         pictures = [data["image/png"] for data in done["data"] if "image/png" in data]
         assert base64.b64decode(pictures[0]).startswith(b"\x89PNG")
+
+
+async def test_a_notebook_in_r_is_run_by_r(engine, image, folder, make_image):
+    r = await make_image("r", f"FROM {image}\n{INSTALL}")
+    path = notebook_of(folder / "r.ipynb", f"%%dockerfile --engine {engine}\nFROM {r}", "6 * 7")
+    notebook = nbformat.read(path, 4)
+    notebook.metadata["kernelspec"] = {"name": "ir", "display_name": "R", "language": "R"}
+    nbformat.write(notebook, path)
+    await asyncio.to_thread(jc, "run", path)
+    assert texts(path)[1] == "[1] 42"
+    after = nbformat.read(path, 4).metadata
+    assert after["language_info"]["name"] == "R"
+    assert after["kernelspec"] == {
+        "name": "container",
+        "display_name": "Container (this notebook)",
+        "language": "R",
+    }
 
 
 async def r_alone(make_image, image):

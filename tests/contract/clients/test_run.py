@@ -201,6 +201,56 @@ def test_a_cell_has_its_time(folder, dockerfile, engine_program):
     assert containers_of(engine_program, path) == []
 
 
+def test_the_whole_run_has_its_time(folder, dockerfile, engine_program):
+    path = notebook_of(folder / "slow.ipynb", dockerfile(), "1", "while True: pass", "2")
+    done = jc("run", path, "--total-timeout", "8", code=1)
+    assert "was not done after 8 s" in done.stderr and "--total-timeout" in done.stderr
+    assert texts(path)[1:] == ["1", "CellFailed: The notebook was not done after 8 s.", ""]
+    assert containers_of(engine_program, path) == []
+
+
+@pytest.mark.parametrize("asking", ["input('Your name? ')", "import getpass; getpass.getpass()"])
+def test_nobody_is_there_to_answer(asking, folder, dockerfile):
+    path = notebook_of(folder / "asks.ipynb", dockerfile(), asking)
+    done = jc("run", path, code=1, timeout=60)
+    assert "cell 2/2 failed" in done.stderr
+    assert "StdinNotImplementedError" in texts(path)[1]
+
+
+def test_a_notebook_that_names_no_format_keeps_its_cells(folder, dockerfile):
+    cells = [
+        {"cell_type": "code", "source": dockerfile()},
+        {"cell_type": "code", "source": "6 * 7"},
+    ]
+    path = folder / "script.ipynb"
+    path.write_text(json.dumps({"cells": cells, "metadata": None}))
+    jc("run", path)
+    after = nbformat.read(path, 4)
+    assert [cell.source for cell in after.cells] == [cell["source"] for cell in cells]
+    assert texts(path)[1] == "42"
+
+
+def test_what_a_failed_run_did_not_reach_stays(folder, dockerfile):
+    path = notebook_of(folder / "fails.ipynb", dockerfile(), "1 / 0", "'long'")
+    notebook = nbformat.read(path, 4)
+    notebook.cells[2].outputs = [nbformat.v4.new_output("stream", text="of a long computation")]
+    nbformat.write(notebook, path)
+    jc("run", path, code=1)
+    assert texts(path)[1:] == ["ZeroDivisionError: division by zero", "of a long computation"]
+
+
+def test_a_notebook_for_another_language_is_not_run_as_python(folder, dockerfile):
+    path = notebook_of(folder / "r.ipynb", dockerfile(), "a <- 8")
+    notebook = nbformat.read(path, 4)
+    notebook.metadata["kernelspec"] = {"name": "ir", "display_name": "R", "language": "R"}
+    nbformat.write(notebook, path)
+    done = jc("run", path, code=1)
+    assert "is written in R, and the image has a kernel for python only" in done.stderr
+    assert "%%dockerfile --kernel NAME" in done.stderr
+    assert nbformat.read(path, 4).metadata["kernelspec"]["name"] == "ir"
+    assert texts(path)[1] == ""
+
+
 def test_ctrl_c_in_a_build_leaves_no_process_and_the_file_as_it_was(folder, dockerfile):
     path = notebook_of(folder / "stopped.ipynb", dockerfile("RUN sleep 4711"), "1")
     before = path.read_bytes()

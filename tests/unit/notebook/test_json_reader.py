@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_containers.notebook import file
+from jupyter_containers.notebook import json_reader
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -21,13 +21,13 @@ VALUES = st.recursive(
 
 @pytest.fixture(autouse=True)
 def nothing_is_small(monkeypatch):
-    monkeypatch.setattr(file, "_SMALL", 0)
+    monkeypatch.setattr(json_reader, "_SMALL", 0)
 
 
 @given(VALUES, st.sampled_from([None, 1, "\t"]))
 def test_the_same_as_json(value, indent):
     text = json.dumps(value, indent=indent)
-    assert repr(file.loads(text)) == repr(json.loads(text))
+    assert repr(json_reader.loads(text)) == repr(json.loads(text))
 
 
 @given(VALUES, st.data())
@@ -41,15 +41,15 @@ def test_what_json_refuses_is_refused(value, data):
         expected = repr(json.loads(broken))
     except ValueError:
         with pytest.raises(ValueError):
-            file.loads(broken)
+            json_reader.loads(broken)
     else:
-        assert repr(file.loads(broken)) == expected
+        assert repr(json_reader.loads(broken)) == expected
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2", '{"a": 1} x', '{"a": [1,]}', "{1: 2}", "nul"])
 def test_broken(text):
     with pytest.raises(ValueError):
-        file.loads(text)
+        json_reader.loads(text)
 
 
 def test_a_large_notebook_holds_nobody_up():
@@ -69,7 +69,7 @@ def test_a_large_notebook_holds_nobody_up():
     waking.start()
     begun = time.monotonic()
     try:
-        assert file.loads(text)["nbformat"] == 4
+        assert json_reader.loads(text)["nbformat"] == 4
     finally:
         seconds = time.monotonic() - begun
         ended.set()

@@ -1,0 +1,156 @@
+"""A notebook after a run: what did not run stands there as it was, byte for byte where it can."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import nbformat.v4
+import pytest
+
+from jupyter_containers.errors import BadInput
+from jupyter_containers.notebook import document
+from jupyter_containers.notebook.document import Document
+
+nbf: Any = nbformat  # it has no types
+PRINTED = nbf.v4.new_output("stream", name="stdout", text="a\nb\n")
+
+
+def ran(path: Path, *indexes: int, output: Path | None = None) -> Path:
+    """What `run` does, without a kernel."""
+    made = Document(path, output or path)
+    for number, index in enumerate(indexes, 1):
+        made.begin(index)
+        made.node.cells[index].outputs = [PRINTED]
+        made.node.cells[index].execution_count = number
+    return made.write()
+
+
+def test_a_notebook_of_nbformat_changes_where_it_ran(notebook: Path) -> None:
+    expected = nbf.read(notebook, as_version=4)
+    expected.cells[2].outputs, expected.cells[2].execution_count = [PRINTED], 1
+    ran(notebook, 2)
+    assert notebook.read_text() == nbf.writes(expected) + "\n"
+
+
+def test_nothing_ran_and_nothing_changed(notebook: Path) -> None:
+    before = notebook.read_bytes()
+    ran(notebook)
+    assert notebook.read_bytes() == before
+
+
+def test_sources_stay_where_no_format_is_named(tmp_path: Path) -> None:
+    cell: dict[str, Any] = {"cell_type": "code", "outputs": [], "execution_count": None}
+    cells = [{**cell, "source": "print('three weeks of work')"}, {**cell, "source": ["a\n", "b"]}]
+    path = tmp_path / "n.ipynb"
+    path.write_text(json.dumps({"cells": cells, "metadata": {}, "mine": [1]}))
+    ran(path, 0)
+    after = json.loads(path.read_text())
+    assert [one["source"] for one in after["cells"]] == [one["source"] for one in cells]
+    assert after["mine"] == [1]
+    assert after["cells"][0]["outputs"][0]["text"] == ["a\n", "b\n"]
+    assert nbf.read(path, as_version=4).nbformat == 4
+
+
+def test_outputs_that_were_not_reached_stay(tmp_path: Path) -> None:
+    of_old = {"output_type": "stream", "name": "stdout", "text": "of a long computation", "x": 1}
+    cells = [
+        {"cell_type": "code", "source": "1", "outputs": [of_old], "execution_count": 1},
+        {"cell_type": "code", "source": "2", "outputs": [of_old], "execution_count": 2},
+    ]
+    path = tmp_path / "n.ipynb"
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 4, "cells": cells}))
+    ran(path, 0)
+    after = json.loads(path.read_text())["cells"]
+    assert after[0]["outputs"] != [of_old]
+    assert (after[1]["outputs"], after[1]["execution_count"]) == ([of_old], 2)
+
+
+def test_the_look_of_other_writers_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    whole = {"nbformat": 4, "metadata": {"z": 1, "a": 2}, "cells": [], "nbformat_minor": 5}
+    text = json.dumps(whole, indent=4)
+    path.write_text(text)  # no newline at the end, keys unsorted, indent 4
+    ran(path)
+    assert path.read_text() == text
+
+
+def test_a_lone_surrogate_survives(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    path.write_text('{"cells": [{"cell_type": "raw", "source": "\\ud800"}], "metadata": {}}')
+    ran(path)
+    assert json.loads(path.read_text())["cells"][0]["source"] == "\ud800"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o600, 0o664])
+def test_mode_and_owner_are_kept_and_nothing_is_left(mode: int, notebook: Path) -> None:
+    notebook.chmod(mode)
+    if os.getuid() == 0:
+        os.chown(notebook, 1234, 1234)
+    owner = notebook.stat().st_uid
+    ran(notebook, 2)
+    assert stat.S_IMODE(notebook.stat().st_mode) == mode
+    assert notebook.stat().st_uid == owner
+    assert os.listdir(notebook.parent) == ["one.ipynb"]
+
+
+def test_read_only_is_said_before_anything_runs(notebook: Path, tmp_path: Path) -> None:
+    notebook.chmod(0o444)
+    with pytest.raises(BadInput, match=r"one\.ipynb cannot be written") as caught:
+        Document(notebook, notebook)
+    assert "-o OUT" in caught.value.hint
+    assert ran(notebook, 2, output=tmp_path / "out.ipynb").exists()
+
+
+def test_a_hard_link_that_would_be_cut_is_said(notebook: Path, tmp_path: Path) -> None:
+    assert Document(notebook, notebook).remark() == ""
+    other = tmp_path / "other.ipynb"
+    other.hardlink_to(notebook)
+    assert "2 names (hard links)" in Document(notebook, notebook).remark()
+    assert Document(notebook, tmp_path / "out.ipynb").remark() == ""
+
+
+def test_changed_meanwhile_it_goes_beside_and_over_nothing(notebook: Path) -> None:
+    taken = notebook.with_name("one-executed.ipynb")
+    taken.write_text("somebody's")
+    made = Document(notebook, notebook)
+    notebook.write_text("changed")
+    assert made.write() == notebook.with_name("one-executed2.ipynb")
+    assert (notebook.read_text(), taken.read_text()) == ("changed", "somebody's")
+
+
+def test_where_the_disk_is_full_the_outputs_are_elsewhere(
+    notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(document, "_replace", full)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    before = notebook.read_bytes()
+    with pytest.raises(BadInput, match="No space left") as caught:
+        ran(notebook, 2)
+    there = Path(caught.value.hint.rpartition(" ")[2])
+    assert nbf.read(there, as_version=4).cells[2].outputs == [PRINTED]
+    assert notebook.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("metadata", "language"),
+    [
+        ({}, ""),
+        ({"kernelspec": {"name": "ir", "language": "R"}}, "R"),
+        ({"language_info": {"name": "julia"}}, "julia"),
+        ({"kernelspec": "ir", "language_info": {"name": 4}}, ""),
+    ],
+)
+def test_the_language_is_what_the_notebook_says(
+    metadata: dict[str, Any], language: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "n.ipynb"
+    path.write_text(json.dumps({"cells": [], "metadata": metadata}))
+    assert Document(path, path).language == language
