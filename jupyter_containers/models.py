@@ -39,8 +39,10 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """Parse what a person wrote; short names get docker.io (and library/), as Docker does.
-        Raises BadReference. A name without tag and digest means the tag `latest`.
+        """Parse what a person wrote; short names get docker.io (and library/), as Docker does, so
+        that one image has one name. Raises BadReference. A name without tag and digest means the
+        tag `latest`.
+        https://github.com/distribution/reference/blob/main/normalize.go (splitDockerDomain)
         """
         found = _REFERENCE.fullmatch(text) if isinstance(text, str) and len(text) < 512 else None
         if found is None:
@@ -50,7 +52,7 @@ class Reference:
             if host != host.lower():
                 raise BadReference(text)
             host, path = "", f"{host}/{path}"
-        if not host:
+        if host in ("", "docker.io", "index.docker.io"):
             host, path = "docker.io", path if "/" in path else f"library/{path}"
         digest = found["digest"] or ""
         return cls(host, path, found["tag"] or ("" if digest else "latest"), digest)
@@ -63,6 +65,17 @@ class Reference:
     def short(self) -> str:
         """As people write it: docker.io/library/python:3 is python:3."""
         return str(self).removeprefix("docker.io/").removeprefix("library/")
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """All that an administrator's glob may mean by it; `str()` is the first."""
+        full = str(self)
+        if self.registry != "docker.io":
+            return (full,)
+        rest = full.removeprefix("docker.io/")
+        official = [rest.removeprefix("library/")] if rest.startswith("library/") else []
+        hosts = ("docker.io", "index.docker.io")
+        return tuple(f"{host}/{name}" for host in hosts for name in (rest, *official))
 
 
 def parse_image(text: str) -> str:

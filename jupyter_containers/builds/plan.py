@@ -233,7 +233,8 @@ def _agree(known: Iterable[Base], pins: Mapping[str, str]) -> bool:
 
 async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: Iterable[Base]) -> Plan:
     policy, bases = request.builder.policy, tuple(bases)
-    more = [triggers(base.onbuild) for base in bases if base.onbuild]
+    begun = {fetch.reference: fetch.line for fetch in dockerfile.fetches}
+    more = [triggers(base.onbuild, begun[base.reference]) for base in bases if base.onbuild]
     directory = await asyncio.to_thread(
         context_directory, request.directory, request.cell.options.context
     )
@@ -279,7 +280,7 @@ def spec_of(plan: Plan, context: Path | None, work: Path) -> BuildSpec:
             **(policy.proxies() if runs else {}),
             **options.build_args,
         },
-        target=options.target,
+        target=options.target.lower(),
         secrets=tuple(_linked(secret, work) for secret in (*secrets(plan.request), *trusted)),
         labels={BUILD_LABEL: plan.label},
         no_cache=options.no_cache,

@@ -21,6 +21,8 @@ from e2b_dockerfile_utils import (
 from ..errors import DockerfileError
 from .instructions import Instruction, check, check_name
 
+NO_TRIGGERS = ("ONBUILD", "FROM", "MAINTAINER")
+"""What ONBUILD cannot keep for later."""
 _MAX_LINE = 65535  # of Go's bufio.Scanner, which BuildKit reads with
 _PLAINLY = "Write it plainly: a heredoc as <<EOF, spaces as spaces, an instruction on its own line."
 
@@ -101,10 +103,13 @@ def _disagreement(text: str, found: list[Instruction]) -> DockerfileError | None
 
 
 def _shape(one: Instruction | DockerfileInstruction) -> tuple[object, ...]:
+    """What both must agree on. Of ONBUILD one says whether its trigger is a list and the other
+    does not: what is behind it is read by itself (`_with_trigger`)."""
+    json = one.json and one.name != "ONBUILD"
     if isinstance(one, Instruction):
-        return one.name, one.line, one.end, one.flags, one.json, one.heredocs
+        return one.name, one.line, one.end, one.flags, json, one.heredocs
     heredocs = tuple(heredoc.content for heredoc in one.heredocs)
-    return one.name, one.start_line, one.end_line, tuple(one.flags), one.json, heredocs
+    return one.name, one.start_line, one.end_line, tuple(one.flags), json, heredocs
 
 
 def _with_trigger(instruction: Instruction, escape: str) -> Instruction:
@@ -115,12 +120,13 @@ def _with_trigger(instruction: Instruction, escape: str) -> Instruction:
     if not text.strip():
         instruction.fail("an instruction must follow.")
     (trigger,) = read(f"# escape={escape}\n{text}")
-    if trigger.name in ("ONBUILD", "FROM", "MAINTAINER"):
+    if trigger.name in NO_TRIGGERS:
         instruction.fail(f"{trigger.name} cannot be its trigger.")
     return replace(
         instruction,
         words=(),
         flags=(),
+        json=False,
         trigger=replace(
             trigger, line=instruction.line, end=instruction.end, header_end=instruction.end
         ),
@@ -190,6 +196,8 @@ def _escape_first(text: str) -> None:
         if not line.strip().startswith("#"):
             return
         match = _DIRECTIVE.match(line)
+        if match is None and not (number == 1 and line.startswith("#!")):
+            return  # an ordinary comment, after which all engines look for no more of them
         if match is not None and len(line) > _MAX_DIRECTIVE:
             raise DockerfileError(number, f"# {match[1][:20]}", "the line is too long.")
         if number > 1 and match is not None and match[1].lower() == "escape":

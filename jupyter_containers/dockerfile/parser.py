@@ -14,7 +14,7 @@ from types import MappingProxyType
 from ..errors import BadInput, BadReference, DockerfileError
 from ..models import NO_ENV, Demands, parse_image
 from .instructions import Instruction, closest, is_heredoc, mounts
-from .lexer import Directives, clean, directives, read
+from .lexer import NO_TRIGGERS, Directives, clean, directives, read
 from .variables import Scope, platform_args
 
 _REMOTE = re.compile(r"[a-zA-Z0-9]+://|[\w.-]+@[\w.-]+:")
@@ -102,9 +102,37 @@ def parse(text: str, args: Mapping[str, str] = NO_ENV) -> Dockerfile:
     return _Reader(text, args).dockerfile()
 
 
-def triggers(onbuild: Sequence[str]) -> Dockerfile:
-    """What a base's ONBUILD adds to a build of it: for `demands` and `collect`'s `more`."""
-    return parse("\n".join(["FROM scratch", *onbuild]))
+def triggers(onbuild: Sequence[str], line: int = 1) -> Dockerfile:
+    """What a base's ONBUILD adds to a build of it: for `demands` and `collect`'s `more`. All of it
+    stands at `line`, that of the FROM.
+
+    Each is one instruction by itself, as BuildKit wants it; buildah joins them, so that one which
+    is continued would swallow the next. Raises DockerfileError.
+    https://github.com/moby/buildkit/blob/master/frontend/dockerfile/dockerfile2llb/convert.go
+    """
+    try:
+        for text in onbuild:
+            alone = read(clean(text))
+            kept = len(alone) == 1 and alone[0].name not in NO_TRIGGERS
+            if not kept or text.rstrip().endswith("\\"):
+                raise DockerfileError(1, text.split(" ")[0][:20], "it is no instruction by itself.")
+        found = parse("\n".join(["FROM scratch", *onbuild]))
+    except DockerfileError as error:
+        why = error.message.partition(": ")[2]
+        raise DockerfileError(
+            line,
+            "FROM",
+            f"what its base does with ONBUILD cannot be read: {why}",
+            "Begin with another base, or with one that was built from it where it can be.",
+        ) from None
+    return replace(
+        found,
+        instructions=tuple(replace(one, line=line) for one in found.instructions),
+        fetches=tuple(replace(one, line=line) for one in found.fetches),
+        sources=tuple(replace(one, line=line) for one in found.sources),
+        urls=tuple((line, url) for _, url in found.urls),
+        entitlements=tuple((line, what) for _, what in found.entitlements),
+    )
 
 
 def demands(*dockerfiles: Dockerfile) -> Demands:
@@ -182,6 +210,8 @@ class _Reader:
                 self.globals.args[name] = self.args[name]
             elif given:
                 self.globals.args[name] = self.globals.expand(default, one)
+            else:
+                self.globals.declared.add(name)
 
     def begin(self, one: Instruction) -> None:
         """FROM: an image, an earlier stage, or nothing (scratch)."""
@@ -196,13 +226,22 @@ class _Reader:
         if parent is not None:
             stage = replace(stage, parent=parent.index)
         elif base != "scratch":
-            stage = replace(stage, reference=self.fetch(base, one.line, "FROM"))
+            stage = replace(stage, reference=self.base(base, one))
         inherited = self.scopes[parent.index] if parent else Scope(self.marks.escape)
-        self.scopes.append(replace(inherited, args={**inherited.args}, env={**inherited.env}))
+        self.scopes.append(inherited.copy())
         self.stages.append(stage)
         self.kept.append([])
         if parent:
             self.triggered(self.kept[parent.index])
+
+    def base(self, base: str, one: Instruction) -> str:
+        """The image that a stage begins with. Where it is none since a variable is empty, that is
+        what its writer has to know."""
+        try:
+            return self.fetch(base, one.line, "FROM")
+        except DockerfileError:
+            self.globals.refuse_unset(one.words[0], one)
+            raise
 
     def triggered(self, kept: Sequence[Instruction]) -> None:
         """ONBUILD of an earlier stage of this file, which runs where a stage begins with it."""
@@ -235,6 +274,8 @@ class _Reader:
                 scope.args[name] = scope.expand(default, one)
             elif name in self.globals.args:
                 scope.args[name] = self.globals.args[name]
+            else:
+                scope.declared.add(name)
 
     def copies(self, one: Instruction, scope: Scope) -> None:
         if origin := one.values("from"):

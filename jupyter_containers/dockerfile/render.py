@@ -1,7 +1,9 @@
 """The Dockerfile that engines get: images by what the policy saw, and the CA beside RUN. Pure.
 
 Every image stands there in full, with its digest where one is pinned, so that no short-name
-rule or build argument makes an engine fetch another one than was judged.
+rule or build argument makes an engine fetch another one than was judged. Every stage's name
+stands in small letters, where it is given and where it is used: BuildKit takes `Base` and `base`
+for one name, buildah for two, and would pull an image of the other name.
 """
 
 from __future__ import annotations
@@ -76,10 +78,11 @@ class _Writer:
         for stage in dockerfile.stages:
             if stage.reference:
                 self.bases[stage.line] = pins.get(stage.reference, stage.reference)
-            elif "$" in stage.base:  # As it was judged, not as an engine might expand it.
-                earlier = stage.parent is not None
-                name = dockerfile.stages[stage.parent or 0].name if earlier else "scratch"
-                self.bases[stage.line] = name
+            elif stage.parent is not None:
+                self.bases[stage.line] = dockerfile.stages[stage.parent].name
+            else:  # As it was judged, not as an engine might expand it.
+                self.bases[stage.line] = "scratch"
+        self.names = {stage.name for stage in dockerfile.stages if stage.name}
         self.with_run: set[int] = set()
         begun = 0
         for one in dockerfile.instructions:
@@ -111,7 +114,7 @@ class _Writer:
     def write(self, one: Instruction) -> None:
         flags, words = self.flags(one), one.words
         if one.line in self.bases:
-            words = (self.bases[one.line], *words[1:])
+            words = (self.bases[one.line], *words[1:2], *(name.lower() for name in words[2:]))
         header = self.source[one.line - 1 : one.header_end]
         if (flags, words) != (one.flags, one.words):
             header = [_header(one, flags, words)]
@@ -132,7 +135,7 @@ class _Writer:
         for flag in one.flags:
             name, _, value = flag.partition("=")
             if one.name == "COPY" and name == "--from":
-                value = self.pinned.get((one.line, value), value)
+                value = self.origin(one, value)
             elif one.name == "RUN" and name == "--mount":
                 fields = [self.field(one, text) for text in value.split(",")]
                 # buildah 1.28 takes the type of the mount before for one that says none.
@@ -145,10 +148,16 @@ class _Writer:
             found.append(f"{name}={value}")
         return tuple(found)
 
+    def origin(self, one: Instruction, written: str) -> str:
+        """An image as it was judged, or a stage by its one name."""
+        if (one.line, written) in self.pinned:
+            return self.pinned[one.line, written]
+        return written.lower() if written.lower() in self.names else written
+
     def field(self, one: Instruction, text: str) -> str:
         key, equals, value = text.partition("=")
         if key.lower() == "from":
-            value = self.pinned.get((one.line, value), value)
+            value = self.origin(one, value)
         return f"{key}{equals}{value}"
 
     def confirm(self, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 from e2b_dockerfile_utils import ShellLex
@@ -23,23 +23,32 @@ class Scope:
     escape: str
     args: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
+    declared: set[str] = field(default_factory=set)
+    """Names of ARG that got no value: they are empty, as their writer meant them."""
+
+    def copy(self) -> Scope:
+        """What a stage begins with that begins with this one."""
+        return Scope(self.escape, {**self.args}, {**self.env}, {*self.declared})
 
     def expand(self, word: str, at: Instruction, *, strict: bool = False) -> str:
-        """`word` as BuildKit expands it; `strict` refuses a variable that has no value."""
+        """`word` as BuildKit expands it; `strict` refuses a variable that nobody declared."""
         values = {**self.args, **self.env}
         _refuse_bombs(word, values, at)
         try:
             result = ShellLex(self.escape, env=values, skip_unset_env=False).process_word(word)
             if strict:
-                self._refuse_unset(word, values, at)
+                self.refuse_unset(word, at, unless=self.declared)
         except ValueError as error:
             at.fail(f"{str(error)[:300]}.")
         return result
 
-    def _refuse_unset(self, word: str, values: Mapping[str, str], at: Instruction) -> None:
-        asked = _Asked(values)
+    def refuse_unset(self, word: str, at: Instruction, unless: Container[str] = ()) -> None:
+        """Fail at a variable in `word` that has no value, and no default there."""
+        asked = _Asked({**self.args, **self.env})
         ShellLex(self.escape, env=asked, skip_unset_env=False).process_word(word)
         for name in asked.missing:
+            if name in unless:
+                continue
             if re.search(r"\$\{" + re.escape(name) + r":?[-+]", word) is None:
                 at.fail(
                     f"${name} has no value in {word!r}.",

@@ -58,11 +58,13 @@ class Policy(PolicyTraits):
         if full.startswith("sha256:"):
             what = f"An image without a name ({full[:19]}…) may not be used"
             raise PolicyRefused(what, "Policy.images")
-        registry = Reference.parse(full).registry
-        if not matches(registry, self.registries):
+        reference = Reference.parse(full)
+        registry = reference.registry
+        hosts = {name.partition("/")[0] for name in reference.spellings}
+        if not any(matches(host, self.registries) for host in hosts):
             what = f"The image {full} may not be used: not from {registry}"
             raise PolicyRefused(what, "Policy.registries")
-        if not matches(full, self.images):
+        if not any(matches(name, self.images) for name in reference.spellings):
             raise PolicyRefused(f"The image {full} may not be used", "Policy.images")
         return full
 

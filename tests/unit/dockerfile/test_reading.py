@@ -177,6 +177,61 @@ class TestDemands:
         assert both.images == ("docker.io/library/a:latest", "docker.io/library/b:latest")
         assert both.urls == ("http://c",)
 
+    @pytest.mark.parametrize(
+        "onbuild",
+        [
+            ["RUN a \\", "COPY secret /x"],
+            ["RUN a \\  "],
+            ["RUN a\nADD http://b /c"],
+            ["RUN <<EOF", "EOF"],
+            ["FROM evil"],
+            [""],
+            ["# nothing"],
+        ],
+    )
+    def test_a_trigger_is_one_instruction_by_itself(self, onbuild: list[str]) -> None:
+        with pytest.raises(DockerfileError, match="line 7: FROM: what its base does with ONBUILD"):
+            triggers(onbuild, 7)
+
+    def test_all_of_a_bases_onbuild_stands_where_the_base_is_named(self) -> None:
+        found = triggers(["ARG A=b", "COPY $A /x", "RUN --mount=from=c ls", "ADD http://d /e"], 7)
+        assert [(source.path, source.line) for source in found.sources] == [("b", 7)]
+        assert set(demands(found).lines.values()) == {7}
+        assert {one.line for one in found.instructions} == {7}
+
+    def test_a_list_may_be_kept(self) -> None:
+        found = of('FROM a\nONBUILD RUN ["pip", "install"]\nONBUILD CMD ["x"]\n')
+        kept = [one.trigger for one in found.instructions if one.trigger is not None]
+        assert [(one.name, one.words, one.json) for one in kept] == [
+            ("RUN", ("pip", "install"), True),
+            ("CMD", ("x",), True),
+        ]
+
+    def test_one_image_has_one_name(self) -> None:
+        text = "FROM {} AS a\nCOPY --from=index.docker.io/library/b:1 x y\n"
+        for base in ("b:1", "docker.io/b:1", "index.docker.io/b:1", "docker.io/library/b:1"):
+            assert images(text.format(base)) == ["library/b:1"]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "# Notes\n# escape=`\nFROM a\nRUN b \\\n  c",
+            "# Notes\n#\n# escape=`\nFROM a\nRUN b \\\n  c",
+        ],
+    )
+    def test_behind_a_comment_no_directive_counts(self, text: str) -> None:
+        assert of(text).marks.escape == "\\"
+        assert of(text).instructions[1].words == ("b   c",)
+
+    def test_an_argument_without_a_value_is_empty(self) -> None:
+        assert images("ARG SUFFIX\nFROM a:1${SUFFIX}") == ["library/a:1"]
+        assert images("ARG SUFFIX\nFROM a:1${SUFFIX}", SUFFIX="-gpu") == ["library/a:1-gpu"]
+        assert paths("FROM a\nARG DIR\nCOPY x$DIR /y") == ["x"]
+        assert paths("FROM a AS b\nARG DIR\nFROM b\nCOPY x$DIR /y") == ["x"]
+        for text in ("FROM a:1$SUFFIX", "ARG SUFFIX\nFROM a\nCOPY x$SUFFIX /y"):
+            with pytest.raises(DockerfileError, match=r"\$SUFFIX has no value"):
+                parse(text)
+
 
 class TestSources:
     @pytest.mark.parametrize(

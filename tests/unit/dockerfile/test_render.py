@@ -127,6 +127,25 @@ class TestRender:
         ]
         assert found.lines == (1, 2, 2, *range(3, 15))
 
+    def test_a_stage_has_one_name(self) -> None:
+        """buildah tells `Busybox` from `busybox`, and would pull the other."""
+        text = """
+            FROM a AS Busybox
+            FROM busybox AS Two
+            COPY --from=BUSYBOX x y
+            RUN --mount=type=bind,from=twO,target=/z ls
+            FROM TWO
+            RUN --mount=from=Busybox,target=/z ls
+        """.replace("from=twO", "from=busyBox")
+        assert self.rendered(text).text.splitlines() == [
+            "FROM docker.io/library/a:latest AS busybox",
+            "FROM busybox AS two",
+            "COPY --from=busybox x y",
+            "RUN --mount=type=bind,from=busybox,target=/z ls",
+            "FROM two",
+            "RUN --mount=type=bind,from=busybox,target=/z ls",
+        ]
+
     def test_line_ends_and_marks_are_made_plain(self) -> None:
         text = "\ufeffFROM scratch\r\nRUN a \\\r\n  b\r\n"
         assert render(parse(text), ca=True).text == (

@@ -78,6 +78,22 @@ def test_images_are_globs_on_full_references(images: list[str], image: str, may:
         judge.check_build(Demands(images=(image,), lines={image: 3}), 0)
 
 
+@pytest.mark.parametrize(
+    "glob", ["docker.io/ubuntu:*", "docker.io/library/u*", "index.docker.io/*"]
+)
+def test_an_image_of_the_hub_has_one_name_for_the_policy(glob: str) -> None:
+    judge = policy(images=[glob])
+    for written in (
+        "ubuntu:22.04",
+        "docker.io/ubuntu:22.04",
+        "index.docker.io/library/ubuntu:22.04",
+    ):
+        assert judge.check_image(written) == "docker.io/library/ubuntu:22.04"
+    with pytest.raises(PolicyRefused):
+        judge.check_image("quay.io/library/ubuntu:22.04")
+    assert policy(registries=["index.docker.io"]).check_image("ubuntu").endswith("ubuntu:latest")
+
+
 def test_registries() -> None:
     judge = policy(registries=["*.example.org", "localhost"])
     assert judge.check_pull("a.example.org/x:1") == "a.example.org/x:1"
