@@ -25,7 +25,7 @@ from .host.paths import read_untrusted, replace_file
 from .models import parse_image
 from .policy.policy import Policy
 from .settings.schema import Settings
-from .text import one_line
+from .text import one_line, untrusted_json
 
 GENERIC = "container"
 """The spec that comes with the package: its settings are the notebook's."""
@@ -217,7 +217,7 @@ def _refuse_others(name: str, directory: Path) -> None:
 
 def _read(directory: Path) -> dict[str, Any]:
     try:
-        document = json.loads(read_untrusted(directory / "kernel.json", _MAX_BYTES))
+        document = untrusted_json(read_untrusted(directory / "kernel.json", _MAX_BYTES))
     except (KernelError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

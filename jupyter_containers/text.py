@@ -1,9 +1,12 @@
-"""Text that came from outside (an image, an engine, a notebook) made safe to show."""
+"""Text that came from outside (an image, an engine, a notebook) made safe to show, or to read."""
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import unicodedata
+from typing import Any
 
 # ECMA-48 escape sequences: CSI, OSC (ended by BEL or ST), and the two-character ones.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
@@ -40,3 +43,39 @@ def _cleaned(text: str) -> str:
 def one_line(text: str, limit: int = 200) -> str:
     """`printable` on a single line, for names and titles."""
     return " ".join(printable(text, limit * 4).split())[:limit]
+
+
+_MOST_DIGITS = 20
+"""No size, time or number of ours has more: 2**64 has these."""
+
+
+def untrusted_json(text: str | bytes) -> Any:
+    """What JSON from outside says, with numbers of ordinary size. Raises ValueError, also where
+    `json.loads` gives infinity or takes the stack to its end.
+
+    Infinity and NaN are no JSON, 1e999 comes to infinity, and numbers of thousands of digits make
+    whoever computes with them wait: https://docs.python.org/3/library/json.html
+    """
+    try:
+        return json.loads(
+            text, parse_constant=_no_number, parse_float=_finite, parse_int=_short_number
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        _no_number(text[:40])
+    return number
+
+
+def _short_number(text: str) -> int:
+    if len(text.removeprefix("-")) > _MOST_DIGITS:
+        raise ValueError(f"a number has more than {_MOST_DIGITS} digits")
+    return int(text)

@@ -5,7 +5,6 @@ Called by `build --check` and the cell. Fetches nothing: the check sees `scratch
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from ..host import process
 from ..models import NO_ENV
 from ..notebook.cells import parse_cell
 from ..policy.policy import Policy
-from ..text import one_line, printable
+from ..text import one_line, printable, untrusted_json
 
 Level = Literal["error", "warning", "info", "style"]
 _LEVELS = ("error", "warning", "info", "style")
@@ -163,7 +162,7 @@ async def _hadolint(text: str, numbers: list[int], directory: Path | None) -> li
         cwd=str(directory) if directory else None,
     )
     try:
-        found = [_remark(remark, numbers) for remark in json.loads(done.stdout)]
+        found = [_remark(remark, numbers) for remark in untrusted_json(done.stdout)]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise EngineFailed(argv, done.code, done.stderr or done.stdout) from error
     if done.stderr.strip():  # such as a .hadolint.yaml that it cannot read
@@ -195,7 +194,7 @@ async def _buildkit(dockerfile: Dockerfile, buildx: Sequence[str]) -> list[Diagn
         argv[-1:-1] = ["--build-arg", f"{name}={value}"]
     try:
         done = await process.run(argv, input="\n".join(lines).encode(), timeout=_TIMEOUT)
-        report = json.loads(done.stdout)
+        report = untrusted_json(done.stdout)
         return [
             Diagnostic(
                 blank.original(int(warning["location"]["ranges"][0]["start"]["line"])),

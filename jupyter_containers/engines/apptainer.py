@@ -9,7 +9,6 @@ https://apptainer.org/docs/user/latest/cli/apptainer_exec.html
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import platform
 import re
@@ -31,7 +30,7 @@ from ..host.paths import cache_directory
 from ..host.process import Completed, run
 from ..host.reaper import process_container
 from ..models import ContainerSpec, EngineInfo, Image, Problem, Progress
-from ..text import one_line, printable
+from ..text import one_line, printable, untrusted_json
 from .common import cdi, userns
 from .common.errors import build_trouble, last_words
 from .common.run_argv import limits
@@ -330,7 +329,7 @@ async def described(program: str, new: Path, image: Image) -> Image:
     payload = new / TREE if (new / TREE).is_dir() else new / SIF
     done = await run([program, "inspect", "--json", "--labels", "--environment", str(payload)])
     try:
-        told = json.loads(done.stdout)["data"]["attributes"]
+        told = untrusted_json(done.stdout)["data"]["attributes"]
     except (ValueError, KeyError, TypeError):
         return image
     labels = told.get("labels") or {}

@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from ..text import untrusted_json
 from .paths import cache_directory
 from .reaper.client import reaper
 
@@ -32,7 +33,7 @@ def place(kind: str, *parts: object) -> Path:
 def recall(path: Path) -> dict[str, Any] | None:
     """A remembered document, or None where there is none that can be read."""
     try:
-        value = json.loads(path.read_bytes())
+        value = untrusted_json(path.read_bytes())
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None

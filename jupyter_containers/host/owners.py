@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import KernelError
+from ..text import untrusted_json
 from .paths import boot_id, make_private, read_untrusted, replace_file, runtime_directory
 
 KEPT = "kept"
@@ -145,7 +146,7 @@ def take_over(server: str, wanted: Callable[[Path], bool]) -> dict[Path, str]:
 def _is_of(server: str, file: Path) -> bool:
     """Whether that server's process, of this host and boot, wrote it."""
     try:
-        about = json.loads(file.read_bytes())
+        about = untrusted_json(file.read_bytes())
     except (OSError, ValueError):
         return False
     mine = {"server": server, "host": socket.gethostname(), "boot": boot_id()}
@@ -232,5 +233,5 @@ def _write(descriptor: int, about: dict[str, Any]) -> None:
 
 
 def _read(descriptor: int) -> dict[str, Any]:
-    about = json.loads(os.pread(descriptor, 10_000, 0))
+    about = untrusted_json(os.pread(descriptor, 10_000, 0))
     return about if isinstance(about, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -10,7 +9,7 @@ from typing import Any
 
 from ..layout import DEFAULT_PATH
 from ..models import Image
-from ..text import one_line
+from ..text import one_line, untrusted_json
 from .facts import FoundKernel, ImageFacts, Interpreter, Transport, version_tuple
 
 MAX_TEXT = 8 << 20
@@ -171,7 +170,7 @@ def _kernel(said: Mapping[str, Any]) -> FoundKernel | None:
 
 def _object(text: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(text)
+        value = untrusted_json(text)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -23,7 +23,7 @@ from ..images.prepare import OnProgress
 from ..layout import GUEST_PORT
 from ..models import Container
 from .container_files import bound, guest_port, identity, unbind, wrong_mount
-from .exit_reasons import connection_lost, ended_from_outside, exit_error, replaced
+from .exit_reasons import connection_lost, ended_from_outside, exit_error, flooded, replaced
 from .guest_client import Applied, GuestClient, certificate_of
 from .spec import StartPlan
 
@@ -259,6 +259,8 @@ class KernelContainer:
         """Why the kernel ended by itself. Called once it has."""
         limit = self.plan.spec.memory
         code, memory = self.poll(), False
+        if self._client is not None and self._client.flooded:
+            return flooded()
         if self._client is not None:
             memory = self._client.out_of_memory
         if not memory and (self._client is None or self._client.closed):

@@ -44,6 +44,14 @@ def connection_lost(node: str) -> KernelDied:
     return _final(KernelDied(message, hint))
 
 
+def flooded() -> KernelDied:
+    """A container that kept the server busy."""
+    return KernelDied(
+        "The container was ended: something in it flooded the server with messages.",
+        "See what the last cell, or a library that it loaded, writes to sockets or to /proc/1.",
+    )
+
+
 def _final(died: KernelDied) -> KernelDied:
     died.final = True
     return died

@@ -22,9 +22,11 @@ from typing import Any
 
 from ..errors import StartFailed
 from ..host.process import run
-from ..text import one_line
+from ..text import one_line, untrusted_json
 
 _MAX_LINE = 64 * 1024
+_MOST_AT_ONCE = 64 * 1024
+"""Bytes that are taken in between two looks: a guest says some hundred in a kernel's life."""
 _AGAIN_SECONDS = 60.0
 """For which a guest on another machine is looked for again, from when its connection was lost."""
 _ENDS = (signal.SIGTERM, signal.SIGKILL)
@@ -64,6 +66,8 @@ class GuestClient:
         self.ended: int | None = None
         self.out_of_memory = False
         self.refused: str | None = None
+        self.flooded = False
+        """Whether we hung up, since the other end said far more than a guest does."""
         self._starting = False
         self._again: threading.Thread | None = None
         self._found: socket.socket | None = None
@@ -101,6 +105,7 @@ class GuestClient:
                 return
             self._socket, self._found, self._again = self._found, None, None
             self.closed = self._socket is None
+        left = _MOST_AT_ONCE
         while self._socket is not None:
             try:
                 data = self._socket.recv(_MAX_LINE)
@@ -109,7 +114,14 @@ class GuestClient:
             except OSError:
                 data = b""
             self._buffer += data
-            if not data or len(self._buffer) > 4 * _MAX_LINE:
+            left -= len(data)
+            if left < 0:
+                # Whatever runs inside can get at the guest's connection, and an event loop that
+                # reads on never comes to anything else.
+                self.flooded = True
+                self.close()
+                return
+            if not data or len(self._buffer) > _MAX_LINE:
                 self._lost()
                 return
             *lines, self._buffer = self._buffer.split(b"\n")
@@ -144,7 +156,7 @@ class GuestClient:
     def _take(self, line: bytes) -> None:
         """One line. It comes from a container: any JSON, any type."""
         try:
-            event = json.loads(line)
+            event = untrusted_json(line)
         except ValueError:
             return
         if not isinstance(event, dict):
@@ -154,7 +166,7 @@ class GuestClient:
             self.applied = _applied(event)
         elif kind == "started":
             self._starting, self.ended = False, None
-        elif kind == "ended" and not self._starting and isinstance(event.get("code"), int):
+        elif kind == "ended" and not self._starting and _is_exit_code(event.get("code")):
             self.ended, self.out_of_memory = event["code"], event.get("oom") is True
         elif kind == "ports":
             self.ports = _five(event.get("ports"))
@@ -192,6 +204,11 @@ class GuestClient:
         self._given_up = True
         self._hang_up()
         self.closed = True
+
+
+def _is_exit_code(code: Any) -> bool:
+    """As Popen has them: 0 to 255, or a signal's number below zero."""
+    return type(code) is int and -64 <= code <= 255
 
 
 def _five(ports: Any) -> tuple[int, ...]:
@@ -247,8 +264,8 @@ def _secured(connected: socket.socket, certificate: str) -> ssl.SSLSocket:
 
 def _applied(event: dict[str, Any]) -> Applied:
     def number(key: str) -> Any:
-        value = event.get(key)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        value: Any = event.get(key)
+        return value if type(value) in (int, float) and 0 <= value < 1 << 64 else None
 
     names = event.get("network")
     listed = names[:32] if isinstance(names, list) else []

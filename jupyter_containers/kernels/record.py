@@ -30,6 +30,7 @@ from ..host.rundir import run_dir_at
 from ..models import ContainerSpec, Mount, User
 from ..policy.policy import Policy
 from ..settings.schema import Settings
+from ..text import untrusted_json
 from .container import KernelContainer
 from .request import Request, container_labels
 from .spec import StartPlan
@@ -166,7 +167,7 @@ def _write(record: KernelRecord, root: Path) -> None:
 def read_record(root: Path) -> KernelRecord | None:
     """The record in a run directory; None where there is none, or one of another version."""
     try:
-        said = json.loads(read_untrusted(root / RECORD, _MOST))
+        said = untrusted_json(read_untrusted(root / RECORD, _MOST))
         if said.pop("version") != _VERSION:
             return None
         return KernelRecord(**{**said, "ports": tuple(said["ports"])})
@@ -185,7 +186,7 @@ def write_sessions(root: Path, sessions: list[Session]) -> None:
 def read_sessions(root: Path) -> list[Session]:
     """What `write_sessions` wrote last."""
     with suppress(KernelError, ValueError, TypeError):
-        said = json.loads(read_untrusted(root / SESSIONS, _MOST))
+        said = untrusted_json(read_untrusted(root / SESSIONS, _MOST))
         return [{str(key): str(value) for key, value in one.items()} for one in said]
     return []
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -33,6 +32,7 @@ from zmq.devices import ThreadProxy
 from ..errors import BadInput, ContainersError
 from ..host.cache import workplace
 from ..kernelspecs import GENERIC
+from ..text import untrusted_json
 from .connection import CHANNELS
 from .guest_client import dial
 
@@ -53,7 +53,7 @@ class Outer:
     def read(cls, path: Path) -> Outer:
         """Raises BadInput where this is no file that can be relayed."""
         try:
-            said = json.loads(path.read_text())
+            said = untrusted_json(path.read_text())
             ip, transport = str(said["ip"]), said.get("transport", "tcp")
             outer = cls(
                 ip,

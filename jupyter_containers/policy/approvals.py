@@ -21,6 +21,7 @@ from ..errors import AsksMore, BadInput, KernelError, NotApproved
 from ..host.paths import data_directory, read_untrusted, replace_file
 from ..models import Mount, Reference
 from ..settings.schema import Settings
+from ..text import untrusted_json
 from .engines import UNISOLATED
 
 _MAX_BYTES = 1 << 20
@@ -106,7 +107,7 @@ class _Record:
     def parse(cls, data: bytes) -> Self:
         """What cannot be read was never approved."""
         try:
-            said = json.loads(data)
+            said = untrusted_json(data)
             images, rest = said["images"], said["rest"]
         except (ValueError, TypeError, KeyError, RecursionError):
             return cls()

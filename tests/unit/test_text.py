@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -47,3 +48,16 @@ def test_a_long_log_takes_no_time():
     for _ in range(20_000):
         text.printable(line, 2000)
     assert time.process_time() - begun < 1.0
+
+
+@pytest.mark.parametrize("said", ['{"a": [1, 2.5, -3, null, true]}', b"[18446744073709551615]"])
+def test_json_of_ordinary_size_is_read(said: str | bytes) -> None:
+    assert text.untrusted_json(said) == json.loads(said)
+
+
+@pytest.mark.parametrize(
+    "said", ["Infinity", "[NaN]", "-1e999", "9" * 21, "9" * 5000, "[" * 100_000, "{", "", b"\xff"]
+)
+def test_json_that_hurts_is_refused(said: str | bytes) -> None:
+    with pytest.raises(ValueError):
+        text.untrusted_json(said)

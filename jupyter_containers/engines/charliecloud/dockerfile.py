@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ...errors import DockerfileError
 from ...models import BuildSpec, BuildStep
-from ...text import one_line
+from ...text import one_line, untrusted_json
 
 SECRETS = "/run/secrets"
 _BASE = "JUPYTER_CONTAINERS_BASE"
@@ -221,7 +221,7 @@ def _plain(value: str) -> str:
 
 def _argv(text: str) -> tuple[str, ...]:
     try:
-        found = json.loads(text)
+        found = untrusted_json(text)
         return tuple(str(word) for word in found)
     except (ValueError, TypeError):
         return ("/bin/sh", "-c", text)

@@ -17,7 +17,7 @@ from typing import Any
 from ...errors import DiskFull, EngineDown, EngineFailed, ImageNotHere
 from ...host.process import Completed, Stream, run
 from ...models import Image, Progress
-from ...text import one_line, printable
+from ...text import one_line, printable, untrusted_json
 from ..common.errors import build_trouble
 from ..process_engine import image_archive
 from ..process_engine.image_archive import FULL, TREE, OnBytes, with_progress
@@ -189,7 +189,7 @@ async def export(name: str, new: Path, image: Image) -> Image:
 
 def _described(tree: Path, image: Image) -> Image:
     try:
-        told = json.loads((tree / METADATA).read_bytes())
+        told = untrusted_json((tree / METADATA).read_bytes())
         env = {str(name): str(value) for name, value in dict(told["env"]).items()}
         labels = {one_line(str(k)): printable(str(v)) for k, v in dict(told["labels"]).items()}
     except (OSError, ValueError, KeyError, TypeError):

@@ -10,7 +10,6 @@ cancels what a closed session asked for.
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any
 from ...errors import EngineDown, EngineFailed, ImageNotHere
 from ...host.process import Stream
 from ...models import BuildSpec, BuildStep, Progress
+from ...text import untrusted_json
 from ..common.build_argv import FindImage, common_argv, common_env
 from ..common.build_steps import Steps
 from ..common.errors import build_trouble, fetch_trouble
@@ -233,7 +233,7 @@ class RawJson:
             self._track.hear(line)
             return
         try:
-            status = json.loads(line)
+            status = untrusted_json(line)
         except ValueError:
             if len(line) < _MAX_JSON:
                 self._part = line

@@ -10,7 +10,6 @@ once; only its names change, and the engine's own table has those.
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,14 +19,14 @@ from ...errors import ImageNotHere
 from ...host.environment import memory
 from ...host.process import Completed
 from ...models import Container, Image, Layer, Stats
-from ...text import one_line, printable
+from ...text import one_line, printable, untrusted_json
 from ..common.errors import daemon_trouble
 
 
 def parse_object(text: str) -> dict[str, Any]:
     """One JSON object, or an empty one where the engine printed something else."""
     try:
-        value = json.loads(text)
+        value = untrusted_json(text)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
@@ -36,7 +35,7 @@ def parse_object(text: str) -> dict[str, Any]:
 def parse_array(text: str) -> list[dict[str, Any]]:
     """The objects of a JSON array. `inspect` prints `[]` before an error."""
     try:
-        value = json.loads(text)
+        value = untrusted_json(text)
     except ValueError:
         return []
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

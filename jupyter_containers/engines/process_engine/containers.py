@@ -30,6 +30,7 @@ from ...host.paths import boot_id, cache_directory
 from ...host.process import Child, Completed, Environment, detach, forget
 from ...host.reaper import process_container
 from ...models import Container, ContainerSpec, Stats
+from ...text import untrusted_json
 
 _T = TypeVar("_T")
 _UNUSED = 600.0
@@ -52,7 +53,7 @@ class StateDir:
     def record(self) -> dict[str, Any]:
         """What is known of it; empty for one that is gone, or not there yet."""
         try:
-            found = json.loads((self.path / process_container.RECORD).read_bytes())
+            found = untrusted_json((self.path / process_container.RECORD).read_bytes())
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}

@@ -24,6 +24,7 @@ from typing import IO, Any, cast
 from ...errors import DiskFull, EngineFailed
 from ...host.reaper import process_container
 from ...models import Image, Progress
+from ...text import untrusted_json
 from .image_store import Store
 from .rootfs import complete, resolve
 
@@ -183,7 +184,7 @@ def _json(outer: tarfile.TarFile, name: str) -> Any:
     member = outer.getmember(name)
     if member.size > _MOST_JSON:
         raise NotAnImage(f"{name[:200]!r} is too large")
-    return json.loads(_open(outer, member).read())
+    return untrusted_json(_open(outer, member).read())
 
 
 def pack(tree: Path, archive: Path, config: Mapping[str, Any], on_bytes: OnBytes) -> None:

@@ -31,7 +31,7 @@ from ...errors import BadReference, ImageNotHere
 from ...host.reaper import process_container
 from ...host.reaper.client import reaper
 from ...models import Image, Progress, parse_image
-from ...text import one_line
+from ...text import one_line, untrusted_json
 
 VARIABLE = "JUPYTER_CONTAINERS_IMAGES"
 _LEFT = 86400.0
@@ -229,7 +229,7 @@ def _document(image: Image) -> dict[str, Any]:
 
 
 def _read(directory: Path) -> Stored:
-    told = json.loads((directory / "image.json").read_bytes())
+    told = untrusted_json((directory / "image.json").read_bytes())
     for name in ("references", "digests", "entrypoint", "onbuild", "layers"):
         told[name] = tuple(told.get(name) or ())
     return Stored(Image(**told), directory)

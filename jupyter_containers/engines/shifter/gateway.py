@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -27,7 +26,7 @@ from ...errors import (
 )
 from ...host.process import Stream, run
 from ...models import Image, Problem, Progress
-from ...text import one_line, printable
+from ...text import one_line, printable, untrusted_json
 from ..common.errors import build_trouble
 from ..process_engine.image_store import Store, Stored
 from . import site
@@ -91,7 +90,7 @@ def _unanswered(said: str) -> EngineDown | None:
 def _error(message: str) -> str:
     """What an answer that is no image says."""
     try:
-        return one_line(str(json.loads(message)["error"]), 200)
+        return one_line(str(untrusted_json(message)["error"]), 200)
     except (ValueError, KeyError, TypeError):
         return "an error of its own"
 
@@ -196,7 +195,7 @@ async def _pulled(reference: str, answers: list[Mapping[str, Any]]) -> AsyncGene
 def _told(line: str) -> Mapping[str, Any] | None:
     """An answer that tells of an image."""
     try:
-        told = json.loads(line.removeprefix("Message: "))
+        told = untrusted_json(line.removeprefix("Message: "))
     except ValueError:
         return None
     is_one = isinstance(told, dict) and {"id", "status", "itype"} <= told.keys()

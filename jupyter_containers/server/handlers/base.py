@@ -18,7 +18,7 @@ from tornado import web
 from ... import serializers
 from ...errors import BadInput, BadSettings, ContainersError, Unknown
 from ...settings.validators import show
-from ...text import one_line
+from ...text import one_line, untrusted_json
 from ..state import SETTING, Server
 
 _MOST_QUERY = 4000
@@ -137,7 +137,7 @@ class Body:
         if len(data) > MOST_BYTES:
             raise BadInput(f"The request has {len(data):,} bytes; at most {MOST_BYTES:,} can be.")
         try:
-            given = json.loads(data.decode())
+            given = untrusted_json(data.decode())
         except (ValueError, RecursionError):
             raise BadInput("The request's body is no JSON.") from None
         if not isinstance(given, dict):
