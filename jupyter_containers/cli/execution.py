@@ -11,7 +11,9 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,38 @@ _READY_SECONDS = 60.0
 
 class CellFailed(KernelError):
     """A cell raised, took too long, or took its kernel with it. The notebook has the rest."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds that one cell, and all of the run, may take; None: no limit. The run begins when
+    this is made."""
+
+    cell: float | None = None
+    total: float | None = None
+    _begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float | None:
+        """Of the whole run."""
+        return None if self.total is None else self.total - (time.monotonic() - self._begun)
+
+    def of_a_cell(self, _: NotebookNode) -> float | None:
+        """For the cell that begins now; nbclient takes 0 for no limit."""
+        limits = [one for one in (self.cell, self.left) if one is not None]
+        return max(0.001, min(limits)) if limits else None
+
+    def exceeded(self) -> CellFailed:
+        """The one that is over."""
+        if self.total is not None and (self.left or 0.0) <= 0.05:
+            return CellFailed(
+                f"The notebook was not done after {self.total:g} s.",
+                "Give it more with --total-timeout SECONDS.",
+            )
+        return CellFailed(
+            f"The cell was not done after {self.cell or 0.0:g} s.",
+            "Give it more with --timeout SECONDS.",
+        )
 
 
 class _InMemory(KernelSpecManager):
@@ -63,12 +97,11 @@ class _Client(NotebookClient):
 class Execution:
     """One notebook from its first kernel to its last. `close` in any case."""
 
-    def __init__(
-        self, notebook: NotebookNode, path: Path, timeout: float | None, screen: Screen
-    ) -> None:
+    def __init__(self, notebook: NotebookNode, path: Path, limits: Limits, screen: Screen) -> None:
         self._notebook = notebook
         self._path = path
-        self._client = _Client(notebook, timeout=timeout, record_timing=False)
+        self._limits = limits
+        self._client = _Client(notebook, timeout_func=limits.of_a_cell, record_timing=False)
         self._client.screen = screen
         self._client.log.setLevel(logging.CRITICAL)  # what it logs it also raises
         self._manager: AsyncKernelManager | None = None
@@ -139,10 +172,7 @@ class Execution:
         except CellExecutionError as error:
             raise CellFailed(_traceback(cell) or f"{error.ename}: {error.evalue}") from None
         except CellTimeoutError:
-            raise CellFailed(
-                f"The cell was not done after {self._client.timeout:g} s.",
-                "Give it more with --timeout SECONDS.",
-            ) from None
+            raise self._limits.exceeded() from None
         except DeadKernelError:
             # nbclient says this also where it was cancelled itself.
             task = asyncio.current_task()

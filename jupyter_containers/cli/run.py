@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from ..notebook.file import KEY, dockerfile_cells, settings_of
 from ..policy.approvals import Approvals, asks
 from ..policy.policy import Policy
 from ..settings.schema import Settings
-from .execution import CellFailed, Execution, error_output
+from .execution import CellFailed, Execution, Limits, error_output
 from .options import administered, existing_file, with_engine, with_json
 from .terminal import Screen, follow, print_json, settle, show_note
 
@@ -140,7 +140,8 @@ class _Runner:
         self._notebook = self._document.node
         cells = enumerate(self._notebook.cells)
         self._code = [i for i, cell in cells if cell.cell_type == "code" and cell.source.strip()]
-        self._execution = Execution(self._notebook, run.notebook, run.timeout, screen)
+        self._limits = Limits(run.timeout, run.total_timeout)
+        self._execution = Execution(self._notebook, run.notebook, self._limits, screen)
         self._runs_in: tuple[Settings, str] | None = None
         self._builds = Builds()
         self._built: list[tuple[DockerfileCell, Built]] = []
@@ -150,10 +151,7 @@ class _Runner:
         await self._begin()
         failed: ContainersError | None = None
         try:
-            async with asyncio.timeout(self._run.total_timeout):
-                await self._cells()
-        except TimeoutError:
-            failed = self._out_of_time()
+            await self._cells()
         except ContainersError as error:
             failed = error
         finally:
@@ -271,35 +269,38 @@ class _Runner:
             self._document.begin(index)
             try:
                 if index in self._dockerfiles:
-                    await self._build(self._dockerfiles[index])
+                    await self._within(self._build(self._dockerfiles[index]))
                 else:
                     await self._execute(index)
             except CellFailed as error:
+                self._note(index, error)
                 error.message = f"{where} failed:\n{error.message}"
                 raise
             except ContainersError as error:
-                outputs = self._notebook.cells[index].outputs
-                if not any(output["output_type"] == "error" for output in outputs):
-                    outputs.append(error_output(error))
+                self._note(index, error)
                 error.message = f"{where}: {error.message}"
                 raise
         self._execution.finish()
         await settle(self._builds)
 
-    def _out_of_time(self) -> CellFailed:
-        """The cell at which it ended says so, as one does that took too long by itself."""
-        seconds = self._run.total_timeout
-        error = CellFailed(
-            f"The notebook was not done after {seconds:g} s.",
-            "Give it more with --total-timeout SECONDS.",
-        )
-        if (index := self._document.last_begun) is not None:
-            self._notebook.cells[index].outputs.append(error_output(error))
-        return error
+    def _note(self, index: int, error: ContainersError) -> None:
+        """Show it in the cell that met it, unless the cell shows an error already."""
+        outputs = self._notebook.cells[index].outputs
+        if not any(output["output_type"] == "error" for output in outputs):
+            outputs.append(error_output(error))
+
+    async def _within(self, work: Coroutine[Any, Any, object]) -> None:
+        """A build or a kernel's start, for as long as the run may take. Cells have their own way to
+        end: nbclient's."""
+        try:
+            async with asyncio.timeout(self._limits.left):
+                await work
+        except TimeoutError:
+            raise self._limits.exceeded() from None
 
     async def _execute(self, index: int) -> None:
         assert self._runs_in is not None
-        await self._execution.enter(*self._runs_in)
+        await self._within(self._execution.enter(*self._runs_in))
         await self._execution.execute(index)
 
     async def _build(self, cell: DockerfileCell) -> None:
@@ -322,7 +323,7 @@ class _Runner:
         self._runs_in = (settings, built.image.id)
         self._asked = settings.to_json()
         self._notebook.metadata[KEY] = nbformat.from_dict(self._asked)
-        self._notebook.metadata["kernelspec"] = _generic(self._document.language)
+        self._notebook.metadata["kernelspec"] = _generic()
 
     # -- the result ------------------------------------------------------------------------
 
@@ -340,9 +341,8 @@ def _summary(built: Built, engine: str) -> NotebookNode:
     return NotebookNode(output_type="stream", name="stdout", text=text)
 
 
-def _generic(language: str) -> NotebookNode:
+def _generic() -> NotebookNode:
     """What a notebook says of its kernel where that is "Container (this notebook)"."""
     directory = Path(__file__).parents[1] / "kernelspec" / GENERIC
     spec = KernelSpec.from_resource_dir(str(directory))
-    name = spec.display_name
-    return NotebookNode(name=GENERIC, display_name=name, language=language or spec.language)
+    return NotebookNode(name=GENERIC, display_name=spec.display_name, language=spec.language)

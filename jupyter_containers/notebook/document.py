@@ -24,6 +24,8 @@ from ..errors import BadInput
 from .file import KEY, read_with_status
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_ANY = "container"
+"""The language of our own kernel spec, which stands for whatever the image has."""
 _OURS = (KEY, "kernelspec", "language_info", "widgets")
 """The notebook's metadata that a run changes."""
 
@@ -51,11 +53,12 @@ class Document:
 
     @property
     def language(self) -> str:
-        """The language that its kernel speaks, as it says; empty where it does not."""
+        """The language that it is written in, as it says; empty where it does not."""
         for key, name in (("kernelspec", "language"), ("language_info", "name")):
             about = self.data["metadata"].get(key)
-            if isinstance(about, dict) and isinstance(about.get(name), str) and about[name]:
-                return str(about[name])
+            said = about.get(name) if isinstance(about, dict) else None
+            if isinstance(said, str) and said not in ("", _ANY):
+                return said
         return ""
 
     def begin(self, index: int) -> None:
@@ -63,11 +66,6 @@ class Document:
         self._begun.add(index)
         self.node.cells[index].outputs = []
         self.node.cells[index].execution_count = None
-
-    @property
-    def last_begun(self) -> int | None:
-        """The cell that ran last, or runs."""
-        return max(self._begun, default=None)
 
     def remark(self) -> str:
         """What the person should know of the file that will be written; else empty."""

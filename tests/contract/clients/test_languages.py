@@ -48,12 +48,9 @@ async def test_a_notebook_in_r_is_run_by_r(engine, image, folder, make_image):
     await asyncio.to_thread(jc, "run", path)
     assert texts(path)[1] == "[1] 42"
     after = nbformat.read(path, 4).metadata
-    assert after["language_info"]["name"] == "R"
-    assert after["kernelspec"] == {
-        "name": "container",
-        "display_name": "Container (this notebook)",
-        "language": "R",
-    }
+    assert (after["kernelspec"]["name"], after["language_info"]["name"]) == ("container", "R")
+    await asyncio.to_thread(jc, "run", path)  # as it stands there now
+    assert texts(path)[1] == "[1] 42"
 
 
 async def r_alone(make_image, image):

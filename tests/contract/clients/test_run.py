@@ -244,7 +244,7 @@ def test_a_notebook_for_another_language_is_not_run_as_python(folder, dockerfile
     notebook = nbformat.read(path, 4)
     notebook.metadata["kernelspec"] = {"name": "ir", "display_name": "R", "language": "R"}
     nbformat.write(notebook, path)
-    done = jc("run", path, code=1)
+    done = jc("run", path, code=2)
     assert "is written in R, and the image has a kernel for python only" in done.stderr
     assert "%%dockerfile --kernel NAME" in done.stderr
     assert nbformat.read(path, 4).metadata["kernelspec"]["name"] == "ir"

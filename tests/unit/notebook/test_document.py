@@ -19,6 +19,11 @@ from jupyter_containers.notebook.document import Document
 nbf: Any = nbformat  # it has no types
 PRINTED = nbf.v4.new_output("stream", name="stdout", text="a\nb\n")
 
+CONTAINER = json.loads(
+    (Path(document.__file__).parents[1] / "kernelspec/container/kernel.json").read_text()
+)
+"""Our own kernel spec, which speaks any language."""
+
 
 def ran(path: Path, *indexes: int, output: Path | None = None) -> Path:
     """What `run` does, without a kernel."""
@@ -145,6 +150,8 @@ def test_where_the_disk_is_full_the_outputs_are_elsewhere(
         ({}, ""),
         ({"kernelspec": {"name": "ir", "language": "R"}}, "R"),
         ({"language_info": {"name": "julia"}}, "julia"),
+        ({"kernelspec": CONTAINER, "language_info": {"name": "R"}}, "R"),
+        ({"kernelspec": CONTAINER}, ""),
         ({"kernelspec": "ir", "language_info": {"name": 4}}, ""),
     ],
 )
