@@ -28,7 +28,7 @@ from ..errors import (
 )
 from ..host.paths import cache_directory
 from ..host.process import Completed, run
-from ..host.reaper import process_container
+from ..host.reaper.trees import remove_tree
 from ..models import ContainerSpec, EngineInfo, Image, Problem, Progress
 from ..text import one_line, printable, untrusted_json
 from .common import cdi, userns
@@ -298,7 +298,7 @@ async def make(
     async with aclosing(transfer.events()) as events:
         async for event in events:
             yield event
-    await asyncio.to_thread(process_container.delete, str(scratch))
+    await asyncio.to_thread(remove_tree, str(scratch))
     if transfer.code:
         raise _trouble(transfer.code, transfer.printed, reference)
 

@@ -7,12 +7,10 @@ and `kit`. The functions block for a file or two: call them in a thread.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +20,7 @@ from typing import Any
 from ..text import untrusted_json
 from .paths import cache_directory
 from .reaper.client import reaper
+from .reaper.trees import remove_tree
 
 
 def place(kind: str, *parts: object) -> Path:
@@ -71,6 +70,5 @@ async def workplace(kind: str) -> AsyncIterator[Path]:
     try:
         yield work
     finally:
-        with contextlib.suppress(OSError):
-            await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, str(work))
         reaper.forget(work.name)

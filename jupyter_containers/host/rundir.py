@@ -22,6 +22,7 @@ from ..layout import GUEST_DIR
 from .owners import owner
 from .paths import boot_id, cache_directory, runtime_directory
 from .reaper.client import reaper
+from .reaper.trees import remove_tree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,5 +134,5 @@ def run_dir_for(before: RunDir | None, *, shared: bool, used: bool) -> RunDir:
 def remove_run_dir(run_dir: RunDir) -> None:
     """Delete all of it. Twice is fine."""
     for directory in run_dir.directories:
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_tree(directory)
     reaper.forget(run_dir.root.name)

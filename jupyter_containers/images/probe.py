@@ -13,7 +13,6 @@ import os
 import platform
 import re
 import secrets
-import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -24,6 +23,7 @@ from ..errors import EngineFailed, ImageUnusable, KernelError
 from ..host.cache import place, recall, remember
 from ..host.paths import boot_id, read_untrusted
 from ..host.reaper.client import reaper
+from ..host.reaper.trees import remove_tree
 from ..layout import GUEST_DIR, INSIDE
 from ..models import ContainerSpec, Image, Mount, User
 from ..text import one_line
@@ -187,7 +187,7 @@ class _Trial:
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
-        await asyncio.to_thread(shutil.rmtree, self.root, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, str(self.root))
 
     async def _heard(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = self.nonce.encode() + b"\n"

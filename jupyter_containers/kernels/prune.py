@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import suppress
@@ -22,9 +21,10 @@ from typing import Literal
 from ..builds.prune import superseded
 from ..engines.guarded import Guarded
 from ..engines.registry import working_engines
-from ..errors import ContainersError
+from ..errors import ContainersError, KernelError
 from ..host.owners import CONTAINER, orphans
 from ..host.paths import cache_directory
+from ..host.reaper.trees import remove_tree
 from ..host.rundir import RunDir, lost_homes, remove_run_dir, run_dir_at
 from ..models import Container
 from ..policy.policy import Policy
@@ -144,10 +144,11 @@ def size_of(path: Path) -> int:
 
 
 def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    if staying := remove_tree(str(path)):
+        raise KernelError(
+            f"{path} cannot be deleted: {'; '.join(staying)}.",
+            "Delete it as whoever owns what is left, or unmount it.",
+        )
 
 
 async def _in_thread(remove: Callable[..., None], *arguments: object) -> None:

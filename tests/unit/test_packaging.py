@@ -42,7 +42,8 @@ def test_what_is_imported_is_declared() -> None:
     missing = {
         (name, path.name)
         for name, path in imported
-        if not declared & {_name(owner) for owner in owners.get(name, [])}
+        if not (path.parent / f"{name}.py").exists()  # beside it: the reaper's run as files
+        and not declared & {_name(owner) for owner in owners.get(name, [])}
     }
     assert not missing
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from ...errors import ContainersError, EngineDown, ImageNotHere
 from ...host.process import Stream
-from ...host.reaper import process_container
 from ...host.reaper.client import reaper
+from ...host.reaper.trees import remove_tree
 from ...models import BuildSpec, BuildStep, Image, Progress
 from ...text import one_line
 from ..common.build_argv import common_env
@@ -113,7 +113,7 @@ async def _workplace(spec: BuildSpec) -> AsyncIterator[Path]:
             )
         yield directory
     finally:
-        await asyncio.to_thread(process_container.delete, str(directory))
+        await asyncio.to_thread(remove_tree, str(directory))
         reaper.forget(f"build-{directory}")
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ...errors import BaseUnknown, ContainersError, DiskFull, EngineDown, EngineFailed
 from ...host.process import Environment, run
-from ...host.reaper import process_container
+from ...host.reaper.trees import remove_tree
 from ...models import Image, Progress
 from ...text import one_line, printable
 from ..common.errors import build_trouble
@@ -98,7 +98,7 @@ async def pull(
         told = await asyncio.to_thread(_described, new / TREE, image)
         if as_file:
             await _squash(new, {})
-        await asyncio.to_thread(process_container.delete, str(scratch))
+        await asyncio.to_thread(remove_tree, str(scratch))
         store.describe(new, told)
 
 
@@ -166,7 +166,7 @@ async def _squash(new: Path, env: Environment) -> None:
         *SQUASH.split(),
         env=env,
     )
-    await asyncio.to_thread(process_container.delete, str(tree))
+    await asyncio.to_thread(remove_tree, str(tree))
 
 
 async def _command(*argv: str, env: Environment) -> None:
@@ -188,7 +188,7 @@ def make_harmless(tree: Path) -> None:
     if skeleton.is_symlink():
         skeleton.unlink()
     elif skeleton.is_dir():
-        process_container.delete(str(skeleton))
+        remove_tree(str(skeleton))
     (tree / "etc").mkdir(exist_ok=True)
     for name in ("fstab", "environment"):
         place = tree / "etc" / name

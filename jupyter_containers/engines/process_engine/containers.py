@@ -29,6 +29,7 @@ import psutil
 from ...host.paths import boot_id, cache_directory
 from ...host.process import Child, Completed, Environment, detach, forget
 from ...host.reaper import process_container
+from ...host.reaper.trees import remove_tree
 from ...models import Container, ContainerSpec, Stats
 from ...text import untrusted_json
 
@@ -106,7 +107,7 @@ class ProcessContainers:
         for path in self._above.iterdir():
             with suppress(FileNotFoundError):
                 if not StateDir(path).record() and time.time() - path.stat().st_mtime > _UNUSED:
-                    process_container.delete(str(path))
+                    remove_tree(str(path))
 
     def start(
         self, spec: ContainerSpec, state_dir: StateDir, argv: list[str], env: Environment

@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from ...errors import DiskFull, EngineFailed
-from ...host.reaper import process_container
+from ...host.reaper.trees import remove_tree
 from ...models import Image, Progress
 from ...text import untrusted_json
 from .image_store import Store
@@ -97,7 +97,7 @@ class _Layer:
 
     def _clear(self, place: Path) -> None:
         if place.is_dir() and not place.is_symlink():
-            process_container.delete(str(place))
+            remove_tree(str(place))
         else:
             place.unlink(missing_ok=True)
 

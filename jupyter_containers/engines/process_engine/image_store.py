@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import BadReference, ImageNotHere
-from ...host.reaper import process_container
 from ...host.reaper.client import reaper
+from ...host.reaper.trees import remove_tree
 from ...models import Image, Progress, parse_image
 from ...text import one_line, untrusted_json
 
@@ -118,7 +118,7 @@ class Store:
                 yield new
                 await asyncio.to_thread(self._settle, new, image)
             finally:
-                await asyncio.to_thread(process_container.delete, str(new))
+                await asyncio.to_thread(remove_tree, str(new))
                 reaper.forget(new.name)
 
     def describe(self, new: Path, image: Image) -> None:
@@ -144,7 +144,7 @@ class Store:
         for left in self.root.glob("new-*"):
             with suppress(FileNotFoundError):
                 if time.time() - left.stat().st_mtime > _LEFT:
-                    process_container.delete(str(left))
+                    remove_tree(str(left))
 
     def _settle(self, new: Path, image: Image) -> None:
         with suppress(FileNotFoundError):
@@ -172,7 +172,7 @@ class Store:
         gone = self.root / f"new-{secrets.token_hex(8)}"  # at once for all who look
         with suppress(FileNotFoundError):
             stored.directory.rename(gone)
-            process_container.delete(str(gone))
+            remove_tree(str(gone))
 
     @contextmanager
     def _names_locked(self) -> Iterator[None]:

@@ -3,11 +3,16 @@
 import fcntl
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
+
+if __package__:
+    from .trees import remove_tree
+else:  # run as a file
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from trees import remove_tree  # type: ignore[import-not-found, no-redef]
 
 
 def main() -> None:
@@ -54,7 +59,7 @@ def _clean_up(entries: list) -> None:
     for entry in entries:
         for directory in entry.get("directories", ()):
             if directory not in stay:
-                shutil.rmtree(directory, ignore_errors=True)
+                remove_tree(directory)
 
 
 def _announce(kept: list) -> dict:

@@ -6,10 +6,15 @@ by `process_engine/containers.py` (standard library only).
 
 import json
 import os
-import shutil
 import signal
 import sys
 import time
+
+if __package__:
+    from .trees import remove_tree
+else:  # run as a file
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from trees import remove_tree  # type: ignore[import-not-found, no-redef]
 
 RECORD = "container.json"
 SHOWN = "inside"
@@ -61,7 +66,7 @@ def end(directory: str) -> None:
             time.sleep(0.002)
     if os.path.isdir(os.path.join(directory, SHOWN)):
         _end_all(directory)
-    delete(directory)
+    remove_tree(directory)
 
 
 def _end_all(directory: str) -> None:
@@ -78,43 +83,6 @@ def _end_all(directory: str) -> None:
             except OSError:
                 pass
         time.sleep(0.002)
-
-
-def delete(directory: str) -> None:
-    """Delete a tree of ours, directories without any permission too: overlayfs makes such
-    (https://docs.kernel.org/filesystems/overlayfs.html#upper-and-lower), and so may a container."""
-    try:
-        _delete(directory, None)
-    except OSError:
-        pass
-    if os.path.lexists(directory):
-        os.chmod(directory, 0o700)
-        for parent, names, _ in os.walk(directory):
-            for name in names:
-                if not os.path.islink(os.path.join(parent, name)):
-                    os.chmod(os.path.join(parent, name), 0o700)
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _delete(name: str, above: int | None) -> None:
-    """Quicker than shutil's where most directories are empty; like it, follows no link."""
-    try:
-        os.rmdir(name, dir_fd=above)
-        return
-    except OSError:
-        pass
-    here = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
-    try:
-        with os.scandir(here) as found:
-            entries = list(found)
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                _delete(entry.name, here)
-            else:
-                os.unlink(entry.name, dir_fd=here)
-    finally:
-        os.close(here)
-    os.rmdir(name, dir_fd=above)
 
 
 def _boot() -> str:

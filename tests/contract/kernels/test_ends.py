@@ -19,6 +19,19 @@ from tests.helpers.harness import (
 )
 from tests.helpers.killing import killed_while_it_starts
 
+LEAVE = """
+import os
+here = os.open(os.path.expanduser("~"), os.O_RDONLY)
+for _ in range(1500):
+    os.mkdir("a" * 100, dir_fd=here)
+    here, above = os.open("a" * 100, os.O_RDONLY, dir_fd=here), here
+    os.close(above)
+os.makedirs(os.path.expanduser("~/shut/full"))
+os.chmod(os.path.expanduser("~/shut/full"), 0)
+os.chmod(os.path.expanduser("~/shut"), 0)
+"""
+"""What no path leads to, and what nobody may look into, in the kernel's HOME."""
+
 
 async def test_the_end_of_a_kernel_is_exact(notebook):
     async with running(notebook()) as kernel:
@@ -57,6 +70,7 @@ async def test_killed_client_leaves_nothing(engine, image, folder, engine_progra
         "import asyncio, sys\nfrom pathlib import Path\nfrom tests.helpers.harness import Kernel\n"
         "async def main():\n"
         f"    kernel = await Kernel(Path({str(path)!r})).start()\n"
+        f"    await kernel.run({LEAVE!r})\n"
         "    print(await kernel.value('1+1'), flush=True)\n    await asyncio.sleep(1000)\n"
         "asyncio.run(main())\n"
     )
@@ -71,6 +85,12 @@ async def test_killed_client_leaves_nothing(engine, image, folder, engine_progra
     client.stdout.close()
     await eventually(lambda: containers(engine_program) == [])
     await eventually(lambda: left_behind() == [])
+
+
+async def test_whatever_a_kernel_leaves_is_deleted(notebook, left_behind):
+    async with running(notebook()) as kernel:
+        assert (await kernel.run(LEAVE))["status"] == "ok"
+    assert left_behind() == []
 
 
 async def test_a_container_removed_by_somebody_else_has_ended(notebook, engine_program):
