@@ -68,6 +68,8 @@ class BuildRequest:
     update_bases: bool = False
     notice: str = ""
     """What the person should know before anything else."""
+    file: Path | None = None
+    """The Dockerfile, where it is a file and no cell."""
     may_retag: bool = False
     """The person typed the tag by hand, so it may take a name from any other image."""
 
@@ -76,7 +78,8 @@ class BuildRequest:
         """What makes two requests the same."""
         earlier = tuple(sorted((name, one.fingerprint) for name, one in self.earlier.items()))
         options = (repr(self.cell.options), self.cell.text, self.update_bases)
-        return (self.engine.name, str(self.directory), self.notebook, *options, earlier)
+        where = (str(self.directory), str(self.file), self.notebook)
+        return (self.engine.name, *where, *options, earlier)
 
 
 NO_BUILT: Mapping[str, Built] = MappingProxyType({})
@@ -239,7 +242,7 @@ async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: Iterable[B
         context_directory, request.directory, request.cell.options.context
     )
     most = _MOST if policy.max_context is None else policy.max_context
-    context = await asyncio.to_thread(collect, dockerfile, directory, most, more)
+    context = await asyncio.to_thread(collect, dockerfile, directory, most, more, request.file)
     policy.check_build(demands(dockerfile, *more), context.total)
     policy.check_context(directory, [file.path for file in context.files])
     return Plan(request=request, dockerfile=dockerfile, bases=bases, context=context)

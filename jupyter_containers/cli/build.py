@@ -148,6 +148,7 @@ async def _request(
         notebook=path.name if path.suffix == ".ipynb" else path.parent.name,
         earlier=earlier_images(done),
         update_bases=update,
+        file=None if path.suffix == ".ipynb" else path,
         may_retag=path.suffix != ".ipynb",
     )
 

@@ -33,9 +33,12 @@ _MAX_PATH = 2000
 class Gatherer:
     """Collects what sources name below one directory; `found` maps paths to their status."""
 
-    def __init__(self, root: SafeDir, ignore: PatternMatcher | None) -> None:
+    def __init__(
+        self, root: SafeDir, ignore: PatternMatcher | None, ignored_by: str = ".dockerignore"
+    ) -> None:
         self.root = root
         self.ignore = ignore
+        self.ignored_by = ignored_by
         self.found: dict[str, os.stat_result] = {}
         self.left_out: set[str] = set()
 
@@ -210,7 +213,7 @@ class Gatherer:
             return False
         raise error_at(
             source,
-            f"{path!r} is left out by .dockerignore.",
+            f"{path!r} is left out by {self.ignored_by}.",
             f"Add a line !{path} at its end, or take the word out of {source.instruction}.",
         )
 

@@ -99,9 +99,11 @@ def collect(
     directory: Path,
     max_bytes: int | None = None,
     more: Sequence[Dockerfile] = (),
+    file: Path | None = None,
 ) -> Context:
     """The files below `directory` that the Dockerfile (and `more`, the `triggers` of its
-    bases) names, each hashed at most once in its life.
+    bases) names, each hashed at most once in its life. `file` is where the Dockerfile is, if it
+    is no cell: what to leave out may be said beside it.
 
     Raises DockerfileError for what is missing or leads out, with its line, PolicyRefused where
     it is over `max_bytes` (Policy.max_context; nothing is hashed then), BadInput for the rest.
@@ -111,7 +113,7 @@ def collect(
     if not sources:
         return Context(directory=directory)
     with contextlib.closing(SafeDir(directory)) as root:
-        gatherer = Gatherer(root, _ignore(root))
+        gatherer = Gatherer(root, *_ignore(root, file))
         for source in sources:
             gatherer.take(source)
         _limit(gatherer, max_bytes)
@@ -132,17 +134,39 @@ def _digests() -> Digests:
     return Digests(cache_directory() / "digests.sqlite")
 
 
-def _ignore(root: SafeDir) -> PatternMatcher | None:
-    """`.dockerignore`, as moby reads it. Raises BadInput where it is none."""
+_IGNORE = (".containerignore", ".dockerignore")
+
+
+def _ignore(root: SafeDir, file: Path | None) -> tuple[PatternMatcher | None, str]:
+    """What is left out, and the file that says so: the first of those beside the Dockerfile and
+    those in the folder. Alike on all engines, so that a file which a person left out is in no
+    image. Raises BadInput where it cannot be read.
+
+    https://docs.docker.com/build/concepts/context/#dockerignore-files
+    https://github.com/containers/common/blob/main/docs/containerignore.5.md
+    """
+    if file is not None:
+        with contextlib.closing(SafeDir(file.parent)) as beside:
+            for end in reversed(_IGNORE):
+                if (found := _matcher(beside, file.name + end)) is not None:
+                    return found, file.name + end
+    for name in _IGNORE:
+        if (found := _matcher(root, name)) is not None:
+            return found, name
+    return None, _IGNORE[-1]
+
+
+def _matcher(root: SafeDir, name: str) -> PatternMatcher | None:
+    """The patterns of a file, as moby reads them; None where it is not there."""
     try:
-        with root.file(".dockerignore") as descriptor, open(descriptor, "rb", closefd=False) as f:
+        with root.file(name) as descriptor, open(descriptor, "rb", closefd=False) as f:
             text = f.read(1024 * 1024).decode("utf-8-sig")
         return matcher_of(text.split("\n"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise BadInput(
-            f".dockerignore cannot be read: {str(error)[:300]}.", "Mend or remove it."
+            f"{name} cannot be read: {str(error)[:300]}.", "Mend or remove it."
         ) from error
 
 

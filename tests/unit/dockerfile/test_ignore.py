@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_containers.dockerfile.context import collect
+from jupyter_containers.dockerfile.parser import parse
 from jupyter_containers.errors import BadInput, DockerfileError
 from tests.unit.dockerfile.collecting import names, take
 
@@ -62,3 +64,23 @@ class TestIgnore:
         assert "data/notes.md" not in names(here, "COPY data /x")
         with pytest.raises(DockerfileError, match="too many"):
             take(here, f"COPY {'a*' * 20}b /x")
+
+    def test_containerignore_counts_and_goes_first(self, here: Path) -> None:
+        (here / ".containerignore").write_text("*\n!data/*.csv\n")
+        assert names(here, "COPY . /x") == ["data/1.csv", "data/2.csv"]
+        (here / ".dockerignore").write_text("data\n")
+        assert names(here, "COPY . /x") == ["data/1.csv", "data/2.csv"]
+        with pytest.raises(DockerfileError, match=r"left out by \.containerignore"):
+            take(here, "COPY src /x")
+
+    @pytest.mark.parametrize("end", [".dockerignore", ".containerignore"])
+    def test_what_stands_beside_the_dockerfile_goes_first(
+        self, end: str, here: Path, tmp_path: Path
+    ) -> None:
+        (here / ".containerignore").write_text("data\n")
+        for file in (here / "GPU.Dockerfile", tmp_path / "Dockerfile"):
+            file.with_name(file.name + end).write_text("*\n!data/1.csv\n")
+            found = collect(parse("FROM a\nCOPY . /x"), here, file=file)
+            assert [one.path for one in found.files if one.kind == "file"] == ["data/1.csv"]
+            with pytest.raises(DockerfileError, match=r"left out by \.containerignore"):
+                collect(parse("FROM a\nCOPY data /x"), here, file=file.with_name("Other"))
