@@ -16,11 +16,13 @@ def main():
     """Run until the kernel ends."""
     kit, connection_file = sys.argv[1:3]
     gc.disable()  # some 90,000 objects are about to be made, hardly one of them garbage
+    here = os.path.dirname(os.path.abspath(__file__))
+    # `python FILE` puts it first, unless the image's environment forbids it (PYTHONSAFEPATH).
+    if sys.path[:1] == [here]:
+        del sys.path[0]
     if kit != "-":
-        import kitpath
-
-        kitpath.use(kit, os.path.join(os.path.dirname(kit), "bytecode"))
-    here = sys.path.pop(0)  # the directory of this file, which `python FILE` puts first
+        use = executed(os.path.join(here, "kitpath.py"))["use"]
+        use(kit, os.path.join(os.path.dirname(kit), "bytecode"))
     note = os.environ.pop("JUPYTER_CONTAINERS_NOTE", "")
     import ipykernel
     from ipykernel.kernelapp import IPKernelApp
@@ -60,13 +62,19 @@ def copied(connection_file):
     return path
 
 
+def executed(path):
+    """What a file of ours defines. It is no module, which the image's own could be named as; and
+    it is read as UTF-8, whatever the image's locale is."""
+    name = os.path.splitext(os.path.basename(path))[0]
+    namespace = {"__name__": "jupyter_containers_" + name, "__file__": path}
+    with open(path, "rb") as file:
+        exec(compile(file.read(), path, "exec"), namespace)
+    return namespace
+
+
 def prepare(shell, here, note):
     """Give the shell our magic, and say in the first cell why the last kernel died."""
-    path = os.path.join(here, "magic.py")
-    namespace = {"__name__": "jupyter_containers_magic", "__file__": path}
-    with open(path) as file:
-        exec(compile(file.read(), path, "exec"), namespace)
-    namespace["load"](shell)
+    executed(os.path.join(here, "magic.py"))["load"](shell)
     if not note:
         return
 

@@ -90,7 +90,8 @@ def interpreters(text):
 
 
 def ask(path, text):
-    """One interpreter's word; for those that cannot run this file, their `-V`."""
+    """One interpreter's word; for those that cannot run this file, their `-V` and why not."""
+    trouble = ""
     for argv in ([path, "-c", text, "self"], [path, "-V"]):
         try:
             done = subprocess.run(
@@ -98,7 +99,7 @@ def ask(path, text):
                 check=False,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT if argv[1] == "-V" else subprocess.DEVNULL,
+                stderr=subprocess.STDOUT if argv[1] == "-V" else subprocess.PIPE,
                 timeout=CHILD_SECONDS,
                 cwd="/",
             )
@@ -106,14 +107,23 @@ def ask(path, text):
             continue
         lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
         if done.returncode != 0 or not lines:
+            if argv[1] != "-V":
+                trouble = why_not(done.stderr)
             continue
         if argv[1] == "-V":
-            return {"path": path, "said": lines[-1][:80]}
+            return {"path": path, "said": lines[-1][:80], "trouble": trouble}
         try:
             return dict(json.loads(lines[-1]), path=path)
         except ValueError:
             continue
     return None
+
+
+def why_not(said):
+    """The line in which an interpreter says why it does not run: the error, not where it was."""
+    lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines()]
+    told = [line for line in lines if "rror" in line]
+    return (told or lines or [""])[-1][:300]
 
 
 def myself():
@@ -157,7 +167,7 @@ def libc():
 
 
 def distributions():
-    """Name → version of all installed; the first on `sys.path` is the one imported."""
+    """Names and versions of all installed; the first on `sys.path` is the one imported."""
     from importlib import metadata
 
     found = {}

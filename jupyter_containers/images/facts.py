@@ -56,6 +56,8 @@ class Interpreter:
     """Normalised name → version of all that `importlib.metadata` sees on its full sys.path."""
     missing: tuple[str, ...] = ()
     """Modules of the standard library that a kernel needs and this Python lacks."""
+    trouble: str = ""
+    """Why it could not be asked: it says its version and runs nothing."""
     ipykernel_error: str = ""
     """Why the image's own ipykernel cannot be imported."""
 
@@ -74,6 +76,8 @@ class Interpreter:
         """Why no kernel can run on it, in a sentence; empty where one can."""
         if self.version < OLDEST_PYTHON:
             return f"Python {self.dotted} ({self.path}) is too old: a kernel needs 3.9 or newer."
+        if self.trouble:
+            return f"Python {self.dotted} ({self.path}) does not run: {self.trouble}"
         if self.missing:
             names = ", ".join(self.missing)
             return f"Python {self.dotted} ({self.path}) lacks parts of its library: {names}."
@@ -179,6 +183,11 @@ def _usable(facts: ImageFacts) -> list[Interpreter]:
 
 
 def _way_out(facts: ImageFacts) -> str:
+    if any(one.trouble and one.version >= OLDEST_PYTHON for one in facts.interpreters):
+        return (
+            "See what the Dockerfile sets in the environment (PYTHONHOME, PYTHONPATH, …), and try "
+            "there: RUN python3 -c 'print(1)'"
+        )
     line = _INSTALL.get(facts.os)
     system_is_old = any(
         one.version < OLDEST_PYTHON and one.path.startswith("/usr/bin/python3")

@@ -108,9 +108,11 @@ def _interpreter(said: Mapping[str, Any]) -> Interpreter | None:
     path = _path(said.get("path"))
     if not path:
         return None
-    if "said" in said:  # only its `-V`: too old for our questions
+    if "said" in said:  # only its `-V`: too old for our questions, or it does not run
         number = re.search(r"\b(\d{1,3}(?:\.\d{1,3}){1,2})", one_line(str(said["said"])))
-        return Interpreter(path=path, version=version_tuple(number[1])) if number else None
+        trouble = one_line(str(said.get("trouble") or "it says nothing."), 300)
+        version = version_tuple(number[1]) if number else ()
+        return Interpreter(path=path, version=version, trouble=trouble) if number else None
     version = _numbers(said.get("version"))
     if len(version) < 2:
         return None

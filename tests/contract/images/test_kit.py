@@ -143,6 +143,24 @@ async def test_bytecode_is_the_images_and_used(
         assert (await kernel.value(outside)).startswith("/usr/lib/python3.13/")
 
 
+async def test_an_images_environment_changes_no_path(
+    engine: str, image: str, make_image: MakeImage
+) -> None:
+    """What it sets for its own Python reaches ours: where a plain kernel starts, ours does."""
+    plain = "import sys; print(sys.path)"
+    async with kernel_in(engine, image) as kernel:
+        path = await kernel.value(plain)
+    settings = {
+        "safe": "PYTHONSAFEPATH=1",
+        "ascii": "LC_ALL=C PYTHONUTF8=0",
+        "bare": "PYTHONOPTIMIZE=2",
+    }
+    for name, setting in settings.items():
+        reference = await make_image(f"env-{name}", f"FROM {image}\nENV {setting}\n")
+        async with kernel_in(engine, reference) as kernel:
+            assert await kernel.value(plain) == path, setting
+
+
 async def test_its_own_ipykernel(engine: str, image: str, make_image: MakeImage) -> None:
     site = DIST_PACKAGES.format("3.11")
     reference = await make_image(

@@ -231,3 +231,11 @@ def _alive(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_what_is_passed_as_an_argument_is_ascii() -> None:
+    """A Python in an ASCII locale cannot read anything else there (`python -c TEXT`)."""
+    for name in ("probe_inside.py", "probe_inside.sh", "kit_check.py", "kitpath.py"):
+        assert (Path(jupyter_containers.__file__).parent / "guest" / name).read_text().isascii(), (
+            name
+        )

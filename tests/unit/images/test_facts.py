@@ -92,6 +92,18 @@ def test_incomplete_pythons_are_named() -> None:
     assert "apt-get install -y python3" in raised.value.hint
 
 
+def test_a_python_that_does_not_run_says_why() -> None:
+    trouble = "ModuleNotFoundError: No module named 'encodings'"
+    facts = facts_of(
+        os="ID=debian\n",
+        interpreters=[{"path": "/usr/bin/python3", "said": "Python 3.11.2", "trouble": trouble}],
+    )
+    with pytest.raises(ImageUnusable, match="does not run: ModuleNotFoundError") as raised:
+        choose(facts)
+    assert "PYTHONHOME" in raised.value.hint
+    assert "apt-get" not in raised.value.hint
+
+
 def test_the_last_answer_counts_and_junk_before_it_does_not() -> None:
     output = 'noise\n==n passwd\nold\n==n facts\n{"passwd": "new"}\nmore noise\n'
     assert document(output, "n") == {"passwd": "new"}
