@@ -40,6 +40,10 @@ _SAME = {
     "DL3063": "ReservedStageName",
 }
 """What both say: BuildKit's is kept, since it is the one that builds."""
+_NOT_PARSED = "DL1000"
+"""Hadolint cannot parse it. What our reader took builds all the same."""
+_NOT_BUILT = ("DL3021",)
+"""Of Hadolint's errors, what engines refuse: several sources for COPY, and no folder to put them."""
 _UNSURE = ("UndefinedVar", "InvalidBaseImagePlatform")
 """Rules that look into the base image, which is not fetched here."""
 
@@ -64,7 +68,8 @@ async def lint(
     buildx: Sequence[str] | None = None,
     engine: str = "",
 ) -> tuple[Diagnostic, ...]:
-    """All remarks on a Dockerfile, in order of lines; a mistake in it is one of level `error`.
+    """All remarks on a Dockerfile, in order of lines. Level `error` is what would not build;
+    Hadolint calls much an error that only could be better.
 
     `directory` is where a `.hadolint.yaml` may lie. `buildx` begins a command line whose
     BuildKit is asked as well (`["docker", "buildx"]`); where that fails, one remark says so.
@@ -83,7 +88,9 @@ async def lint(
     said = await _hadolint(*_spaced(text, dockerfile), directory)
     if dockerfile is None:  # Hadolint's words for the same mistake are less clear.
         said = [one for one in said if one.level != "error"]
-    elif buildx is not None:
+    else:
+        said = [_softened(one) for one in said if one.code != _NOT_PARSED]
+    if dockerfile is not None and buildx is not None:
         checked = await _buildkit(dockerfile, buildx)
         known = {(one.line, one.code) for one in checked}
         said = [one for one in said if (one.line, _SAME.get(one.code)) not in known]
@@ -102,6 +109,11 @@ async def lint_cell(source: str, directory: Path, policy: Policy) -> list[Diagno
     args, engine = cell.options.build_args, cell.options.engine
     found = await lint(cell.text, args, directory=directory, buildx=buildx, engine=engine)
     return [replace(one, line=one.line + cell.first_line - 1) for one in found]
+
+
+def _softened(one: Diagnostic) -> Diagnostic:
+    builds = one.level == "error" and one.code not in _NOT_BUILT
+    return replace(one, level="warning") if builds else one
 
 
 def _of_engine(dockerfile: Dockerfile, engine: str) -> list[Diagnostic]:

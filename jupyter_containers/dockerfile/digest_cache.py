@@ -22,6 +22,15 @@ _TABLE = (
 )
 
 
+def _make_private(file: Path) -> None:
+    """Names of a person's files are nobody else's business. Raises OSError."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
 class Digests:
     """The table, open for one collection of files. Not for use in several threads."""
 
@@ -29,6 +38,7 @@ class Digests:
         self._fresh: dict[bytes, tuple[str, str]] = {}
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(file)
             self._table = self._open(str(file))
         except (OSError, sqlite3.Error):
             self._table = self._open(":memory:")

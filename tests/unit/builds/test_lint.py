@@ -65,6 +65,24 @@ def test_a_rule_can_be_switched_off(tmp_path: Path) -> None:
     assert ".hadolint.yaml" in said[0].message
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM a:1\nMAINTAINER Jane Doe <jane@example.org>\nADD data /data\n",
+        "FROM a\nWORKDIR relative\nRUN sudo apt-get install x\n",
+        "FROM a:1\nRUN <<-EOF\n\techo one\n\tEOF\nRUN cat <<A <<B\n(x)\nA\n(y)\nB\n",
+    ],
+)
+def test_what_builds_is_no_error(text: str) -> None:
+    found = asyncio.run(lint(text))
+    assert [one for one in found if one.level == "error" or one.code == "DL1000"] == []
+
+
+def test_what_no_engine_builds_is_one() -> None:
+    found = asyncio.run(lint("FROM a:1\nCOPY a b /c\n"))
+    assert [one.code for one in found if one.level == "error"] == ["DL3021"]
+
+
 def test_without_buildkit_it_says_so() -> None:
     found = asyncio.run(lint("FROM python:3\n", buildx=["docker", "-H", "unix:///no", "buildx"]))
     assert [(one.level, one.code) for one in found] == [("info", "check")]

@@ -12,6 +12,7 @@ import pytest
 
 from jupyter_containers.dockerfile.context import stage, unstage
 from jupyter_containers.errors import PolicyRefused
+from jupyter_containers.host.paths import cache_directory
 from tests.unit.dockerfile.collecting import GB, names, take
 
 
@@ -57,6 +58,13 @@ class TestFingerprint:
         into = here.parent / "staged"
         stage(context, into)
         assert (into / name).read_text() == "x"
+
+    def test_what_is_remembered_is_nobody_elses(self, here: Path) -> None:
+        take(here, "COPY src /x")
+        remembered = cache_directory() / "digests.sqlite"
+        remembered.chmod(0o644)
+        take(here, "COPY src /x")
+        assert remembered.stat().st_mode & 0o777 == 0o600
 
     def test_a_file_is_read_once(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         reads = 0
