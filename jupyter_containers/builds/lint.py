@@ -43,7 +43,7 @@ _SAME = {
 _NOT_PARSED = "DL1000"
 """Hadolint cannot parse it. What our reader took builds all the same."""
 _NOT_BUILT = ("DL3021",)
-"""Of Hadolint's errors, what engines refuse: several sources for COPY, and no folder to put them."""
+"""Of Hadolint's errors, what engines refuse: several sources for COPY, and no folder for them."""
 _UNSURE = ("UndefinedVar", "InvalidBaseImagePlatform")
 """Rules that look into the base image, which is not fetched here."""
 

@@ -9,7 +9,7 @@ from ..errors import BadSettings
 from ..notebook.file import read_settings
 from ..policy.approvals import Approvals
 from ..settings.schema import Settings
-from .options import administered, existing_file, with_json
+from .options import administered, existing_notebook, with_json
 from .terminal import confirm, print_json
 
 
@@ -22,7 +22,7 @@ def approve_arguments(parser: ArgumentParser) -> None:
 
 async def approve(args: Namespace) -> int:
     """Show what it asks for, ask, and remember the answer."""
-    notebook = existing_file(args.notebook)
+    notebook = existing_notebook(args.notebook)
     data = read_settings(notebook)
     if not data:
         raise BadSettings(

@@ -19,7 +19,7 @@ from ..images.prepare import fit_image
 from ..models import Reference
 from ..notebook.cells import DockerfileCell, Options
 from ..notebook.file import dockerfile_cells, read_notebook
-from .options import administered, existing_file, with_engine, with_json
+from .options import administered, existing_file, existing_notebook, with_engine, with_json
 from .terminal import Screen, follow, print_json, settle
 
 _LARGEST = 1 << 20
@@ -46,7 +46,8 @@ def build_arguments(parser: ArgumentParser) -> None:
 
 async def build(args: Namespace) -> int:
     """Build all of it, or lint it."""
-    path = existing_file(args.file)
+    is_notebook = args.file.suffix.lower() == ".ipynb"
+    path = existing_notebook(args.file) if is_notebook else existing_file(args.file)
     cells = _cells(path, args)
     if args.check:
         return await _check(path, cells, args)

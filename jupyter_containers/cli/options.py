@@ -52,3 +52,16 @@ def existing_file(path: Path) -> Path:
     if not found.is_file():
         raise BadInput(f"{path} is not a file.")
     return found
+
+
+def existing_notebook(path: Path) -> Path:
+    """The same of a notebook. Jupyter knows one by its name, in small letters, and so does all that
+    looks for its kernel's settings: what is named otherwise is refused before anything is built."""
+    found = existing_file(path)
+    if found.suffix != ".ipynb":
+        named = f"{found.stem}.ipynb"
+        raise BadInput(
+            f"{found.name} does not end in .ipynb, by which Jupyter knows a notebook.",
+            f"If it is one, rename it: mv {found.name} {named}",
+        )
+    return found

@@ -35,7 +35,7 @@ from ..policy.approvals import Approvals, asks
 from ..policy.policy import Policy
 from ..settings.schema import Settings
 from .execution import CellFailed, Execution, Limits, error_output
-from .options import administered, existing_file, with_engine, with_json
+from .options import administered, existing_notebook, with_engine, with_json
 from .terminal import Screen, follow, print_json, settle, show_note
 
 
@@ -62,7 +62,7 @@ def run_arguments(parser: ArgumentParser) -> None:
 
 async def run(args: Namespace) -> int:
     """Build, execute, write. Naming the file approves its images and its folder."""
-    notebook = existing_file(args.notebook)
+    notebook = existing_notebook(args.notebook)
     output = _output(args.output) if args.output is not None else notebook
     asked = Run(
         notebook=notebook,
