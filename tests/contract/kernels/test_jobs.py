@@ -181,11 +181,13 @@ async def test_a_stranger_hears_nothing(notebook):
                 said = plain.recv(4096)
             assert b"hello" not in said
         other = GuestClient((at.address, port), "0" * 32, certificate_of(container.plan.pem))
-        for _ in range(20):
-            assert not other.try_connect()
-            await asyncio.sleep(0.05)
+        with contextlib.closing(other):
+            for _ in range(20):
+                assert not other.try_connect()
+                await asyncio.sleep(0.05)
         impostor = GuestClient((at.address, port), container.plan.token, another_certificate())
-        assert not impostor.try_connect()
+        with contextlib.closing(impostor):
+            assert not impostor.try_connect()
         with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
             stranger.linger = 0
             stranger.connect(f"tcp://{at.address}:{kernel.manager.shell_port}")
