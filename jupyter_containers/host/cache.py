@@ -60,12 +60,25 @@ def settle(new: Path, final: Path) -> None:
             raise
 
 
+async def make_directory(above: Path, prefix: str = "new-") -> Path:
+    """A new private directory. Cancelling leaves none behind: the thread that makes it goes on
+    when nobody waits for it any more."""
+    making = asyncio.ensure_future(asyncio.to_thread(tempfile.mkdtemp, prefix=prefix, dir=above))
+    try:
+        return Path(await asyncio.shield(making))
+    except asyncio.CancelledError:
+        await asyncio.wait({making})
+        if making.exception() is None:
+            Path(making.result()).rmdir()
+        raise
+
+
 @asynccontextmanager
 async def workplace(kind: str) -> AsyncIterator[Path]:
     """A private directory beside the finished ones; removed after, even from a killed owner."""
     above = cache_directory() / kind
     await asyncio.to_thread(os.makedirs, above, exist_ok=True)
-    work = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="new-", dir=above))
+    work = await make_directory(above)
     reaper.add(work.name, [], [str(work)])
     try:
         yield work

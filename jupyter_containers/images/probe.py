@@ -14,13 +14,12 @@ import platform
 import re
 import secrets
 import stat
-import tempfile
 from pathlib import Path
 from typing import Any, Self
 
 from ..engines.base import Engine, Output
 from ..errors import EngineFailed, ImageUnusable, KernelError
-from ..host.cache import place, recall, remember
+from ..host.cache import make_directory, place, recall, remember
 from ..host.paths import boot_id, read_untrusted
 from ..host.reaper.client import reaper
 from ..host.reaper.trees import remove_tree
@@ -174,7 +173,7 @@ class _Trial:
         return self.root / "t"
 
     async def __aenter__(self) -> Self:
-        self.root = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self._scratch, prefix="p"))
+        self.root = await make_directory(self._scratch, "p")
         await asyncio.to_thread(self.directory.mkdir, 0o700)
         try:
             self._server = await asyncio.start_unix_server(

@@ -18,7 +18,6 @@ import json
 import os
 import re
 import secrets
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import BadReference, ImageNotHere
+from ...host.cache import make_directory
 from ...host.reaper.client import reaper
 from ...host.reaper.trees import remove_tree
 from ...models import Image, Progress, parse_image
@@ -112,8 +112,8 @@ class Store:
                 yield None
                 await asyncio.to_thread(self._name, image)
                 return
-            new = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="new-", dir=self.root))
-            reaper.add(new.name, [["rm", "-rf", str(new)]], [])
+            new = await make_directory(self.root)
+            reaper.add(new.name, [], [str(new)])
             try:
                 yield new
                 await asyncio.to_thread(self._settle, new, image)
