@@ -150,15 +150,16 @@ async def test_an_images_environment_changes_no_path(
     plain = "import sys; print(sys.path)"
     async with kernel_in(engine, image) as kernel:
         path = await kernel.value(plain)
-    settings = {
-        "safe": "PYTHONSAFEPATH=1",
-        "ascii": "LC_ALL=C PYTHONUTF8=0",
-        "bare": "PYTHONOPTIMIZE=2",
+    without = path.replace("'', ", "")  # IPython leaves the working directory out, as Python does
+    cases = {
+        "safe": ("PYTHONSAFEPATH=1", without),
+        "ascii": ("LC_ALL=C PYTHONUTF8=0", path),
+        "bare": ("PYTHONOPTIMIZE=2", path),
     }
-    for name, setting in settings.items():
+    for name, (setting, expected) in cases.items():
         reference = await make_image(f"env-{name}", f"FROM {image}\nENV {setting}\n")
         async with kernel_in(engine, reference) as kernel:
-            assert await kernel.value(plain) == path, setting
+            assert await kernel.value(plain) == expected, setting
 
 
 async def test_its_own_ipykernel(engine: str, image: str, make_image: MakeImage) -> None:
