@@ -98,7 +98,11 @@ user_tests() {
 }
 
 engine_tests() { # ENGINE STREAM PYTEST-ARGUMENTS...
-  user_tests "$1" "$2" "$1" -m engine --ignore=tests/ui --ignore=tests/hub --ignore=tests/unit "${@:3}"
+  named_engine_tests "$1" "$@"
+}
+
+named_engine_tests() { # NAME ENGINE STREAM PYTEST-ARGUMENTS...
+  user_tests "$1" "$3" "$2" -m engine --ignore=tests/ui --ignore=tests/hub --ignore=tests/unit "${@:4}"
 }
 
 # What is shown of a server, in a browser or without one, has a podman storage of its own.
@@ -149,7 +153,7 @@ front_end_stream() {
 
 podman_first() {
   check "rootless podman" engines up podman
-  engine_tests podman .
+  named_engine_tests "podman: first" podman .
 }
 
 first_of_all() {
