@@ -236,8 +236,8 @@ def _agree(known: Iterable[Base], pins: Mapping[str, str]) -> bool:
 
 async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: Iterable[Base]) -> Plan:
     policy, bases = request.builder.policy, tuple(bases)
-    begun = {fetch.reference: fetch.line for fetch in dockerfile.fetches}
-    more = [triggers(base.onbuild, begun[base.reference]) for base in bases if base.onbuild]
+    lines = {fetch.reference: fetch.line for fetch in dockerfile.fetches}
+    more = [triggers(base.onbuild, lines[base.reference]) for base in bases if base.onbuild]
     directory = await asyncio.to_thread(
         context_directory, request.directory, request.cell.options.context
     )

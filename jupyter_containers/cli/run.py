@@ -213,10 +213,10 @@ class _Runner:
         image = await engine.image(settings.image)
         if image is None:
             raise ImageNotHere(settings.image, engine.name)
-        settings = await self._speaking(settings, engine, image)
+        settings = await self._with_kernel(settings, engine, image)
         self._runs_in = (settings, image.id)
 
-    async def _speaking(self, settings: Settings, engine: Guarded, image: Image) -> Settings:
+    async def _with_kernel(self, settings: Settings, engine: Guarded, image: Image) -> Settings:
         """The same with the image's kernel for the notebook's language, where none is named. The
         image is got ready; where no kernel can run in it, the kernel's start says so."""
         await fit_image(engine, image, settings.kernel, self._screen.step)
@@ -314,7 +314,7 @@ class _Runner:
         self._notebook.cells[cell.index].outputs = [_summary(built, request.engine.name)]
         if not options.no_switch:
             settings = settings_after(self._asked, options, built.reference, built.source)
-            settings = await self._speaking(settings, request.engine, built.image)
+            settings = await self._with_kernel(settings, request.engine, built.image)
             self._switch(settings, built)
 
     def _switch(self, settings: Settings, built: Built) -> None:

@@ -8,6 +8,7 @@ entry has a name of its own. Two descriptors are open at a time, and no link is 
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import secrets
@@ -57,24 +58,22 @@ def _resolve(name: str, top: int, device: int, names: Iterator[str]) -> None:
     """Delete one entry; of a directory that holds something, move that up first. Raises OSError."""
     if _removed(name, top):
         return
-    inner = _opened(name, top)
+    inner = _opened(name, top, device)
     try:
-        if os.fstat(inner).st_dev != device:
-            raise OSError(0, "it is a mount")
-        wrong = [error for one in _listed(inner) if (error := _move_up(one, inner, top, names))]
+        tried = [_move_up(one, inner, top, device, names) for one in _listed(inner)]
     finally:
         os.close(inner)
-    if wrong:
+    if wrong := [error for error in tried if error is not None]:
         raise wrong[0]
     os.rmdir(name, dir_fd=top)
 
 
-def _move_up(name: str, inner: int, top: int, names: Iterator[str]) -> OSError | None:
+def _move_up(name: str, inner: int, top: int, device: int, names: Iterator[str]) -> OSError | None:
     """Delete it, or let `_emptied` come to it; why neither can be, which keeps no other."""
     if _removed(name, inner):
         return None
     try:
-        os.close(_opened(name, inner))  # what is moved must be writable
+        os.close(_opened(name, inner, device))  # what is moved must be writable
         os.rename(name, next(names), src_dir_fd=inner, dst_dir_fd=top)
     except OSError as error:
         return error
@@ -94,8 +93,11 @@ def _removed(name: str, above: int | None) -> bool:
     return False
 
 
-def _opened(name: str, above: int | None) -> int:
-    """A directory, which we may read and write from now on."""
+def _opened(name: str, above: int | None, device: int | None = None) -> int:
+    """A directory, which we may read and write from now on. Raises OSError, also where it is not
+    on that device: a folder that is mounted there is the person's own, and so is its mode."""
+    if device not in (None, os.stat(name, dir_fd=above, follow_symlinks=False).st_dev):
+        raise OSError(errno.EXDEV, "it is a mount")
     try:
         opened = os.open(name, _DIRECTORY, dir_fd=above)
     except PermissionError:

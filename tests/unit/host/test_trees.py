@@ -85,6 +85,7 @@ def mounted(tree: Path) -> Iterator[Path]:
     if subprocess.run(["mount", "-t", "tmpfs", "none", place], capture_output=True).returncode:
         pytest.skip("only root can mount")
     (place / "theirs").write_text("x")
+    place.chmod(0o555)
     yield place
     subprocess.run(["umount", place], check=True)
 
@@ -95,3 +96,4 @@ def test_what_cannot_go_keeps_no_other_and_is_told(mounted: Path, tree: Path) ->
     assert not (tree / "file").exists()
     assert [one.name for one in (tree / "folder").iterdir()] == ["mount"]
     assert (mounted / "theirs").exists()
+    assert mounted.stat().st_mode & 0o777 == 0o555
