@@ -13,7 +13,7 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 for part in lib python tester; do . "$here/$part.sh"; done
 cd "$here/../.."
-what=${1:-first} shard=${SHARD:-}
+what=${1:-first} shard=${SHARD:-} temporary=
 export PATH=$PWD/.venv/bin:$PATH
 root() { [ "$(id -u)" = 0 ]; }
 
@@ -328,6 +328,11 @@ prepare() {
   fi
   (umask 0 && : >"$state/promises" && : >"$state/durations")
   export JC_CONTRACT_FILE=$state/promises JC_DURATIONS=$state/durations
+  # Not /tmp itself: pytest fails on what an earlier run, or somebody else's, left there and it
+  # cannot remove. In /tmp, because paths of sockets have to be short.
+  temporary=$(mktemp -d /tmp/jct.XXXXXX)
+  chmod 1777 "$temporary"
+  export PYTEST_DEBUG_TEMPROOT=$temporary
   root || return 0
   engines tester
   copy
@@ -355,7 +360,7 @@ main() {
   }
   # JC_THROWN_AWAY=1, as in CI: the machine is, so nobody waits for its disk to be cleared.
   [ "${JC_THROWN_AWAY:-}" = 1 ] && ending=stop || ending=down
-  trap 'stop_streams; engines "$ending"' EXIT
+  trap 'stop_streams; engines "$ending"; rm -rf --one-file-system "$temporary"' EXIT
   trap 'exit 130' INT TERM HUP
   prepare
   case $what in

@@ -7,7 +7,7 @@ outside() {
   local name
   for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy PIP_INDEX_URL \
     UV_DEFAULT_INDEX UV_INDEX_URL UV_INDEX UV_FIND_LINKS PYTEST_ADDOPTS JC_TEST_ENGINES JC_REQUIRE_ENGINES \
-    JC_CONTRACT_FILE JC_DURATIONS; do
+    JC_CONTRACT_FILE JC_DURATIONS PYTEST_DEBUG_TEMPROOT; do
     [ -z "${!name:-}" ] || printf '%s=%s\n' "$name" "${!name}"
   done
   if [ -n "${SSL_CERT_FILE:-}" ]; then

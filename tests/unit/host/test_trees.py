@@ -13,13 +13,16 @@ from jupyter_containers.host.reaper.trees import remove_tree
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
+def tree(tmp_path: Path) -> Iterator[Path]:
     made = tmp_path / "home"
     made.mkdir()
     (made / "file").write_text("x")
     (made / "folder/below").mkdir(parents=True)
     (made / "folder/below/file").write_text("x")
-    return made
+    yield made
+    # What a failing test leaves is deeper than pytest can remove.
+    subprocess.run(["chmod", "-Rf", "u+rwx", str(made)])
+    subprocess.run(["rm", "-rf", str(made)], check=True)
 
 
 def nested(top: Path, deep: int) -> None:
