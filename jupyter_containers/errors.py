@@ -115,14 +115,22 @@ class PolicyRefused(Refused):
 class NotApproved(Refused):
     """The settings ask for more than this person has approved; `items` says what, in words."""
 
+    asks = "asks for what you have not approved yet"
+    way_out = "Approve it in the Containers sidebar, or run: jupyter containers approve"
+
     def __init__(self, items: Sequence[str], where: str) -> None:
         listed = "\n".join(f"  - {item}" for item in items)
-        super().__init__(
-            f"{where} asks for what you have not approved yet:\n{listed}",
-            f"Approve it in the Containers sidebar, or run: jupyter containers approve "
-            f"{shlex.quote(where)}",
-        )
+        super().__init__(f"{where} {self.asks}:\n{listed}", f"{self.way_out} {shlex.quote(where)}")
         self.items = tuple(items)
+
+
+class BuildNotApproved(NotApproved):
+    """A build would read more than this person has approved."""
+
+    asks = "builds from what you have not approved yet"
+    way_out = (
+        "Run the cell in JupyterLab, which asks you, or run: jupyter containers build --approve"
+    )
 
 
 class AsksMore(NotApproved):

@@ -66,6 +66,7 @@ TABLE = (
     Row("contract/kernels/test_jobs.py::test_slurms_commands_say_why", JOBS),
     Row("contract/kernels/test_job_ends.py::test_a_rebuilt_image_waits_in_the_queue_once", JOBS),
     Row("contract/kernels/test_mpi.py", ("slurm+charliecloud",)),
+    Row("contract/kernels/test_shared_folder.py", PODMAN, FIRST),
     Row("contract/kernels/test_transport.py", ONE_OF_EACH[:4], FIRST),
     # -- builds: each builder's own words ----------------------------------------------------
     Row("contract/builds", (*PODMAN, *DOCKER)),
@@ -77,6 +78,7 @@ TABLE = (
     Row("contract/builds/test_layers.py", (*PODMAN, *DOCKER, "podman-root")),
     Row("contract/builds/test_layers.py::test_a_secret_of_the_policy", (*PODMAN, *DOCKERS)),
     Row("contract/builds/test_progress.py", (*PODMAN, *DOCKERS), FIRST),
+    Row("contract/builds/test_reading.py", PODMAN, FIRST),
     Row("contract/builds/test_refused.py", PODMAN),
     Row("contract/builds/test_refused.py::test_heredocs", (*PODMAN, *DOCKERS)),
     Row("contract/builds/test_refused.py::test_an_unknown_base_names", (*PODMAN, *DOCKER)),

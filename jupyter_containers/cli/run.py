@@ -20,12 +20,14 @@ from jupyter_client.kernelspec import KernelSpec
 from nbformat import NotebookNode
 
 from ..builds.cells import NOT_YET, cell_request, settings_after
+from ..builds.consent import Consent
 from ..builds.manager import Builds, Built
 from ..builds.plan import earlier_images
 from ..engines.guarded import Guarded
 from ..engines.registry import choose_engine, preferred_engine
 from ..errors import BadInput, ContainersError, ImageNotHere, NotApproved
 from ..images.prepare import fit_image, kernel_for
+from ..kernels.preflight import folder_warning
 from ..kernelspecs import GENERIC
 from ..models import Image
 from ..notebook.cells import DockerfileCell, Options
@@ -48,7 +50,7 @@ def run_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--approve",
         action="store_true",
-        help="approve all the notebook asks for (mounts, devices, …), not only its images",
+        help="approve all that it and its builds ask for (mounts, devices, …), not only its images",
     )
     parser.add_argument(
         "--timeout", type=float, metavar="S", help="seconds a cell may take; none by default"
@@ -214,6 +216,7 @@ class _Runner:
         if image is None:
             raise ImageNotHere(settings.image, engine.name)
         settings = await self._with_kernel(settings, engine, image)
+        self._warn(settings)
         self._runs_in = (settings, image.id)
 
     async def _with_kernel(self, settings: Settings, engine: Guarded, image: Image) -> Settings:
@@ -258,6 +261,11 @@ class _Runner:
                 self._approvals.approve(notebook, resolved)
             else:
                 self._approvals.approve_image(notebook, settings.image)
+
+    def _warn(self, settings: Settings) -> None:
+        folder = self._run.notebook.parent
+        if warning := folder_warning(folder, settings.resolved(folder, self._policy)):
+            self._screen.line(warning)
 
     # -- the cells, in order ---------------------------------------------------------------
 
@@ -308,7 +316,10 @@ class _Runner:
         options = self._options(cell)
         asked = replace(cell, options=options)
         earlier = earlier_images(self._built)
-        request = await cell_request(self._run.notebook, asked, self._asked, self._policy, earlier)
+        consent = Consent(notebook=self._run.notebook, shown=None if self._run.approve else ())
+        request = await cell_request(
+            self._run.notebook, asked, self._asked, self._policy, earlier, consent=consent
+        )
         built = await follow(self._builds.start(request), self._screen)
         self._built.append((cell, built))
         self._notebook.cells[cell.index].outputs = [_summary(built, request.engine.name)]
@@ -320,6 +331,7 @@ class _Runner:
     def _switch(self, settings: Settings, built: Built) -> None:
         """What follows runs in this image; the file says so, as after Run All in JupyterLab."""
         self._approve(settings)
+        self._warn(settings)
         self._runs_in = (settings, built.image.id)
         self._asked = settings.to_json()
         self._notebook.metadata[KEY] = nbformat.from_dict(self._asked)

@@ -22,8 +22,10 @@ from ..events import Change, publish
 from ..models import Image
 from ..notebook.file import dockerfile_cells, read_notebook, settings_of
 from ..policy.approvals import Approvals, Ask, asks
+from ..policy.folders import holds_home, is_shared
 from ..policy.policy import Policy
 from ..settings.schema import VERSION, Settings
+from ..text import one_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,8 @@ class _Asked:
     refused: ContainersError | None
     missing: tuple[Ask, ...]
     asks: tuple[str, ...]
+    folder: str
+    """What is to be said where its own folder is not mounted."""
 
 
 async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
@@ -87,7 +91,9 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
         engine=engine,
         image_here=image is not None if engine else None,
         build_same=_build_same(settings, image, data),
-        warning=told or (await driver_warning(settings.devices, image.env) if image else ""),
+        warning=asked.folder
+        or told
+        or (await driver_warning(settings.devices, image.env) if image else ""),
     )
 
 
@@ -105,6 +111,21 @@ def _asked(notebook: Path, written: Mapping[str, Any], policy: Policy) -> _Asked
         refused=refused,
         missing=Approvals().missing_asks(notebook, resolved),
         asks=tuple(ask.text for ask in asks(resolved)),
+        folder=folder_warning(notebook.parent, resolved),
+    )
+
+
+def folder_warning(directory: Path, settings: Settings) -> str:
+    """What is to be said where a shared folder is not mounted, since the notebook's files are
+    there; "" where it is. HOME, which is as a rule full of other things, is not mentioned."""
+    why = is_shared(directory)
+    if not why or any(one.target == str(directory) for one in settings.mounts):
+        return ""
+    if holds_home(directory) or not Approvals().why_not_mounted(directory):
+        return ""
+    return (
+        f"Its folder {one_line(str(directory))} is not in the container: {one_line(why)}. "
+        "To have it there, mount `.` at that path, or move the notebook to a folder of yours."
     )
 
 

@@ -7,6 +7,7 @@ the private directory are `container_files.py`'s.
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import os
 import secrets
@@ -17,13 +18,13 @@ from pathlib import Path, PurePosixPath
 from ..devices.gpus import granted
 from ..engines.guarded import Guarded
 from ..errors import BadSettings, ImageNotHere, StartFailed
-from ..host.paths import jupyter_directories
 from ..host.rundir import RunDir
 from ..images.kit import Kit
 from ..images.prepare import OnProgress, ready
 from ..images.probe import ImageFacts, Launch
 from ..layout import BYTECODE_TARGET, GUEST_PORT, INSIDE, KIT_TARGET, LABEL, TCP_PORTS
 from ..models import ContainerSpec, Image, Mount, User, parse_target, refuse_unquotable
+from ..policy.approvals import Approvals
 from ..settings.schema import Settings
 from .guest_client import new_secret
 
@@ -115,7 +116,9 @@ async def plan_start(
     sockets = _transport(facts, engine, kit)
     published = not sockets and not engine.places
     home = facts.user_home if user.mode == "image" else home_inside()
-    mounts, ours, workdir = folders(settings, directory, run_dir.home, run_dir.empty, home)
+    mounts, ours, workdir = await asyncio.to_thread(
+        folders, settings, directory, run_dir.home, run_dir.empty, home
+    )
     argv = _kernel_argv(found.launch, kit, connection_file(sockets))
     guest = facts.guest_python is not None
     name = f"jupyter-{run_dir.root.name}"
@@ -253,14 +256,6 @@ def home_inside() -> str:
         return "/home/user"
 
 
-def directory_is_private(directory: Path) -> bool:
-    """Whether a notebook's directory must not be mounted by itself: HOME, what contains it, or
-    what holds Jupyter's own directories, where the server's token lies (DESIGN §5)."""
-    here = directory.resolve()
-    guarded = [Path.home().resolve(), *jupyter_directories()]
-    return any(place == here or here in place.parents for place in guarded)
-
-
 def folders(
     settings: Settings, directory: Path, our_home: Path, empty: Path, home: str
 ) -> tuple[tuple[Mount, ...], list[Mount], str]:
@@ -279,7 +274,7 @@ def _mounts(settings: Settings, directory: Path) -> tuple[Mount, ...]:
     mounts = []
     asked = {mount.target for mount in settings.mounts}
     here = str(directory)
-    if here not in asked and not directory_is_private(directory):
+    if here not in asked and not Approvals().why_not_mounted(directory):
         refuse_unquotable(here, "mounts")
         mounts.append(Mount(here, here, True))
     return (*mounts, *settings.mounts)

@@ -1,37 +1,40 @@
-"""What this person has said yes to, for each notebook.
+"""What this person has said yes to, for each notebook: `records.py` keeps it.
 
 Settings in a notebook are a request: code in its kernel, or whoever sent it, can have written
-them. Only what is recorded here starts. Records lie in Jupyter's data directory, which no
-container ever sees, and hold nothing but hashes: they tell no one what somebody works on.
+them, and the options of its cells. Only what is recorded here starts, or is read by a build.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Self
 
-from ..errors import AsksMore, BadInput, KernelError, NotApproved
-from ..host.paths import data_directory, read_untrusted, replace_file
+from ..errors import AsksMore, BuildNotApproved, NotApproved
+from ..host.paths import data_directory
 from ..models import Mount, Reference
 from ..settings.schema import Settings
-from ..text import untrusted_json
 from .engines import UNISOLATED
+from .folders import holds_home, is_shared
+from .records import Record, Records
 
-_MAX_BYTES = 1 << 20
-_MOST_IMAGES = 500
-"""Images remembered of one notebook; the oldest go first."""
+_PLAIN = re.compile(r"[\w./~@+:=-]+( [\w./~@+:=-]+)*")
+"""Text that cannot be taken for a part of the sentence that it stands in."""
+_FOLDER = ("folder",)
+"""The key of a folder's own record."""
+_LONGEST = 200
+"""Characters of a value that are shown."""
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One thing that needs a yes. `text` is for people; `more` are keys that include this one."""
+    """One thing that needs a yes. `text` is for people, and no two keys share one: it holds every
+    value of its key, so that a yes to the text is a yes to these values. `more` are keys that
+    include this one."""
 
     key: tuple[str, ...]
     text: str
@@ -53,7 +56,7 @@ def asks(settings: Settings) -> tuple[Ask, ...]:
 
 
 def _image(image: str) -> Ask:
-    short = image[:19] + "…" if image.startswith("sha256:") else Reference.parse(image).short
+    short = image if image.startswith("sha256:") else Reference.parse(image).short
     return Ask(("image", image), f"the image {short}")
 
 
@@ -61,11 +64,12 @@ def _rest(settings: Settings) -> Iterator[Ask]:
     yield from map(_mount, settings.mounts)
     for device in settings.devices:
         kind = device.partition("=")[0]
-        yield Ask(("device", device), f"the device {device}", (("device", f"{kind}=all"),))
+        yield Ask(("device", device), f"the device {_shown(device)}", (("device", f"{kind}=all"),))
     for port in settings.ports:
         yield Ask(("port", str(port)), f"port {port} of the container, on 127.0.0.1")
     for name, value in settings.env.items():
-        yield Ask(("env", name, value), f"the environment variable {name}")
+        what = f"the environment variable {_shown(name)}, as {_shown(value)}"
+        yield Ask(("env", name, value), what)
     if settings.user != "me":
         who = {"root": "root", "image": "the image's own user"}[settings.user]
         yield Ask(("user", settings.user), f"being {who} inside the container")
@@ -76,7 +80,9 @@ def _rest(settings: Settings) -> Iterator[Ask]:
         yield Ask(("engine", settings.engine), what)
     if settings.slurm or settings.engine.startswith("slurm+"):
         options = [f"{name}={value}" for name, value in sorted(settings.slurm.items())]
-        what = f" with {', '.join(options)}" if options else ", on your account with Slurm"
+        pairs = sorted(settings.slurm.items())
+        shown = [f"{_shown(name)}={_shown(value)}" for name, value in pairs]
+        what = f" with {', '.join(shown)}" if options else ", on your account with Slurm"
         yield Ask(("slurm", *options), f"a Slurm job{what}")
 
 
@@ -85,43 +91,46 @@ def _mount(mount: Mount) -> Ask:
         raise ValueError(f"settings are not resolved: {mount.source}")
     source = Path(mount.source)
     file = os.path.isfile(source)  # noqa: PTH113 - pathlib's raises where one may not look
-    what = f"the {'file' if file else 'folder'} {source}"
+    what = f"the {'file' if file else 'folder'} {_shown(mount.source)}"
     if source in (Path.home(), *Path.home().parents):
-        what = f"your home folder {source}, with the start-up files of shell and Jupyter"
+        what = (
+            f"your home folder {_shown(mount.source)}, with the start-up files of shell and Jupyter"
+        )
     how = "read and write" if mount.writable else "read-only"
-    at = "" if mount.source == mount.target else f", at {mount.target}"
+    at = "" if mount.source == mount.target else f", at {_shown(mount.target)}"
     key = ("mount", mount.source, mount.target)
     more = () if mount.writable else ((*key, "rw"),)
     return Ask((*key, "rw" if mount.writable else "ro"), f"{what}, {how}{at}", more)
 
 
-@dataclass(frozen=True)
-class _Record:
-    """Hashes. Images add up, since a notebook may have several; of the rest the last yes counts,
-    so that what somebody took out of the settings is asked again when it comes back."""
+def _shown(value: object) -> str:
+    """A value within a sentence: in quotes where it could be misread, and with its hash where it
+    is too long to be read."""
+    text = str(value)
+    if len(text) > _LONGEST:
+        digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+        return f"{_quoted(text[:_LONGEST])}… ({len(text)} characters, SHA-256 {digest})"
+    return text if _PLAIN.fullmatch(text) else _quoted(text)
 
-    images: tuple[str, ...] = ()
-    rest: frozenset[str] = field(default_factory=frozenset)
 
-    @classmethod
-    def parse(cls, data: bytes) -> Self:
-        """What cannot be read was never approved."""
-        try:
-            said = untrusted_json(data)
-            images, rest = said["images"], said["rest"]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return cls()
-        if not (isinstance(images, list) and isinstance(rest, list)):
-            return cls()
-        only_text = [[one for one in some if isinstance(one, str)] for some in (images, rest)]
-        return cls(tuple(only_text[0]), frozenset(only_text[1]))
+def _quoted(text: str) -> str:
+    """As JSON; what could deceive an eye or a terminal is escaped."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
-    def with_image(self, hash: str) -> _Record:
-        kept = [one for one in self.images if one != hash]
-        return _Record((*kept, hash)[-_MOST_IMAGES:], self.rest)
 
-    def dump(self) -> bytes:
-        return json.dumps({"images": list(self.images), "rest": sorted(self.rest)}).encode()
+def asks_of_build(secrets: Collection[str], copied: Sequence[tuple[Path, bool]]) -> list[Ask]:
+    """What a build reads beside its notebook's own folder: the administrator's secrets by their
+    names, and files (or folders: True) by their resolved paths."""
+    asked = [
+        Ask(("secret", name), f"the secret {_shown(name)}, read by its build") for name in secrets
+    ]
+    for path, is_folder in copied:
+        kind = "folder" if is_folder else "file"
+        within = ", with all that is in it" if is_folder else ""
+        above = tuple(("read", "folder", str(one)) for one in path.parents)
+        what = f"the {kind} {_shown(path)}{within}, read by its build"
+        asked.append(Ask(("read", kind, str(path)), what, above))
+    return asked
 
 
 class Approvals:
@@ -131,7 +140,7 @@ class Approvals:
     """
 
     def __init__(self, directory: Path | None = None) -> None:
-        self.directory = directory or data_directory() / "approvals"
+        self._records = Records(directory or data_directory() / "approvals")
 
     def check(self, notebook: Path, settings: Settings) -> None:
         """Called before every start. Raises NotApproved with all that is missing."""
@@ -144,74 +153,66 @@ class Approvals:
 
     def missing_asks(self, notebook: Path, settings: Settings) -> tuple[Ask, ...]:
         """The same, for who wants to know which setting asks."""
-        return _missing(notebook, self._read(notebook), asks(settings))
+        return _missing(self._records.read(notebook), asks(settings))
 
     def approve(
         self, notebook: Path, settings: Settings, shown: Collection[str] | None = None
     ) -> None:
         """The person said yes to these (resolved) settings: Apply, an answered question,
-        `--approve`. Earlier images stay approved, nothing else does.
+        `--approve`. Earlier images stay approved, and what builds read; nothing else does.
 
         `shown` is the list that was read, where settings were resolved anew since: a link may
-        lead elsewhere by now. Raises AsksMore if more than that is missing."""
+        lead elsewhere by now, and a value be another. Raises AsksMore if more than that is
+        missing."""
         asked = image, *rest = asks(settings)
-        with self._locked():
-            record = self._read(notebook)
-            missing = [ask.text for ask in _missing(notebook, record, asked)]
+
+        def change(record: Record) -> Record:
+            missing = [ask.text for ask in _missing(record, asked)]
             if shown is not None and not set(missing) <= set(shown):
                 raise AsksMore(missing, str(notebook))
-            images = record.with_image(*_hashes(notebook, [image.key])).images
-            given = frozenset(_hashes(notebook, [ask.key for ask in rest]))
-            self._write(notebook, _Record(images, given))
+            return record.with_image(image.key).with_rest([ask.key for ask in rest])
+
+        self._records.change(notebook, change)
+        self._approve_folder(notebook.parent, settings)
 
     def approve_image(self, notebook: Path, image: str) -> None:
         """The person ran the `%%dockerfile` cell that builds `image` (a full reference)."""
-        with self._locked():
-            hashes = _hashes(notebook, [_image(image).key])
-            self._write(notebook, self._read(notebook).with_image(*hashes))
+        key = _image(image).key
+        self._records.change(notebook, lambda record: record.with_image(key))
+
+    def check_build(
+        self, notebook: Path, asked: Sequence[Ask], shown: Collection[str] | None = ()
+    ) -> None:
+        """Called before a build reads anything of what it asks for. `shown` is what the person
+        has just said yes to, in the words of the question; None where that is all of it. Raises
+        BuildNotApproved with all that is missing; what is given is remembered."""
+        missing = _missing(self._records.read(notebook), asked)
+        if not missing:
+            return
+        items = [ask.text for ask in missing]
+        if shown is not None and not set(items) <= set(shown):
+            raise BuildNotApproved(items, str(notebook))
+        keys = [ask.key for ask in missing]
+        self._records.change(notebook, lambda record: record.with_build(keys))
+
+    def why_not_mounted(self, directory: Path) -> str:
+        """Why a notebook's own folder is not mounted, nor read by builds, unasked; "" where it
+        is. Whoever has once mounted a shared folder in a notebook of that folder is not asked for
+        another."""
+        if why := holds_home(directory):
+            return why
+        why = is_shared(directory)
+        return "" if why and self._records.read(directory).holds(_FOLDER) else why
+
+    def _approve_folder(self, directory: Path, settings: Settings) -> None:
+        own = os.path.realpath(directory)
+        if not holds_home(directory) and Mount(own, own, True) in settings.mounts:
+            self._records.change(directory, lambda record: record.with_rest([_FOLDER]))
 
     def forget(self, notebook: Path) -> None:
         """Take back every yes for this notebook."""
-        with self._locked():
-            self._file(notebook).unlink(missing_ok=True)
-
-    def _file(self, notebook: Path) -> Path:
-        return self.directory / f"{_hashes(notebook, [()])[0][:40]}.json"
-
-    def _read(self, notebook: Path) -> _Record:
-        try:
-            return _Record.parse(read_untrusted(self._file(notebook), _MAX_BYTES))
-        except KernelError:  # not there, not ours, too large: nothing was approved
-            return _Record()
-
-    def _write(self, notebook: Path, record: _Record) -> None:
-        replace_file(self._file(notebook), record.dump())
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Alone among all servers of this person, for the few milliseconds of one change."""
-        try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.directory.chmod(0o700)
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(self.directory / ".lock", flags, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                yield
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise BadInput(
-                f"The approval cannot be recorded in {self.directory}: {error.strerror}.",
-                "That directory must be yours and writable; see `jupyter --data-dir`.",
-            ) from error
+        self._records.forget(notebook)
 
 
-def _missing(notebook: Path, record: _Record, asked: Sequence[Ask]) -> tuple[Ask, ...]:
-    given = {*record.images, *record.rest}
-    return tuple(ask for ask in asked if given.isdisjoint(_hashes(notebook, (ask.key, *ask.more))))
-
-
-def _hashes(notebook: Path, keys: Iterable[tuple[str, ...]]) -> list[str]:
-    path = os.path.realpath(notebook)
-    return [hashlib.sha256(json.dumps([path, *key]).encode()).hexdigest() for key in keys]
+def _missing(record: Record, asked: Sequence[Ask]) -> tuple[Ask, ...]:
+    return tuple(ask for ask in asked if not record.holds(ask.key, *ask.more))

@@ -24,6 +24,7 @@ from ..host.paths import (
     jupyter_directories,
 )
 from ..models import Mount, refuse_unquotable
+from .folders import socket_places, sockets_below
 
 TRAIT = "Policy.mounts"
 
@@ -45,6 +46,8 @@ _NAMED_BY = ("DOCKER_CONFIG", "GNUPGHOME", "KUBECONFIG", "REGISTRY_AUTH_FILE", "
 _SOCKETS = ("DOCKER_HOST", "CONTAINER_HOST", "CONTAINERD_ADDRESS")
 _RUNS_FROM = ("bin", "lib", "etc", "share/jupyter", "pyvenv.cfg")
 """Of the Python that the server runs on: whoever can write these is the server."""
+_MOST_COVERED = 200
+"""Places within one mount: each is a mount of its own."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def _private_places() -> list[str]:
     homes = {str(Path.home()), pwd.getpwuid(os.getuid()).pw_dir}
     places = [f"{home}/{name}" for home in homes for name in _HOME]
     places += map(str, (cache_directory(), data_directory(), *jupyter_directories()))
-    places += [f"/tmp/jc-{os.getuid()}", "/tmp/.X11-unix"]
+    places += [f"/tmp/jc-{os.getuid()}", *socket_places()]
     named = (path for name in _NAMED_BY for path in os.environ.get(name, "").split(os.pathsep))
     places += [path for path in named if path.startswith("/")]
     agent = os.environ.get("SSH_AUTH_SOCK", "")
@@ -108,6 +111,9 @@ def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
         raise _refused(source, "may only be mounted read-only")
     below = {path: rule for path, rule in rules.items() if _is_below(path, source)}
     private = [path for path, rule in below.items() if rule == "private"]
+    private += sockets_below(source)
+    if len(private) > _MOST_COVERED:
+        raise _refused(source, f"may not be mounted: over {_MOST_COVERED} sockets are in it")
     for path, rule in below.items():
         covered = any(_is_below(path, place) for place in private)
         if rule == "no" and not covered:

@@ -43,7 +43,7 @@ async def test_what_is_asked_and_missing(notebook, api):
     said = await look(api)
     assert said["asked"] == {"version": 1, "image": IMAGE, "env": {"A": "b"}}
     assert said["missing"] == said["asks"]
-    assert said["asks"] == ["the image localhost/some:1", "the environment variable A"]
+    assert said["asks"] == ["the image localhost/some:1", "the environment variable A, as b"]
     assert said["kernel"] is None
     # No engine here: that is what a start would say.
     assert said["error"]["type"] == "EngineMissing"
@@ -59,7 +59,7 @@ async def test_a_yes_holds_for_exactly_these_settings(notebook, api):
     asked = {"version": 1, "image": IMAGE}
     status, said = await approve(api, asked, ["the image localhost/some:1"])
     assert status == 200
-    assert said["missing"] == ["the environment variable A"]
+    assert said["missing"] == ["the environment variable A, as b"]
     assert (await look(api))["missing"] == said["missing"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import stat
 import subprocess
@@ -11,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jupyter_containers.errors import BadInput, NotApproved
+from jupyter_containers.errors import AsksMore, BadInput, BuildNotApproved, NotApproved
 from jupyter_containers.models import Mount
-from jupyter_containers.policy.approvals import Approvals, asks
+from jupyter_containers.policy.approvals import Approvals, asks, asks_of_build
 from jupyter_containers.settings.schema import FIELDS, Settings
 from tests.helpers.private_home import private_home
 
@@ -65,7 +69,7 @@ def test_what_is_asked_in_words(home: Path) -> None:
         f"your home folder {home}, with the start-up files of shell and Jupyter, read and write",
         "the device nvidia.com/gpu=0",
         "port 8888 of the container, on 127.0.0.1",
-        "the environment variable TOKEN",
+        "the environment variable TOKEN, as s3cret",
         "being root inside the container",
         "the image's own entrypoint, run before the kernel",
         "a Slurm job with gpus=2, partition=gpu",
@@ -193,7 +197,7 @@ def test_images_of_several_cells_stay_approved(notebook: Path) -> None:
 
 
 def test_many_images_keep_the_newest(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jupyter_containers.policy.approvals._MOST_IMAGES", 3)
+    monkeypatch.setattr("jupyter_containers.policy.records._MOST", 3)
     for number in (1, 2, 3, 1, 4):
         Approvals().approve_image(notebook, f"localhost/x:{number}")
     known = [
@@ -238,7 +242,7 @@ BROKEN = [
 @pytest.mark.parametrize("data", [*BROKEN, b"[" * 100_000, b"x" * (2 << 20)])
 def test_broken_records_approve_nothing(data: bytes, notebook: Path) -> None:
     Approvals().approve(notebook, PLAIN)
-    Approvals()._file(notebook).write_bytes(data)
+    Approvals()._records.file(notebook).write_bytes(data)
     assert len(Approvals().missing(notebook, PLAIN)) == 1
     Approvals().approve(notebook, PLAIN)
     Approvals().check(notebook, PLAIN)
@@ -246,7 +250,7 @@ def test_broken_records_approve_nothing(data: bytes, notebook: Path) -> None:
 
 def test_a_link_in_place_of_a_record_approves_nothing(notebook: Path, tmp_path: Path) -> None:
     Approvals().approve(notebook, PLAIN)
-    record = Approvals()._file(notebook)
+    record = Approvals()._records.file(notebook)
     record.rename(tmp_path / "mine.json")
     record.symlink_to(tmp_path / "mine.json")
     assert Approvals().missing(notebook, PLAIN)
@@ -261,6 +265,158 @@ def test_where_nothing_can_be_recorded_it_is_said(notebook: Path, home: Path) ->
     with pytest.raises(BadInput, match="cannot be recorded"):
         Approvals().approve(notebook, PLAIN)
     assert Approvals().missing(notebook, PLAIN)
+
+
+def test_a_yes_to_a_text_is_a_yes_to_its_values(notebook: Path) -> None:
+    """The settings' file may change between the question and the click."""
+    shown = Approvals().missing(notebook, with_(env={"PATH": "/usr/bin"}))
+    with pytest.raises(AsksMore) as raised:
+        Approvals().approve(notebook, with_(env={"PATH": "/evil"}), shown)
+    assert raised.value.items[-1] == "the environment variable PATH, as /evil"
+    assert len(Approvals().missing(notebook, PLAIN)) == 1
+    Approvals().approve(notebook, with_(env={"PATH": "/usr/bin"}), shown)
+
+
+VALUES = st.text(max_size=12) | st.sampled_from(["a, read-only", "/a, at /b", 'x"', "A, as B"])
+PATHS = VALUES.map(lambda text: "/" + text.replace("\0", ""))
+ASKED = (
+    st.builds(lambda a, b: {"env": {a: b}}, VALUES, VALUES)
+    | st.builds(lambda a, b, w: {"mounts": (Mount(a, b, w),)}, PATHS, PATHS, st.booleans())
+    | st.builds(lambda a: {"devices": (a,)}, VALUES)
+    | st.builds(lambda a, b: {"slurm": {"partition": a, "account": b}}, VALUES, VALUES)
+)
+
+
+@given(ASKED, ASKED)
+def test_no_two_questions_share_a_text(one: dict[str, Any], other: dict[str, Any]) -> None:
+    first, second = asks(with_(**one))[-1], asks(with_(**other))[-1]
+    assert (first.text == second.text) == (first.key == second.key)
+    assert first.text.isprintable()
+
+
+def test_what_is_too_long_to_read_has_its_hash(notebook: Path) -> None:
+    one, other = ({"A": "x" * 5000 + end} for end in "12")
+    texts = [asks(with_(env=env))[-1].text for env in (one, other)]
+    assert texts[0] != texts[1]
+    assert all("… (5001 characters, SHA-256 " in text and len(text) < 400 for text in texts)
+
+
+# -- records -----------------------------------------------------------------------------------
+
+
+def version_1(notebook: Path, images: list[str], *rest: tuple[str, ...]) -> None:
+    """What version 1 wrote: hashes with the notebook's path."""
+
+    def old(key: tuple[str, ...]) -> str:
+        made_of = [os.path.realpath(notebook), *key]
+        return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+
+    directory = Approvals()._records.directory
+    directory.mkdir(parents=True, exist_ok=True)
+    said = {
+        "images": [old(("image", image)) for image in images],
+        "rest": [old(key) for key in rest],
+    }
+    (directory / f"{old(())[:40]}.json").write_text(json.dumps(said))
+
+
+def test_what_version_1_approved_stays_approved(notebook: Path) -> None:
+    images = ["localhost/x:1", "localhost/y:1"]
+    version_1(notebook, images, ("mount", "/data/a", "/a", "rw"), ("port", "80"))
+    everything = with_(mounts=(RW,), ports=(80,))
+    Approvals().check(notebook, everything)
+    assert len(Approvals().missing(notebook, with_(ports=(81,)))) == 1
+    Approvals().approve_image(notebook, "localhost/z:1")
+    Approvals().check(notebook, everything)
+    Approvals().check(notebook, replace(everything, image="localhost/z:1"))
+    # The last yes counts, as ever; images add up.
+    Approvals().approve(notebook, with_(ports=(80,)))
+    assert len(Approvals().missing(notebook, everything)) == 1
+    Approvals().check(notebook, with_(image="localhost/y:1", ports=(80,)))
+
+
+def test_no_path_is_in_a_record(notebook: Path, tmp_path: Path) -> None:
+    """So that it can follow its notebook; and two notebooks' records cannot be compared."""
+    other, moved = tmp_path / "o.ipynb", tmp_path / "sub/moved.ipynb"
+    for path in (notebook, other):
+        Approvals().approve(path, with_(mounts=(RW,)))
+    records = Approvals()._records
+    kept = [set(json.loads(records.file(path).read_text())["rest"]) for path in (notebook, other)]
+    assert not kept[0] & kept[1]
+    records.file(notebook).rename(records.file(moved))
+    Approvals().check(moved, with_(mounts=(RW,)))
+    with pytest.raises(NotApproved):
+        Approvals().check(notebook, with_(mounts=(RW,)))
+
+
+# -- what builds read --------------------------------------------------------------------------
+
+
+def test_what_a_build_reads_is_asked_and_remembered(notebook: Path) -> None:
+    asked = asks_of_build(["pip"], [(Path("/d/f.csv"), False), (Path("/e"), True)])
+    texts = [ask.text for ask in asked]
+    assert texts == [
+        "the secret pip, read by its build",
+        "the file /d/f.csv, read by its build",
+        "the folder /e, with all that is in it, read by its build",
+    ]
+    with pytest.raises(BuildNotApproved) as raised:
+        Approvals().check_build(notebook, asked, texts[:2])
+    assert list(raised.value.items) == texts
+    assert "jupyter containers build --approve" in raised.value.hint
+    Approvals().check_build(notebook, asked, texts)
+    Approvals().check_build(notebook, asked)
+    # A later yes to settings takes nothing of it back, and forgetting does.
+    Approvals().approve(notebook, with_(mounts=(RW,)))
+    Approvals().check_build(notebook, asked)
+    Approvals().forget(notebook)
+    with pytest.raises(BuildNotApproved):
+        Approvals().check_build(notebook, asked[:1])
+
+
+def test_a_folder_includes_what_is_in_it_and_a_file_does_not(notebook: Path) -> None:
+    Approvals().check_build(notebook, asks_of_build([], [(Path("/d"), True)]), None)
+    Approvals().check_build(notebook, asks_of_build([], [(Path("/d/sub/f"), False)]))
+    Approvals().check_build(notebook, asks_of_build([], [(Path("/e/f"), False)]), None)
+    for path, is_folder in ((Path("/e"), True), (Path("/e/f"), True), (Path("/e/g"), False)):
+        with pytest.raises(BuildNotApproved):
+            Approvals().check_build(notebook, asks_of_build([], [(path, is_folder)]))
+
+
+# -- a store that cannot be written ------------------------------------------------------------
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from jupyter_containers.errors import BadInput
+from jupyter_containers.policy.approvals import Approvals
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+try:
+    Approvals().approve_image(Path(sys.argv[1]), "localhost/y:1")
+except BadInput as error:
+    print(error)
+"""
+
+
+def test_a_store_that_takes_no_more_keeps_what_it_has(notebook: Path) -> None:
+    Approvals().approve(notebook, PLAIN)
+    command = [sys.executable, "-c", FULL, str(notebook)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "cannot be recorded" in done.stdout
+    Approvals().check(notebook, PLAIN)
+    assert len(list(Approvals()._records.directory.iterdir())) == 2
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_a_store_that_is_read_only_keeps_what_it_has(notebook: Path) -> None:
+    Approvals().approve(notebook, PLAIN)
+    directory = Approvals()._records.directory.parent
+    directory.chmod(0o500)
+    (directory / "approvals").chmod(0o500)
+    Approvals().check(notebook, PLAIN)
+    Approvals().approve(notebook, with_(mounts=(RO,)))  # it is ours: made writable again
+    Approvals().check(notebook, with_(mounts=(RO,)))
 
 
 APPROVE = """
@@ -282,4 +438,4 @@ def test_servers_at_the_same_time_lose_nothing(notebook: Path) -> None:
     for name in names:
         for number in range(40):
             Approvals().check(notebook, with_(image=f"localhost/{name}:{number}"))
-    assert len(list(Approvals().directory.iterdir())) == 2
+    assert len(list(Approvals()._records.directory.iterdir())) == 2
