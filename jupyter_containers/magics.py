@@ -19,6 +19,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import no_var_expand
 from IPython.display import DisplayHandle
 
+from .builds.consent import BY_HAND
 from .builds.manager import BuildRequest, Builds, Built
 from .engines.registry import choose_engine
 from .errors import ContainersError
@@ -66,7 +67,9 @@ async def _build(cell: DockerfileCell, shown: _Shown) -> tuple[Built, str]:
     builder = await builder_for(engine)
     builds = Builds()
     try:
-        request = BuildRequest(cell=cell, directory=Path.cwd(), engine=engine, builder=builder)
+        request = BuildRequest(
+            cell=cell, directory=Path.cwd(), engine=engine, builder=builder, consent=BY_HAND
+        )
         build = builds.start(request)
         async for event in build.events():
             shown.add(event)

@@ -23,6 +23,7 @@ from ..policy.approvals import Approvals
 from ..policy.policy import Policy
 from ..settings.schema import VERSION, Settings
 from ..settings.schema import Build as BuiltFrom
+from .consent import Consent
 from .jobs import Outcome, fit_after
 from .manager import Build, Builds
 from .plan import NO_BUILT, BuildRequest, Built, earlier_images, find
@@ -45,6 +46,8 @@ class CellRun:
     """The sources of its earlier `%%dockerfile` cells, in order."""
     no_cache: bool = False
     update_bases: bool = False
+    approved: Sequence[str] = ()
+    """What of its build this person was asked about and said yes to, in the question's words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +84,8 @@ async def run_cell(run: CellRun, builds: Builds, policy: Policy) -> Build:
         raise BadInput("This cell builds nothing.", "Let it begin with: %%dockerfile")
     if run.no_cache:
         cell = replace(cell, options=replace(cell.options, no_cache=True))
-    request = await cell_request(run.notebook, cell, run.asked, policy)
+    consent = Consent(notebook=run.notebook, shown=run.approved)
+    request = await cell_request(run.notebook, cell, run.asked, policy, consent=consent)
     request = replace(
         request, earlier=await _earlier(run, cell, request), update_bases=run.update_bases
     )
@@ -99,6 +103,8 @@ async def cell_request(
     asked: Mapping[str, Any],
     policy: Policy,
     earlier: Mapping[str, Built] = NO_BUILT,
+    *,
+    consent: Consent,
 ) -> BuildRequest:
     """A build request with its engines chosen: the one that the cell names, else the notebook's,
     else the first that works; and the one that builds for it. Raises BadSettings, EngineMissing,
@@ -113,6 +119,7 @@ async def cell_request(
         builder=await builder_for(engine),
         notice=instead_of(named, engine),
         notebook=notebook.name,
+        consent=consent,
         earlier=earlier,
         bases=before.build.bases if before is not None and before.build else NO_ENV,
     )

@@ -29,6 +29,7 @@ from ..models import NO_ENV, BuildSecret, BuildSpec, BuildStep, Image, Progress,
 from ..notebook.cells import DockerfileCell
 from ..settings.schema import Build as BuiltFrom
 from .bases import Base, OnEvent, Resolver, as_remembered, needed, recall_bases, target_stage
+from .consent import Consent
 
 NAMESPACE = "localhost/jupyter-containers"
 
@@ -70,6 +71,8 @@ class BuildRequest:
     """What the person should know before anything else."""
     file: Path | None = None
     """The Dockerfile, where it is a file and no cell."""
+    consent: Consent = field(default_factory=Consent)
+    """To what the build reads beside the notebook's own folder."""
     may_retag: bool = False
     """The person typed the tag by hand, so it may take a name from any other image."""
 
@@ -242,7 +245,15 @@ async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: Iterable[B
         context_directory, request.directory, request.cell.options.context
     )
     most = _MOST if policy.max_context is None else policy.max_context
-    context = await asyncio.to_thread(collect, dockerfile, directory, most, more, request.file)
+    secrets, own = request.cell.options.secrets, request.directory
+
+    def allow(named: Mapping[str, bool]) -> None:
+        policy.check_context(directory, named)  # nobody is asked for what may not be
+        request.consent.check(own, directory, named, secrets)
+
+    context = await asyncio.to_thread(
+        collect, dockerfile, directory, most, more, request.file, allow
+    )
     policy.check_build(demands(dockerfile, *more), context.total)
     policy.check_context(directory, [file.path for file in context.files])
     return Plan(request=request, dockerfile=dockerfile, bases=bases, context=context)

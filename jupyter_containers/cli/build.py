@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from ..builds.consent import BY_HAND, Consent
 from ..builds.lint import Diagnostic, buildkit_check, lint
 from ..builds.manager import BuildRequest, Builds, Built
 from ..builds.plan import earlier_images
@@ -30,6 +31,11 @@ def build_arguments(parser: ArgumentParser) -> None:
     """Options of `build`; those of a `%%dockerfile` cell count for a Dockerfile."""
     parser.add_argument("file", metavar="FILE", type=Path, help="a notebook or a Dockerfile")
     parser.add_argument("--check", action="store_true", help="only lint: nothing is built")
+    parser.add_argument(
+        "--approve",
+        action="store_true",
+        help="approve what a notebook's builds read beside its folder, and remember it",
+    )
     parser.add_argument("--no-cache", action="store_true", help="build every step anew")
     parser.add_argument(
         "--update-bases", action="store_true", help="take base images as their registries have them"
@@ -59,7 +65,7 @@ async def build(args: Namespace) -> int:
                 if len(cells) > 1:
                     screen.line(_where(path, cell))
                 engine = await choose_engine(cell.options.engine, administered())
-                request = await _request(path, cell, engine, done, update=args.update_bases)
+                request = await _request(path, cell, engine, done, args)
                 try:
                     built = await follow(builds.start(request), screen)
                 except ContainersError as error:
@@ -138,9 +144,9 @@ async def _request(
     cell: DockerfileCell,
     engine: Guarded,
     done: list[tuple[DockerfileCell, Built]],
-    *,
-    update: bool,
+    args: Namespace,
 ) -> BuildRequest:
+    in_cell = Consent(notebook=path, shown=None if args.approve else ())
     return BuildRequest(
         cell=cell,
         directory=path.parent,
@@ -148,7 +154,8 @@ async def _request(
         builder=await builder_for(engine),
         notebook=path.name if path.suffix == ".ipynb" else path.parent.name,
         earlier=earlier_images(done),
-        update_bases=update,
+        update_bases=args.update_bases,
+        consent=in_cell if path.suffix == ".ipynb" else BY_HAND,
         file=None if path.suffix == ".ipynb" else path,
         may_retag=path.suffix != ".ipynb",
     )

@@ -40,6 +40,8 @@ class Gatherer:
         self.ignore = ignore
         self.ignored_by = ignored_by
         self.found: dict[str, os.stat_result] = {}
+        self.named: dict[str, bool] = {}
+        """What sources lead to, and whether that is a folder, of which all is taken."""
         self.left_out: set[str] = set()
 
     def take(self, source: Source) -> None:
@@ -49,7 +51,7 @@ class Gatherer:
         parts = words(source)
         try:
             if not parts:
-                self.folder("", allows_hidden=False)
+                self._whole("", allows_hidden=False)
                 return
             found = self._reach("", parts, source, allows_hidden=False, hops=0)
             if not found and not any(part.pattern for part in parts):
@@ -76,7 +78,7 @@ class Gatherer:
             above = base.rpartition("/")[0]
             if rest:
                 return self._reach(above, rest, source, allows_hidden=allows_hidden, hops=hops)
-            self.folder(above, allows_hidden=False)
+            self._whole(above, allows_hidden=False)
             return True
         if part.pattern and part.text == "**" and source.parents:
             return self._anywhere(base, parts, source, allows_hidden=allows_hidden, hops=hops)
@@ -130,15 +132,16 @@ class Gatherer:
         if stat.S_ISDIR(status.st_mode):
             if not ignored:
                 self._add(path, status)
-                self.folder(path, allows_hidden=allows_hidden)
+                self._whole(path, allows_hidden=allows_hidden)
             elif self._may_keep(path):
-                self.folder(path, allows_hidden=allows_hidden)
+                self._whole(path, allows_hidden=allows_hidden)
             return not ignored or self._may_keep(path) or self._is_ignored(path, source)
         if not stat.S_ISREG(status.st_mode):
             raise error_at(source, f"{path!r} is neither a file nor a folder.")
         if ignored:
             return self._is_ignored(path, source)
         self._add(path, status)
+        self.named[path] = False
         return True
 
     def _follow(
@@ -163,12 +166,16 @@ class Gatherer:
                 base, [*onward, *rest], source, allows_hidden=allows_hidden, hops=hops + 1
             )
         else:
-            self.folder(base, allows_hidden=False)
+            self._whole(base, allows_hidden=False)
         if found:
             self._add(path, status)
         else:
             self.left_out.add(path)
         return found
+
+    def _whole(self, path: str, *, allows_hidden: bool) -> None:
+        self.named[path] = True
+        self.folder(path, allows_hidden=allows_hidden)
 
     def folder(self, path: str, *, allows_hidden: bool) -> None:
         """All below a folder. Links stay links; sockets, pipes and devices are left out."""

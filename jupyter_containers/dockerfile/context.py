@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -76,6 +76,10 @@ class Context:
         return digest.hexdigest()
 
 
+Allow = Callable[[Mapping[str, bool]], None]
+"""Gets paths below the context's directory, and whether each is a folder."""
+
+
 def context_directory(base: Path, option: str) -> Path:
     """The directory that `--context` names, relative to the notebook's; resolved.
 
@@ -100,10 +104,12 @@ def collect(
     max_bytes: int | None = None,
     more: Sequence[Dockerfile] = (),
     file: Path | None = None,
+    allow: Allow = lambda _: None,
 ) -> Context:
     """The files below `directory` that the Dockerfile (and `more`, the `triggers` of its
     bases) names, each hashed at most once in its life. `file` is where the Dockerfile is, if it
-    is no cell: what to leave out may be said beside it.
+    is no cell: what to leave out may be said beside it. `allow` gets what the sources lead to
+    before any of it is read, and raises where it may not be.
 
     Raises DockerfileError for what is missing or leads out, with its line, PolicyRefused where
     it is over `max_bytes` (Policy.max_context; nothing is hashed then), BadInput for the rest.
@@ -111,11 +117,13 @@ def collect(
     sources = [source for one in (dockerfile, *more) for source in one.sources]
     directory = context_directory(directory, "")
     if not sources:
+        allow({})
         return Context(directory=directory)
     with contextlib.closing(SafeDir(directory)) as root:
         gatherer = Gatherer(root, *_ignore(root, file))
         for source in sources:
             gatherer.take(source)
+        allow(gatherer.named)
         _limit(gatherer, max_bytes)
         with contextlib.closing(_digests()) as digests:
             files = [

@@ -20,7 +20,10 @@ HEARTBEAT = 15.0
 """Seconds of silence after which an empty line shows a proxy that the connection lives."""
 _AT_ONCE = 100
 """Events that are written without letting others have a turn: a millisecond or so."""
-_CELL = ("path", "source", "index", "cell_id", "settings", "earlier", "no_cache", "update_bases")
+_CELL = (
+    *("path", "source", "index", "cell_id", "settings", "earlier"),
+    *("no_cache", "update_bases", "approved"),
+)
 
 
 class Jobs(Handler):
@@ -46,6 +49,7 @@ class Jobs(Handler):
             earlier=body.texts("earlier"),
             no_cache=body.flag("no_cache"),
             update_bases=body.flag("update_bases"),
+            approved=body.texts("approved"),
             notebook=await self.server.notebook(body.text("path", most=4000)),
         )
         job = await run_cell(run, self.server.builds, await self.server.policy())

@@ -122,6 +122,8 @@ export interface IBuildRequest {
   readonly earlier?: readonly string[];
   readonly no_cache?: boolean;
   readonly update_bases?: boolean;
+  /** What its build reads beside the notebook's folder and the user has approved, in words. */
+  readonly approved?: readonly string[];
 }
 
 /** A container that this extension started. */

@@ -76,11 +76,16 @@ export class CellBuilder {
         output.showRunning();
       });
       const request = createRequest(notebook, model.id);
-      const build = await this.start(model, { ...request, ...cell.options });
-      const job = await this.waitFor(model, output, build);
+      const approved: string[] = [];
+      const job = await this.buildApproved(
+        model,
+        output,
+        { ...request, ...cell.options },
+        approved
+      );
       await this.moveNotebook(
         cell,
-        { job, source: request },
+        { job, source: approved.length ? { ...request, approved } : request },
         !cell.isWholeRun()
       );
     });
@@ -166,6 +171,36 @@ export class CellBuilder {
       }
     }
     return current;
+  }
+
+  /**
+   * Build, and ask about what the build would read outside of the notebook's folder; the answers
+   * are added to `approved`. Nothing is read before.
+   */
+  private async buildApproved(
+    model: ICodeCellModel,
+    output: CellOutput,
+    request: IBuildRequest,
+    approved: string[]
+  ): Promise<IJob> {
+    for (;;) {
+      const build = await this.start(
+        model,
+        approved.length ? { ...request, approved } : request
+      );
+      try {
+        return await this.waitFor(model, output, build);
+      } catch (error) {
+        const { detail } = toRunError(error);
+        const items =
+          detail.type === 'BuildNotApproved' ? (detail.items ?? []) : [];
+        const isNew = items.some(item => !approved.includes(item));
+        if (!isNew || !(await this.prompts.askReading(items))) {
+          throw error;
+        }
+        approved.push(...items.filter(item => !approved.includes(item)));
+      }
+    }
   }
 
   private async start(

@@ -13,7 +13,7 @@ import { Token } from '@lumino/coreutils';
 import { type Api, IApi } from '../api/api';
 import { CATEGORY, CommandIDs } from '../commandids';
 import { DOCKERFILE_CELL } from '../constants';
-import { askBuildApproval, askMove } from '../notebook/dialogs';
+import { askBuildApproval, askMove, askReading } from '../notebook/dialogs';
 import { CellBuilder } from './builder';
 import { LiveBuilds } from './builds';
 import { addCommands } from './commands';
@@ -91,6 +91,7 @@ const builder: JupyterFrontEndPlugin<void> = {
     const usedKernels = new UsedKernels();
     const cellBuilder = new CellBuilder(api, builds, failedLines, {
       askApproval: askBuildApproval,
+      askReading,
       confirmMove: askMove
     });
     runner.attach({

@@ -30,6 +30,8 @@ export interface IBuildNotebook {
 export interface IPrompts {
   /** Whether the user approves these items. */
   askApproval(items: readonly string[]): Promise<boolean>;
+  /** Whether a build may read these items. */
+  askReading(items: readonly string[]): Promise<boolean>;
   /** Whether a kernel that has run cells may end for this image. */
   confirmMove(image: string): Promise<boolean>;
 }

@@ -39,6 +39,25 @@ export const askBuildApproval: AskApproval = async items => {
   return answer.button.accept;
 };
 
+/** Asks the user whether a build may read what lies outside of its notebook's folder. */
+export const askReading: AskApproval = async items => {
+  const answer = await showDialog({
+    title: 'Let this build read more than the notebook’s folder?',
+    body: new DialogBody(
+      'The Dockerfile cell takes:',
+      items,
+      'The commands of a build can send it anywhere. Approve it only if you trust who wrote ' +
+        'the notebook. You are asked once.'
+    ),
+    buttons: [
+      Dialog.cancelButton({ label: 'Do not build' }),
+      Dialog.okButton({ label: 'Approve' })
+    ],
+    defaultButton: 0
+  });
+  return answer.button.accept;
+};
+
 /** Asks the user whether a kernel that has run cells may end for the new image. */
 export async function askMove(image: string): Promise<boolean> {
   const answer = await showDialog({

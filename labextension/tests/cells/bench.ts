@@ -31,8 +31,14 @@ export class Bench {
   readonly server: FakeServer;
   readonly builder: CellBuilder;
   readonly builds: LiveBuilds;
+  readonly questions: FakeQuestions;
 
-  constructor(end: IJob, routes: Record<string, Handler> = {}) {
+  constructor(
+    end: IJob,
+    routes: Record<string, Handler> = {},
+    { answer = true } = {}
+  ) {
+    this.questions = new FakeQuestions(answer);
     this.model.sharedModel.setSource(SOURCE);
     const { id } = this.model;
     this.notebook = new FakeNotebook([{ id, type: 'code', source: SOURCE }]);
@@ -55,7 +61,7 @@ export class Bench {
       api,
       this.builds,
       this.marks,
-      new FakeQuestions(true)
+      this.questions
     );
   }
 

@@ -51,6 +51,53 @@ describe('a build that ends well', () => {
   });
 });
 
+describe('a build that would read more than the notebook’s folder', () => {
+  const ITEM = 'the folder /home/me/Documents, read by its build';
+  const refused = failed({ type: 'BuildNotApproved', items: [ITEM] });
+
+  /** Refused until the request says that the user has approved it. */
+  function asking(answer: boolean): Bench {
+    let ends = refused;
+    return new Bench(
+      refused,
+      {
+        'POST builds': ({ body }) => {
+          const { approved = [] } = body as { approved?: string[] };
+          ends = approved.includes(ITEM) ? done() : refused;
+          return [201, job({ id: ends === refused ? 'j1' : 'j2' })];
+        },
+        'GET builds/j2/events': () =>
+          stream([lines(event(0, 'end', { job: ends }))])
+      },
+      { answer }
+    );
+  }
+
+  it('asks once, and builds with what was approved', async () => {
+    const bench = asking(true);
+    expect(await bench.run()).toBe(null);
+    expect(bench.questions.asked).toEqual([`read ${ITEM}`]);
+    const sent = bench.server.asked.filter(({ method }) => method === 'POST');
+    expect(sent.map(({ body }) => body)).toMatchObject([
+      { path: 'a.ipynb' },
+      { path: 'a.ipynb', approved: [ITEM] }
+    ]);
+    expect(sent[0]?.body).not.toHaveProperty('approved');
+    expect(bench.notebook.did).toContain('switch');
+  });
+
+  it('does not build where the user declines, and says what was asked', async () => {
+    const bench = asking(false);
+    expect(await bench.run()).toMatchObject({
+      detail: { type: 'BuildNotApproved', items: [ITEM] },
+      silent: false
+    });
+    expect(
+      bench.server.asked.filter(({ method }) => method === 'POST')
+    ).toHaveLength(1);
+  });
+});
+
 describe('a notebook that changes while it is built', () => {
   const APPLIED = { version: 1, image: 'a', memory: '4g' };
   const AFTER = { ...APPLIED, image: 'localhost/made:1', build: { cell: 'x' } };

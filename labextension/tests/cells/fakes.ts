@@ -277,6 +277,11 @@ export class FakeQuestions implements IPrompts {
     return Promise.resolve(this.answer);
   }
 
+  askReading(items: readonly string[]): Promise<boolean> {
+    this.asked.push(`read ${items.join(', ')}`);
+    return Promise.resolve(this.answer);
+  }
+
   confirmMove(image: string): Promise<boolean> {
     this.asked.push(`drop for ${image}`);
     return Promise.resolve(this.answer);

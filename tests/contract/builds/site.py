@@ -14,6 +14,7 @@ import pytest
 from traitlets.config import Config
 
 from jupyter_containers import errors
+from jupyter_containers.builds.consent import BY_HAND
 from jupyter_containers.builds.manager import Build, BuildRequest, Builds, Built
 from jupyter_containers.builds.plan import NAMESPACE
 from jupyter_containers.engines.registry import open_engine
@@ -41,6 +42,7 @@ class Site:
             "engine": engine,
             "builder": engine,
             "notebook": f"{self.name}.ipynb",
+            "consent": BY_HAND,
         }
         return BuildRequest(**(given | more))
 

@@ -1,0 +1,110 @@
+"""What a build may read unasked: the notebook's own folder, where that is mounted unasked too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.builds.consent import BY_HAND, Consent
+from jupyter_containers.dockerfile.context import collect
+from jupyter_containers.dockerfile.parser import parse
+from jupyter_containers.errors import BuildNotApproved
+from tests.helpers.private_home import private_home
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return private_home(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def work(home: Path) -> Path:
+    made = home / "work"
+    (made / "data").mkdir(parents=True)
+    for name in ("a.txt", "data/b.csv"):
+        (made / name).write_text("x")
+    documents = home / "Documents"
+    documents.mkdir()
+    for number in range(30):
+        (documents / f"letter{number}.txt").write_text("dear")
+    return made
+
+
+def asked(
+    text: str,
+    directory: Path,
+    own: Path,
+    secrets: tuple[str, ...] = (),
+    consent: Consent | None = None,
+) -> list[str]:
+    """What stands in the question, of a build whose files are below `directory`."""
+    consent = consent or Consent(notebook=own / "n.ipynb")
+    read: list[bool] = []
+
+    def allow(named):
+        consent.check(own, directory, named, secrets)
+        read.append(True)
+
+    try:
+        collect(parse(f"FROM scratch\n{text}\n", {}), directory, allow=allow)
+    except BuildNotApproved as error:
+        assert not read
+        return list(error.items)
+    assert read
+    return []
+
+
+def test_the_notebooks_own_folder_needs_no_yes(work: Path) -> None:
+    assert asked("COPY . /x", work, work) == []
+    assert asked("COPY b.csv /x", work / "data", work) == []
+
+
+def test_what_lies_elsewhere_is_named(work: Path, home: Path) -> None:
+    documents = home / "Documents"
+    assert asked("COPY letter1.txt letter2.txt /x/", documents, work) == [
+        f"the file {documents}/letter1.txt, read by its build",
+        f"the file {documents}/letter2.txt, read by its build",
+    ]
+    whole = f"the folder {documents}, with all that is in it, read by its build"
+    assert asked("COPY . /x", documents, work) == [whole]
+    # Thirty files are no list that somebody reads.
+    assert asked("COPY letter*.txt /x/", documents, work) == [whole]
+    assert asked("COPY a.txt data /x/", work, work / "data") == [
+        f"the file {work}/a.txt, read by its build",
+        f"the folder {work}/data, with all that is in it, read by its build",
+    ]
+    assert asked("RUN --mount=type=bind,source=data,target=/d ls /d", work, home / "other")
+    assert asked("COPY Documents/letter1.txt /x", home, work) == [
+        f"the file {documents}/letter1.txt, read by its build"
+    ]
+    assert asked("COPY nothing* /x/", documents, work) == []
+
+
+def test_a_home_that_is_not_mounted_is_not_read(work: Path, home: Path) -> None:
+    assert asked("COPY Documents /x", home, home) == [
+        f"the folder {home}/Documents, with all that is in it, read by its build"
+    ]
+    assert asked("COPY letter1.txt /x", home / "Documents", home)
+
+
+def test_secrets_are_named(work: Path) -> None:
+    assert asked("RUN true", work, work, ("pip", "token")) == [
+        "the secret pip, read by its build",
+        "the secret token, read by its build",
+    ]
+
+
+def test_a_yes_is_remembered_for_the_notebook(work: Path, home: Path) -> None:
+    documents = home / "Documents"
+    items = asked("COPY . /x", documents, work, ("pip",))
+    assert len(items) == 2
+    yes = Consent(notebook=work / "n.ipynb", shown=items)
+    assert asked("COPY . /x", documents, work, ("pip",), yes) == []
+    assert asked("COPY letter1.txt /x", documents, work, ("pip",)) == []
+    assert asked("COPY . /x", documents, work, consent=Consent(notebook=work / "other.ipynb"))
+
+
+def test_what_was_typed_is_a_yes_and_is_not_remembered(work: Path, home: Path) -> None:
+    assert asked("COPY . /x", home / "Documents", work, ("pip",), BY_HAND) == []
+    assert asked("COPY . /x", home / "Documents", work, consent=Consent())
