@@ -100,6 +100,35 @@ def test_another_image_can_be_chosen(
     expect(ui.result(0)).to_have_text("2")
 
 
+def test_a_build_reads_nothing_unasked(ui: LabPage, work: Path, engine: str, image: str) -> None:
+    word = mark()
+    documents = work.parent / f"Documents-{word}"
+    documents.mkdir()
+    (documents / "letter.txt").write_text(word)
+    options = f"--engine {engine} --context ../{documents.name}"
+    cell = dockerfile(image, "COPY letter.txt /letter", options=options)
+    ui.open(write(work / "reads.ipynb", cell, "open('/letter').read()", spec="container"))
+    item = f"the file {documents}/letter.txt, read by its build"
+    dialog = ui.page.locator(".jp-Dialog")
+
+    ui.run_all()
+    expect(dialog.get_by_role("listitem")).to_have_text([item])
+    ui.look("4-reads", ".jp-Dialog")
+    ui.answer("Do not build")
+    expect(ui.cell(0).locator(".jp-OutputArea")).to_contain_text(item)
+    expect(ui.cell(0).locator(".jp-OutputArea")).to_contain_text("have not approved")
+    assert containers(engine) == []
+
+    ui.run_all()
+    ui.answer("Approve")
+    ui.build("done")
+    expect(ui.result(1)).to_have_text(f"'{word}'")
+    # Once is enough.
+    ui.run_all()
+    ui.build("done")
+    expect(dialog).to_have_count(0)
+
+
 HOSTILE: list[dict[str, Any]] = [
     {"image": f"{HTML}{BIDI}gnp:1"},
     {"image": "python:3", "env": {f"{HTML}{BIDI}": "x"}},

@@ -194,8 +194,13 @@ export class CellBuilder {
         const { detail } = toRunError(error);
         const items =
           detail.type === 'BuildNotApproved' ? (detail.items ?? []) : [];
-        const isNew = items.some(item => !approved.includes(item));
-        if (!isNew || !(await this.prompts.askReading(items))) {
+        if (items.every(item => approved.includes(item))) {
+          throw error;
+        }
+        // Nothing has failed so far.
+        output.clear();
+        output.showRunning();
+        if (!(await this.prompts.askReading(items))) {
           throw error;
         }
         approved.push(...items.filter(item => !approved.includes(item)));
