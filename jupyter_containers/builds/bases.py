@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..dockerfile.instructions import mounts
 from ..dockerfile.parser import Dockerfile, Fetch
 from ..engines.guarded import Guarded
 from ..errors import BaseUnknown, ContainersError, PolicyRefused
 from ..host.cache import place, recall, remember
-from ..models import Image, Progress, Reference
+from ..models import NO_ENV, Image, Progress, Reference
 
 OnEvent = Callable[[Progress], None]
 
@@ -32,6 +32,8 @@ class Base:
     pin: str
     name: str
     onbuild: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
+    """Its variables, which a Dockerfile may use."""
     local: bool = False
     earlier: bool = False
 
@@ -95,9 +97,10 @@ def recall_bases(engine: str, cell: str, wanted: Iterable[str]) -> list[Base] | 
                 pin=str(known["pin"]),
                 name=str(known["name"]),
                 onbuild=tuple(str(line) for line in known["onbuild"]),
+                env={str(name): str(value) for name, value in known["env"].items()},
                 local=known["local"] is True,
             )
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, AttributeError):
             return None
         found.append(base)
     return found
@@ -110,6 +113,7 @@ def remember_bases(engine: str, cell: str, bases: Iterable[Base]) -> None:
             "pin": base.pin,
             "name": base.name,
             "onbuild": list(base.onbuild),
+            "env": dict(base.env),
             "local": base.local,
         }
         for base in bases
@@ -250,6 +254,7 @@ def _base(wanted: str, reference: str, image: Image, digest: str) -> Base:
         pin=digest or image.id,
         name=_at(reference, digest) if digest else reference,
         onbuild=image.onbuild,
+        env=image.env,
         local=not digest,
     )
 

@@ -24,6 +24,7 @@ from ..dockerfile.parser import Dockerfile, demands, parse, triggers
 from ..dockerfile.render import CA_ARGS, CA_SECRET, render
 from ..engines.guarded import Guarded
 from ..errors import BadInput
+from ..host.cache import personal_word
 from ..layout import BUILD_LABEL
 from ..models import NO_ENV, BuildSecret, BuildSpec, BuildStep, Image, Progress, Reference
 from ..notebook.cells import DockerfileCell
@@ -204,6 +205,7 @@ async def find(request: BuildRequest, on_event: OnEvent) -> tuple[Plan, Image | 
             pin=request.earlier[fetch.reference].fingerprint,
             name=request.earlier[fetch.reference].name,
             onbuild=request.earlier[fetch.reference].image.onbuild,
+            env=request.earlier[fetch.reference].image.env,
             earlier=True,
         )
         for fetch in fetches
@@ -239,6 +241,8 @@ def _agree(known: Iterable[Base], pins: Mapping[str, str]) -> bool:
 
 async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: Iterable[Base]) -> Plan:
     policy, bases = request.builder.policy, tuple(bases)
+    env = {base.reference: base.env for base in bases}
+    dockerfile = await asyncio.to_thread(parse, dockerfile.text, dockerfile.args, env)
     lines = {fetch.reference: fetch.line for fetch in dockerfile.fetches}
     more = [triggers(base.onbuild, lines[base.reference]) for base in bases if base.onbuild]
     directory = await asyncio.to_thread(
@@ -281,7 +285,7 @@ def spec_of(plan: Plan, context: Path | None, work: Path) -> BuildSpec:
     runs = any(one.name == "RUN" for one in plan.dockerfile.instructions)
     ca = policy.ca_bundle() if runs else None
     pins = {base.reference: base.name for base in plan.bases}
-    rendered = render(plan.dockerfile, pins, ca=ca is not None)
+    rendered = render(plan.dockerfile, pins, ca=ca is not None, caches=personal_word())
     trusted = (BuildSecret(id=CA_SECRET, source=str(ca)),) if ca is not None else ()
     return BuildSpec(
         dockerfile=rendered.text,

@@ -12,17 +12,34 @@ from e2b_dockerfile_utils import parse_heredoc
 
 from ..errors import DockerfileError
 
-_COPY = {"chown": "text", "chmod": "text", "link": "yes", "exclude": "many"}
+_YES = ""
+"""The grammar of a flag that is true, false, or there."""
+_DURATION = r"0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+"
+_MODE = r"[0-7]{1,5}|[ugoa]*([-+=][rwxXstugo]*)+(,[ugoa]*([-+=][rwxXstugo]*)+)*"
+_COPY = {"chown": r"[\w.@+-]*(:[\w.@+-]*)?", "chmod": _MODE, "link": _YES, "exclude": ".+"}
+_CHECKSUM = r"([a-z0-9]+:)?[0-9a-fA-F]+"
 # https://github.com/moby/buildkit/blob/master/frontend/dockerfile/instructions/parse.go
 _FLAGS: dict[str, dict[str, str]] = {
-    "ADD": {**_COPY, "keep-git-dir": "yes", "checksum": "text", "unpack": "yes"},
-    "COPY": {**_COPY, "from": "text", "parents": "yes"},
-    "FROM": {"platform": "text"},
-    "HEALTHCHECK": dict.fromkeys(
-        ("interval", "timeout", "start-period", "start-interval", "retries"), "text"
-    ),
-    "RUN": {"mount": "many", "network": "text", "security": "text", "device": "many"},
+    "ADD": {**_COPY, "keep-git-dir": _YES, "checksum": _CHECKSUM, "unpack": _YES},
+    "COPY": {**_COPY, "from": ".+", "parents": _YES},
+    "FROM": {"platform": r"\w[\w.()+-]*(/\w[\w.+-]*){0,2}"},
+    "HEALTHCHECK": {
+        **dict.fromkeys(("interval", "timeout", "start-period", "start-interval"), _DURATION),
+        "retries": "[0-9]+",
+    },
+    "RUN": {
+        "mount": ".+",
+        "network": "default|none|host",
+        "security": "sandbox|insecure",
+        "device": r"[\w.-]+(/[\w.-]+)?(=[\w.*:-]+)?(,required(=(true|false))?)?",
+    },
 }
+"""The flags of each instruction, and the grammar of their values."""
+_MANY = ("mount", "exclude", "device")
+"""Flags that may be given more than once."""
+_PLAIN = ("network", "security", "device")
+"""Flags in which variables do not work: BuildKit takes them as they are written, and buildah would
+put in what was not judged."""
 _WORDS: dict[str, tuple[int, int]] = {
     "ADD": (2, 99999),
     "ARG": (1, 99999),
@@ -101,18 +118,22 @@ def _check_flags(instruction: Instruction, known: Mapping[str, str]) -> None:
     seen = set()
     for flag in instruction.flags:
         name, equals, value = flag[2:].partition("=")
-        kind = known.get(name)
-        if kind is None:
+        grammar = known.get(name)
+        if grammar is None:
             close = closest(name, known)
             instruction.fail(f"it has no flag --{name}.", close and f"Did you mean --{close}?")
-        if name in seen and kind != "many":
+        if name in seen and name not in _MANY:
             instruction.fail(f"--{name} is given twice.")
         seen.add(name)
-        if kind == "yes":
+        if grammar == _YES:
             if value.lower() not in (("true", "false") if equals else ("",)):
                 instruction.fail(f"--{name} is true or false, not {value!r}.")
         elif not value:
             instruction.fail(f"--{name} wants a value: --{name}=…")
+        elif "$" in value and name in _PLAIN:
+            instruction.fail(f"variables do not work in --{name}.")
+        elif "$" not in value and not re.fullmatch(grammar, value):
+            instruction.fail(f"--{name} cannot be {value!r}.")
 
 
 def _check_from(instruction: Instruction) -> None:
@@ -175,7 +196,9 @@ def mounts(one: Instruction) -> Iterable[dict[str, str]]:
         fields: dict[str, str] = {}
         for text in value.split(","):
             key, _, content = text.partition("=")
-            key = same.get(key.lower(), key.lower())
+            # podman's Z and z are two things; BuildKit takes all names in any case.
+            key = key if key in ("Z", "U") else key.lower()
+            key = same.get(key, key)
             if key in fields:
                 one.fail(f"--mount={value} says {key} twice.")
             if key == "type":

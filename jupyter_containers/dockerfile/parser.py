@@ -6,6 +6,7 @@ for the files, `render` for the text that engines get.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +16,11 @@ from ..errors import BadInput, BadReference, DockerfileError
 from ..models import NO_ENV, Demands, parse_image
 from .instructions import Instruction, closest, is_heredoc, mounts
 from .lexer import NO_TRIGGERS, Directives, clean, directives, read
+from .mounts import KEPT_OUT, Mount, read_kept, read_mounts
 from .variables import Scope, platform_args
 
 _REMOTE = re.compile(r"[a-zA-Z0-9]+://|[\w.-]+@[\w.-]+:")
+_USER = re.compile(r"[^/,\"'\\]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,8 @@ class Dockerfile:
     sources: tuple[Source, ...] = ()
     urls: tuple[tuple[int, str], ...] = ()
     entitlements: tuple[tuple[int, str], ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    """Of every RUN, those behind an ONBUILD that this file uses itself among them."""
 
     @property
     def heredoc(self) -> Instruction | None:
@@ -88,8 +93,14 @@ class Dockerfile:
             )
 
 
-def parse(text: str, args: Mapping[str, str] = NO_ENV) -> Dockerfile:
-    """Understand a Dockerfile with these build arguments.
+def parse(
+    text: str,
+    args: Mapping[str, str] = NO_ENV,
+    bases: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> Dockerfile:
+    """Understand a Dockerfile with these build arguments. `bases` are the variables that the
+    images have which its stages begin with, by their reference; where they are not known (yet),
+    what they define counts as empty.
 
     Raises DockerfileError with the line and instruction of the first mistake.
     """
@@ -99,7 +110,7 @@ def parse(text: str, args: Mapping[str, str] = NO_ENV) -> Dockerfile:
             "Write # syntax=… as the first line of the Dockerfile instead.",
         )
     text = clean(text)
-    return _Reader(text, args).dockerfile()
+    return _Reader(text, args, bases).dockerfile()
 
 
 def triggers(onbuild: Sequence[str], line: int = 1) -> Dockerfile:
@@ -116,7 +127,8 @@ def triggers(onbuild: Sequence[str], line: int = 1) -> Dockerfile:
             kept = len(alone) == 1 and alone[0].name not in NO_TRIGGERS
             if not kept or text.rstrip().endswith("\\"):
                 raise DockerfileError(1, text.split(" ")[0][:20], "it is no instruction by itself.")
-        found = parse("\n".join(["FROM scratch", *onbuild]))
+        text = clean("\n".join(["FROM scratch", *onbuild]))
+        found = _Reader(text, NO_ENV, {}, kept=True).dockerfile()
     except DockerfileError as error:
         why = error.message.partition(": ")[2]
         raise DockerfileError(
@@ -132,6 +144,7 @@ def triggers(onbuild: Sequence[str], line: int = 1) -> Dockerfile:
         sources=tuple(replace(one, line=line) for one in found.sources),
         urls=tuple((line, url) for _, url in found.urls),
         entitlements=tuple((line, what) for _, what in found.entitlements),
+        mounts=tuple(replace(mount, line=line) for mount in found.mounts),
     )
 
 
@@ -158,9 +171,19 @@ def demands(*dockerfiles: Dockerfile) -> Demands:
 class _Reader:
     """One pass over the instructions, with the scopes as they grow."""
 
-    def __init__(self, text: str, args: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        text: str,
+        args: Mapping[str, str],
+        bases: Mapping[str, Mapping[str, str]],
+        *,
+        kept: bool = False,
+    ) -> None:
+        """`kept`: ONBUILD kept these instructions, so engines get them as they are."""
         self.text = text
         self.args = args
+        self.bases = bases
+        self.as_written = kept
         self.marks = directives(text)
         self.instructions = read(text)
         predefined = platform_args()
@@ -175,6 +198,8 @@ class _Reader:
         self.sources: list[Source] = []
         self.urls: list[tuple[int, str]] = []
         self.entitlements: list[tuple[int, str]] = []
+        self.mounts: list[Mount] = []
+        self.workdirs: list[str] = []
 
     def dockerfile(self) -> Dockerfile:
         if self.marks.syntax:
@@ -200,6 +225,7 @@ class _Reader:
             sources=tuple(dict.fromkeys(self.sources)),
             urls=tuple(self.urls),
             entitlements=tuple(self.entitlements),
+            mounts=tuple(self.mounts),
         )
 
     def before(self, one: Instruction) -> None:
@@ -227,8 +253,9 @@ class _Reader:
             stage = replace(stage, parent=parent.index)
         elif base != "scratch":
             stage = replace(stage, reference=self.base(base, one))
-        inherited = self.scopes[parent.index] if parent else Scope(self.marks.escape)
-        self.scopes.append(inherited.copy())
+        begun = Scope(self.marks.escape, env=dict(self.bases.get(stage.reference, {})))
+        self.scopes.append(self.scopes[parent.index].copy() if parent else begun)
+        self.workdirs.append(self.workdirs[parent.index] if parent else "/")
         self.stages.append(stage)
         self.kept.append([])
         if parent:
@@ -246,10 +273,12 @@ class _Reader:
     def triggered(self, kept: Sequence[Instruction]) -> None:
         """ONBUILD of an earlier stage of this file, which runs where a stage begins with it."""
         before = len(self.fetches)
+        self.as_written = True
         for one in kept:
             self.inside(one, self.scopes[-1])
             if len(self.fetches) > before:
                 one.fail("an ONBUILD that fetches cannot be used in the file it stands in.")
+        self.as_written = False
 
     def inside(self, one: Instruction, scope: Scope) -> None:
         """An instruction of a stage."""
@@ -264,6 +293,10 @@ class _Reader:
             self.copies(one, scope)
         elif one.name == "RUN":
             self.runs(one, scope)
+        elif one.name in ("WORKDIR", "VOLUME"):
+            self.places(one, scope)
+        elif one.name == "USER" and not _USER.fullmatch(user := scope.expand(one.words[0], one)):
+            one.fail(f"{user!r} names no user.", "Write a name or a number, and perhaps :group.")
 
     def declare(self, one: Instruction, scope: Scope) -> None:
         for word in one.words:
@@ -300,30 +333,29 @@ class _Reader:
                     self.entitlements.append((one.line, f"RUN --{flag}={value}"))
         for device in one.values("device"):
             self.entitlements.append((one.line, f"RUN --device={device}"))
-        for mount in mounts(one):
-            if mount.get("type") == "cache":
-                self.cache(one, mount, scope)
-            if origin := mount.get("from"):
-                self.origin(one, origin)
-            elif mount.get("type", "bind") == "bind":
-                path = scope.expand(mount.get("source", "."), one, strict=True)
-                rw = bool({"rw", "readwrite"} & mount.keys())
-                self.sources.append(Source(one.line, "RUN --mount", path, False, False, rw))
+        read_all = read_kept if self.as_written else read_mounts
+        for mount, written in zip(read_all(one, scope), mounts(one), strict=True):
+            self.mounts.append(mount)
+            if mount.origin:
+                self.origin(one, mount.origin)
+            elif mount.kind == "bind":
+                path = scope.expand(written.get("source", "."), one, strict=True)
+                self.sources.append(
+                    Source(one.line, "RUN --mount", path, False, False, mount.touched)
+                )
 
-    def cache(self, one: Instruction, mount: Mapping[str, str], scope: Scope) -> None:
-        """RUN --mount=type=cache: its id must not lead out of the engine's cache directory.
-
-        buildah before 1.38 joins the id, or without one the target, to that directory as it
-        is, so `..` mounts any directory of the host for writing (CVE-2024-9675).
-        """
-        written = mount.get("id", "")
-        name = scope.expand(written, one, strict=True)
-        target = scope.expand(mount.get("target", ""), one)
-        if name.startswith("/") or ".." in f"{written}/{name}/{target}".split("/"):
-            one.fail(
-                f"the cache id {name or target!r} is a path.",
-                "Name the cache with letters, digits, - _ and . alone: id=pip",
-            )
+    def places(self, one: Instruction, scope: Scope) -> None:
+        """WORKDIR and VOLUME: directories of the image's own. A runtime that leaves a directory of
+        the host open would begin there with `WORKDIR /proc/self/fd/8` (CVE-2024-21626)."""
+        for word in one.words:
+            path = scope.expand(word, one)
+            whole = posixpath.normpath(posixpath.join(self.workdirs[-1], path)).lstrip("/")
+            if f"/{whole}/".startswith(KEPT_OUT):
+                one.fail(f"{path!r} is no directory of the image.", "Choose one of its own.")
+            if one.name == "VOLUME" and ".." in path.split("/"):
+                one.fail(f"{path!r} leads upwards.", "Write the whole path.")
+            if one.name == "WORKDIR":
+                self.workdirs[-1] = f"/{whole}"
 
     def origin(self, one: Instruction, name: str) -> None:
         """COPY --from, RUN --mount=from=: an earlier stage, or an image."""

@@ -3,7 +3,8 @@
 Every image stands there in full, with its digest where one is pinned, so that no short-name
 rule or build argument makes an engine fetch another one than was judged. Every stage's name
 stands in small letters, where it is given and where it is used: BuildKit takes `Base` and `base`
-for one name, buildah for two, and would pull an image of the other name.
+for one name, buildah for two, and would pull an image of the other name. Every RUN --mount is
+what was read of it (`mounts.py`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 
 from ..models import NO_ENV
 from .instructions import Instruction
@@ -50,10 +52,15 @@ class Rendered:
 
 
 def render(
-    dockerfile: Dockerfile, pins: Mapping[str, str] = NO_ENV, *, ca: bool = False
+    dockerfile: Dockerfile,
+    pins: Mapping[str, str] = NO_ENV,
+    *,
+    ca: bool = False,
+    caches: str = "",
 ) -> Rendered:
     """The text for the engine. `pins` maps references of `demands().images` to what shall
-    stand instead (`ref@sha256:…`, or a local name).
+    stand instead (`ref@sha256:…`, or a local name). `caches` is whose the caches are
+    (`Mount.flag`).
 
     With `ca`, each RUN sees the CA bundle as a secret mount, and an ARG line after its FROM
     takes `CA_ARGS`: neither a layer nor the final environment keeps anything of it. What
@@ -62,14 +69,18 @@ def render(
     """
     if odd := [pin for pin in pins.values() if _PIN.fullmatch(pin) is None]:
         raise ValueError(f"not a reference: {odd[0]!r}")
-    return _Writer(dockerfile, pins, ca).rendered()
+    return _Writer(dockerfile, pins, ca, caches).rendered()
 
 
 class _Writer:
-    def __init__(self, dockerfile: Dockerfile, pins: Mapping[str, str], ca: bool) -> None:
+    def __init__(
+        self, dockerfile: Dockerfile, pins: Mapping[str, str], ca: bool, caches: str
+    ) -> None:
         self.source = dockerfile.text.rstrip("\n").split("\n")
         self.dockerfile = dockerfile
         self.ca = ca
+        self.caches = caches
+        self.mounts = {(mount.line, mount.index): mount for mount in dockerfile.mounts}
         self.pinned = {
             (fetch.line, fetch.written): pins.get(fetch.reference, fetch.reference)
             for fetch in dockerfile.fetches
@@ -130,18 +141,19 @@ class _Writer:
             self.expected.append(replace(one, name="ARG", words=tuple(CA_ARGS), flags=()))
 
     def flags(self, one: Instruction) -> tuple[str, ...]:
-        """Its flags with every image in full: COPY --from=, and from= in RUN --mount=."""
+        """Its flags with every image in full, COPY --from= and from= in RUN --mount=, and each
+        mount as it was read."""
         found = []
+        numbers = count()
         for flag in one.flags:
             name, _, value = flag.partition("=")
             if one.name == "COPY" and name == "--from":
                 value = self.origin(one, value)
             elif one.name == "RUN" and name == "--mount":
-                fields = [self.field(one, text) for text in value.split(",")]
-                # buildah 1.28 takes the type of the mount before for one that says none.
-                if not any(text.lower().startswith("type=") for text in fields):
-                    fields.insert(0, "type=bind")
-                value = ",".join(fields)
+                mount = self.mounts[one.line, next(numbers)]
+                origin = mount.origin and self.origin(one, mount.origin)
+                found.append(mount.flag(origin, self.caches))
+                continue
             else:
                 found.append(flag)
                 continue
@@ -153,12 +165,6 @@ class _Writer:
         if (one.line, written) in self.pinned:
             return self.pinned[one.line, written]
         return written.lower() if written.lower() in self.names else written
-
-    def field(self, one: Instruction, text: str) -> str:
-        key, equals, value = text.partition("=")
-        if key.lower() == "from":
-            value = self.origin(one, value)
-        return f"{key}{equals}{value}"
 
     def confirm(self, text: str) -> None:
         """BuildKit's parser must find just what was meant, whatever the text plays at."""

@@ -43,10 +43,24 @@ def remember(path: Path, document: dict[str, Any]) -> None:
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        new.touch(mode=0o600)
         new.write_text(json.dumps(document))
         new.replace(path)
     except OSError:
         new.unlink(missing_ok=True)
+
+
+def personal_word() -> str:
+    """A word that nobody else knows, of this person on this machine; the same every time. It
+    tells apart what several people keep in one place, such as a daemon's caches of builds.
+
+    Where none can be kept, the word is weaker: their number."""
+    path = cache_directory() / "personal-word"
+    word = (recall(path) or {}).get("word")
+    if not isinstance(word, str) or len(word) < 32:
+        remember(path, {"word": secrets.token_hex(16)})
+        word = (recall(path) or {}).get("word")
+    return word if isinstance(word, str) else str(os.getuid())
 
 
 def settle(new: Path, final: Path) -> None:

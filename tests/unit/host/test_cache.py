@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.host.cache import make_directory, workplace
+from jupyter_containers.host.cache import make_directory, personal_word, workplace
 
 
 @pytest.fixture
@@ -44,3 +44,15 @@ async def test_a_workplace_goes_with_what_was_left_in_it(
     async with workplace("contexts") as work:
         (work / "shut").mkdir(0)
     assert os.listdir(work.parent) == []
+
+
+def test_a_persons_word_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "one"))
+    word = personal_word()
+    assert len(word) == 32 and personal_word() == word
+    (kept,) = (tmp_path / "one" / "jupyter-containers").glob("personal-word")
+    assert kept.stat().st_mode & 0o077 == 0
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "two"))
+    assert personal_word() != word
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    assert personal_word() == str(os.getuid())
