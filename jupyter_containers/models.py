@@ -257,6 +257,18 @@ class BuildSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BuilderFaults:
+    """What an old builder does wrong with RUN --mount."""
+
+    links: bool = False
+    """It follows a symbolic link of a stage, an image or the context out to this machine."""
+    writes: bool = False
+    """What a RUN writes into a stage or an image that it mounts stays there."""
+    tried: bool = True
+    """Seen in a build; else it is only known of its version."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Demands:
     """What a Dockerfile makes the engine fetch or grant. Made by `dockerfile.demands`, judged
     by `Policy.check_build`; `lines` says where each stands (from 1)."""

@@ -77,6 +77,8 @@ TABLE = (
     Row("contract/builds/test_failures.py::test_a_base_that_nobody_has", (*PODMAN, *DOCKERS)),
     Row("contract/builds/test_layers.py", (*PODMAN, *DOCKER, "podman-root")),
     Row("contract/builds/test_layers.py::test_a_secret_of_the_policy", (*PODMAN, *DOCKERS)),
+    Row("contract/builds/test_mounts.py", (*PODMAN, *DOCKERS, "podman-root")),
+    Row("contract/builds/test_mounts.py::test_a_mount_of_a_stage", (*PODMAN, *DOCKERS), FIRST),
     Row("contract/builds/test_progress.py", (*PODMAN, *DOCKERS), FIRST),
     Row("contract/builds/test_reading.py", PODMAN, FIRST),
     Row("contract/builds/test_refused.py", PODMAN),

@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from ..dockerfile.mounts import keeps_writes, through_links
 from ..dockerfile.parser import triggers
 from ..engines.guarded import Guarded
-from ..errors import BadInput, DiskFull
+from ..errors import BadInput, DiskFull, DockerfileError
 from ..host.paths import cache_directory
 from ..layout import BUILD_LABEL
 from ..models import Reference
@@ -81,6 +82,39 @@ async def check_heredocs(plan: Plan) -> None:
     if engine.name == "docker":
         hint += " Or let the Dockerfile begin with: # syntax=docker/dockerfile:1"
     found.fail(f"this version of {engine.name} knows no here-documents (<<).", hint)
+
+
+async def check_mounts(plan: Plan) -> None:
+    """An old builder gets no mount that reaches out of the build, or changes an image. What its
+    bases do with ONBUILD counts: the builder gets that as it is."""
+    lines = {fetch.reference: fetch.line for fetch in plan.dockerfile.fetches}
+    kept = [triggers(base.onbuild, lines[base.reference]) for base in plan.bases if base.onbuild]
+    found = [mount for one in (plan.dockerfile, *kept) for mount in one.mounts]
+    links, writes = through_links(found), keeps_writes(found)
+    if links is None and writes is None:
+        return
+    engine = plan.request.builder
+    faults = await engine.builder_faults()
+    name = f"{engine.name} {(await engine.info()).version}"
+    if faults.links and links is not None:
+        where = f"from={links.origin}" if links.origin else "a folder that another RUN writes"
+        raise DockerfileError(
+            links.line,
+            "RUN",
+            f"the builder of {name} follows links in the source of a mount out to this machine, so "
+            f"--mount=type={links.kind} with source={links.source} and {where} is not given to it.",
+            f"Copy instead: COPY --from={links.origin} /{links.source} …"
+            if links.origin
+            else "Leave out rw, and copy what is to be changed: COPY",
+        )
+    if faults.writes and writes is not None:
+        raise DockerfileError(
+            writes.line,
+            "RUN",
+            f"the builder of {name} would change {writes.origin} itself with "
+            f"--mount=type=bind,from={writes.origin},rw.",
+            f"Leave out rw, or copy what is to be changed: COPY --from={writes.origin} …",
+        )
 
 
 _stores: dict[tuple[str, ...], str] = {}

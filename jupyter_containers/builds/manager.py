@@ -22,7 +22,7 @@ from ..host.cache import workplace
 from ..images.convert import convert
 from ..models import Image, Progress, parse_image
 from .bases import remember_bases
-from .checks import build_lock, check_disk, check_heredocs, check_tag
+from .checks import build_lock, check_disk, check_heredocs, check_mounts, check_tag
 from .jobs import AfterConversion, AfterPull, Conversion, Job, Outcome, Pull
 from .plan import BuildRequest, Built, Plan, find, notices, spec_of
 from .prune import remove_superseded
@@ -130,6 +130,7 @@ class Build(Job):
                 return plan.built(theirs, reused=True)
             await check_tag(plan)
             await check_heredocs(plan)
+            await check_mounts(plan)
             await check_disk(plan.request)
             return plan.built(await self._build(plan), reused=False)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from .. import serializers
 from ..devices.gpus import find_devices
 from ..engines.common.cdi import FEATURE, cannot_give
-from ..engines.registry import engine_info, names
+from ..engines.registry import builder_problems, engine_info, names
 from ..models import EngineInfo, Problem
+from ..policy.policy import Policy
 from .options import administered, with_engine, with_json
 from .terminal import print_json
 
@@ -24,7 +25,7 @@ async def doctor(args: Namespace) -> int:
     """0 where an engine is usable."""
     policy = administered()
     asked = [args.engine] if args.engine else names()
-    found = [await engine_info(name, policy) for name in asked]
+    found = [await _asked(name, policy) for name in asked]
     here = await find_devices()
     usable = any(info.usable for info in found)
     if args.json:
@@ -39,6 +40,14 @@ async def doctor(args: Namespace) -> int:
         if not usable:
             print("No engine works here yet: mend one of them as said above.")
     return 0 if usable else 1
+
+
+async def _asked(name: str, policy: Policy) -> EngineInfo:
+    """What an engine says of itself, and what its builder does."""
+    info = await engine_info(name, policy)
+    if not info.usable:
+        return info
+    return replace(info, problems=(*info.problems, *await builder_problems(info, policy)))
 
 
 def _show(info: EngineInfo, *, devices: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 from ..errors import StartFailed
 from ..host.process import Completed
 from ..models import (
+    BuilderFaults,
     BuildSpec,
     Container,
     ContainerSpec,
@@ -64,6 +65,16 @@ class FromRegistry(Protocol):
 
     def check_load(self) -> None:
         """Raises Unsupported where `Engine.load` cannot push: called before an image is built."""
+        ...
+
+
+@runtime_checkable
+class ProbedBuilder(Protocol):
+    """What an engine has besides whose builder is tried before it gets what old ones do wrong."""
+
+    async def builder_faults(self) -> BuilderFaults:
+        """What its builder does wrong. Tried once per program, which takes a second or two, and
+        remembered. Raises EngineDown."""
         ...
 
 

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from ..errors import BaseUnknown, StartFailed
 from ..models import (
+    BuilderFaults,
     BuildSpec,
     Container,
     ContainerSpec,
@@ -22,7 +23,7 @@ from ..models import (
     Stats,
     User,
 )
-from .base import Engine, FromRegistry, Output, ScheduledEngine, Watch
+from .base import Engine, FromRegistry, Output, ProbedBuilder, ScheduledEngine, Watch
 from .image_cache import ImageCache
 from .placement import Placement
 
@@ -68,6 +69,12 @@ class Guarded:
     def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """`builds` checks what a Dockerfile demands before it renders the text given here."""
         return self._answers.invalidating(self._engine.build(spec))
+
+    async def builder_faults(self) -> BuilderFaults:
+        """See `ProbedBuilder.builder_faults`; none where there is nothing to try."""
+        if isinstance(self._engine, ProbedBuilder):
+            return await self._engine.builder_faults()
+        return BuilderFaults()
 
     def check_load(self) -> None:
         """Raises Unsupported where this engine cannot be given what others built."""

@@ -190,6 +190,36 @@ async def engine_info(name: str, policy: Policy) -> EngineInfo:
         return EngineInfo(name=name, problems=(Problem(error.message, error.hint),))
 
 
+async def builder_problems(info: EngineInfo, policy: Policy) -> tuple[Problem, ...]:
+    """What is wrong with the builder of an engine that works; it is tried if it was not yet.
+    Called by `doctor`."""
+    try:
+        faults = await open_engine(info.name, policy).builder_faults()
+    except ContainersError as error:
+        return (Problem(error.message, error.hint),)
+    how = "when it was tried" if faults.tried else "by its version: it could not be tried"
+    program = f"The builder of {info.name} {info.version}"
+    out = "Dockerfiles use COPY --from there. A newer podman (5.4), or a mended one, takes them."
+    found = []
+    if faults.links:
+        found.append(
+            Problem(
+                f"{program} follows links of a RUN --mount out to this machine ({how}): "
+                "mounts with from= and a source= are refused.",
+                out,
+            )
+        )
+    if faults.writes:
+        found.append(
+            Problem(
+                f"{program} keeps what a RUN writes into an image that it mounts ({how}): "
+                "mounts with from= and rw are refused.",
+                out,
+            )
+        )
+    return tuple(found)
+
+
 async def working_engines(name: str, policy: Policy) -> list[Guarded]:
     """All that work here, best first, for those who list; with a name only that one, which
     raises what is wrong with it."""

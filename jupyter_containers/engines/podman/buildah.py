@@ -71,7 +71,7 @@ async def build(
     """See `Engine.build`. Called by `Podman.build`; `command` is the program and its options,
     `options` are further ones that it takes after `build` only."""
     directory = make_directory()
-    sweep = [sys.executable, "-I", "-S", podman_build.__file__, directory, *command]
+    sweep = sweep_argv(directory, command)
     reaper.add(f"build-{directory}", [sweep], [])
     reader = _Reader(spec)
     clean = False
@@ -94,7 +94,7 @@ async def build(
     finally:
         if reader.broken:
             await asyncio.to_thread(reader.name_broken, directory)
-        await asyncio.shield(_clean_up(directory, sweep, env, clean=clean))
+        await asyncio.shield(clean_up(directory, sweep, env, clean=clean))
         reaper.forget(f"build-{directory}")
     image = await find_image(built)
     if image is None:
@@ -109,6 +109,11 @@ def make_directory() -> str:
     Path(directory, "empty").mkdir()
     Path(directory, podman_build.MARKER).touch(mode=0o600)
     return directory
+
+
+def sweep_argv(directory: str, command: Sequence[str]) -> list[str]:
+    """The command that removes what a killed build left that owned `directory`."""
+    return [sys.executable, "-I", "-S", podman_build.__file__, directory, *command]
 
 
 def _image_id(directory: str) -> str:
@@ -128,9 +133,10 @@ async def _stop(stream: Stream, directory: str) -> None:
             pass  # leaving the stream's block ends it
 
 
-async def _clean_up(
+async def clean_up(
     directory: str, sweep: Sequence[str], env: Mapping[str, str] | None, *, clean: bool
 ) -> None:
+    """Remove a build's directory, and of one that did not end well all that mentions it."""
     if clean:
         await asyncio.to_thread(podman_build.remove_directory, directory, list(sweep[5:]))
     else:

@@ -16,13 +16,22 @@ from typing import Any, Literal
 
 from ...host.process import run
 from ...host.reaper import podman_run
-from ...models import BuildSpec, ContainerSpec, EngineInfo, Image, Problem, Progress, User
+from ...models import (
+    BuilderFaults,
+    BuildSpec,
+    ContainerSpec,
+    EngineInfo,
+    Image,
+    Problem,
+    Progress,
+    User,
+)
 from ..common import cdi, versions
 from ..common.errors import daemon_trouble
 from ..docker import inspect
 from ..docker.engine import Docker
 from ..docker.inspect import stamp_of, storage_tables
-from . import buildah
+from . import build_probe, buildah
 
 
 class Podman(Docker):
@@ -101,6 +110,11 @@ class Podman(Docker):
     def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """See `Engine.build`."""
         return buildah.build((self.program,), None, spec, self.image)
+
+    async def builder_faults(self) -> BuilderFaults:
+        """See `ProbedBuilder.builder_faults`."""
+        info = await self.info()
+        return await build_probe.faults((self.program,), info.version)
 
     def _rm(self, id: str) -> Sequence[str]:
         # Podman waits 10 s for SIGTERM unless told not to.
