@@ -49,11 +49,43 @@ _OF_ITSELF = (
 _EXITED = re.compile(r"RUN command exited with (\d+)")
 
 
-def build_argv(spec: BuildSpec, tag: str, directory: str) -> list[str]:
+_SCRIPT = """set -e
+exec 7<"$1" 8<"$2" 9<"$3"
+mount --bind "$1/tmp" /tmp
+fd=7
+for path in "$1" "$2" "$3"; do
+  mkdir -p "$path"
+  mount --bind "/proc/self/fd/$fd" "$path"
+  fd=$((fd + 1))
+done
+exec 7<&- 8<&- 9<&-
+while read -r _ _ _ _ point options _; do
+  point=$(printf %b "$point")
+  case $point in "$1" | "$2" | /tmp | /proc | /proc/*) continue ;; esac
+  case $options in rw | rw,*) ;; *) continue ;; esac
+  mount -o "remount,bind,ro${options#rw}" "$point" 2>/dev/null && continue
+  mount -t tmpfs -o ro none "$point" 2>/dev/null && continue
+  [ ! -w "$point" ] || { echo "error: $point would stay writable" >&2; exit 1; }
+done < /proc/self/mountinfo
+shift 3
+exec "$@"
+"""
+"""Arguments: the build's directory, `ch-image`'s storage, the context, the command.
+
+`ch-image` (0.31) works in the image's tree from outside: where COPY or WORKDIR meets a link there,
+it writes where that leads on this machine. And its RUN has this machine's /tmp, with the sockets
+in it. So nothing is writable but the build's directory and the storage, and /tmp is the build's
+own: in a mount namespace, where a flag that is taken away must be named (mount_namespaces(7)).
+"""
+
+
+def build_argv(spec: BuildSpec, tag: str, directory: str, storage: str) -> list[str]:
     """The command for a build whose Dockerfile comes on standard input, pure."""
-    no_network = ["unshare", "--user", "--map-current-user", "--net"]
+    empty = f"{directory}/empty"
     return [
-        *(no_network if spec.network == "none" else []),
+        *("unshare", "--user", "--map-root-user", "--mount"),
+        *(["--net"] if spec.network == "none" else []),
+        *("sh", "-c", _SCRIPT, "ch-start", directory, storage, spec.context or empty),
         "ch-image",
         "build",
         "--force",
@@ -62,7 +94,7 @@ def build_argv(spec: BuildSpec, tag: str, directory: str) -> list[str]:
         f"--tag={tag}",
         "--file=-",
         # Its cache knows files by the path that it was given, and each build has its own.
-        f"./{Path(spec.context).name}" if spec.context is not None else f"{directory}/empty",
+        f"./{Path(spec.context).name}" if spec.context is not None else empty,
     ]
 
 
@@ -81,8 +113,9 @@ async def build(store: Store, spec: BuildSpec) -> AsyncGenerator[Progress]:
         for text in told.notices:
             yield Progress(kind="notice", text=text)
         reader = _Reader(spec, told)
-        env = {**environment(), **IDENTITY, **common_env(spec)}
-        argv = build_argv(spec, tag, str(directory))
+        env = {**environment(), **IDENTITY, **common_env(spec), "TMPDIR": "/tmp"}
+        storage = (await chimage("gestalt", "storage-path")).stdout.strip()
+        argv = build_argv(spec, tag, str(directory), storage)
         try:
             above = str(Path(spec.context).parent) if spec.context is not None else None
             async with Stream(argv, input=told.text.encode(), env=env, cwd=above) as stream:
@@ -105,8 +138,8 @@ async def _workplace(spec: BuildSpec) -> AsyncIterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="jupyter-containers-build-"))
     reaper.add(f"build-{directory}", [], [str(directory)])
     try:
-        (directory / "empty").mkdir()
-        (directory / "secrets").mkdir()
+        for name in ("empty", "secrets", "tmp"):
+            (directory / name).mkdir()
         for secret in spec.secrets:
             await asyncio.to_thread(
                 shutil.copyfile, secret.source, directory / "secrets" / secret.id
@@ -166,8 +199,8 @@ async def _keep(store: Store, spec: BuildSpec, told: Translated, tag: str) -> Im
 
 def _without_secrets(tree: Path) -> None:
     """What `ch-image` made to mount them upon."""
-    place = tree / SECRETS.removeprefix("/")
-    if not place.is_symlink() and place.is_dir() and not os.listdir(place):  # noqa: PTH208
+    place = tree.resolve() / SECRETS.removeprefix("/")
+    if place.resolve() == place and place.is_dir() and not os.listdir(place):  # noqa: PTH208
         place.rmdir()
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -194,8 +197,12 @@ def test_the_command_for_a_build() -> None:
         network="none",
         secrets=(BuildSecret(id="s", source="/s"),),
     )
-    assert " ".join(build_argv(given, "name", "/d")) == (
-        "unshare --user --map-current-user --net ch-image build --force --rebuild "
+    words = build_argv(given, "name", "/d", "/s")
+    at = words.index("-c") + 1
+    assert " ".join(words[:at]) == "unshare --user --map-root-user --mount --net sh -c"
+    assert words[at].startswith("set -e\n")
+    assert " ".join(words[at + 1 :]) == (
+        "ch-start /d /s /c/context ch-image build --force --rebuild "
         "--bind=/d/secrets:/run/secrets --tag=name --file=- ./context"
     )
 
@@ -272,6 +279,56 @@ async def test_a_failing_step_is_named(charliecloud: Charliecloud, images) -> No
     with pytest.raises(BuildFailed) as failed:
         await build(charliecloud, named(text))
     assert (failed.value.line, failed.value.code, failed.value.tail) == (3, 7, "before")
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "RUN mkdir /t; ln -s {canary}/new /t/plain\nCOPY {sub} /t/",
+        "RUN mkdir /t; ln -s {canary}/file /t/plain\nCOPY {sub} /t/",
+        "RUN ln -s {canary} /t\nCOPY {sub}/plain /t/new",
+        "RUN ln -s {canary} /t\nWORKDIR /t/new\nRUN echo x > new",
+        "RUN echo pwned > /tmp/{name}/new; cat /tmp/{name}/file; true",
+        "RUN ln -s {canary}/file /f\nFROM {base}\nCOPY --from=one /f /f\nRUN cat /f",
+        "RUN ln -s {canary} /d\nFROM {base}\nCOPY --from=one /d/file /f\nRUN cat /f",
+        "RUN mkdir /d; ln -s {canary}/file /d/f\nFROM {base}\nCOPY --from=one /d /d\nRUN cat /d/f",
+        "RUN mkdir -p {canary}; ln -s {canary} /d\nRUN echo x > /d/new; echo x > /d/file",
+    ],
+)
+async def test_a_build_reaches_nothing_of_the_host(
+    charliecloud: Charliecloud, images: dict[str, str], attack: str
+) -> None:
+    """Judged by a file of the host and its directory, which a link in the image leads to."""
+    word = secrets.token_hex(8)
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as canary,
+        tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as above,
+    ):
+        (Path(canary) / "file").write_text(word)
+        sub = Path(above, "context", "sub")
+        sub.mkdir(parents=True)
+        (sub / "plain").write_text("plain")
+        base = images["busybox"]
+        text = f"FROM {base} AS one\nENV MARK={word[::-1]}\n" + attack.format(
+            canary=canary, name=Path(canary).name, sub="sub", base=base
+        )
+        printed = ""
+        with contextlib.suppress(BuildFailed):
+            async for event in charliecloud.build(
+                replace(named(text + "\n"), context=str(sub.parent))
+            ):
+                printed += event.text + "\n"
+        assert "RUN" in printed and word not in printed
+        assert [file.name for file in Path(canary).iterdir()] == ["file"]
+        assert (Path(canary) / "file").read_text() == word
+
+
+async def test_a_build_has_a_tmp_of_its_own(charliecloud: Charliecloud, images) -> None:
+    mark = secrets.token_hex(8)
+    text = f"FROM {images['busybox']}\nRUN echo {mark} > /tmp/m\nRUN cat /tmp/m; ls /tmp\n"
+    events = await build(charliecloud, named(text))
+    assert lines(events)[-2:] == [mark, "m"]
+    assert not Path("/tmp/m").exists()
 
 
 async def test_a_closed_build_leaves_no_process(charliecloud: Charliecloud, images) -> None:
