@@ -241,8 +241,9 @@ def _agree(known: Iterable[Base], pins: Mapping[str, str]) -> bool:
 
 async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: Iterable[Base]) -> Plan:
     policy, bases = request.builder.policy, tuple(bases)
-    env = {base.reference: base.env for base in bases}
-    dockerfile = await asyncio.to_thread(parse, dockerfile.text, dockerfile.args, env)
+    env = {base.reference: base.env for base in bases if base.env}
+    if env and "$" in dockerfile.text:
+        dockerfile = await asyncio.to_thread(parse, dockerfile.text, dockerfile.args, env)
     lines = {fetch.reference: fetch.line for fetch in dockerfile.fetches}
     more = [triggers(base.onbuild, lines[base.reference]) for base in bases if base.onbuild]
     directory = await asyncio.to_thread(

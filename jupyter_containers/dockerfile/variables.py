@@ -13,6 +13,7 @@ from .instructions import Instruction
 
 _MAX_VALUE = 64 * 1024
 _PATTERN = re.compile(r"\$\{\w+[/#%]")
+_NAME = re.compile(r"\w+")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
@@ -60,8 +61,10 @@ class Scope:
 
 
 def _refuse_bombs(word: str, values: Mapping[str, str], at: Instruction) -> None:
-    """Values that grow from line to line, and patterns that take for ever to match."""
-    longest = max(map(len, values.values()), default=0)
+    """Values that grow from line to line, and patterns that take for ever to match. Those of other
+    variables do not count: NVIDIA's images have one of thousands of characters."""
+    named = _NAME.findall(word)
+    longest = max((len(values[name]) for name in named if name in values), default=0)
     if longest > _MAX_VALUE or word.count("$") * longest > 64 * _MAX_VALUE:
         at.fail("its variables grow too long.")
     if _PATTERN.search(word) and (word.count("*") > 2 or longest > 4000):

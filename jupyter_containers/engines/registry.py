@@ -199,7 +199,7 @@ async def builder_problems(info: EngineInfo, policy: Policy) -> tuple[Problem, .
         return (Problem(error.message, error.hint),)
     how = "when it was tried" if faults.tried else "by its version: it could not be tried"
     program = f"The builder of {info.name} {info.version}"
-    out = "Dockerfiles use COPY --from there. A newer podman (5.4), or a mended one, takes them."
+    out = "Use COPY --from instead; or update: podman 5.4, or one that your distribution mended."
     found = []
     if faults.links:
         found.append(

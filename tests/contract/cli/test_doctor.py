@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 
 import pytest
 
+from jupyter_containers.engines.podman.engine import Podman
 from jupyter_containers.engines.registry import ENGINES
 from tests.helpers.command import jc, jc_json
 
@@ -26,6 +28,17 @@ def test_doctor_on_an_engine(engine):
     people = jc("doctor").stdout
     line = re.escape(f"{engine} {found['version']}: works")
     assert re.search(rf"^{line}", people, re.MULTILINE)
+
+
+def test_doctor_tries_the_builder(engine):
+    if engine != "podman":
+        pytest.skip("of Podman's builder")
+    faults = asyncio.run(Podman().builder_faults())
+    for _ in range(2):  # what was seen is remembered
+        (found,) = jc_json("doctor", "--engine", engine)["engines"]
+        said = [one for one in found["problems"] if "RUN --mount" in one["message"]]
+        assert len(said) == faults.links + faults.writes
+        assert all("COPY --from" in one["fix"] for one in said)
 
 
 def test_doctor_without_an_engine_says_how_to_get_one(tmp_path):

@@ -241,6 +241,12 @@ def test_what_people_write_elsewhere() -> None:
     parse("FROM --platform=linux/arm64/v8 a")
 
 
+def test_a_long_value_of_a_base_is_no_trouble() -> None:
+    text = "FROM a\nARG V=x-1\nRUN --mount=type=cache,target=/c/${V%%-*} y\n"
+    (found,) = flags(text, {"NVIDIA_REQUIRE_CUDA": "cuda>=12 " * 10_000}, caches="")
+    assert found == "type=cache,target=/c/x"
+
+
 class TestOnbuild:
     """Engines get it as it is, so nothing can be put in its place."""
 
