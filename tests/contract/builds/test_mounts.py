@@ -113,9 +113,9 @@ def stage(base: str, canary: Canary) -> str:
 
 
 def judge(build: Build, printed: str, canary: Canary) -> None:
-    """It was refused, or a RUN came to nothing: not for another reason, as a base that is gone."""
-    ended = (errors.DockerfileError, errors.BuildFailed)
-    assert build.error is None or isinstance(build.error, ended), build.error
+    """It was refused, or steps of it ran and came to nothing."""
+    ran = any(line.startswith(("RUN ", "ONBUILD RUN ")) for line in printed.splitlines())
+    assert ran or isinstance(build.error, errors.DockerfileError), build.error
     assert canary.untouched()
     assert canary.word not in printed
 
