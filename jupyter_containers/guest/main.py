@@ -11,6 +11,7 @@ for longer than `grace` seconds. One loop, one thread; it sleeps in `select`.
     mounts          [[target, device, inode], …] as the owner sees them
     port            listen on this TCP port instead of the socket RUN_DIR/guest
     pem             or encrypted on one chosen here, which RUN_DIR/port tells: `network.py`
+    root            the person asked to be root: keep the capabilities that the engine gave
 Lines of JSON both ways. From the owner, after the token: {"do": "start", "note": text},
 {"do": "signal", "signum": n}, {"do": "stop"}. To the owner: {"event": "hello", …applied values},
 {"event": "started", "pid": n}, {"event": "ended", "code": n, "oom": bool},
@@ -28,6 +29,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from door import Door
 from limits import applied, gain_nothing, out_of_memory_kills, read
+from privileges import give_up
 
 MAX_LINE = 65536
 
@@ -38,6 +40,7 @@ class Guest:
     def __init__(self, run_dir):
         self.start = json.loads(read(os.path.join(run_dir, "start.json")))
         os.unlink(os.path.join(run_dir, "start.json"))
+        self.kept = "" if self.start.get("root") else give_up()
         self.kernel, self.ooms = 0, 0
         # Shifter and pyxis give no process ids of their own: what shares these mounts is the
         # container's.
@@ -121,7 +124,7 @@ class Guest:
         self.drop_owner()
         self.owner, self.buffer = connection, b""
         self.events.register(connection, selectors.EVENT_READ, self.receive)
-        self.tell(dict(applied(), event="hello", version=1))
+        self.tell(dict(applied(), event="hello", version=1, kept=self.kept))
         if self.last is not None:
             self.tell(self.last)
         if self.network and self.network.event:

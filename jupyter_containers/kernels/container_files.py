@@ -87,6 +87,7 @@ def write_container_files(
             "mounts": [identity(m) for m in spec.mounts] if same_kernel else [],
             "port": GUEST_PORT if plan.published else None,
             "pem": plan.pem,
+            "root": spec.user.mode == "root",
         }
         if plan.pem:
             _write(run_dir.run / PORT, "")
