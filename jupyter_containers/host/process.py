@@ -320,6 +320,33 @@ def detach(argv: Sequence[str], output: IO[bytes], env: Environment) -> Child:
     return process
 
 
+@contextlib.contextmanager
+def logged(argv: Sequence[str]) -> Iterator[tuple[Child, IO[bytes]]]:
+    """Start a command that goes on by itself and reads what is written to the file that comes with
+    it: until nobody has it open, which is the output of a `detach`."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as file:
+        with os.fdopen(reading, "rb") as pipe:
+            process = subprocess.Popen(
+                argv,
+                stdin=pipe,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+            )
+        yield process, file
+
+
+def ends(process: Child, seconds: float) -> bool:
+    """Whether it has ended within so many seconds. Blocks."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
 def forget(process: Child) -> None:
     """The reaper need not know of it any longer."""
     reaper.forget(f"group-{process.pid}")

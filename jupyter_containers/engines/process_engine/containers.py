@@ -4,7 +4,7 @@ Each has a directory, which names the process by number and start time, so that 
 this person finds it, and none takes another for it:
 
     CACHE/containers/ENGINE/NAME/container.json   name, image, labels, pid, start, host, boot
-                                 output           what it printed
+                                 output           what it printed (`output.py`)
                                  …                whatever the engine keeps for it
 """
 
@@ -27,17 +27,20 @@ from typing import Any, TypeVar
 import psutil
 
 from ...host.paths import boot_id, cache_directory
-from ...host.process import Child, Completed, Environment, detach, forget
+from ...host.process import Child, Completed, Environment, detach, ends, forget, logged
 from ...host.reaper import process_container
 from ...host.reaper.trees import remove_tree
 from ...models import Container, ContainerSpec, Stats
 from ...text import untrusted_json
+from . import output
 
 _T = TypeVar("_T")
 _UNUSED = 600.0
 """Seconds that a directory may be without a container: it is started at once."""
 _MOST_OUTPUT = 256 * 1024
 """Bytes of a container's output that are looked at, from its end."""
+_WRITTEN = 1.0
+"""Seconds that the last of it may take to be written."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class ProcessContainers:
         self._engine = engine
         self._starters = frozenset(starters)
         self._children: dict[str, Child] = {}
+        self._loggers: dict[str, Child] = {}
         self._codes: dict[str, int] = {}
 
     @property
@@ -115,8 +119,10 @@ class ProcessContainers:
         """Start the engine's command. Raises EngineMissing.
 
         Who calls it has entered `remove_argv` with the reaper, which finds it by its record."""
-        with state_dir.output.open("wb") as output:
-            process = detach(argv, output, env)
+        log = [sys.executable, "-I", "-S", output.__file__, str(state_dir.output)]
+        with logged(log) as (logger, printed):
+            process = detach(argv, printed, env)
+        self._loggers[spec.name] = logger
         self._children[spec.name] = process
         record = {
             "name": spec.name,
@@ -165,17 +171,22 @@ class ProcessContainers:
 
     def tail(self, name: str, lines: int) -> str:
         """The last lines of what it printed."""
-        try:
-            with self.state_dir(name).output.open("rb") as file:
-                file.seek(0, os.SEEK_END)
-                file.seek(max(0, file.tell() - _MOST_OUTPUT))
-                text = file.read().decode(errors="replace")
-        except OSError:
-            return ""
-        return "\n".join(text.splitlines()[-lines:])
+        self._wait_for_output(name)
+        path = str(self.state_dir(name).output)
+        said = _last_bytes(path, _MOST_OUTPUT)
+        if len(said) < _MOST_OUTPUT:
+            said = _last_bytes(output.before(path), _MOST_OUTPUT - len(said)) + said
+        return "\n".join(said.decode(errors="replace").splitlines()[-lines:])
+
+    def _wait_for_output(self, name: str) -> None:
+        """Until all is written that one which has ended had printed."""
+        child, logger = self._children.get(name), self._loggers.get(name)
+        if child is not None and logger is not None and child.poll() is not None:
+            ends(logger, _WRITTEN)
 
     def head(self, name: str) -> str:
         """The first lines of what it printed."""
+        self._wait_for_output(name)
         with suppress(OSError), self.state_dir(name).output.open("rb") as file:
             return file.read(4096).decode(errors="replace")
         return ""
@@ -209,6 +220,10 @@ class ProcessContainers:
                 os.killpg(child.pid, signals.SIGKILL)
             self._codes[name] = _code(child.wait()) or 0
             self._children.pop(name, None)
+        logger = self._loggers.pop(name, None)
+        if logger is not None and not ends(logger, _WRITTEN):  # something else holds the pipe
+            logger.kill()
+            logger.wait()
 
     def remove_argv(self, name: str) -> list[str]:
         """The same as a command."""
@@ -235,6 +250,16 @@ def container_of(record: dict[str, Any], *, running: bool) -> Container:
         labels={str(key): str(value) for key, value in dict(record.get("labels", {})).items()},
         created=str(record.get("created", "")),
     )
+
+
+def _last_bytes(path: str, most: int) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - most))
+            return file.read()
+    except OSError:
+        return b""
 
 
 class ProcessWatch:

@@ -72,6 +72,7 @@ class Shifter(ProcessEngine):
                 'Set "network" to private, or "engine" to apptainer, Podman or Docker.',
             )
         container = await super().start(spec)
+        await asyncio.sleep(_SAID)
         if found := STAYED.search(self.process_containers.head(spec.name)):
             await self.remove(container.id)
             raise trouble(Completed((self.program,), 0, "", found[0]))
@@ -129,6 +130,8 @@ class Shifter(ProcessEngine):
         yield await self.store.made(image.id, image.id)
 
 
+_SAID = 0.05
+"""Seconds until what it printed before the container began stands in the log."""
 STAYED = re.compile(r"(?m)^Failed to switch to working dir: (.*), staying in /$")
 """It goes on after this."""
 _REMARKS = re.compile(r"\A(?:WARNING: .*\n)+")

@@ -7,14 +7,17 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+from jupyter_containers.engines.process_engine import output
 from jupyter_containers.engines.process_engine.containers import ProcessContainers
 from jupyter_containers.host.reaper import process_container
 from jupyter_containers.models import ContainerSpec, User
+from tests.helpers.harness import eventually
 
 USER = User(mode="me", uid=1, gid=1, host_uid=1, host_gid=1)
 
@@ -58,6 +61,49 @@ async def test_another_process_finds_it(process_containers: ProcessContainers) -
     other.remove("a")
     assert other.poll("a") == -signal.SIGKILL
     assert await ended(process_containers, "a") == -signal.SIGKILL
+    process_containers.remove("a")
+
+
+async def test_what_floods_its_output_leaves_the_last_of_it(
+    process_containers: ProcessContainers,
+) -> None:
+    script = f"yes 0123456789 | head -c {4 * output.MOST}; echo; echo last"
+    start(process_containers, "a", "sh", "-c", script)
+    assert await ended(process_containers, "a") == 0
+    lines = process_containers.tail("a", 100_000).splitlines()
+    assert lines[-1] == "last"
+    assert set(lines[1:-2]) == {"0123456789"}
+    kept = process_containers.state_dir("a").path.glob("output*")
+    assert output.MOST < sum(path.stat().st_size for path in kept) <= 2 * output.MOST
+    process_containers.remove("a")
+
+
+async def test_output_goes_on_where_its_server_has_ended(
+    process_containers: ProcessContainers, tmp_path: Path
+) -> None:
+    """The owner's end leaves a container, and what it prints is still written."""
+    program = f"""
+import sys
+from jupyter_containers.engines.process_engine.containers import ProcessContainers
+from jupyter_containers.models import ContainerSpec, User
+user = User(mode="me", uid=1, gid=1, host_uid=1, host_gid=1)
+containers = ProcessContainers("test", ())
+spec = ContainerSpec(name="a", image="i", argv=(), user=user)
+script = "until [ -e {tmp_path}/go ]; do sleep 0.01; done; echo after; exec sleep 1000"
+containers.start(spec, containers.make(spec), ["sh", "-c", script], {{}})
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+    (tmp_path / "go").touch()
+    await eventually(lambda: process_containers.tail("a", 1) == "after")
+    process_containers.remove("a")
+
+
+async def test_a_full_disk_loses_output_and_no_container(tmp_path: Path) -> None:
+    """/dev/full stands for it: every write fails."""
+    (tmp_path / "output").symlink_to("/dev/full")
+    log = output.Log(str(tmp_path / "output"), 10)
+    log.write(b"x" * 25)
+    log.write(b"more")
 
 
 async def test_a_number_that_was_given_again_is_not_it(
