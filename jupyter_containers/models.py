@@ -16,6 +16,8 @@ from typing import Literal
 from .errors import BadReference, BadSettings
 
 NO_ENV: Mapping[str, str] = MappingProxyType({})
+Barred = Literal["host", "metadata"]
+"""This machine; the addresses at which a cloud tells a machine its credentials."""
 
 # https://github.com/distribution/reference/blob/main/reference.go (the grammar in its head)
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -157,6 +159,10 @@ class ContainerSpec:
     pids: int | None = None
     shm: int | None = None
     network: Literal["private", "none"] = "private"
+    network_name: str = ""
+    """Which of the engine's networks a private one is; empty: the engine chooses."""
+    barred: tuple[Barred, ...] = ()
+    """What a private network does not lead to. Set by the policy."""
     publish: tuple[tuple[int, int], ...] = ()
     """(host port or 0 for any, container port), always on 127.0.0.1."""
     hostname: str | None = None
@@ -254,6 +260,8 @@ class BuildSpec:
     labels: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     no_cache: bool = False
     network: Literal["private", "none"] = "private"
+    barred: tuple[Barred, ...] = ()
+    """What RUN does not reach over a private network. Set by the policy."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,15 @@ from ..models import (
 )
 from .placement import Placement
 
+ISOLATES = "network-isolated"
+"""The feature of an engine whose containers with a private network do not reach each other."""
+BARS = "network-rules"
+"""The feature of an engine whose private networks can be barred from what `Barred` names."""
+BARS_RUN = "network-rules-build"
+"""The same for RUN of its builds."""
+NAMED_NETWORKS = "network-named"
+"""The feature of an engine that takes the administrator's network by its name."""
+
 
 class Output(Protocol):
     """What a finished foreground container printed."""
@@ -197,6 +206,19 @@ class Engine(Protocol):
 
     async def remove_image(self, reference: str) -> None:
         """Remove an image by name or id. An image in use raises EngineFailed."""
+        ...
+
+
+@runtime_checkable
+class HasNetworks(Protocol):
+    """What an engine has besides in which we make a network."""
+
+    async def unused_networks(self) -> list[str]:
+        """The ids of ours that no container is on. Raises nothing: none where it cannot tell."""
+        ...
+
+    async def remove_network(self, id: str) -> None:
+        """Remove one. Raises EngineFailed where a container has come onto it meanwhile."""
         ...
 
 

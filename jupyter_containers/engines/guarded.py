@@ -4,13 +4,16 @@ so nobody else contains an `if allowed`."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
-from ..errors import BaseUnknown, StartFailed
+from ..errors import BaseUnknown, PolicyRefused, StartFailed
 from ..models import (
+    Barred,
     BuilderFaults,
     BuildSpec,
     Container,
@@ -23,13 +26,29 @@ from ..models import (
     Stats,
     User,
 )
-from .base import Engine, FromRegistry, Output, ProbedBuilder, ScheduledEngine, Watch
+from .base import (
+    BARS,
+    BARS_RUN,
+    NAMED_NETWORKS,
+    Engine,
+    FromRegistry,
+    HasNetworks,
+    Output,
+    ProbedBuilder,
+    ScheduledEngine,
+    Watch,
+)
 from .image_cache import ImageCache
 from .placement import Placement
 
 if TYPE_CHECKING:
     from ..policy.policy import Policy
 
+
+_BARRED = {
+    "host": ("what listens on this machine", "host_access"),
+    "metadata": ("a cloud's metadata", "metadata_access"),
+}
 
 _ANSWERS: WeakKeyDictionary[Engine, ImageCache] = WeakKeyDictionary()
 """Of each engine of this process: the policy is read anew for every request, these are kept."""
@@ -47,15 +66,21 @@ class Guarded:
 
     async def start(self, spec: ContainerSpec) -> Container:
         """Checked by `Policy.check_run`, which may also lower limits."""
-        return await self._engine.start(await asyncio.to_thread(self.policy.check_run, spec))
+        return await self._engine.start(await self.allowed(spec))
 
     async def allowed(self, spec: ContainerSpec) -> ContainerSpec:
-        """What `start` would give the engine: limits filled in, private places covered."""
-        return await asyncio.to_thread(self.policy.check_run, spec)
+        """What `start` would give the engine: limits filled in, private places covered. Raises
+        PolicyRefused, too, where the engine cannot bar what the policy wants barred."""
+        found = await asyncio.to_thread(self.policy.check_run, spec)
+        if found.barred:
+            can = (await self._engine.info()).features
+            if BARS not in can and not (found.network_name and NAMED_NETWORKS in can):
+                raise _cannot_bar(self.name, found.barred, can)
+        return found
 
     async def run(self, spec: ContainerSpec, timeout: float) -> Output:
         """Checked like `start`: a probe gets no more than a kernel."""
-        return await self._engine.run(await asyncio.to_thread(self.policy.check_run, spec), timeout)
+        return await self._engine.run(await self.allowed(spec), timeout)
 
     def pull(self, reference: str) -> AsyncGenerator[Progress]:
         """Checked by `Policy.check_pull`."""
@@ -67,8 +92,20 @@ class Guarded:
         return _OnlyHere(self._engine, self.policy)
 
     def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
-        """`builds` checks what a Dockerfile demands before it renders the text given here."""
-        return self._answers.invalidating(self._engine.build(spec))
+        """`builds` checks what a Dockerfile demands before it renders the text given here. What
+        the policy bars is barred from RUN, too; where the builder cannot, RUN has no network."""
+        return self._answers.invalidating(self._barred_build(spec))
+
+    async def _barred_build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
+        if spec.network == "private" and (barred := self.policy.barred):
+            spec = replace(spec, barred=barred)
+            if BARS_RUN not in (await self._engine.info()).features:
+                spec = replace(spec, network="none", barred=())
+                refused = _cannot_bar(self.name, barred, ())
+                yield Progress(kind="notice", text=f"RUN has no network: {refused.message}")
+        async with aclosing(self._engine.build(spec)) as events:
+            async for event in events:
+                yield event
 
     async def builder_faults(self) -> BuilderFaults:
         """See `ProbedBuilder.builder_faults`; none where there is nothing to try."""
@@ -188,6 +225,15 @@ class Guarded:
         """See `Engine.stats`."""
         return await self._engine.stats(id)
 
+    async def unused_networks(self) -> list[str]:
+        """See `HasNetworks.unused_networks`; none of an engine in which we make none."""
+        return await self._engine.unused_networks() if isinstance(self._engine, HasNetworks) else []
+
+    async def remove_network(self, id: str) -> None:
+        """See `HasNetworks.remove_network`."""
+        if isinstance(self._engine, HasNetworks):
+            await self._engine.remove_network(id)
+
     async def layers(self, reference: str) -> list[Layer]:
         """See `Engine.layers`."""
         return await self._engine.layers(reference)
@@ -198,6 +244,18 @@ class Guarded:
             await self._engine.remove_image(reference)
         finally:
             self._answers.invalidate()
+
+
+def _cannot_bar(name: str, barred: Sequence[Barred], can: Collection[str]) -> PolicyRefused:
+    texts = [_BARRED[one][0] for one in barred]
+    hints = ['Set "network": "none" in the notebook\'s settings.'] if "network-none" in can else []
+    hints.append("Podman can: use it where it is installed.")
+    if NAMED_NETWORKS in can:
+        hints.append(
+            "Or the administrator names a network whose firewall does: c.Policy.docker_network."
+        )
+    what = f"{name} cannot keep a private network from {' and from '.join(texts)}"
+    return PolicyRefused(what, f"Policy.{_BARRED[barred[0]][1]}", " ".join(hints))
 
 
 class _OnlyHere(Guarded):

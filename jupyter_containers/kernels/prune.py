@@ -26,6 +26,7 @@ from ..host.owners import CONTAINER, orphans
 from ..host.paths import cache_directory
 from ..host.reaper.trees import remove_tree
 from ..host.rundir import RunDir, lost_homes, remove_run_dir, run_dir_at
+from ..layout import LABEL
 from ..models import Container
 from ..policy.policy import Policy
 from .listing import is_orphan, owned_containers
@@ -45,7 +46,7 @@ _MOUNTED = ("bytecode", "kits")
 class Leftover:
     """One thing to remove. `size` is in bytes; None where nobody asked."""
 
-    kind: Literal["container", "directory", "cache", "image"]
+    kind: Literal["container", "directory", "cache", "network", "image"]
     name: str
     size: int | None
     remove: Callable[[], Awaitable[None]]
@@ -62,6 +63,11 @@ async def leftovers(engines: Iterable[Guarded], *, images: bool) -> list[Leftove
         if is_orphan(one)
     ]
     found += await asyncio.to_thread(lambda: [*_directories(staying), *_caches(in_use=bool(mine))])
+    for engine in engines:
+        found += [
+            Leftover("network", f"{LABEL} ({id[:12]})", None, partial(engine.remove_network, id))
+            for id in await engine.unused_networks()
+        ]
     if images:
         for engine in engines:
             if engine.places:  # its images are another engine's, which is asked itself

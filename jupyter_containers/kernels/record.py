@@ -121,7 +121,8 @@ class KernelRecord:
 
     async def check(self, request: Request) -> None:
         """Raises PolicyRefused where the container would start otherwise by now, or not at all."""
-        if _plain(await request.engine.allowed(_spec(self.container))) != self.allowed:
+        allowed = await request.engine.allowed(_spec(self.container))
+        if _plain(allowed) != _plain(_spec(self.allowed)):  # an older version knew fewer fields
             raise PolicyRefused("Its container would start with other limits by now", "Policy")
 
     def rejoin(self, root: Path, request: Request) -> KernelContainer:
@@ -240,7 +241,7 @@ def _text(connection: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _spec(said: Mapping[str, Any]) -> ContainerSpec:
-    lists = {name: tuple(said[name]) for name in ("argv", "devices", "tmpfs")}
+    lists = {name: tuple(said.get(name, ())) for name in ("argv", "barred", "devices", "tmpfs")}
     mounts = {name: tuple(Mount(**one) for one in said[name]) for name in ("mounts", "own")}
     publish = tuple((host, inside) for host, inside in said["publish"])
     return ContainerSpec(

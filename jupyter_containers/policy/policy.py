@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from ..errors import PolicyRefused
 from ..host import environment
 from ..layout import RESERVED_PORTS
-from ..models import ContainerSpec, Demands, Reference, parse_image
+from ..models import Barred, ContainerSpec, Demands, Reference, parse_image
 from ..settings.schema import Settings
 from ..settings.validators import format_size
 from . import slurm
@@ -101,7 +101,21 @@ class Policy(PolicyTraits):
         self._check_parts(spec.devices, spec.network, spec.user.mode, ports)
         limited = self._limited(spec)
         allowed = slurm.allowed(spec.slurm, self, limited.cpus)
-        return self._mounted(replace(limited, slurm=allowed))
+        private = spec.network == "private"
+        return self._mounted(
+            replace(
+                limited,
+                slurm=allowed,
+                network_name=self.docker_network if private else "",
+                barred=self.barred if private else (),
+            )
+        )
+
+    @property
+    def barred(self) -> tuple[Barred, ...]:
+        """What a private network may not lead to. `Guarded` sees that an engine can bar it."""
+        access: dict[Barred, bool] = {"host": self.host_access, "metadata": self.metadata_access}
+        return tuple(name for name, may in access.items() if not may)
 
     def check_asked(self, settings: Settings, *, image: bool = True) -> None:
         """What `check_run` would refuse of a request, before anybody is asked to approve it; of
@@ -196,8 +210,10 @@ class Policy(PolicyTraits):
             except PolicyRefused as refused:
                 refused.message = _at(demands, image) + refused.message
                 raise
+        # Whoever builds downloads it, and not a RUN that could be barred from an address.
+        urls = [glob for glob in self.build_urls if not (self.barred and glob == "*")]
         for url in demands.urls:
-            if not matches(url, self.build_urls):
+            if not matches(url, urls):
                 what = f"{_at(demands, url)}ADD may not download {url}"
                 raise PolicyRefused(what, "Policy.build_urls")
         for wanted in demands.entitlements:

@@ -77,6 +77,22 @@ class PolicyTraits(Configurable):
     networks = List(Enum(["private", "none"]), ["private", "none"], help="Kinds of network.").tag(
         config=True
     )
+    host_access = Bool(
+        True,
+        help="Whether a private network leads to what listens on this machine, at the addresses "
+        "it has when a container starts. Podman can bar it, for kernels and for RUN of builds. "
+        "Where an engine cannot, containers with a private network are refused, and RUN has none.",
+    ).tag(config=True)
+    metadata_access = Bool(
+        True,
+        help="The same for the addresses at which a cloud tells a machine its credentials: "
+        "169.254.169.254 and its kin.",
+    ).tag(config=True)
+    docker_network = Unicode(
+        "",
+        help="A network that the administrator made in Docker, for containers with a private "
+        "network in place of ours. Its firewall answers for host_access and metadata_access.",
+    ).tag(config=True)
     users = List(Enum(["me", "root", "image"]), ["me", "root", "image"], help="Users inside.").tag(
         config=True
     )
@@ -195,6 +211,15 @@ class PolicyTraits(Configurable):
         for name, path in given.items():
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name) or path[:1] not in ("/", "~"):
                 raise TraitError(f"{proposal['trait'].name}: {name!r}: {path!r} is no place.")
+        return given
+
+    @validate("docker_network")
+    def _network(self, proposal: Any) -> str:
+        given: str = proposal["value"]
+        if given and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", given):
+            raise TraitError(f"Policy.docker_network: {given!r} is no network's name.")
+        if given in ("host", "none", "container", "default"):
+            raise TraitError(f"Policy.docker_network: {given} is no private network.")
         return given
 
     @validate("max_slurm_time", "default_slurm_time")

@@ -12,6 +12,7 @@ import re
 import signal as signals
 import tempfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,11 +32,15 @@ from ...models import (
     User,
 )
 from ...text import printable
+from ..base import ISOLATES, NAMED_NETWORKS
 from ..common import cdi, versions
 from ..common.errors import container_trouble, daemon_trouble
 from ..common.info_cache import InfoCache
 from ..common.run_argv import PACKAGE_MANAGER_CAPABILITIES, env_file, limits, mount_option
-from . import buildkit, inspect, transfer
+from . import buildkit, inspect, network, transfer
+
+LOG_BYTES = 5_000_000
+"""Of a container's log, at which the engine begins it anew."""
 
 
 class Docker:
@@ -47,6 +52,7 @@ class Docker:
     def __init__(self) -> None:
         self._info = InfoCache(self.name, self._ask_info)
         self._listed = inspect.Listing()
+        self._own_network = network.OwnNetwork(self._run)
 
     # -- what it says of itself ------------------------------------------------------------
 
@@ -55,11 +61,15 @@ class Docker:
         return await self._info.get()
 
     async def _ask_info(self) -> EngineInfo:
-        done = await self._run(["info", "--format", "{{json .}}"], timeout=20)
+        done, bridge = await asyncio.gather(
+            self._run(["info", "--format", "{{json .}}"], timeout=20),
+            self._run(["network", "inspect", "bridge"], timeout=20),
+        )
         said = inspect.parse_object(done.stdout)
         if not said.get("ServerVersion"):
             raise daemon_trouble(self.name, done.stderr or str(said.get("ServerErrors", "")))
-        return engine_info(self.name, said)
+        by_hand = network.routed_by_hand(inspect.parse_array(bridge.stdout))
+        return engine_info(self.name, said, routed_by_hand=by_hand)
 
     async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
         """See `Engine.user`. Rootless Docker maps its root to the person; rootful nobody."""
@@ -129,6 +139,9 @@ class Docker:
             "--no-healthcheck",
             "--cap-drop=ALL",
             "--security-opt=no-new-privileges",
+            "--cgroupns=private",
+            "--ipc=private",
+            *self._log_argv(),
             *self._user_argv(spec.user),
             *(f"--label={key}={value}" for key, value in sorted(spec.labels.items())),
             *(mount_option(m.source, m.target, m.writable) for m in spec.own + spec.mounts),
@@ -156,10 +169,24 @@ class Docker:
         shm = [] if spec.shm is None else [f"--shm-size={spec.shm}"]
         return limits(spec) + shm
 
+    def _log_argv(self) -> list[str]:
+        """The driver is named because others know no size: a kernel wrote 1 GB in a second."""
+        return ["--log-driver=json-file", f"--log-opt=max-size={LOG_BYTES}", "--log-opt=max-file=2"]
+
     def _network_argv(self, spec: ContainerSpec) -> list[str]:
         if spec.network == "none":
             return ["--network=none"]
-        return [f"--publish=127.0.0.1:{host or ''}:{inside}/tcp" for host, inside in spec.publish]
+        named = [f"--network={spec.network_name}"] if spec.network_name else []
+        return named + [
+            f"--publish=127.0.0.1:{host or ''}:{inside}/tcp" for host, inside in spec.publish
+        ]
+
+    async def _on_network(self, spec: ContainerSpec) -> ContainerSpec:
+        """With the name of its network, where that is ours. Asks the daemon once."""
+        info = await self.info()
+        if spec.network_name or spec.network == "none" or ISOLATES not in info.features:
+            return spec
+        return replace(spec, network_name=await self._own_network.id(info))
 
     def _devices_argv(self, devices: Sequence[str]) -> list[str]:
         return [f"--device={device}" for device in devices]
@@ -176,12 +203,12 @@ class Docker:
 
     async def start(self, spec: ContainerSpec) -> Container:
         """See `Engine.start`."""
-        argv = self.run_argv(spec, detach=True)
         try:
-            # Podman's conmon keeps the directory it is started in, and puts a file `oom` there
-            # when memory runs out (src/oom.c): not into the person's folder.
-            with tempfile.TemporaryDirectory() as nowhere:
-                done = await run(argv, input=env_file(spec.env), timeout=120, cwd=nowhere)
+            done = await self._started(await self._on_network(spec))
+            if network.gone(done) and not spec.network_name:  # somebody pruned it meanwhile
+                await self.remove(spec.name)
+                self._own_network.forget()
+                done = await self._started(await self._on_network(spec))
             if done.code != 0:
                 raise container_trouble(self.name, spec, done)
         except BaseException:
@@ -194,6 +221,13 @@ class Docker:
             running=True,
             labels=spec.labels,
         )
+
+    async def _started(self, spec: ContainerSpec) -> Completed:
+        # Podman's conmon keeps the directory it is started in, and puts a file `oom` there
+        # when memory runs out (src/oom.c): not into the person's folder.
+        with tempfile.TemporaryDirectory() as nowhere:
+            argv = self.run_argv(spec, detach=True)
+            return await run(argv, input=env_file(spec.env), timeout=120, cwd=nowhere)
 
     async def poll(self, id: str) -> int | None:
         """See `Engine.poll`. A container that is gone has ended, killed by somebody else."""
@@ -270,6 +304,15 @@ class Docker:
         done = await self._run(["container", "inspect", *ids])
         return [inspect.container(one) for one in inspect.parse_array(done.stdout)]
 
+    async def unused_networks(self) -> list[str]:
+        """See `base.HasNetworks`."""
+        return await self._own_network.unused()
+
+    async def remove_network(self, id: str) -> None:
+        """See `base.HasNetworks`."""
+        self._own_network.forget()
+        await self._checked(["network", "rm", id])
+
     async def stats(self, id: str) -> Stats | None:
         """See `Engine.stats`."""
         return await inspect.stats(self.name, id, self._run)
@@ -287,14 +330,15 @@ class Docker:
         return done
 
 
-def engine_info(name: str, said: Mapping[str, Any]) -> EngineInfo:
+def engine_info(name: str, said: Mapping[str, Any], *, routed_by_hand: bool = False) -> EngineInfo:
     """See `Engine.info`, from the daemon's own words."""
     options = [str(option) for option in said.get("SecurityOptions") or ()]
     rootless = any("name=rootless" in option for option in options)
     features = {"build", "secrets", "pull", "limits", "network-none", "network-private", "ports"}
+    features |= {NAMED_NETWORKS} if routed_by_hand else {NAMED_NETWORKS, ISOLATES}
     if cdi.docker_gives(said):
         features.add(cdi.FEATURE)
-    problems: list[Problem] = []
+    problems = [network.HOST, network.TOGETHER] if routed_by_hand else [network.HOST]
     if any("name=userns" in option for option in options):
         problems.append(
             Problem(

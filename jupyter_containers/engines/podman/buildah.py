@@ -24,6 +24,7 @@ from ...models import BuildSpec, BuildStep, Progress
 from ..common.build_argv import FindImage, common_argv, common_env
 from ..common.build_steps import Steps
 from ..common.errors import build_trouble
+from . import network
 
 _STEP = re.compile(r"(?:\[(?P<stage>\d+)/\d+\] )?STEP (?P<n>\d+)/(?P<m>\d+): (?P<text>.*)")
 _CACHE = re.compile(r"--> Using cache [0-9a-f]{12,64}")
@@ -77,6 +78,8 @@ async def build(
     clean = False
     try:
         argv = build_argv(command, spec, directory, options)
+        if spec.barred:
+            argv = network.barred_build(argv, spec.barred, directory, rootless=os.getuid() != 0)
         environment = {**(env or {}), **common_env(spec), "TMPDIR": directory}
         async with Stream(argv, input=spec.dockerfile.encode(), env=environment) as stream:
             try:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from shutil import which
 from typing import Any, Literal
 
-from ...host.process import run
+from ...errors import StartFailed
+from ...host.process import Completed, run
 from ...host.reaper import podman_run
 from ...models import (
     BuilderFaults,
@@ -26,12 +29,17 @@ from ...models import (
     Progress,
     User,
 )
+from ...text import one_line
+from ..base import BARS, BARS_RUN, ISOLATES
 from ..common import cdi, versions
 from ..common.errors import daemon_trouble
+from ..common.run_argv import env_file
 from ..docker import inspect
-from ..docker.engine import Docker
+from ..docker.engine import LOG_BYTES, Docker
 from ..docker.inspect import stamp_of, storage_tables
-from . import build_probe, buildah
+from . import build_probe, buildah, network
+
+_NO_PASSWD = "--passwd=false"
 
 
 class Podman(Docker):
@@ -40,6 +48,8 @@ class Podman(Docker):
     name = "podman"
     program = "podman"
     _tables: tuple[Path, ...] = ()
+    _network: str | None = None
+    """The value of `--network` for a private one, by `info`; empty: Podman's default."""
 
     async def _ask_info(self) -> EngineInfo:
         done = await self._run(["info", "--format", "json"], timeout=30)
@@ -53,6 +63,14 @@ class Podman(Docker):
         if rootless:
             features.add("root")
         problems = list(_problems(host, store, rootless))
+        self._network = network.option(host, rootless=rootless)
+        if self._network:
+            features.add(ISOLATES)
+            problems.append(network.HOST)
+        else:
+            problems.append(network.TOGETHER)
+        if network.can_bar(self._network, host):
+            features |= {BARS, BARS_RUN} if which(network.SLIRP) else {BARS}
         if not rootless or _delegated(host):
             features.add("limits")
         version = str((said.get("version") or {}).get("Version", ""))
@@ -96,7 +114,7 @@ class Podman(Docker):
         argv = super()._user_argv(user)
         # SELinux would hide every mount; relabelling a person's home would be worse.
         # https://github.com/containers/podman/issues/3683
-        argv += ["--security-opt=label=disable", "--passwd=false", "--http-proxy=false"]
+        argv += ["--security-opt=label=disable", _NO_PASSWD, "--http-proxy=false"]
         if user.host_uid == 0 or user.uid == 0:
             return argv  # rootless podman's own mapping: root inside is the person outside
         if (user.uid, user.gid) == (user.host_uid, user.host_gid):
@@ -106,6 +124,55 @@ class Podman(Docker):
     def _limits_argv(self, spec: ContainerSpec) -> list[str]:
         # Unlike Docker, podman would set its own default of 2048 where none is asked.
         return super()._limits_argv(spec) + (["--pids-limit=0"] if spec.pids is None else [])
+
+    def _log_argv(self) -> list[str]:
+        # journald, which is Podman's default where systemd is, knows no size.
+        return ["--log-driver=k8s-file", f"--log-opt=max-size={LOG_BYTES}"]
+
+    def _network_argv(self, spec: ContainerSpec) -> list[str]:
+        return super()._network_argv(replace(spec, network_name=self._network or ""))
+
+    async def _on_network(self, spec: ContainerSpec) -> ContainerSpec:
+        if self._network is None:
+            await self.info()
+        return spec
+
+    async def unused_networks(self) -> list[str]:
+        """See `base.HasNetworks`: none is made."""
+        return []
+
+    async def _started(self, spec: ContainerSpec) -> Completed:
+        """What the policy bars is barred before the first program of the image runs."""
+        if not spec.barred:
+            return await super()._started(spec)
+        argv = self.run_argv(spec, detach=True)
+        argv[1:3] = ["create"]  # for `run --detach`
+        argv.remove(_NO_PASSWD)  # 4.3 knows it for `run` only; ours is mounted over Podman's
+        with tempfile.TemporaryDirectory() as nowhere:
+            done = await run(argv, input=env_file(spec.env), timeout=120, cwd=nowhere)
+            if done.code == 0:
+                initialised = await run([self.program, "init", spec.name], timeout=120, cwd=nowhere)
+                done = initialised if initialised.code else done
+        if done.code == 0:
+            await self._bar(spec)
+            started = await self._run(["start", spec.name], timeout=120)
+            done = started if started.code else done
+        return done
+
+    async def _bar(self, spec: ContainerSpec) -> None:
+        pid = await self.pid(spec.name) or 0
+        enter = network.enter(self.program, pid, rootless=(await self.info()).rootless)
+        for text in network.routes(spec.barred):
+            done = await run([*enter, "ip", "-batch", "-"], input=text.encode(), timeout=20)
+            if done.code and ":" in text:  # no route of IPv6 where there is no IPv6
+                there = await run([*enter, "ip", "-6", "address", "show"], timeout=20)
+                done = done if there.code or there.stdout.strip() else there
+            if done.code:
+                raise StartFailed(
+                    "The container's network could not be barred from what the policy forbids: "
+                    f"{one_line(done.stderr, 300)}",
+                    'Set "network": "none" in the notebook\'s settings, or ask the administrator.',
+                )
 
     def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """See `Engine.build`."""

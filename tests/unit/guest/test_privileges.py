@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,8 +71,9 @@ def test_root_that_was_asked_for_keeps_them(tmp_path: Path) -> None:
         place = tmp_path / str(root)
         place.mkdir()
         script = "cat /proc/self/status >status"
-        start = {"argv": ["sh", "-c", script], "cwd": str(place), "note": "", "token": "a" * 32}
-        start |= {"grace": 0.1, "patience": 0.5, "mounts": [], "port": None, "root": root}
+        start: dict[str, Any] = {"argv": ["sh", "-c", script], "cwd": str(place), "root": root}
+        start |= {"note": "", "token": "a" * 32, "mounts": [], "port": None}
+        start |= {"grace": 0.1, "patience": 0.5}
         (place / "start.json").write_text(json.dumps(start))
         guest = [sys.executable, "-I", "-S", str(GUEST_DIR / "main.py"), str(place)]
         done = subprocess.run(
