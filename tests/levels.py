@@ -57,6 +57,8 @@ TABLE = (
     ),
     Row("contract/kernels/test_ends.py::test_killed_client_leaves_nothing", ONE_OF_EACH, FIRST),
     Row("contract/kernels/test_engine_choice.py", PODMAN, FIRST),
+    # A job has the node's network and Slurm's log: its refusal is the process engine's.
+    Row("contract/kernels/test_isolation.py", (*PODMAN, *DOCKERS, *ROOTS, *PROCESSES), FIRST),
     Row("contract/kernels/test_jobs.py", QUEUED),
     Row("contract/kernels/test_job_ends.py", QUEUED),
     # What the engine inside a job decides: what it covers, and where its images are.

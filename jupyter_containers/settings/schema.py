@@ -325,7 +325,7 @@ FIELDS: dict[str, Field] = {
         "none",
         trait="networks",
         option="--network",
-        doc="private: the container reaches out, nothing reaches in. none: no network at all.",
+        doc="private: it reaches out, other kernels do not reach it. none: no network at all.",
     ),
     "ports": Field(
         kind="list",

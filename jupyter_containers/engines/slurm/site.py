@@ -27,6 +27,10 @@ _NODES = Problem(
     "Slurm's to enforce.",
     "Whether it does: scontrol show config | grep -E '^(TaskPlugin|SelectTypeParameters)'",
 )
+_LOG = Problem(
+    "What a job prints is written by Slurm, without a limit.",
+    "A kernel that floods it fills the file system that the nodes share.",
+)
 _SILENCE_SECONDS = 200.0
 """For which a job that has begun is not given up: it may have waited for days. Its guest waits
 longer (`host/rundir.py`)."""
@@ -49,7 +53,7 @@ async def info(name: str, inner: ProcessEngine) -> EngineInfo:
         raise silent(ping.stderr)
     encrypts = which("openssl") is not None
     problems = [one for one in told.problems if one not in _HERE]
-    problems += [_NODES] if encrypts else [_NODES, _NO_OPENSSL]
+    problems += [_NODES, _LOG] if encrypts else [_NODES, _LOG, _NO_OPENSSL]
     return replace(
         told,
         name=name,

@@ -9,6 +9,9 @@ c = get_config()
 c.Policy.user_config = False
 c.Policy.engines = ["podman", "apptainer"]
 
+# People's own services are theirs to use. In a cloud: c.Policy.metadata_access = False, which
+# refuses Apptainer's containers unless they have no network.
+
 # GPUs by their numbers, so that nobody takes all by a word: "devices": ["nvidia.com/gpu=1"].
 c.Policy.devices = ["nvidia.com/gpu=[0-9]"]
 

@@ -10,6 +10,9 @@ c = get_config()
 c.Policy.user_config = False
 c.Policy.engines = ["slurm+charliecloud", "slurm+apptainer"]
 
+# A node's network is its containers' own: c.Policy.host_access and metadata_access cannot be taken
+# away there, and every start would be refused. Where nodes have a metadata address, block it there.
+
 c.Policy.mounts = {"~": "rw", "/scratch": "rw", "/project": "rw"}
 c.Policy.mount_names = {"SCRATCH": "/scratch:rw", "PROJECT": "/project:rw"}
 

@@ -16,6 +16,11 @@ c.Policy.push_registry = ""
 # What it sees: the student's own home, and the course's data to read. ${COURSE} in a notebook.
 c.Policy.mounts = {"~": "rw"}
 c.Policy.mount_names = {"COURSE": "/srv/course"}
+
+# Cells and RUN reach the network, and neither what listens on this machine nor, in a cloud, the
+# address that tells its credentials. (A proxy or package index on this machine is barred, too.)
+c.Policy.host_access = False
+c.Policy.metadata_access = False
 c.Policy.devices = []
 c.Policy.ports = []  # on 127.0.0.1 all the others would reach them
 c.Policy.users = ["me"]

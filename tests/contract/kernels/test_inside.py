@@ -48,7 +48,7 @@ async def test_hardened(kernel, problems, engine):
     filtered = not any("filter" in problem.message for problem in problems)
     status = await kernel.value("open('/proc/self/status').read()")
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    for kind in ("CapInh", "CapPrm", "CapEff", *(["CapBnd"] if filtered else [])):
+    for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb", *(["CapBnd"] if filtered else [])):
         assert int(fields[kind], 16) == 0
     assert fields["NoNewPrivs"] == "1"
     # enroot's filter takes nothing away, it lets chown and setuid seem to work

@@ -47,6 +47,7 @@ def engine(*images: Image, keep: int) -> Guarded:
         policy=SimpleNamespace(keep_images=keep),
         images=answer,
         containers=none,
+        unused_networks=none,
         remove_image=none,
     )
     return cast("Guarded", known)

@@ -57,6 +57,7 @@ def test_a_teaching_hub(installed: Any) -> None:
     policy = installed("teaching_hub")
     allowed = policy.check_run(spec(reference=COURSE))
     assert (allowed.memory, allowed.cpus, allowed.pids) == (2 << 30, 1, 512)
+    assert allowed.barred == ("host", "metadata")
     assert policy.check_image("localhost/mine") == "localhost/mine:latest"
     refused("Policy.images", policy, reference="docker.io/library/python:3.12")
     refused("Policy.max_memory", policy, reference=COURSE, memory=8 << 30)

@@ -259,3 +259,29 @@ def test_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         "NO_PROXY": "localhost",
     }
     assert policy(build_proxies=False).proxies() == {}
+
+
+# -- networks ----------------------------------------------------------------------------------
+
+
+def test_a_private_network_is_barred_from_what_the_policy_says() -> None:
+    assert policy().check_run(spec()).barred == ()
+    strict = policy(host_access=False, metadata_access=False, docker_network="jupyter")
+    allowed = strict.check_run(spec())
+    assert (allowed.barred, allowed.network_name) == (("host", "metadata"), "jupyter")
+    none = strict.check_run(spec(network="none"))
+    assert (none.barred, none.network_name) == ((), "")
+    # nobody but the policy takes the bars away
+    assert strict.check_run(spec(barred=())).barred == ("host", "metadata")
+
+
+def test_add_downloads_only_from_named_places_where_something_is_barred() -> None:
+    """The builder downloads it, from a network without bars."""
+    url = "http://169.254.169.254/latest/meta-data/"
+    policy().check_build(Demands(urls=(url,)), 0)
+    with pytest.raises(PolicyRefused, match=r"Policy\.build_urls"):
+        policy(metadata_access=False).check_build(Demands(urls=(url,)), 0)
+    named = policy(metadata_access=False, build_urls=["https://example.org/*"])
+    named.check_build(Demands(urls=("https://example.org/a",)), 0)
+    with pytest.raises(PolicyRefused, match=r"Policy\.build_urls"):
+        named.check_build(Demands(urls=(url,)), 0)
