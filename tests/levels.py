@@ -72,6 +72,7 @@ TABLE = (
     Row("contract/kernels/test_transport.py", ONE_OF_EACH[:4], FIRST),
     # -- builds: each builder's own words ----------------------------------------------------
     Row("contract/builds", (*PODMAN, *DOCKER)),
+    Row("contract/builds/test_barred.py", (*PODMAN, "podman-root"), FIRST),
     Row("contract/builds/test_check.py", DOCKER),
     Row("contract/builds/test_disk.py", (*PODMAN, *DOCKER, "podman-root")),
     Row("contract/builds/test_ends.py", (*PODMAN, *DOCKER, "podman-root"), FIRST),

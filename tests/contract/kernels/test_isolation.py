@@ -4,13 +4,8 @@ engine can keep from it, and nothing that the engine says it keeps."""
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import suppress
 
-import psutil
 import pytest
 from traitlets.config import Config
 
@@ -18,6 +13,7 @@ from jupyter_containers.engines.base import BARS, ISOLATES
 from jupyter_containers.engines.process_engine import output
 from jupyter_containers.host.paths import cache_directory
 from tests.helpers.harness import DAEMONS, running
+from tests.helpers.listening import addresses, listening
 
 TRY = """
 import socket
@@ -55,29 +51,6 @@ print('flooded')
 """
 
 
-@pytest.fixture
-def service() -> Iterator[tuple[list[str], int]]:
-    """Something that listens on all of this machine's addresses: the others, and its port."""
-    server = socket.create_server(("0.0.0.0", 0))
-
-    def serve() -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = server.accept()
-                with connection:
-                    connection.sendall(b"this machine")
-
-    threading.Thread(target=serve, daemon=True).start()
-    addresses = [
-        one.address
-        for found in psutil.net_if_addrs().values()
-        for one in found
-        if one.family == socket.AF_INET and not one.address.startswith("127.")
-    ]
-    yield addresses, server.getsockname()[1]
-    server.close()
-
-
 async def test_namespaces_are_its_own(kernel, engine, shown) -> None:
     """Jobs and Shifter keep the machine's, and the README says so."""
     if shown or engine.startswith("slurm+pyxis"):
@@ -103,20 +76,25 @@ async def test_two_kernels_do_not_reach_each_other(notebook, features) -> None:
         assert await first.value(f"reach('127.0.0.1', {port})") == "the other kernel"
 
 
-async def test_this_machine_is_barred_where_the_policy_says_so(notebook, features, service) -> None:
-    addresses, port = service
-    if not addresses:
+async def test_this_machine_is_barred_where_the_policy_says_so(notebook, features) -> None:
+    seen = addresses()
+    if not seen:
         pytest.skip("this machine has no address but 127.0.0.1")
     if BARS not in features:
         pytest.skip("this engine cannot bar it: see test_is_refused_where_it_cannot_be_barred")
+    with listening() as port:
+        await look(notebook, seen, port)
+
+
+async def look(notebook, seen, port) -> None:
     async with running(notebook()) as kernel:
         await kernel.run(TRY)
-        said = [await kernel.value(f"reach({address!r}, {port})") for address in addresses]
+        said = [await kernel.value(f"reach({address!r}, {port})") for address in seen]
         assert "this machine" in said, said
     barred = Config({"Policy": {"host_access": False, "metadata_access": False}})
     async with running(notebook(), barred) as kernel:
         await kernel.run(TRY)
-        for address in (*addresses, "10.0.2.2", "169.254.1.2"):
+        for address in (*seen, "10.0.2.2", "169.254.1.2"):
             said = await kernel.value(f"reach({address!r}, {port})")
             assert said.startswith("no: "), (address, said)
         said = await kernel.value("reach('169.254.169.254', 80)")

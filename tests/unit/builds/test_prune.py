@@ -92,3 +92,26 @@ async def test_prune_follows_the_same_rule() -> None:
     pin(f"{NAMESPACE}/c:2", "pinned", Settings(image=f"{NAMESPACE}/c:2"))
     found = await leftovers([engine(*images, keep=1)], images=True)
     assert [one.name for one in found if one.kind == "image"] == [f"{NAMESPACE}/c:1"]
+
+
+async def test_prune_removes_networks_that_nothing_is_on(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    removed: list[str] = []
+
+    async def none(*_: Any) -> list[Any]:
+        return []
+
+    async def unused() -> list[str]:
+        return ["a7582fcfaf2599455e89"]
+
+    async def remove(id: str) -> None:
+        removed.append(id)
+
+    engine = SimpleNamespace(
+        name="docker", containers=none, unused_networks=unused, remove_network=remove
+    )
+    found = await leftovers([cast("Guarded", engine)], images=False)
+    (one,) = [one for one in found if one.kind == "network"]
+    assert one.name == "jupyter-containers (a7582fcfaf25)"
+    await one.remove()
+    assert removed == ["a7582fcfaf2599455e89"]
