@@ -17,8 +17,10 @@ from typing import Any
 from ..engines.registry import instead_of, preferred_engine
 from ..errors import BadInput, ContainersError
 from ..images.convert import builder_for
+from ..images.prepare import kernel_for
 from ..models import NO_ENV
 from ..notebook.cells import DockerfileCell, Options, parse_cell
+from ..notebook.file import read_language
 from ..policy.approvals import Approvals
 from ..policy.policy import Policy
 from ..settings.schema import VERSION, Settings
@@ -58,12 +60,17 @@ class Switch:
     notebook: Path
     options: Options
     asked: Mapping[str, Any]
+    language: str = ""
+    """The notebook's, as it says."""
 
     async def __call__(self, build: Build, built: Built) -> Outcome:
         """See `builds.Then`."""
         settings = settings_after(self.asked, self.options, built.reference, built.source)
         await asyncio.to_thread(Approvals().approve_image, self.notebook, settings.image)
-        await fit_after(build, built.image, settings.kernel)
+        await fit_after(build, built.image, settings.kernel, self.language)
+        if not settings.kernel:
+            kernel = await kernel_for(build.engine, built.image, self.language)
+            settings = replace(settings, kernel=kernel)
         missing = await asyncio.to_thread(self._missing, build, settings)
         assert build.outcome is not None
         return replace(build.outcome, settings=settings.to_json(), missing=missing)
@@ -92,8 +99,10 @@ async def run_cell(run: CellRun, builds: Builds, policy: Policy) -> Build:
     if cell.options.no_switch:
         return builds.start(request)
     await asyncio.to_thread(_check, run, cell.options, request.engine.policy)
+    language = await asyncio.to_thread(read_language, run.notebook)
     return builds.start(
-        request, Switch(notebook=run.notebook, options=cell.options, asked=run.asked)
+        request,
+        Switch(notebook=run.notebook, options=cell.options, asked=run.asked, language=language),
     )
 
 

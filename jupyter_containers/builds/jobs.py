@@ -252,9 +252,13 @@ class Pull(Job):
         raise ImageNotHere(self.reference, self.engine.name)
 
 
-async def fit_after(job: Job, image: Image, kernel: str = "") -> None:
-    """The same as the last part of a job, in its events."""
-    if trouble := await fit_image(job.engine, image, kernel, job.notice):
+async def fit_after(job: Job, image: Image, kernel: str = "", language: str = "") -> None:
+    """The same as the last part of a job, in its events. Raises BadInput where the image has no
+    kernel for the notebook's `language`: another one would run what it does not understand."""
+    trouble = await fit_image(job.engine, image, kernel, job.notice, language)
+    if isinstance(trouble, BadInput):
+        raise trouble
+    if trouble is not None:
         job.notice(f"It can be no kernel yet: {trouble}")
 
 

@@ -222,10 +222,10 @@ class _Runner:
     async def _with_kernel(self, settings: Settings, engine: Guarded, image: Image) -> Settings:
         """The same with the image's kernel for the notebook's language, where none is named. The
         image is got ready; where no kernel can run in it, the kernel's start says so."""
-        await fit_image(engine, image, settings.kernel, self._screen.step)
+        language = self._document.language
+        await fit_image(engine, image, settings.kernel, self._screen.step, language)
         if settings.kernel:
             return settings
-        language = self._document.language
         return replace(settings, kernel=await kernel_for(engine, image, language))
 
     def _options(self, cell: DockerfileCell) -> Options:

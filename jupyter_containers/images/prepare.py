@@ -43,16 +43,18 @@ async def ready(
     kernel: str,
     scratch: Path,
     on_progress: OnProgress = lambda _: None,
+    language: str = "",
 ) -> Ready:
     """Probe the image and fit a kernel into it, each only where it was not done before.
 
-    `kernel` is the setting of that name, `scratch` a private, short directory of ours. Raises
-    ImageUnusable, KitFailed, and what a failing engine raises.
+    `kernel` is the setting of that name, `scratch` a private, short directory of ours, `language`
+    the notebook's: it counts where no kernel is named. Raises ImageUnusable, KitFailed, BadInput
+    where no kernel speaks that language, and what a failing engine raises.
     """
     on_progress("Looking into the image")
     me = await engine.user("me", (0, 0))
     facts = await probe(engine, image, me, scratch)
-    launch = choose(facts, kernel)
+    launch = choose(facts, kernel or kernel_of(facts, language))
     on_progress("Fitting a kernel into the image")
     kit = await fit(engine, image, me, launch.interpreter) if launch.interpreter else None
     return Ready(me=me, facts=facts, launch=launch, kit=kit)
@@ -64,18 +66,22 @@ FITTING = "Fitting a kernel into the image (once for each image)"
 
 
 async def fit_image(
-    engine: Guarded, image: Image, kernel: str, slow: Callable[[str], None]
+    engine: Guarded,
+    image: Image,
+    kernel: str,
+    slow: Callable[[str], None],
+    language: str = "",
 ) -> ContainersError | None:
     """Probe an image and fit a kernel into it; `slow` is told where that takes a moment.
 
-    `kernel` is the setting of that name. Returns why no kernel can run in it. Called by the
-    command line and after a server's jobs.
+    `kernel` is the setting of that name, `language` the notebook's. Returns why no kernel can run
+    in it, or none that speaks the language. Called by the command line and after a server's jobs.
     """
     if engine.name in UNISOLATED:
         return None  # an image is looked into by its own programs: not before somebody said yes
     run_dir = make_run_dir()
     try:
-        task = asyncio.ensure_future(ready(engine, image, kernel, run_dir.root))
+        task = asyncio.ensure_future(ready(engine, image, kernel, run_dir.root, language=language))
         try:
             await asyncio.wait({task}, timeout=_MOMENT)
             if not task.done():
@@ -121,15 +127,22 @@ async def image_kernels(engine: Guarded, image: Image, *, look: bool) -> ImageKe
 
 
 async def kernel_for(engine: Guarded, image: Image, language: str) -> str:
-    """The setting `kernel` for a notebook in this language: empty where the kernel that is taken
-    unasked speaks it, where the notebook names no language, or where nobody has looked.
-
-    Called by `run` after `fit_image`. Raises BadInput where the image has none, or several.
+    """The setting `kernel` for a notebook in this language; empty where nobody has looked into the
+    image. Called by `run` and the server after `fit_image`. Raises what `kernel_of` raises.
     """
-    found = await image_kernels(engine, image, look=False)
-    if not language or not found.kernels:
+    facts = await recalled(image, await engine.user("me", (0, 0)))
+    return kernel_of(facts, language) if facts is not None else ""
+
+
+def kernel_of(facts: ImageFacts, language: str) -> str:
+    """The setting `kernel` for a notebook in this language: empty where the kernel that is taken
+    unasked speaks it, or the notebook names no language. Raises BadInput where the image has none
+    for it, or several.
+    """
+    kernels, _ = _offered(facts)
+    if not language or not kernels:
         return ""
-    speak = [one for one in found.kernels if one.language.lower() == language.lower()]
+    speak = [one for one in kernels if _plain(one.language) == _plain(language)]
     if len(speak) == 1 or any(not one.name for one in speak):
         return speak[0].name
     if speak:
@@ -138,13 +151,18 @@ async def kernel_for(engine: Guarded, image: Image, language: str) -> str:
             f"The image has several kernels for {language}: {names}.",
             f"Say which: %%dockerfile --kernel {speak[0].name}",
         )
-    there = ", ".join(dict.fromkeys(one.language for one in found.kernels))
+    there = ", ".join(dict.fromkeys(one.language for one in kernels))
     raise BadInput(
         f"The notebook is written in {one_line(language, 40)}, and the image has a kernel for "
         f"{there} only.",
         "Install a kernel for that language in the Dockerfile. If the notebook is wrong about its "
         "language, name the kernel: %%dockerfile --kernel NAME",
     )
+
+
+def _plain(language: str) -> str:
+    """Kernels say `C++` where their specs say `C++17`, and R's write `R` or `r`."""
+    return language.lower().rstrip("0123456789. ")
 
 
 def _offered(facts: ImageFacts) -> tuple[tuple[Offered, ...], ContainersError | None]:

@@ -13,6 +13,7 @@ from ipykernel.kernelapp import IPKernelApp
 from ipykernel.kernelbase import Kernel
 
 from .. import __version__
+from ..notebook.file import ANY_LANGUAGE
 
 
 class FallbackKernel(Kernel):
@@ -20,12 +21,12 @@ class FallbackKernel(Kernel):
 
     implementation = "jupyter-containers-fallback"
     implementation_version = __version__
-    language_info = {  # noqa: RUF012 - as every kernel declares it
-        "name": "python",
-        "mimetype": "text/x-python",
-        "file_extension": ".py",
-    }
     banner = "The container of this notebook did not start."
+
+    @property
+    def language_info(self) -> dict[str, str]:  # type: ignore[override]
+        """The notebook's own language: clients write it into the file."""
+        return language_info(os.environ.get("JUPYTER_CONTAINERS_LANGUAGE", ""))
 
     async def do_execute(
         self,
@@ -52,6 +53,16 @@ class FallbackKernel(Kernel):
         if not silent:
             self.send_response(self.iopub_socket, "error", error)  # type: ignore[no-untyped-call]
         return {"status": "error", "execution_count": self.execution_count, **error}
+
+
+def language_info(language: str) -> dict[str, str]:
+    """What a client reads of a kernel's language. Of one that nobody knows, the name is our kernel
+    spec's, which stands for any."""
+    if language.lower() in ("", "python"):
+        name = language or ANY_LANGUAGE
+        return {"name": name, "mimetype": "text/x-python", "file_extension": ".py"}
+    kind = f"text/x-{language.lower()}"
+    return {"name": language, "mimetype": kind, "file_extension": ".txt"}
 
 
 _AGAIN = "Nothing was run. When this is put right, restart the kernel."

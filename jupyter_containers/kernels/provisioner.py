@@ -26,6 +26,7 @@ from ..errors import ContainersError, KernelDied
 from ..host.paths import replace_file
 from ..host.rundir import RunDir, keep_for_reaper, remove_run_dir, run_dir_for
 from ..models import Image
+from ..notebook.file import read_language
 from .connection import connect, use_network
 from .container import KernelContainer
 from .container_files import bound, host_path, unbind, write_container_files
@@ -220,6 +221,7 @@ class ContainerProvisioner(KernelProcess):
             await self._open_run_dir(shared=request.engine.places),
             request.labels,
             self._say,
+            request.language,
         )
 
     async def _open_run_dir(self, *, shared: bool) -> RunDir:
@@ -267,6 +269,8 @@ class ContainerProvisioner(KernelProcess):
                 await self._connect()
         if self.trouble is not None:
             run_dir, env = await self._open_run_dir(shared=False), kwargs.get("env")
+            language = await asyncio.to_thread(read_language, self._notebook)
+            env = {**(env or os.environ), "JUPYTER_CONTAINERS_LANGUAGE": language}
             self.fallback = await start_fallback(self, self._manager, run_dir, self.trouble, env)
         if goes_on and self.container is not None and self.container.placement is not None:
             report_before(self, self.container.placement.ends)
@@ -334,7 +338,7 @@ async def start_fallback(
     manager: KernelManager,
     run_dir: RunDir,
     trouble: ContainersError,
-    env: Mapping[str, str] | None,
+    env: Mapping[str, str],
 ) -> LocalProvisioner:
     """Start it. Called by the provisioner, whose connection file it gets."""
     keep_for_reaper(run_dir)
@@ -343,7 +347,7 @@ async def start_fallback(
     )
     fallback.connection_info = provisioner.connection_info
     environment = {
-        **(env or os.environ),
+        **env,
         "JUPYTER_CONTAINERS_TROUBLE": trouble.message,
         "JUPYTER_CONTAINERS_HINT": trouble.hint,
     }

@@ -26,7 +26,13 @@ from ..host.owners import owner
 from ..host.paths import boot_id
 from ..kernelspecs import read_spec
 from ..layout import LABEL
-from ..notebook.file import notebook_from_environment, read_settings, resolve_notebook
+from ..notebook.file import (
+    language_of,
+    notebook_from_environment,
+    read_notebook,
+    resolve_notebook,
+    settings_of,
+)
 from ..policy.approvals import Approvals
 from ..policy.loader import load_policy
 from ..policy.policy import Policy
@@ -47,6 +53,8 @@ class Request:
     engine: Guarded
     policy: Policy
     labels: Mapping[str, str]
+    language: str = ""
+    """The notebook's, as it says: it counts where the settings name no kernel."""
 
 
 async def find_request(
@@ -57,7 +65,7 @@ async def find_request(
     Raises NotApproved, BadSettings, PolicyRefused, EngineMissing.
     """
     begin = asyncio.to_thread(_allowed, provisioner, notebook, Path(cwd or Path.cwd()).absolute())
-    policy, asked, settings, directory = await begin
+    policy, asked, settings, directory, language = await begin
     pinned = read_spec(provisioner.kernel_spec) is not None
     choose = choose_engine if pinned else preferred_engine
     engine = await choose(settings.engine, policy)
@@ -71,26 +79,28 @@ async def find_request(
         engine=engine,
         policy=policy,
         labels=container_labels(str(provisioner.kernel_id), notebook),
+        language=language,
     )
 
 
 def _allowed(
     provisioner: KernelProvisionerBase, notebook: Path | None, directory: Path
-) -> tuple[Policy, Settings, Settings, Path]:
-    """The policy, what is asked as it is written, the same resolved, and where; allowed and
-    approved. Reads files, some of which may lie on a slow disk: not in the event loop."""
+) -> tuple[Policy, Settings, Settings, Path, str]:
+    """The policy, what is asked as it is written, the same resolved, where, and in which language;
+    allowed and approved. Reads files, some of which may lie on a slow disk: not in the event
+    loop."""
     policy = load_policy(provisioner.config)
-    asked = read_spec(provisioner.kernel_spec)
+    asked, language = read_spec(provisioner.kernel_spec), ""
     pinned = asked is not None
     if asked is None:
-        asked = _notebook_settings(notebook)
+        asked, language = _notebook_settings(notebook)
     if notebook is not None:
         directory = notebook.parent
     settings = asked.resolved(directory, policy)
     policy.check_asked(settings)
     if not pinned and notebook is not None:
         Approvals().check(notebook, settings)
-    return policy, asked, settings, directory
+    return policy, asked, settings, directory, language
 
 
 def container_labels(kernel_id: str, notebook: Path | None) -> dict[str, str]:
@@ -123,7 +133,7 @@ def find_notebook(
     return resolve_notebook(session, Path(root)) if root and session else None
 
 
-def _notebook_settings(notebook: Path | None) -> Settings:
+def _notebook_settings(notebook: Path | None) -> tuple[Settings, str]:
     if notebook is None:
         raise BadSettings(
             "image",
@@ -131,7 +141,8 @@ def _notebook_settings(notebook: Path | None) -> Settings:
             "Set JUPYTER_CONTAINERS_NOTEBOOK=/path/to/notebook.ipynb where the client does not "
             "say which notebook it runs, or pin an image: jupyter containers pin REF --name NAME",
         )
-    data = read_settings(notebook)
+    read = read_notebook(notebook)
+    data = settings_of(read)
     if not data:
         raise BadSettings(
             "image",
@@ -139,4 +150,4 @@ def _notebook_settings(notebook: Path | None) -> Settings:
             "Run its %%dockerfile cell, or in a terminal: "
             f"jupyter containers run {shlex.quote(notebook.name)}",
         )
-    return Settings.parse(data, where=notebook.name)
+    return Settings.parse(data, where=notebook.name), language_of(read)

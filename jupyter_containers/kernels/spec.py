@@ -103,14 +103,18 @@ async def plan_start(
     run_dir: RunDir,
     labels: Mapping[str, str],
     on_progress: OnProgress,
+    language: str = "",
 ) -> StartPlan:
-    """Everything up to, but not including, the container.
+    """Everything up to, but not including, the container. The kernel is the one that the settings
+    name, else one that speaks the notebook's `language`.
 
-    Raises ImageUnusable, KitFailed, Unsupported, BadSettings, and whatever an
+    Raises ImageUnusable, KitFailed, Unsupported, BadSettings, BadInput, and whatever an
     engine that does not answer raises.
     """
     devices = await granted(engine, settings.devices)
-    found = await ready(engine, image, settings.kernel, run_dir.root, on_progress)
+    found = await ready(
+        engine, image, settings.kernel, run_dir.root, on_progress, language=language
+    )
     facts, kit = found.facts, found.kit
     user = found.me if settings.user == "me" else await engine.user(settings.user, facts.user_ids)
     sockets = _transport(facts, engine, kit)

@@ -21,11 +21,9 @@ import nbformat
 from nbformat import NotebookNode
 
 from ..errors import BadInput
-from .file import KEY, read_with_status
+from .file import KEY, language_of, read_with_status
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_ANY = "container"
-"""The language of our own kernel spec, which stands for whatever the image has."""
 _OURS = (KEY, "kernelspec", "language_info", "widgets")
 """The notebook's metadata that a run changes."""
 
@@ -53,13 +51,8 @@ class Document:
 
     @property
     def language(self) -> str:
-        """The language that it is written in, as it says; empty where it does not."""
-        for key, name in (("kernelspec", "language"), ("language_info", "name")):
-            about = self.data["metadata"].get(key)
-            said = about.get(name) if isinstance(about, dict) else None
-            if isinstance(said, str) and said not in ("", _ANY):
-                return said
-        return ""
+        """See `language_of`."""
+        return language_of(self.data)
 
     def begin(self, index: int) -> None:
         """A cell runs now: what it had printed before is gone."""

@@ -7,6 +7,7 @@ cannot be understood is refused in one sentence, before anything is built or wri
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -24,8 +25,10 @@ __all__ = [
     "Options",
     "cell_fingerprint",
     "dockerfile_cells",
+    "language_of",
     "notebook_from_environment",
     "parse_cell",
+    "read_language",
     "read_notebook",
     "read_settings",
     "resolve_notebook",
@@ -37,6 +40,10 @@ FORMAT = 4
 KEY = "jupyter_containers"
 """Our key in a notebook's metadata."""
 MAX_BYTES = 64 * 1024 * 1024
+ANY_LANGUAGE = "container"
+"""The language of our own kernel spec, which stands for whatever the image has."""
+_MANY = "polyglot-notebook"
+"""What .NET's kernels say that they speak, whatever their specs say."""
 _JUST_NOW, _PAUSE, _TRIES = 2.0, 0.05, 6
 """Seconds since a notebook was written, and between two looks at one being saved."""
 
@@ -214,3 +221,29 @@ def settings_of(notebook: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(asked, dict):
         raise BadSettings(KEY, "the notebook's metadata holds no object there.")
     return asked
+
+
+def language_of(notebook: Mapping[str, Any]) -> str:
+    """The language that a notebook is written in, as it says; empty where it does not.
+
+    JupyterLab writes `python` into each new notebook of a server whose own kernel that is, so it
+    counts only where a cell was run.
+    """
+    for key, name in (("kernelspec", "language"), ("language_info", "name")):
+        about = notebook["metadata"].get(key)
+        said = about.get(name) if isinstance(about, dict) else None
+        if isinstance(said, str) and said not in ("", ANY_LANGUAGE, _MANY):
+            return said if said.lower() != "python" or _has_run(notebook) else ""
+    return ""
+
+
+def read_language(path: Path | None) -> str:
+    """The same of the file as it is on disk now; empty where there is no notebook."""
+    with contextlib.suppress(BadInput):
+        return language_of(read_notebook(path)) if path is not None else ""
+    return ""
+
+
+def _has_run(notebook: Mapping[str, Any]) -> bool:
+    code = (cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    return any(type(cell.get("execution_count")) is int for cell in code)

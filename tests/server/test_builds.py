@@ -225,3 +225,26 @@ async def test_a_long_log_is_read_in_full_and_holds_nobody_up(
     await api("GET", "settings")
     assert time.monotonic() - begun < 2
     assert await reading == events
+
+
+async def test_a_notebook_in_another_language_is_not_moved_into_python(
+    engine, image, notebook, api, job_done
+):
+    document = json.loads(notebook.read_text())
+    r = {"name": "ir", "display_name": "R", "language": "R"}
+    document["metadata"]["kernelspec"] = r
+    notebook.write_text(json.dumps(document))
+    source = f"%%dockerfile\nFROM {image}\nRUN echo {secrets.token_hex(8)}\n"
+    _, job = await api("POST", "builds", request(engine, source))
+    done = (await job_done(job["id"]))[-1]["job"]
+    assert done["state"] == "failed", done
+    assert done["error"]["message"] == (
+        "The notebook is written in R, and the image has a kernel for python only."
+    )
+    assert "--kernel NAME" in done["error"]["hint"]
+    # Who says which one means it.
+    named = source.replace("%%dockerfile", "%%dockerfile --kernel /usr/bin/python3", 1)
+    _, job = await api("POST", "builds", request(engine, named))
+    result = (await job_done(job["id"]))[-1]["job"]["result"]
+    assert result["settings"]["kernel"] == "/usr/bin/python3"
+    assert json.loads(notebook.read_text())["metadata"]["kernelspec"] == r

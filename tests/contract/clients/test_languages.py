@@ -53,6 +53,40 @@ async def test_a_notebook_in_r_is_run_by_r(engine, image, folder, make_image):
     assert texts(path)[1] == "[1] 42"
 
 
+async def test_a_notebook_in_r_gets_r_beside_python(engine, image, folder, make_image):
+    r = await make_image("r", f"FROM {image}\n{INSTALL}")
+    path = write_notebook(folder / "n.ipynb", {"image": r, "engine": engine})
+    says(path, "R")
+    async with running(path) as kernel:
+        assert (await kernel.run("cat(R.version$language)", timeout=60))["text"] == "R"
+        await kernel.restart()
+        assert (await kernel.run("cat(R.version$language)", timeout=60))["text"] == "R"
+    assert nbformat.read(path, 4).metadata["kernelspec"]["language"] == "R"
+
+
+async def test_a_notebook_in_julia_gets_neither_r_nor_python(engine, image, folder, make_image):
+    r = await make_image("r", f"FROM {image}\n{INSTALL}")
+    path = write_notebook(folder / "n.ipynb", {"image": r, "engine": engine})
+    says(path, "julia")
+    approve(path)
+    kernel = Kernel(path)
+    try:
+        await kernel.start()
+        assert "is written in julia, and the image has a kernel for" in (
+            kernel.provisioner.trouble.message
+        )
+        info = await kernel.client.kernel_info(reply=True, timeout=30)
+        assert info["content"]["language_info"]["name"] == "julia"
+    finally:
+        await kernel.shutdown()
+
+
+def says(path, language):
+    notebook = nbformat.read(path, 4)
+    notebook.metadata["kernelspec"] = {"name": "x", "display_name": "X", "language": language}
+    nbformat.write(notebook, path)
+
+
 async def r_alone(make_image, image):
     await make_image("r", f"FROM {image}\n{INSTALL}")
     return await make_image(

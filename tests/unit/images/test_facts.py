@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.errors import ImageUnusable
+from jupyter_containers.errors import BadInput, ImageUnusable
 from jupyter_containers.images.facts import ImageFacts, choose
+from jupyter_containers.images.prepare import kernel_of
 from jupyter_containers.images.probe_output import document, image_user, parse_facts
 from jupyter_containers.models import Image
 
@@ -127,3 +128,56 @@ def test_the_last_answer_counts_and_junk_before_it_does_not() -> None:
 def test_image_user(user: str, ids: tuple[int, int], home: str) -> None:
     passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\nnb:x:1000:100::/home/nb:/bin/sh\n"
     assert image_user(user, passwd, "root:x:0:\nstaff:x:50:\n") == (ids, home)
+
+
+PYTHON: dict[str, Any] = {
+    "path": "/usr/bin/python3",
+    "version": [3, 11, 2],
+    "implementation": "cpython",
+}
+
+
+def languages(*specs: tuple[str, str], python: bool = True) -> ImageFacts:
+    """An image with these kernels, by name and language."""
+    told = [
+        {"name": name, "text": json.dumps({**R_SPEC, "display_name": name, "language": language})}
+        for name, language in specs
+    ]
+    return facts_of(kernels=told, interpreters=[PYTHON] if python else [])
+
+
+@pytest.mark.parametrize(
+    ("facts", "language", "kernel"),
+    [
+        (languages(("ir", "R")), "R", "ir"),
+        (languages(("ir", "R")), "r", "ir"),
+        (languages(("ir", "R"), ("julia-1.11", "julia")), "julia", "julia-1.11"),
+        (languages(("deno", "typescript")), "typescript", "deno"),
+        (languages(("xcpp17", "C++17")), "c++", "xcpp17"),
+        (languages(("ir", "R")), "python", ""),
+        (languages(("ir", "R")), "", ""),
+        (languages(("ir", "R"), python=False), "", ""),
+        (languages(python=False), "R", ""),  # that no kernel can run in it, `choose` says
+    ],
+)
+def test_a_notebook_gets_the_images_kernel_of_its_language(
+    facts: ImageFacts, language: str, kernel: str
+) -> None:
+    assert kernel_of(facts, language) == kernel
+
+
+@pytest.mark.parametrize(
+    ("facts", "language", "words"),
+    [
+        (languages(), "R", "is written in R, and the image has a kernel for python only"),
+        (languages(("ir", "R")), "julia", "is written in julia, .* for python, R only"),
+        (languages(("ir", "R"), python=False), "python", "is written in python, .* for R only"),
+        (languages(("xcpp14", "C++14"), ("xcpp17", "C++17")), "C++", "xcpp14, xcpp17"),
+    ],
+)
+def test_a_notebook_in_a_language_that_the_image_lacks_is_refused(
+    facts: ImageFacts, language: str, words: str
+) -> None:
+    with pytest.raises(BadInput, match=words) as raised:
+        kernel_of(facts, language)
+    assert "%%dockerfile --kernel" in raised.value.hint

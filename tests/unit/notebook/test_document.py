@@ -13,8 +13,10 @@ import nbformat.v4
 import pytest
 
 from jupyter_containers.errors import BadInput
+from jupyter_containers.kernels.fallback_kernel import language_info
 from jupyter_containers.notebook import document
 from jupyter_containers.notebook.document import Document
+from jupyter_containers.notebook.file import language_of
 
 nbf: Any = nbformat  # it has no types
 PRINTED = nbf.v4.new_output("stream", name="stdout", text="a\nb\n")
@@ -152,6 +154,8 @@ def test_where_the_disk_is_full_the_outputs_are_elsewhere(
         ({"language_info": {"name": "julia"}}, "julia"),
         ({"kernelspec": CONTAINER, "language_info": {"name": "R"}}, "R"),
         ({"kernelspec": CONTAINER}, ""),
+        ({"kernelspec": {"name": "python3", "language": "python"}}, ""),
+        ({"kernelspec": CONTAINER, "language_info": {"name": "polyglot-notebook"}}, ""),
         ({"kernelspec": "ir", "language_info": {"name": 4}}, ""),
     ],
 )
@@ -161,3 +165,25 @@ def test_the_language_is_what_the_notebook_says(
     path = tmp_path / "n.ipynb"
     path.write_text(json.dumps({"cells": [], "metadata": metadata}))
     assert Document(path, path).language == language
+
+
+def test_python_counts_once_a_cell_was_run(notebook: Path) -> None:
+    data = json.loads(notebook.read_text())
+    data["metadata"] = {"kernelspec": {"name": "python3", "language": "python"}}
+    assert language_of(data) == ""
+    code = [cell for cell in data["cells"] if cell["cell_type"] == "code"]
+    code[-1]["execution_count"] = 1
+    assert language_of(data) == "python"
+
+
+@pytest.mark.parametrize(
+    ("language", "name"), [("R", "R"), ("julia", "julia"), ("python", "python"), ("", "container")]
+)
+def test_what_the_fallback_kernel_says_changes_no_notebooks_language(
+    language: str, name: str
+) -> None:
+    said = language_info(language)
+    assert said["name"] == name
+    assert (said["mimetype"] == "text/x-python") == (language in ("", "python"))
+    after = {"metadata": {"kernelspec": CONTAINER, "language_info": said}, "cells": []}
+    assert language_of(after) == ("" if language == "python" else language)
