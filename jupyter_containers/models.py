@@ -7,6 +7,7 @@ paths absolute strings on the host (`source`) or in the container (`target`).
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -88,10 +89,7 @@ def parse_image(text: str) -> str:
 
 
 def parse_target(text: str, key: str = "mounts") -> str:
-    """An absolute, normal path in the container. Raises BadSettings.
-
-    Commas and colons would end a field in the engines' mount grammar, so they are refused.
-    """
+    """An absolute, normal path in the container. Raises BadSettings."""
     path = PurePosixPath(text)
     # POSIX lets two leading slashes mean another place, so pathlib keeps them; engines do not.
     normal = str(path) == text and not text.startswith("//")
@@ -102,14 +100,25 @@ def parse_target(text: str, key: str = "mounts") -> str:
 
 
 def refuse_unquotable(text: str, key: str) -> None:
-    """Refuse a path that an engine's `--mount` cannot carry (comma, quote, colon, control)."""
-    if not text.isprintable() or any(c in text for c in ',:"\\') or len(text) > 4000:
+    """Refuse a path with control characters, which no question to a person can show. All else
+    engines quote, or refuse in their own words (`base.PickyEngine`)."""
+    # Spaces of all kinds are fine, and so are the joiners that Persian and emoji are written with.
+    odd = (c for c in text if unicodedata.category(c) in _CONTROL and c not in "\u200c\u200d")
+    if any(odd) or len(text) > 4000:
         raise BadSettings(
             key,
-            f"the path {text!r} has a character that engines cannot mount "
-            "(comma, colon, quote, backslash or control).",
+            f"the path {text!r} has a control character, or is too long to be mounted.",
             "Rename the folder, or mount its parent.",
         )
+
+
+_CONTROL = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
+
+
+def is_plain(path: str) -> bool:
+    """Whether programs take this path as it is, wherever it stands in an option, a table of mounts
+    or a script. For directories of our own, which can lie elsewhere."""
+    return path.isprintable() and not re.search(r"""[\s,:"'\\$`#%]""", path)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..engines.guarded import Guarded
 from ..engines.registry import instead_of, preferred_engine
 from ..errors import BadInput, ContainersError
 from ..images.convert import builder_for
 from ..images.prepare import kernel_for
-from ..models import NO_ENV
+from ..models import NO_ENV, Mount
 from ..notebook.cells import DockerfileCell, Options, parse_cell
 from ..notebook.file import read_language
 from ..policy.approvals import Approvals
@@ -117,10 +118,12 @@ async def cell_request(
 ) -> BuildRequest:
     """A build request with its engines chosen: the one that the cell names, else the notebook's,
     else the first that works; and the one that builds for it. Raises BadSettings, EngineMissing,
-    PolicyRefused, Unsupported."""
+    PolicyRefused, and Unsupported, also where the engine cannot mount a folder of that name."""
     before = Settings.parse(asked, where=notebook.name) if asked else None
     named = cell.options.engine or (before.engine if before is not None else "")
     engine = await preferred_engine(named, policy)
+    if not cell.options.no_switch:
+        await _check_folders(notebook, asked, cell.options, engine)
     return BuildRequest(
         cell=cell,
         directory=notebook.parent,
@@ -143,6 +146,16 @@ def settings_after(
     data = {"version": VERSION, **kept, **options.settings, "image": image}
     settings = Settings.parse(data, where="%%dockerfile")
     return replace(settings, build=build)
+
+
+async def _check_folders(
+    notebook: Path, asked: Mapping[str, Any], options: Options, engine: Guarded
+) -> None:
+    """A folder whose name the engine cannot mount should not be told after a build of minutes."""
+    settings = settings_after(asked, options, NOT_YET, None)
+    resolved = await asyncio.to_thread(settings.resolved, notebook.parent, engine.policy)
+    here = str(notebook.parent)
+    await engine.check_mounts((Mount(here, here, True), *resolved.mounts))
 
 
 def _check(run: CellRun, options: Options, policy: Policy) -> None:

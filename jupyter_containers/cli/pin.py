@@ -11,6 +11,7 @@ from ..kernelspecs import pin as write_spec
 from ..kernelspecs import unpin as remove_spec
 from ..models import parse_image
 from ..settings.schema import FIELDS, VERSION, Field, Settings
+from ..settings.validators import mount_option
 from .options import administered, with_json
 from .terminal import print_json, show_note
 
@@ -106,11 +107,10 @@ def _json(key: str, field: Field, value: Any) -> Any:
 
 
 def _mount(text: str) -> dict[str, Any]:
-    source, _, rest = text.partition(":")
-    target, _, mode = rest.partition(":")
-    if not source or not target or mode not in ("", "ro", "rw"):
+    found = mount_option(text)
+    if found is None:
         raise BadInput(f"--mount wants SRC:DST or SRC:DST:ro, not {text!r}.")
-    return {"source": source, "target": target, "writable": mode != "ro"}
+    return found
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

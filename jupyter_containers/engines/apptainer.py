@@ -33,7 +33,7 @@ from ..models import ContainerSpec, EngineInfo, Image, Problem, Progress
 from ..text import one_line, printable, untrusted_json
 from .common import cdi, userns
 from .common.errors import build_trouble, last_words
-from .common.run_argv import limits
+from .common.run_argv import limits, mount_option
 from .common.transfers import Transfer
 from .common.versions import at_least
 from .process_engine.base import Command, ProcessEngine
@@ -119,9 +119,9 @@ class Apptainer(ProcessEngine):
             "--no-eval",
             "--pid",
             f"--pwd={spec.workdir}",
-            *(_bind(m.source, m.target, m.writable) for m in spec.own + spec.mounts),
-            _bind(str(state_dir.path / "tmp"), "/tmp", True),
-            _bind(str(state_dir.path / "var-tmp"), "/var/tmp", True),
+            *(mount_option(m.source, m.target, m.writable) for m in spec.own + spec.mounts),
+            mount_option(str(state_dir.path / "tmp"), "/tmp", True),
+            mount_option(str(state_dir.path / "var-tmp"), "/var/tmp", True),
         ]
         if self._filters:
             options.append(f"--security=seccomp:{state_dir.path / _SECCOMP.name}")
@@ -236,10 +236,6 @@ def _source(reference: str) -> str:
         return reference
     above, slash, last = name.rpartition("/")
     return f"{above}{slash}{last.partition(':')[0]}@{digest}"
-
-
-def _bind(source: str, target: str, writable: bool) -> str:
-    return f"--bind={source}:{target}" + ("" if writable else ":ro")
 
 
 def _devices(devices: Sequence[str]) -> tuple[list[str], dict[str, str]]:

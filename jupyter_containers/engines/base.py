@@ -17,6 +17,7 @@ from ..models import (
     EngineInfo,
     Image,
     Layer,
+    Mount,
     Progress,
     Stats,
     User,
@@ -84,6 +85,16 @@ class ProbedBuilder(Protocol):
     async def builder_faults(self) -> BuilderFaults:
         """What its builder does wrong. Tried once per program, which takes a second or two, and
         remembered. Raises EngineDown."""
+        ...
+
+
+@runtime_checkable
+class PickyEngine(Protocol):
+    """What an engine has besides that cannot mount folders of any name."""
+
+    async def check_mounts(self, mounts: Sequence[Mount]) -> None:
+        """Raises Unsupported where it cannot make one: called before an image is built, and before
+        a start."""
         ...
 
 

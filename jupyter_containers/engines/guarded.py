@@ -22,9 +22,11 @@ from ..models import (
     EngineInfo,
     Image,
     Layer,
+    Mount,
     Progress,
     Stats,
     User,
+    refuse_unquotable,
 )
 from .base import (
     BARS,
@@ -34,6 +36,7 @@ from .base import (
     FromRegistry,
     HasNetworks,
     Output,
+    PickyEngine,
     ProbedBuilder,
     ScheduledEngine,
     Watch,
@@ -117,6 +120,13 @@ class Guarded:
         """Raises Unsupported where this engine cannot be given what others built."""
         if isinstance(self._engine, FromRegistry):
             self._engine.check_load()
+
+    async def check_mounts(self, mounts: Sequence[Mount]) -> None:
+        """Raises Unsupported where this engine cannot make them, BadSettings where none can."""
+        for mount in mounts:
+            refuse_unquotable(mount.source, "mounts")
+        if isinstance(self._engine, PickyEngine):
+            await self._engine.check_mounts(mounts)
 
     def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
         """Of the names that the policy allows: it was run or pulled under them elsewhere."""

@@ -22,8 +22,8 @@ from shutil import which
 
 from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
 
-from ..errors import BadSettings, KernelError, StartFailed
-from ..models import refuse_unquotable
+from ..errors import KernelError, StartFailed
+from ..models import is_plain
 
 _LONGEST = 64
 """Bytes of the runtime directory's path. A socket's holds 104 (macOS) to 108 (Linux) with its
@@ -55,17 +55,17 @@ def _is_shifter_here(path: str) -> bool:
 def _is_ours(runtime: str) -> bool:
     """Whether $XDG_RUNTIME_DIR can be used: sudo, su and containers hand on another user's."""
     try:
-        refuse_unquotable(runtime, "XDG_RUNTIME_DIR")
         found = os.stat(runtime)  # noqa: PTH116 - os.access has no pathlib form either
         return (
             os.path.isabs(runtime)  # noqa: PTH117
+            and is_plain(runtime)
             and stat.S_ISDIR(found.st_mode)
             and found.st_uid == os.getuid()
             and not found.st_mode & 0o022
             and os.access(runtime, os.W_OK | os.X_OK)
             and len(os.fsencode(runtime)) + len("/jc") <= _LONGEST
         )
-    except (OSError, ValueError, BadSettings):
+    except (OSError, ValueError):
         return False
 
 
@@ -119,6 +119,13 @@ def cache_directory() -> Path:
     # Relative paths are invalid: https://specifications.freedesktop.org/basedir-spec/latest/
     base = Path(given) if given.startswith("/") else Path.home() / ".cache"
     return base / "jupyter-containers"
+
+
+def temporary_parent(usual: str = "/tmp") -> str:
+    """Where a temporary directory is made whose path engines get: the person's TMPDIR, or `usual`
+    where none is set or programs would not take it as it is."""
+    given = os.environ.get("TMPDIR", "")
+    return given if given.startswith("/") and is_plain(given) else usual
 
 
 def data_directory() -> Path:

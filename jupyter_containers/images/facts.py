@@ -150,11 +150,15 @@ class Launch:
         return self.interpreter is not None
 
 
+PYTHON = "python3"
+"""What ipykernel's kernel spec is named everywhere: the image's Python, also where it has none."""
+
+
 def choose(facts: ImageFacts, kernel: str = "") -> Launch:
     """What runs in an image: its first usable Python, or what `kernel` names.
 
-    `kernel` is the name of one of the image's kernel specs or the path of one of its
-    interpreters. Raises ImageUnusable, with the line to add to the Dockerfile.
+    `kernel` is the name of one of the image's kernel specs, the path of one of its interpreters, or
+    `PYTHON` for the first. Raises ImageUnusable, with the line to add to the Dockerfile.
     """
     if kernel:
         for found in facts.kernels:
@@ -163,6 +167,8 @@ def choose(facts: ImageFacts, kernel: str = "") -> Launch:
         for one in facts.interpreters:
             if one.path == kernel and not one.problem:
                 return _python_launch(facts, one)
+        if kernel == PYTHON and (usable := _usable(facts)):
+            return _python_launch(facts, usable[0])
         names = [f.name for f in facts.kernels] + [i.path for i in _usable(facts)]
         raise ImageUnusable(
             f"The image has no kernel named {one_line(kernel)!r}.",

@@ -19,6 +19,7 @@ from ..host.rundir import make_run_dir, remove_run_dir
 from ..models import Image, User
 from ..policy.engines import UNISOLATED
 from ..text import one_line
+from .facts import PYTHON
 from .kit import Kit, fit
 from .probe import ImageFacts, Launch, choose, probe, recalled
 
@@ -156,8 +157,15 @@ def kernel_of(facts: ImageFacts, language: str) -> str:
         f"The notebook is written in {one_line(language, 40)}, and the image has a kernel for "
         f"{there} only.",
         "Install a kernel for that language in the Dockerfile. If the notebook is wrong about its "
-        "language, name the kernel: %%dockerfile --kernel NAME",
+        f"language, name the kernel: %%dockerfile --kernel {kernels[0].name or _unasked(facts)}",
     )
+
+
+def _unasked(facts: ImageFacts) -> str:
+    """The name of the kernel that is taken where none is named."""
+    launch = choose(facts, "")
+    named = (one.name for one in facts.kernels if one.argv == launch.argv)
+    return PYTHON if launch.own_ipykernel else next(named, "NAME")
 
 
 def _plain(language: str) -> str:

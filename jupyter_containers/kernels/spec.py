@@ -112,9 +112,7 @@ async def plan_start(
     engine that does not answer raises.
     """
     devices = await granted(engine, settings.devices)
-    found = await ready(
-        engine, image, settings.kernel, run_dir.root, on_progress, language=language
-    )
+    found = await ready(engine, image, settings.kernel, run_dir.root, on_progress, language)
     facts, kit = found.facts, found.kit
     user = found.me if settings.user == "me" else await engine.user(settings.user, facts.user_ids)
     sockets = _transport(facts, engine, kit)
@@ -123,6 +121,7 @@ async def plan_start(
     mounts, ours, workdir = await asyncio.to_thread(
         folders, settings, directory, run_dir.home, run_dir.empty, home
     )
+    await engine.check_mounts(mounts)
     argv = _kernel_argv(found.launch, kit, connection_file(sockets))
     guest = facts.guest_python is not None
     name = f"jupyter-{run_dir.root.name}"

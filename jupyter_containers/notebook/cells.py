@@ -17,6 +17,7 @@ from ..errors import BadInput, BadReference
 from ..guest import cell as grammar
 from ..models import NO_ENV, Reference
 from ..settings.schema import Settings
+from ..settings.validators import mount_option
 
 _HINT = (
     "Write %%dockerfile [-t TAG] [--engine E] [--build-arg K=V] [--target S] [--context DIR] "
@@ -180,12 +181,11 @@ def _settings(given: Namespace) -> dict[str, Any]:
 
 
 def _mount(text: str) -> dict[str, Any]:
-    """`SRC:DST[:ro|rw]`, writable where nothing is said, as for `pin` and the engines."""
-    source, _, rest = text.partition(":")
-    target, _, mode = rest.partition(":")
-    if not source or not target or mode not in ("", "ro", "rw"):
+    """As for `pin`."""
+    found = mount_option(text)
+    if found is None:
         raise BadInput(f"%%dockerfile: --mount wants SOURCE:TARGET[:ro|rw], not {text!r}.", _HINT)
-    return {"source": source, "target": target, "writable": mode != "ro"}
+    return found
 
 
 def _number(text: str | None, kind: type[int | float], option: str) -> float | None:

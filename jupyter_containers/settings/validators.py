@@ -264,6 +264,19 @@ def mount(value: Any, key: str) -> Mount:
     return Mount(source, target, flag(given.get("writable", False), key))
 
 
+def mount_option(text: str) -> dict[str, Any] | None:
+    """`SOURCE:TARGET[:ro|rw]`, as `--mount` takes it here, in the shape of the metadata; writable
+    where nothing is said. A source may hold colons. None where it is none."""
+    found = _MOUNT_OPTION.fullmatch(text)
+    if found is None:
+        return None
+    source, target, mode = found.groups()
+    return {"source": source, "target": target, "writable": mode != "ro"}
+
+
+_MOUNT_OPTION = re.compile(r"(.+?):(/[^:]*|[^:/]+)(?::(ro|rw))?")
+
+
 NAMED_SOURCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}((?:/(?!\.\.(?:/|$))[^/]+)*)/?")
 """A source below a place that the policy names; never `..`."""
 

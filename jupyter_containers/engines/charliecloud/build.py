@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...errors import ContainersError, EngineDown, ImageNotHere
+from ...host.paths import temporary_parent
 from ...host.process import Stream
 from ...host.reaper.client import reaper
 from ...host.reaper.trees import remove_tree
@@ -135,7 +136,8 @@ async def build(store: Store, spec: BuildSpec) -> AsyncGenerator[Progress]:
 @asynccontextmanager
 async def _workplace(spec: BuildSpec) -> AsyncIterator[Path]:
     """An empty context and the secrets, which are read before `ch-image` sees them."""
-    directory = Path(tempfile.mkdtemp(prefix="jupyter-containers-build-"))
+    parent = temporary_parent()
+    directory = Path(tempfile.mkdtemp(prefix="jupyter-containers-build-", dir=parent))
     reaper.add(f"build-{directory}", [], [str(directory)])
     try:
         for name in ("empty", "secrets", "tmp"):

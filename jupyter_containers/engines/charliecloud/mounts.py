@@ -99,8 +99,8 @@ def _locked(source: str) -> list[str]:
 
 
 def _escaped(path: object) -> str:
-    """See fstab(5)."""
-    return re.sub(r"[\s\\#]", lambda found: f"\\{ord(found[0]):03o}", str(path))
+    """See fstab(5). Other spaces than ASCII's are letters there."""
+    return re.sub(r"[\s\\#]", lambda found: f"\\{ord(found[0]):03o}", str(path), flags=re.ASCII)
 
 
 def env_text(env: Mapping[str, str]) -> str:

@@ -16,8 +16,20 @@ def env_file(env: Mapping[str, str]) -> bytes:
 
 
 def mount_option(source: str, target: str, writable: bool) -> str:
-    """A bind mount. Paths that its grammar cannot carry were refused (`refuse_unquotable`)."""
-    return f"--mount=type=bind,src={source},dst={target}" + ("" if writable else ",readonly")
+    """A bind mount: a line of CSV, for docker, podman and apptainer alike.
+    https://docs.docker.com/engine/storage/bind-mounts/#options-for---mount"""
+    fields = ["type=bind", *map(_quoted, (f"src={source}", f"dst={target}"))]
+    return f"--mount={','.join([*fields, *([] if writable else ['readonly'])])}"
+
+
+def needs_quotes(path: str) -> bool:
+    """Whether a path is no field of CSV as it is."""
+    return "," in path or '"' in path
+
+
+def _quoted(field: str) -> str:
+    doubled = field.replace('"', '""')
+    return f'"{doubled}"' if needs_quotes(field) else field
 
 
 def limits(spec: ContainerSpec) -> list[str]:

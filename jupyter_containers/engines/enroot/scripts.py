@@ -111,8 +111,8 @@ def _bind(mount: Mount) -> str:
 
 
 def _escaped(path: str) -> str:
-    """See fstab(5)."""
-    return re.sub(r"[\s\\]", lambda found: f"\\{ord(found[0]):03o}", path)
+    """See fstab(5). Other spaces than ASCII's are letters there."""
+    return re.sub(r"[\s\\]", lambda found: f"\\{ord(found[0]):03o}", path, flags=re.ASCII)
 
 
 def rc_text(spec: ContainerSpec, image: Image) -> str:

@@ -7,7 +7,6 @@ Each build gets a private TMPDIR. Everything that a killed build leaves mentions
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
 import sys
@@ -17,6 +16,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ...errors import ContainersError, EngineDown, ImageNotHere
+from ...host.paths import temporary_parent
 from ...host.process import Stream, run
 from ...host.reaper import podman_build
 from ...host.reaper.client import reaper
@@ -107,7 +107,7 @@ async def build(
 
 def make_directory() -> str:
     """A private TMPDIR where podman's own would be: blobs of gigabytes go there."""
-    parent = os.environ.get("TMPDIR") or "/var/tmp"
+    parent = temporary_parent("/var/tmp")
     directory = tempfile.mkdtemp(prefix="jupyter-containers-build-", dir=parent)
     Path(directory, "empty").mkdir()
     Path(directory, podman_build.MARKER).touch(mode=0o600)

@@ -16,7 +16,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any, Literal
 
-from ...errors import StartFailed
+from ...errors import StartFailed, Unsupported
 from ...host.process import Completed, run
 from ...host.reaper import podman_run
 from ...models import (
@@ -25,6 +25,7 @@ from ...models import (
     ContainerSpec,
     EngineInfo,
     Image,
+    Mount,
     Problem,
     Progress,
     User,
@@ -33,7 +34,7 @@ from ...text import one_line
 from ..base import BARS, BARS_RUN, ISOLATES
 from ..common import cdi, versions
 from ..common.errors import daemon_trouble
-from ..common.run_argv import env_file
+from ..common.run_argv import env_file, needs_quotes
 from ..docker import inspect
 from ..docker.engine import LOG_BYTES, Docker
 from ..docker.inspect import stamp_of, storage_tables
@@ -173,6 +174,16 @@ class Podman(Docker):
                     f"{one_line(done.stderr, 300)}",
                     'Set "network": "none" in the notebook\'s settings, or ask the administrator.',
                 )
+
+    async def check_mounts(self, mounts: Sequence[Mount]) -> None:
+        """See `PickyEngine.check_mounts`. Podman splits `--mount` at every comma before 4.2.
+        https://github.com/containers/podman/pull/13969"""
+        odd = [path for m in mounts for path in (m.source, m.target) if needs_quotes(path)]
+        if odd and not versions.at_least((await self.info()).version, 4, 2):
+            raise Unsupported(
+                f"This {self.name} cannot mount {odd[0]!r}: it takes no comma or quote in a path.",
+                "Rename the folder, or update to Podman 4.2 or newer.",
+            )
 
     def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """See `Engine.build`."""

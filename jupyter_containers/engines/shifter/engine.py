@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ...errors import ContainersError, EngineDown, StartFailed, Unsupported
 from ...host.process import Completed
-from ...models import Container, ContainerSpec, EngineInfo, Image, Progress
+from ...models import Container, ContainerSpec, EngineInfo, Image, Mount, Progress
 from ...text import one_line
 from ..common import cdi, userns
 from ..common.errors import last_words
@@ -26,6 +26,7 @@ from ..process_engine.base import Command, ProcessEngine
 from ..process_engine.containers import StateDir
 from ..process_engine.image_store import Stored
 from . import gateway, mounts, site
+from .mounts import check_names
 
 
 class Shifter(ProcessEngine):
@@ -77,6 +78,12 @@ class Shifter(ProcessEngine):
             await self.remove(container.id)
             raise trouble(Completed((self.program,), 0, "", found[0]))
         return container
+
+    async def check_mounts(self, mounts: Sequence[Mount]) -> None:
+        """See `PickyEngine.check_mounts`."""
+        here = await asyncio.to_thread(site.read)
+        for mount in mounts:
+            check_names(mount, here.seen(mount.source))
 
     def command(self, spec: ContainerSpec, stored: Stored, state_dir: StateDir) -> Command:
         """See `ProcessEngine.command`."""

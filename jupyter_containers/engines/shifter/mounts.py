@@ -94,13 +94,21 @@ def _volume(mount: Mount, seen: str, site: Site) -> str:
             "which they can write as you can.",
             "Mount it elsewhere, right below /: as /data for example.",
         )
-    for path in (seen, mount.target):
+    check_names(mount, seen)
+    return f"--volume={seen}:{mount.target}" + ("" if mount.writable else ":ro")
+
+
+def check_names(mount: Mount, seen: str | None) -> None:
+    """Raises Unsupported where `--volume` does not take a path of a mount. What containers see
+    anyway at the same place is no `--volume`."""
+    if seen == mount.target and mount.writable:
+        return
+    for path in (seen or mount.source, mount.target):
         if not is_plain(path):
             raise Unsupported(
-                f"Shifter cannot mount {path}: it takes letters, digits and . _ + - only.",
+                f"Shifter cannot mount {path!r}: it takes letters, digits and . _ + - only.",
                 "Rename the folder, or choose another target.",
             )
-    return f"--volume={seen}:{mount.target}" + ("" if mount.writable else ":ro")
 
 
 def _seen(site: Site, source: str) -> str:

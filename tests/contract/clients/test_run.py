@@ -246,7 +246,7 @@ def test_a_notebook_for_another_language_is_not_run_as_python(folder, dockerfile
     nbformat.write(notebook, path)
     done = jc("run", path, code=2)
     assert "is written in R, and the image has a kernel for python only" in done.stderr
-    assert "%%dockerfile --kernel NAME" in done.stderr
+    assert "%%dockerfile --kernel python3" in done.stderr
     assert nbformat.read(path, 4).metadata["kernelspec"]["name"] == "ir"
     assert texts(path)[1] == ""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.helpers.harness import running, write_notebook
+from tests.helpers.harness import Kernel, approve, running, write_notebook
 
 
 async def test_runs_in_the_image_beside_its_files(kernel):
@@ -167,3 +167,29 @@ async def test_signals_and_processes_of_a_session(kernel):
     await kernel.run("import os, signal")
     assert await kernel.value("os.getpgid(0) == os.getpid()") == "True"
     assert await kernel.value("signal.getsignal(signal.SIGPIPE) is not None") == "True"
+
+
+async def test_a_folder_of_any_name(engine, image, folder, shown):
+    """The notebook's own, and one that is mounted elsewhere."""
+    here = folder / 'Lee, Kim 10:30 "x" it\'s $HOME 100% \\\\n #1 Übung 日本'
+    data = here / "a, b:c"
+    data.mkdir(parents=True)
+    (data / "x.txt").write_text("42")
+    mounts = [{"source": "a, b:c", "target": "/srv/d, e:f"}]
+    path = write_notebook(here / "n.ipynb", {"image": image, "engine": engine, "mounts": mounts})
+    if shown:  # Shifter takes letters and digits alone where it has something to mount
+        approve(path)
+        kernel = Kernel(path)
+        try:
+            await kernel.start()
+            assert "Shifter cannot mount" in kernel.provisioner.trouble.message
+        finally:
+            await kernel.shutdown()
+        return
+    async with running(path) as kernel:
+        assert await kernel.value("__import__('os').getcwd()") == str(here)
+        assert await kernel.value("open('/srv/d, e:f/x.txt').read()") == "42"
+        done = await kernel.run("open('/srv/d, e:f/x.txt', 'w')")
+        assert "Read-only file system" in done["error"]
+        await kernel.run("open('made', 'w').write('x')")
+    assert (here / "made").read_text() == "x"

@@ -47,8 +47,10 @@ def argv(**changes: object) -> str:
 def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert argv().partition(" ")[2] == (
         "--silent exec --no-privs --containall --no-home --cleanenv --no-eval --pid --pwd=/ "
-        "--bind=/data:/data:ro --bind=/work:/work --bind=/place/tmp:/tmp "
-        "--bind=/place/var-tmp:/var/tmp --security=seccomp:/place/apptainer_seccomp.json "
+        "--mount=type=bind,src=/data,dst=/data,readonly --mount=type=bind,src=/work,dst=/work "
+        "--mount=type=bind,src=/place/tmp,dst=/tmp "
+        "--mount=type=bind,src=/place/var-tmp,dst=/var/tmp "
+        "--security=seccomp:/place/apptainer_seccomp.json "
         "--no-init /images/0/image.sif /bin/true"
     )
     assert "--net --network=none" in argv(network="none")

@@ -127,3 +127,14 @@ def test_other_places(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config == home / "elsewhere"
     assert data == home / ".local/share/jupyter" and runtime == data / "runtime"
     assert paths.boot_id() == paths.boot_id() != ""
+
+
+@pytest.mark.parametrize("name", ["a b", "10:30", "a,b", 'a"b', "$x", "a%b", "a\\b"])
+def test_temporary_directories_lie_where_programs_take_their_path(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = tmp_path / "plain"
+    monkeypatch.setenv("TMPDIR", str(plain))
+    assert paths.temporary_parent() == str(plain)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / name))
+    assert paths.temporary_parent("/var/tmp") == "/var/tmp"

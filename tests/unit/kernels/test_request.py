@@ -20,9 +20,9 @@ BAD_SETTINGS: dict[str, tuple[Any, str]] = {
     "newline in an image": ({"image": "a\n--privileged"}, "not an image reference"),
     "unknown key": ({"priviledged": True}, "'priviledged'"),
     "unknown engine": ({"engine": "kontainer"}, "kontainer"),
-    "comma in a target": (
-        {"mounts": [{"source": ".", "target": "/x,readonly=false"}]},
-        "character that engines cannot mount",
+    "newline in a target": (
+        {"mounts": [{"source": ".", "target": "/x\nreadonly"}]},
+        "control character",
     ),
     "dots in a target": ({"mounts": [{"source": ".", "target": "/x/../etc"}]}, "not an absolute"),
     "root mounted": ({"mounts": [{"source": "/", "target": "/host"}]}, "Policy.mounts"),

@@ -98,7 +98,7 @@ class TestOptions:
             "--network host",
             "--user admin",
             "--mount a:relative",
-            "--mount a,b:/c",
+            "--mount a:/c:rx",
             "--device /dev/sda",
             "--engine nonsense/x",
             "--kernel ../../x",
@@ -141,3 +141,20 @@ class TestOptions:
             return
         words = [options.tag, options.engine, options.target, *options.secrets]
         assert not any(word.startswith("-") for word in words)
+
+
+@pytest.mark.parametrize(
+    ("option", "source", "target", "writable"),
+    [
+        ("a:/c", "a", "/c", True),
+        ("'Lee, Kim:/data:ro'", "Lee, Kim", "/data", False),
+        ("10:30:/data", "10:30", "/data", True),
+        ("10:30:/data:rw", "10:30", "/data", True),
+        ("/home/lee/10:30/data:/data:ro", "/home/lee/10:30/data", "/data", False),
+    ],
+)
+def test_a_mount_whose_folder_has_any_name(
+    option: str, source: str, target: str, writable: bool
+) -> None:
+    (mount,) = parse_options(f"--mount {option}").settings["mounts"]
+    assert mount == {"source": source, "target": target, "writable": writable}

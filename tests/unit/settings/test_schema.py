@@ -184,8 +184,8 @@ def test_sources_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_sources_that_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
-    (tmp_path / "odd,name").mkdir()
-    (tmp_path / "odd").symlink_to("odd,name")
+    (tmp_path / "odd\nname").mkdir()
+    (tmp_path / "odd").symlink_to("odd\nname")
     for source in ("loop", "odd", "x" * 3000):
         settings = parse(mounts=[{"source": source, "target": "/a"}])
         if source == "x" * 3000:
