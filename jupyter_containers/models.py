@@ -336,6 +336,8 @@ class EngineInfo:
     usable: bool = False
     rootless: bool = False
     features: frozenset[str] = frozenset()
+    lacks: frozenset[str] = frozenset()
+    """What its builder does not know of a Dockerfile, by the names of `dockerfile/late.py`."""
     problems: tuple[Problem, ...] = ()
     endpoint: str = ""
     """Which daemon or storage answers: two endpoints of one engine never share what is

@@ -9,8 +9,10 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import chain
 from pathlib import Path
 
+from ..dockerfile.late import missing
 from ..dockerfile.mounts import keeps_writes, through_links
 from ..dockerfile.parser import triggers
 from ..engines.guarded import Guarded
@@ -115,6 +117,16 @@ async def check_mounts(plan: Plan) -> None:
             f"--mount=type=bind,from={writes.origin},rw.",
             f"Leave out rw, or copy what is to be changed: COPY --from={writes.origin} …",
         )
+
+
+async def check_late(plan: Plan) -> None:
+    """What the builder is too old for is told before anything is run."""
+    info = await plan.request.builder.info()
+    lines = {fetch.reference: fetch.line for fetch in plan.dockerfile.fetches}
+    kept = (triggers(base.onbuild, lines[base.reference]) for base in plan.bases if base.onbuild)
+    theirs = chain.from_iterable(missing(one, info, kept=True) for one in kept)
+    for found in (*missing(plan.dockerfile, info), *theirs):
+        found.at.fail(found.why(info), found.hint)
 
 
 _stores: dict[tuple[str, ...], str] = {}

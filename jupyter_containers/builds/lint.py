@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from ..dockerfile.late import missing
 from ..dockerfile.parser import Dockerfile, parse
 from ..dockerfile.render import render
-from ..engines.registry import open_engine
+from ..engines.registry import open_engine, preferred_engine
 from ..errors import BadInput, ContainersError, DockerfileError, EngineError, EngineFailed
 from ..host import process
-from ..models import NO_ENV
+from ..images.convert import builder_for
+from ..models import NO_ENV, EngineInfo
 from ..notebook.cells import parse_cell
 from ..policy.policy import Policy
 from ..text import one_line, printable, untrusted_json
@@ -67,6 +69,7 @@ async def lint(
     directory: Path | None = None,
     buildx: Sequence[str] | None = None,
     engine: str = "",
+    builder: EngineInfo | None = None,
 ) -> tuple[Diagnostic, ...]:
     """All remarks on a Dockerfile, in order of lines. Level `error` is what would not build;
     Hadolint calls much an error that only could be better.
@@ -75,8 +78,9 @@ async def lint(
     BuildKit is asked as well (`["docker", "buildx"]`); where that fails, one remark says so.
     Give it for a daemon of Docker 27 or newer: for older ones buildx fetches a frontend.
     `engine` is the one that is to run the image, where that is known: what only it does
-    otherwise is remarked on too. Raises EngineMissing or EngineFailed where Hadolint cannot be
-    run.
+    otherwise is remarked on too. `builder` is what would build it here: what that one is too old
+    for is a warning, since others build it. Raises EngineMissing or EngineFailed where Hadolint
+    cannot be run.
     """
     found: list[Diagnostic] = []
     dockerfile = None
@@ -95,7 +99,8 @@ async def lint(
         known = {(one.line, one.code) for one in checked}
         said = [one for one in said if (one.line, _SAME.get(one.code)) not in known]
         found += checked
-    found += _of_engine(dockerfile, engine) if dockerfile is not None else []
+    if dockerfile is not None:
+        found += [*_of_engine(dockerfile, engine), *_of_builder(dockerfile, builder)]
     return tuple(sorted({*found, *said}))
 
 
@@ -107,7 +112,14 @@ async def lint_cell(source: str, directory: Path, policy: Policy) -> list[Diagno
         raise BadInput("This cell builds nothing.", "Let it begin with: %%dockerfile")
     buildx = await buildkit_check(cell.options.engine, policy)
     args, engine = cell.options.build_args, cell.options.engine
-    found = await lint(cell.text, args, directory=directory, buildx=buildx, engine=engine)
+    found = await lint(
+        cell.text,
+        args,
+        directory=directory,
+        buildx=buildx,
+        engine=engine,
+        builder=await builder_here(engine, policy),
+    )
     return [replace(one, line=one.line + cell.first_line - 1) for one in found]
 
 
@@ -134,6 +146,28 @@ def _of_engine(dockerfile: Dockerfile, engine: str) -> list[Diagnostic]:
             )
             found.append(Diagnostic(one.line, 1, "warning", "CharliecloudHome", text, url))
     return found
+
+
+def _of_builder(dockerfile: Dockerfile, builder: EngineInfo | None) -> Iterator[Diagnostic]:
+    if builder is None:
+        return
+    for one in missing(dockerfile, builder):
+        text = f"{one.at.name}: {one.why(builder)} {one.hint}"
+        yield Diagnostic(one.at.line, 1, "warning", "Builder", text)
+    found = dockerfile.heredoc
+    external = builder.name == "docker" and dockerfile.marks.syntax
+    if found is not None and "heredocs" not in builder.features and not external:
+        text = f"This version of {builder.name} ({builder.version}) knows no here-documents (<<)."
+        yield Diagnostic(found.line, 1, "warning", "Builder", text)
+
+
+async def builder_here(engine: str, policy: Policy) -> EngineInfo | None:
+    """What `lint` takes as `builder`: the one that would build for an engine, or for the first that
+    works; None where none does."""
+    try:
+        return await (await builder_for(await preferred_engine(engine, policy))).info()
+    except ContainersError:
+        return None
 
 
 async def buildkit_check(engine: str, policy: Policy) -> list[str] | None:

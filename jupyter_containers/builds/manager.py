@@ -22,7 +22,14 @@ from ..host.cache import workplace
 from ..images.convert import convert
 from ..models import Image, Progress, parse_image
 from .bases import remember_bases
-from .checks import build_lock, check_disk, check_heredocs, check_mounts, check_tag
+from .checks import (
+    build_lock,
+    check_disk,
+    check_heredocs,
+    check_late,
+    check_mounts,
+    check_tag,
+)
 from .jobs import AfterConversion, AfterPull, Conversion, Job, Outcome, Pull
 from .plan import BuildRequest, Built, Plan, find, notices, spec_of
 from .prune import remove_superseded
@@ -131,6 +138,7 @@ class Build(Job):
             await check_tag(plan)
             await check_heredocs(plan)
             await check_mounts(plan)
+            await check_late(plan)
             await check_disk(plan.request)
             return plan.built(await self._build(plan), reused=False)
 
@@ -147,8 +155,9 @@ class Build(Job):
         for notice in notices(plan):
             self.add(notice)
         async with workplace("contexts") as work, _staged(plan, work / "context") as context:
-            spec = await asyncio.to_thread(spec_of, plan, context, work)
             engine = plan.request.builder
+            lacks = (await engine.info()).lacks
+            spec = await asyncio.to_thread(spec_of, plan, context, work, lacks)
             last = engine.name == self.engine.name
             image = await self.add_until_image(engine.build(spec), last=last)
             if image is not None:

@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -279,14 +279,15 @@ def secrets(request: BuildRequest) -> tuple[BuildSecret, ...]:
     return tuple(found)
 
 
-def spec_of(plan: Plan, context: Path | None, work: Path) -> BuildSpec:
+def spec_of(plan: Plan, context: Path | None, work: Path, lacks: Collection[str] = ()) -> BuildSpec:
     """What the engine gets. `context` is where the files were staged; `work` is a directory of
-    ours, where each secret gets a link with a plain name: engines split the option at commas."""
+    ours, where each secret gets a link with a plain name: engines split the option at commas.
+    `lacks` is what the builder does not know."""
     options, policy = plan.request.cell.options, plan.request.engine.policy
     runs = any(one.name == "RUN" for one in plan.dockerfile.instructions)
     ca = policy.ca_bundle() if runs else None
     pins = {base.reference: base.name for base in plan.bases}
-    rendered = render(plan.dockerfile, pins, ca=ca is not None, caches=personal_word())
+    rendered = render(plan.dockerfile, pins, ca=ca is not None, caches=personal_word(), lacks=lacks)
     trusted = (BuildSecret(id=CA_SECRET, source=str(ca)),) if ca is not None else ()
     return BuildSpec(
         dockerfile=rendered.text,

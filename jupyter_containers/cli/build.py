@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..builds.consent import BY_HAND, Consent
-from ..builds.lint import Diagnostic, buildkit_check, lint
+from ..builds.lint import Diagnostic, builder_here, buildkit_check, lint
 from ..builds.manager import BuildRequest, Builds, Built
 from ..builds.plan import earlier_images
 from ..engines.guarded import Guarded
@@ -184,12 +184,17 @@ def _json(cell: DockerfileCell, built: Built) -> dict[str, Any]:
 
 async def _check(path: Path, cells: list[DockerfileCell], args: Namespace) -> int:
     """1 where something is wrong; what could only be better does not fail."""
-    buildx = await buildkit_check(args.engine, administered())
+    policy = administered()
+    buildx = await buildkit_check(args.engine, policy)
     found: list[tuple[DockerfileCell, Diagnostic]] = []
     for cell in cells:
-        build_args = cell.options.build_args
         remarks = await lint(
-            cell.text, build_args, directory=path.parent, buildx=buildx, engine=args.engine
+            cell.text,
+            cell.options.build_args,
+            directory=path.parent,
+            buildx=buildx,
+            engine=args.engine,
+            builder=await builder_here(cell.options.engine, policy),
         )
         found += [(cell, remark) for remark in remarks]
     if args.json:

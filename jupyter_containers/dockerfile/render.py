@@ -10,12 +10,13 @@ what was read of it (`mounts.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 
 from ..models import NO_ENV
 from .instructions import Instruction
+from .late import changes_nothing
 from .lexer import read
 from .parser import Dockerfile
 
@@ -57,10 +58,12 @@ def render(
     *,
     ca: bool = False,
     caches: str = "",
+    lacks: Collection[str] = (),
 ) -> Rendered:
     """The text for the engine. `pins` maps references of `demands().images` to what shall
     stand instead (`ref@sha256:…`, or a local name). `caches` is whose the caches are
-    (`Mount.flag`).
+    (`Mount.flag`). Flags that the builder `lacks` are left away where they change no image
+    (`late.py`).
 
     With `ca`, each RUN sees the CA bundle as a secret mount, and an ARG line after its FROM
     takes `CA_ARGS`: neither a layer nor the final environment keeps anything of it. What
@@ -69,18 +72,24 @@ def render(
     """
     if odd := [pin for pin in pins.values() if _PIN.fullmatch(pin) is None]:
         raise ValueError(f"not a reference: {odd[0]!r}")
-    return _Writer(dockerfile, pins, ca, caches).rendered()
+    return _Writer(dockerfile, pins, ca, caches, lacks).rendered()
 
 
 class _Writer:
     def __init__(
-        self, dockerfile: Dockerfile, pins: Mapping[str, str], ca: bool, caches: str
+        self,
+        dockerfile: Dockerfile,
+        pins: Mapping[str, str],
+        ca: bool,
+        caches: str,
+        lacks: Collection[str],
     ) -> None:
         self.source = dockerfile.text.rstrip("\n").split("\n")
         self.dockerfile = dockerfile
         self.ca = ca
         self.caches = caches
         self.mounts = {(mount.line, mount.index): mount for mount in dockerfile.mounts}
+        self.lacks = lacks
         self.pinned = {
             (fetch.line, fetch.written): pins.get(fetch.reference, fetch.reference)
             for fetch in dockerfile.fetches
@@ -147,6 +156,8 @@ class _Writer:
         numbers = count()
         for flag in one.flags:
             name, _, value = flag.partition("=")
+            if changes_nothing(flag) in self.lacks:
+                continue
             if one.name == "COPY" and name == "--from":
                 value = self.origin(one, value)
             elif one.name == "RUN" and name == "--mount":

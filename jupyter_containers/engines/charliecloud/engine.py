@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from ...dockerfile.late import LATE
 from ...errors import ContainersError, EngineDown, StartFailed, Unsupported
 from ...host.paths import cache_directory
 from ...host.process import Completed, run
@@ -66,7 +68,8 @@ class Charliecloud(ProcessEngine):
                 features |= {"build", "pull"}
             problems += [userns.NO_LIMITS, userns.NO_FILTER]
         problems.append(userns.SAME_NETWORK)
-        return self.described(version, features, problems, usable=usable)
+        described = self.described(version, features, problems, usable=usable)
+        return replace(described, lacks=LATE)
 
     # -- containers ------------------------------------------------------------------------
 

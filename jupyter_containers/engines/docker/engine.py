@@ -34,6 +34,7 @@ from ...models import (
 from ...text import printable
 from ..base import ISOLATES, NAMED_NETWORKS
 from ..common import cdi, versions
+from ..common.build_grammar import DOCKER, lacks
 from ..common.errors import container_trouble, daemon_trouble
 from ..common.info_cache import InfoCache
 from ..common.run_argv import PACKAGE_MANAGER_CAPABILITIES, env_file, limits, mount_option
@@ -360,6 +361,7 @@ def engine_info(name: str, said: Mapping[str, Any], *, routed_by_hand: bool = Fa
         usable=True,
         rootless=rootless,
         features=frozenset(features),
+        lacks=lacks(DOCKER, version),
         problems=tuple(problems),
         endpoint=f"docker:{said.get('ID', '')}:{said.get('DockerRootDir', '')}",
     )

@@ -7,6 +7,7 @@ Each build gets a private TMPDIR. Everything that a killed build leaves mentions
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import sys

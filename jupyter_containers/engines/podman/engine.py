@@ -33,6 +33,7 @@ from ...models import (
 from ...text import one_line
 from ..base import BARS, BARS_RUN, ISOLATES
 from ..common import cdi, versions
+from ..common.build_grammar import PODMAN, lacks
 from ..common.errors import daemon_trouble
 from ..common.run_argv import env_file, needs_quotes
 from ..docker import inspect
@@ -85,6 +86,7 @@ class Podman(Docker):
             usable=True,
             rootless=rootless,
             features=frozenset(features),
+            lacks=lacks(PODMAN, version),
             problems=tuple(problems),
             endpoint=f"podman:{os.getuid()}:{store.get('graphRoot', '')}",
         )

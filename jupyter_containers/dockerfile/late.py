@@ -1,0 +1,115 @@
+"""What came late to Dockerfiles, so that builders of some versions do not know it. Pure.
+
+An engine says in `EngineInfo.lacks` what its builder does not know, by the names here. What changes
+no image is left away for it (`render`); the rest is refused before a build (`builds/checks.py`) and
+told by `build --check`.
+https://docs.docker.com/reference/dockerfile/ (the tables "Minimum Dockerfile version")
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..models import EngineInfo
+from .instructions import Instruction, mounts
+from .parser import Dockerfile
+from .variables import platform_args
+
+_ANY = ".*"
+_NEUTRAL = {
+    "link": _ANY,
+    "start-interval": _ANY,
+    "parents": "false",
+    "keep-git-dir": "false",
+    "unpack": "false",
+    "network": "default",
+    "security": "sandbox",
+    "platform": rf"{platform_args()['TARGETPLATFORM']}|\$\{{?(build|target)platform\}}?",
+}
+"""Values of flags without which an image is the same, in small letters: `link` is about caches, and
+nobody asks for the health of a kernel's container."""
+_HINTS: Mapping[str, str] = {
+    "parents": "Name the folders in the destination: COPY a/b/file /there/a/b/",
+    "exclude": "Name what is not wanted in .dockerignore.",
+    "checksum": "Check it in a RUN behind it: echo 'HASH  /FILE' | sha256sum --check",
+    "keep-git-dir": "Clone it instead: RUN git clone …",
+    "unpack": "Fetch and unpack it in a RUN: curl … | tar --extract",
+    "network": "Leave it out, if nothing in that RUN has to be kept from the network.",
+    "security": "Leave it out.",
+    "chmod": "Change it behind it: RUN chmod …",
+    "chmod-letters": "Write it in digits, as --chmod=755.",
+    "from-image": "Begin a stage with that image, FROM … AS other, and copy --from=other.",
+    "platform": "Leave it out: images are built for this machine.",
+    "secret-env": "Leave out env, and read the secret from its file in /run/secrets.",
+    "tmpfs-size": "Leave out size.",
+    "patterns": "Set the shorter value with an ARG or ENV of its own.",
+}
+LATE = frozenset((*_NEUTRAL, *_HINTS))
+"""All names."""
+_EXPANDED = ("ADD", "ARG", "COPY", "ENV", "EXPOSE", "LABEL", "USER", "VOLUME", "WORKDIR")
+_PATTERN = re.compile(r"(?<!\\)\$\{\w+[#%/]")
+_OCTAL = re.compile(r"[0-7]+")
+
+
+@dataclass(frozen=True)
+class Late:
+    """One of these in a Dockerfile: its name, and what is written there."""
+
+    at: Instruction
+    name: str
+    written: str
+
+    @property
+    def hint(self) -> str:
+        """What to write instead."""
+        return _HINTS.get(self.name, "Begin with another base.")
+
+    def why(self, builder: EngineInfo) -> str:
+        """What is wrong with it."""
+        return f"the builder of {builder.name} {builder.version} does not know {self.written}."
+
+
+def changes_nothing(flag: str) -> str | None:
+    """The name of a flag as written (`--link=true`) without which an image is the same."""
+    name, _, value = flag[2:].partition("=")
+    neutral = _NEUTRAL.get(name)
+    return name if neutral is not None and re.fullmatch(neutral, value.lower()) else None
+
+
+def missing(dockerfile: Dockerfile, builder: EngineInfo, *, kept: bool = False) -> Iterator[Late]:
+    """What a builder does not know and cannot go without, in order of lines. Of what a base has
+    `kept` with ONBUILD nothing can be left away."""
+    if builder.name == "docker" and dockerfile.marks.syntax:
+        return  # it fetches the reader that the Dockerfile names
+    for one in _late(dockerfile):
+        needed = kept or changes_nothing(one.written.partition(" ")[2]) is None
+        if one.name in builder.lacks and needed:
+            yield one
+
+
+def _late(dockerfile: Dockerfile) -> Iterator[Late]:
+    fetched = {(one.line, one.written) for one in dockerfile.fetches}
+    for one in dockerfile.instructions:
+        for flag in one.flags:
+            if name := _name(one, flag, fetched):
+                yield Late(one, name, f"{one.name} {flag}")
+        for mount in mounts(one) if one.name == "RUN" else ():
+            kind = mount.get("type")
+            if kind == "secret" and "env" in mount:
+                yield Late(one, "secret-env", "env= of RUN --mount=type=secret")
+            if kind == "tmpfs" and "size" in mount:
+                yield Late(one, "tmpfs-size", "size= of RUN --mount=type=tmpfs")
+        found = _PATTERN.search(one.header) if one.name in _EXPANDED else None
+        if found is not None:
+            yield Late(one, "patterns", f"{found[0]}…}}")
+
+
+def _name(one: Instruction, flag: str, fetched: set[tuple[int, str]]) -> str:
+    name, _, value = flag[2:].partition("=")
+    if name == "chmod":
+        return "chmod" if _OCTAL.fullmatch(value) or "$" in value else "chmod-letters"
+    if name == "from":
+        return "from-image" if (one.line, value) in fetched else ""
+    return name if name in LATE else ""
