@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import DockerfileError
@@ -51,7 +51,7 @@ class Translated:
     notices: list[str] = field(default_factory=list)
     stage: Stage = field(default_factory=Stage)
     """The last one."""
-    named: dict[str, Stage] = field(default_factory=dict)
+    stages: list[Stage] = field(default_factory=list)
 
     def add(self, line: str, step: BuildStep | None) -> None:
         """One more line."""
@@ -77,31 +77,86 @@ class _Instruction:
         return DockerfileError(line, self.name, why, hint)
 
 
-def bases(spec: BuildSpec) -> list[str]:
-    """The images that its stages begin with, `scratch` among them."""
-    stages: set[str] = set()
-    found: dict[str, None] = {}
+@dataclass
+class _Plan:
+    """What one FROM begins: `base` is the image, or the number of an earlier stage."""
+
+    base: str | int
+    name: str
+    uses: set[int] = field(default_factory=set)
+    """The stages that it takes files from."""
+
+
+def _plans(spec: BuildSpec) -> list[_Plan]:
+    """The stages. Which of them a name means is decided here, by the reader's rule and no other:
+    `ch-image` gets numbers. Raises DockerfileError."""
+    found: list[_Plan] = []
     for one in _instructions(spec):
         if one.name == "FROM":
             words = one.rest.split()
-            if words[0].lower() not in stages:
-                found[words[0]] = None
-            stages |= {words[2].lower()} if len(words) > 2 else set()
-    return list(found)
+            earlier = _stage(found, words[0])
+            base = words[0] if earlier is None else earlier
+            found.append(_Plan(base, words[2].lower() if len(words) > 2 else ""))
+        elif found and (origin := _origin(one, found)) is not None:
+            found[-1].uses.add(origin)
+    return found
+
+
+def _stage(plans: Sequence[_Plan], name: str) -> int | None:
+    return next((n for n, one in enumerate(plans) if one.name == name.lower()), None)
+
+
+def _origin(one: _Instruction, plans: Sequence[_Plan]) -> int | None:
+    """The stage that COPY takes files from; None where it takes the context's."""
+    given = [flag.partition("=")[2] for flag in one.flags if flag.startswith("--from=")]
+    if one.name != "COPY" or not given:
+        return None
+    number = int(given[0]) if given[0].isdecimal() else _stage(plans[:-1], given[0])
+    if number is None or number >= len(plans) - 1:
+        why = f"charliecloud copies from stages only, and {one_line(given[0], 100)} is none."
+        raise one.fail(why, f"Begin one with it: FROM {one_line(given[0], 100)} AS other")
+    return number
+
+
+def _reached(plans: Sequence[_Plan]) -> set[int]:
+    """The stages that the last one needs, itself among them. The others are not built."""
+    reached: set[int] = set()
+    pending = [len(plans) - 1]
+    while pending:
+        number = pending.pop()
+        if number >= 0 and number not in reached:
+            reached.add(number)
+            base = plans[number].base
+            pending += [*plans[number].uses, *([base] if isinstance(base, int) else [])]
+    return reached
+
+
+def bases(spec: BuildSpec) -> list[str]:
+    """The images that its stages begin with, `scratch` among them: also where a stage is not
+    needed, which then stands there empty, for its number."""
+    plans = _plans(spec)
+    reached = _reached(plans)
+    found = (one.base if n in reached else "scratch" for n, one in enumerate(plans))
+    return list(dict.fromkeys(base for base in found if isinstance(base, str)))
 
 
 def translate(spec: BuildSpec, names: Mapping[str, str]) -> Translated:
     """`names` says what `ch-image` calls the images of `bases`. Raises DockerfileError."""
-    out = Translated()
+    out, plans = Translated(), _plans(spec)
+    reached = _reached(plans)
     for one in _instructions(spec):
         if one.name == "FROM":
-            _from(one, names, out)
+            number = len(out.stages)
+            plan = plans[number] if number in reached else _Plan("scratch", "")
+            _from(one, plan, names, out)
+        elif out.stages and len(out.stages) - 1 not in reached:
+            continue
         elif one.name in ("ARG", "ENV"):
             _assign(one, spec.args, out)
         elif one.name == "RUN":
             _run(one, out)
         elif one.name in ("COPY", "ADD"):
-            _copy(one, out)
+            _copy(one, _origin(one, plans[: len(out.stages)]), out)
         elif one.name == "LABEL":
             out.stage.labels |= {name: _plain(value or "") for name, value in _pairs(one.rest)}
         elif one.name == "ENTRYPOINT":
@@ -113,27 +168,23 @@ def translate(spec: BuildSpec, names: Mapping[str, str]) -> Translated:
     return out
 
 
-def _from(one: _Instruction, names: Mapping[str, str], out: Translated) -> None:
+def _from(one: _Instruction, plan: _Plan, names: Mapping[str, str], out: Translated) -> None:
     """Begin a stage. `ch-image` begins none with an earlier one (0.31): that one's lines stand
     there again, and its cache knows them. That cache takes all imported images for the same
     (`import_id` in its build_cache.py), so an argument tells them apart."""
-    words = one.rest.split()
-    earlier = out.named.get(words[0].lower())
-    out.stage = Stage(words[0])
-    if earlier is not None:
+    if one.flags:
+        raise one.fail(f"charliecloud knows no {one.flags[0]}.", "Leave it out.")
+    if isinstance(plan.base, int):
+        earlier = out.stages[plan.base]
         out.stage = Stage(earlier.base, [], dict(earlier.labels), earlier.entrypoint)
-        words[0] = _image(earlier.lines[0])
+        lines = list(earlier.lines)
     else:
-        words[0] = names.get(words[0], words[0])
-    out.add(" ".join(["FROM", *one.flags, *words]), one.step)
-    for line in earlier.lines[1:] if earlier is not None else [f'ARG {_BASE}="{words[0]}"']:
+        out.stage = Stage(plan.base)
+        name = names.get(plan.base, plan.base)
+        lines = [f"FROM {name}", f'ARG {_BASE}="{name}"']
+    out.stages.append(out.stage)
+    for line in lines:
         out.add(line, one.step)
-    if len(words) > 2:
-        out.named[words[2].lower()] = out.stage
-
-
-def _image(line: str) -> str:
-    return next(word for word in line.split()[1:] if not word.startswith("--"))
 
 
 def _instructions(spec: BuildSpec) -> Iterator[_Instruction]:
@@ -148,8 +199,9 @@ def _instructions(spec: BuildSpec) -> Iterator[_Instruction]:
             if ends:
                 return
             stage += 1
-            words = rest.split()
-            ends = bool(spec.target) and spec.target.lower() in (str(stage), words[-1].lower())
+            named = re.search(r"\sas\s+(\S+)\s*$", rest, re.IGNORECASE)
+            wanted = (str(stage), named[1].lower() if named else "")
+            ends = bool(spec.target) and spec.target.lower() in wanted
         step = next(steps, None) if stage >= 0 else None
         flags = _FLAGS.match(rest) if name in ("FROM", "RUN", "COPY", "ADD") else None
         given = flags[0] if flags else ""
@@ -233,6 +285,8 @@ def _run(one: _Instruction, out: Translated) -> None:
         name, _, value = flag.partition("=")
         fields = dict(part.partition("=")[::2] for part in value.split(","))
         kind = fields.get("type", "bind")
+        if "from" in fields:
+            raise one.fail("charliecloud mounts nothing of other stages.", "Use COPY --from.")
         if name != "--mount":
             raise one.fail(f"charliecloud knows no {name}.", "Leave it out.")
         if kind == "secret":
@@ -249,14 +303,14 @@ def _run(one: _Instruction, out: Translated) -> None:
     out.add(f"RUN {one.rest}", one.step)
 
 
-def _copy(one: _Instruction, out: Translated) -> None:
-    flags = []
+def _copy(one: _Instruction, origin: int | None, out: Translated) -> None:
+    flags = [f"--from={origin}"] if origin is not None else []
     for flag in one.flags:
         name = flag.partition("=")[0]
         if name == "--chown":
             out.notice("Charliecloud ignores --chown: every file is yours, in containers too.")
-        elif name != "--link":
-            flags.append(flag)
+        elif name not in ("--from", "--link"):
+            raise one.fail(f"charliecloud knows no {name}.", "Leave it out.")
     if one.name == "ADD":
         sources = one.rest.strip("[]").replace('"', " ").replace(",", " ").split()[:-1]
         if odd := [source for source in sources if _ARCHIVE.search(source)]:

@@ -90,7 +90,8 @@ class Store:
             with suppress(OSError, ValueError, TypeError, KeyError):
                 return _read(self.root / reference.removeprefix("sha256:"))
         name = full_name(reference)
-        return next((one for one in self.all() if name in one.image.references), None)
+        named = (one for one in self.all() if name in map(full_name, one.image.references))
+        return next(named, None)
 
     async def made(self, reference: str, text: str) -> Progress:
         """The event that ends what makes an image, found by id or name. Raises ImageNotHere."""

@@ -149,11 +149,11 @@ CMD ["c"]
     ]
     assert bases(given) == ["a:1"]
     assert told.text.splitlines() == [
-        "FROM base AS first",
+        "FROM base",
         *first,
         "FROM base",
         *first,
-        "COPY --from=first /a /b",
+        "COPY --from=0 /a /b",
     ]
     assert (told.stage.base, told.stage.labels) == ("a:1", {"one": "a b", "two": "c"})
     assert told.stage.entrypoint == ("a", "b")
@@ -172,12 +172,54 @@ def test_the_stage_that_is_wanted_is_the_last() -> None:
         assert told.text.splitlines()[-1] == last
 
 
+def test_stages_are_told_by_number_and_found_by_the_readers_rule() -> None:
+    """`ch-image` compares names exactly, and would fetch an image of the other name."""
+    text = """FROM localhost/p AS Busybox
+RUN 1
+FROM busybox AS Two
+RUN 2
+FROM docker.io/library/two:latest
+COPY --from=TWO /a /b
+COPY --from=0 /c /d
+"""
+    given = BuildSpec(dockerfile=text, tag="t")
+    assert bases(given) == ["localhost/p", "docker.io/library/two:latest"]
+    lines = translate(given, {}).text.splitlines()
+    assert [line for line in lines if line.startswith(("FROM", "COPY"))] == [
+        "FROM localhost/p",
+        "FROM localhost/p",
+        "FROM docker.io/library/two:latest",
+        "COPY --from=1 /a /b",
+        "COPY --from=0 /c /d",
+    ]
+
+
+def test_a_stage_that_is_not_needed_is_empty() -> None:
+    text = "FROM a AS one\nRUN 1\nFROM b AS two\nRUN 2\nFROM c\nCOPY --from=two /x /y\n"
+    given = BuildSpec(dockerfile=text, tag="t")
+    assert bases(given) == ["scratch", "b", "c"]
+    lines = translate(given, {}).text.splitlines()
+    assert [line for line in lines if not line.startswith("ARG ")] == [
+        *("FROM scratch", "FROM b", "RUN 2", "FROM c", "COPY --from=1 /x /y"),
+    ]
+
+
+def test_a_target_is_a_stages_name_and_not_an_images() -> None:
+    text = "FROM scratch\nRUN 1\nFROM a AS scratch\nRUN 2\nFROM b\nRUN 3\n"
+    told = translate(BuildSpec(dockerfile=text, tag="t", target="scratch"), {})
+    assert told.text.splitlines()[-1] == "RUN 2"
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [
         ("ADD https://a/b /c", "neither fetches nor unpacks"),
         ("ADD a.tar.gz /c", "neither fetches nor unpacks"),
-        ("RUN --mount=type=bind,from=x,target=/y true", "no mounts of the type bind"),
+        ("RUN --mount=type=bind,source=x,target=/y true", "no mounts of the type bind"),
+        ("RUN --mount=type=cache,from=x,target=/y true", "mounts nothing of other stages"),
+        ("COPY --from=busybox /bin/sh /sh", "copies from stages only, and busybox is none"),
+        ("COPY --from=0 /a /b", "copies from stages only, and 0 is none"),
+        ("COPY --chmod=755 a /b", "knows no --chmod"),
         ("RUN --mount=type=secret,id=s,target=/root/.netrc true", "/run/secrets only"),
         ("RUN --network=none true", "knows no --network"),
     ],
