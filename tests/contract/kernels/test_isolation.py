@@ -109,8 +109,8 @@ async def test_is_refused_where_it_cannot_be_barred(notebook, engine, features) 
     barred = Config({"Policy": {"metadata_access": False}})
     async with running(notebook(), barred) as kernel:  # the fallback kernel, which says why
         done = await kernel.run("1 + 1")
-        assert f"{engine} cannot keep a private network from a cloud's metadata" in done["text"]
-        assert "Policy.metadata_access" in done["text"]
+        assert f"{engine} cannot keep a private network from a cloud's metadata" in done["error"]
+        assert "Policy.metadata_access" in done["error"]
     if "network-none" in features:
         async with running(notebook(network="none"), barred) as kernel:
             assert await kernel.value("1 + 1") == "2"
