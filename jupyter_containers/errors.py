@@ -62,6 +62,10 @@ class BadInput(ContainersError):
     status = 400
 
 
+class OtherLanguage(BadInput):
+    """The image has no kernel for the language that the notebook is written in."""
+
+
 class BadReference(BadInput):
     """An image reference outside the grammar of the OCI distribution specification."""
 

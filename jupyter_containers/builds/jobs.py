@@ -23,6 +23,7 @@ from ..errors import (
     BuildError,
     ContainersError,
     ImageNotHere,
+    OtherLanguage,
 )
 from ..events import Change, publish
 from ..images.convert import convert
@@ -253,10 +254,10 @@ class Pull(Job):
 
 
 async def fit_after(job: Job, image: Image, kernel: str = "", language: str = "") -> None:
-    """The same as the last part of a job, in its events. Raises BadInput where the image has no
-    kernel for the notebook's `language`: another one would run what it does not understand."""
+    """The same as the last part of a job, in its events. Raises OtherLanguage where the image has
+    no kernel for the notebook's `language`: another would run what it does not understand."""
     trouble = await fit_image(job.engine, image, kernel, job.notice, language)
-    if isinstance(trouble, BadInput):
+    if isinstance(trouble, OtherLanguage):
         raise trouble
     if trouble is not None:
         job.notice(f"It can be no kernel yet: {trouble}")

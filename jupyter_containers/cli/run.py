@@ -25,7 +25,7 @@ from ..builds.manager import Builds, Built
 from ..builds.plan import earlier_images
 from ..engines.guarded import Guarded
 from ..engines.registry import choose_engine, preferred_engine
-from ..errors import BadInput, ContainersError, ImageNotHere, NotApproved
+from ..errors import BadInput, ContainersError, ImageNotHere, NotApproved, OtherLanguage
 from ..images.prepare import fit_image, kernel_for
 from ..kernels.preflight import folder_warning
 from ..kernelspecs import GENERIC
@@ -147,6 +147,7 @@ class _Runner:
         self._runs_in: tuple[Settings, str] | None = None
         self._builds = Builds()
         self._built: list[tuple[DockerfileCell, Built]] = []
+        self._executed = False
 
     async def run(self) -> Ran:
         begun = time.monotonic()
@@ -159,6 +160,8 @@ class _Runner:
         finally:
             await asyncio.shield(self._execution.close(now=failed is not None))
             await asyncio.shield(self._builds.close())
+        if isinstance(failed, OtherLanguage) and not self._executed:
+            raise failed  # nothing was run: the file is none of ours
         output = self._write()
         if failed is not None:
             raise failed
@@ -309,6 +312,7 @@ class _Runner:
     async def _execute(self, index: int) -> None:
         assert self._runs_in is not None
         await self._within(self._execution.enter(*self._runs_in))
+        self._executed = True
         await self._execution.execute(index)
 
     async def _build(self, cell: DockerfileCell) -> None:

@@ -68,7 +68,8 @@ class Late:
 
     def why(self, builder: EngineInfo) -> str:
         """What is wrong with it."""
-        return f"the builder of {builder.name} {builder.version} does not know {self.written}."
+        shown = self.written if len(self.written) < 60 else f"{self.written[:40]}…"
+        return f"the builder of {builder.name} {builder.version} does not know {shown}."
 
 
 def changes_nothing(flag: str) -> str | None:

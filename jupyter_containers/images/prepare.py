@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..engines.guarded import Guarded
-from ..errors import BadInput, ContainersError
+from ..errors import ContainersError, OtherLanguage
 from ..host.rundir import make_run_dir, remove_run_dir
 from ..models import Image, User
 from ..policy.engines import UNISOLATED
@@ -49,8 +49,8 @@ async def ready(
     """Probe the image and fit a kernel into it, each only where it was not done before.
 
     `kernel` is the setting of that name, `scratch` a private, short directory of ours, `language`
-    the notebook's: it counts where no kernel is named. Raises ImageUnusable, KitFailed, BadInput
-    where no kernel speaks that language, and what a failing engine raises.
+    the notebook's: it counts where no kernel is named. Raises ImageUnusable, KitFailed,
+    OtherLanguage, and what a failing engine raises.
     """
     on_progress("Looking into the image")
     me = await engine.user("me", (0, 0))
@@ -137,8 +137,8 @@ async def kernel_for(engine: Guarded, image: Image, language: str) -> str:
 
 def kernel_of(facts: ImageFacts, language: str) -> str:
     """The setting `kernel` for a notebook in this language: empty where the kernel that is taken
-    unasked speaks it, or the notebook names no language. Raises BadInput where the image has none
-    for it, or several.
+    unasked speaks it, or the notebook names no language. Raises OtherLanguage where the image has
+    none for it, or several.
     """
     kernels, _ = _offered(facts)
     if not language or not kernels:
@@ -148,12 +148,12 @@ def kernel_of(facts: ImageFacts, language: str) -> str:
         return speak[0].name
     if speak:
         names = ", ".join(one.name for one in speak)
-        raise BadInput(
+        raise OtherLanguage(
             f"The image has several kernels for {language}: {names}.",
             f"Say which: %%dockerfile --kernel {speak[0].name}",
         )
     there = ", ".join(dict.fromkeys(one.language for one in kernels))
-    raise BadInput(
+    raise OtherLanguage(
         f"The notebook is written in {one_line(language, 40)}, and the image has a kernel for "
         f"{there} only.",
         "Install a kernel for that language in the Dockerfile. If the notebook is wrong about its "

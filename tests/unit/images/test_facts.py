@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_containers.errors import BadInput, ImageUnusable
+from jupyter_containers.errors import ImageUnusable, OtherLanguage
 from jupyter_containers.images.facts import ImageFacts, choose
 from jupyter_containers.images.prepare import kernel_of
 from jupyter_containers.images.probe_output import document, image_user, parse_facts
@@ -183,7 +183,7 @@ def test_a_notebook_gets_the_images_kernel_of_its_language(
 def test_a_notebook_in_a_language_that_the_image_lacks_is_refused(
     facts: ImageFacts, language: str, words: str, named: str
 ) -> None:
-    with pytest.raises(BadInput, match=words) as raised:
+    with pytest.raises(OtherLanguage, match=words) as raised:
         kernel_of(facts, language)
     assert raised.value.hint.endswith(f"%%dockerfile --kernel {named}")
     choose(facts, named)  # what is said there works
