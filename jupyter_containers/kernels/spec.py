@@ -118,10 +118,7 @@ async def plan_start(
     sockets = _transport(facts, engine, kit)
     published = not sockets and not engine.places
     home = facts.user_home if user.mode == "image" else home_inside()
-    mounts, ours, workdir = await asyncio.to_thread(
-        folders, settings, directory, run_dir.home, run_dir.empty, home
-    )
-    await engine.check_mounts(mounts)
+    mounts, ours, workdir = await folders(settings, directory, engine, run_dir, home)
     argv = _kernel_argv(found.launch, kit, connection_file(sockets))
     guest = facts.guest_python is not None
     name = f"jupyter-{run_dir.root.name}"
@@ -259,17 +256,18 @@ def home_inside() -> str:
         return "/home/user"
 
 
-def folders(
-    settings: Settings, directory: Path, our_home: Path, empty: Path, home: str
+async def folders(
+    settings: Settings, directory: Path, engine: Guarded, run_dir: RunDir, home: str
 ) -> tuple[tuple[Mount, ...], list[Mount], str]:
-    """The person's mounts, what of ours stands where they have none (`our_home` at HOME, `empty` at
-    the working directory), the working directory."""
-    mounts, ours = _mounts(settings, directory), []
+    """The person's mounts, what of ours stands where they have none (at HOME, and at the working
+    directory), the working directory. Raises BadSettings, Unsupported."""
+    mounts, ours = await asyncio.to_thread(_mounts, settings, directory), []
+    await engine.check_mounts(mounts)
     if home not in {mount.target for mount in mounts}:
-        ours.append(Mount(str(our_home), home, True))
+        ours.append(Mount(str(run_dir.home), home, True))
     workdir, is_empty = _workdir(settings, directory, mounts, home)
     if is_empty:
-        ours.append(Mount(str(empty), workdir, True))
+        ours.append(Mount(str(run_dir.empty), workdir, True))
     return mounts, ours, workdir
 
 
