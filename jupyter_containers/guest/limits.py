@@ -47,10 +47,21 @@ def applied():
 def gain_nothing():
     """No program gets rights by its file's, as with other engines: pyxis leaves that out.
     See prctl(2), PR_SET_NO_NEW_PRIVS."""
+    prctl(38, 1)
+
+
+def dumpable(yes):
+    """Whether others of the same user may look into this process: its memory, its open files and
+    its root, by /proc/PID or ptrace. An exec sets it back. See prctl(2), PR_SET_DUMPABLE."""
+    prctl(4, 1 if yes else 0)
+
+
+def prctl(option, value):
+    """Nothing where this Python has no ctypes."""
     try:
         import ctypes
 
-        ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
     except (ImportError, OSError, AttributeError):
         pass
 

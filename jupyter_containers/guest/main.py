@@ -28,7 +28,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from door import Door
-from limits import applied, gain_nothing, out_of_memory_kills, read
+from limits import applied, dumpable, gain_nothing, out_of_memory_kills, read
 from privileges import give_up
 
 MAX_LINE = 65536
@@ -52,6 +52,7 @@ class Guest:
             gain_nothing()
         self.last = self.owner = None
         self.buffer = b""
+        self.hidden = False
         self.network = None
         if self.start.get("pem"):
             from network import Network
@@ -124,6 +125,7 @@ class Guest:
         self.drop_owner()
         self.owner, self.buffer = connection, b""
         self.events.register(connection, selectors.EVENT_READ, self.receive)
+        self.hide()  # before our word, since the owner lets cells run upon it
         self.tell(dict(applied(), event="hello", version=1, kept=self.kept))
         if self.last is not None:
             self.tell(self.last)
@@ -131,6 +133,15 @@ class Guest:
             self.say(self.network.event)
         if said:
             self.take(said)
+
+    def hide(self):
+        """Keep the kernel from the token and the owner's connection, which it would find by /proc
+        and ptrace. Once an owner has come: it has looked at our mounts by then, through /proc too,
+        and no cell has run. Not where process ids are the machine's: who ends what is left there
+        tells our processes from others' by /proc."""
+        if not self.mounts and not self.hidden:
+            self.hidden = True
+            dumpable(False)
 
     def drop_owner(self):
         """Forget the owner; from now on the grace runs."""
@@ -213,6 +224,8 @@ class Guest:
             self.tell({"event": "started", "pid": self.kernel})
             return
         try:
+            if self.hidden:
+                dumpable(True)  # else /proc/self is root's, and oom_score_adj not to be written
             become_kernel(self.start["argv"], self.start["cwd"], environment)
         except BaseException as error:  # noqa: BLE001 - the child must never return into the guest's loop
             os.write(2, f"The kernel cannot be started: {error}\n".encode())

@@ -174,6 +174,42 @@ async def test_start_json_is_gone_before_the_kernel_runs(guest, tmp_path):
     assert client.ended == 1
 
 
+LESS = "--bounding-set=-sys_ptrace,-dac_override,-sys_resource"
+AS_ANYBODY = ("setpriv", LESS) if os.getuid() == 0 else ()
+LOOK = """
+import os, pathlib, time
+def seen_of(pid):
+    seen = []
+    for look in (lambda: os.readlink(f"/proc/{pid}/fd/0"), lambda: open(f"/proc/{pid}/mem", "rb")):
+        try:
+            look()
+            seen.append("seen")
+        except OSError as error:
+            seen.append(type(error).__name__)
+    return seen
+while not os.path.exists("go"):
+    time.sleep(0.01)
+runs = len(list(pathlib.Path(".").glob("seen-*")))
+os.unlink("go")
+seen = seen_of(os.getppid()) + seen_of(os.getpid())
+score = open("/proc/self/oom_score_adj").read().strip()
+pathlib.Path("seen.new").write_text(" ".join([*seen, score]))
+os.rename("seen.new", f"seen-{runs}")
+"""
+
+
+async def test_a_kernel_cannot_look_into_the_guest(guest, tmp_path):
+    _, client = guest([sys.executable, "-c", LOOK], within=AS_ANYBODY)
+    await client.connect(5)
+    for run in range(2):  # in the second the guest hides already when it forks
+        (tmp_path / "go").touch()
+        until(client, lambda: client.ended is not None)
+        seen = (tmp_path / f"seen-{run}").read_text().split()
+        assert seen == ["PermissionError", "PermissionError", "seen", "seen", "500"]
+        client.start("")
+        assert client.ended is None
+
+
 @pytest.mark.parametrize(
     "said",
     [
