@@ -69,6 +69,8 @@ TABLE = (
     Row("contract/kernels/test_job_ends.py::test_a_rebuilt_image_waits_in_the_queue_once", JOBS),
     Row("contract/kernels/test_mpi.py", ("slurm+charliecloud",)),
     Row("contract/kernels/test_shared_folder.py", PODMAN, FIRST),
+    Row("contract/kernels/test_sockets.py", ONE_OF_EACH[:4], FIRST),
+    Row("contract/kernels/test_sockets.py::test_the_guest", EVERY, FIRST),
     Row("contract/kernels/test_transport.py", ONE_OF_EACH[:4], FIRST),
     # -- builds: each builder's own words ----------------------------------------------------
     Row("contract/builds", (*PODMAN, *DOCKER)),

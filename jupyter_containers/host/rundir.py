@@ -4,6 +4,7 @@
       run/           mounted read-write: sockets, start.json. Hostile once a container has it
       conf/          mounted read-only: connection.json, passwd, group
       empty/         stands where a directory is not mounted
+      sockets/       not mounted: hard links to the sockets in run, which clients connect to
     CACHE/homes/…    mounted read-write as HOME; on disk, since HOME may get large
     CACHE/rooms/…    run, conf and empty of a container on another machine
 
@@ -39,6 +40,11 @@ class RunDir:
     def run(self) -> Path:
         """Sockets: mounted read-write."""
         return (self.shared or self.root) / "run"
+
+    @property
+    def sockets(self) -> Path:
+        """What clients connect to, where no container can swap it: see `host/sockets.py`."""
+        return self.root / "sockets"
 
     @property
     def conf(self) -> Path:
@@ -106,7 +112,7 @@ def make_run_dir(again: RunDir | None = None, *, shared: bool = False) -> RunDir
         if run_dir.shared is not None:
             run_dir.shared.mkdir(mode=0o700, parents=True)
             shutil.copytree(GUEST_DIR, run_dir.guest, ignore=shutil.ignore_patterns("__pycache__"))
-        for directory in (run_dir.run, run_dir.conf, run_dir.empty):
+        for directory in (run_dir.sockets, run_dir.run, run_dir.conf, run_dir.empty):
             directory.mkdir(mode=0o700)
         run_dir.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         run_dir.home.mkdir(mode=0o700)

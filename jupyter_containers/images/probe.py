@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import platform
 import re
 import secrets
-import stat
 from pathlib import Path
 from typing import Any, Self
 
 from ..engines.base import Engine, Output
 from ..errors import EngineFailed, ImageUnusable, KernelError
+from ..host import sockets
 from ..host.cache import make_directory, place, recall, remember
 from ..host.paths import boot_id, read_untrusted
 from ..host.reaper.client import reaper
@@ -190,11 +189,11 @@ class _Trial:
 
     async def _heard(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = self.nonce.encode() + b"\n"
-        theirs = self.directory / "c"
         try:
             async with asyncio.timeout(5):
-                if await reader.readline() == line and stat.S_ISSOCK(os.lstat(theirs).st_mode):
-                    answer, back = await asyncio.open_unix_connection(str(theirs), limit=256)
+                if await reader.readline() == line:
+                    found = sockets.connect(str(self.directory / "c"))
+                    answer, back = await asyncio.open_unix_connection(sock=found, limit=256)
                     self._crossed |= await answer.readline() == line
                     back.close()
         except (OSError, ValueError) as error:

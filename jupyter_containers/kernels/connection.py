@@ -1,15 +1,16 @@
 """Connection files: the client's, where the container cannot see it, and the container's.
 
-With sockets both name the same five in the run directory's `run`, each by its own path. With
-TCP the container listens on fixed ports in its own network, published on 127.0.0.1 at ports
-chosen once per kernel; on another machine it chooses its ports itself. Everything is encrypted with
-CurveZMQ then.
+With sockets the container's names five in the run directory's `run`, and the client's the hard
+links to them in `sockets`, where no container can put anything else. With TCP the container listens
+on fixed ports in its own network, published on 127.0.0.1 at ports chosen once per kernel; on
+another machine it chooses its ports itself. Everything is encrypted with CurveZMQ then.
 https://jupyter-client.readthedocs.io/en/stable/kernels.html#connection-files
 """
 
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -41,8 +42,13 @@ def connect(
 
 def use_sockets(manager: KernelManager, run_dir: RunDir, session: str) -> dict[str, Any]:
     """Point the manager at the run directory's sockets; returns the container's connection file."""
-    _set(manager, "ipc", str(run_dir.run / "k"), range(1, 6), session)
+    _set(manager, "ipc", str(clients_sockets(run_dir)), range(1, 6), session)
     return _inside(manager, "ipc", f"{INSIDE}/run/k", range(1, 6))
+
+
+def clients_sockets(run_dir: RunDir) -> Path:
+    """What the names of the five begin with for clients."""
+    return run_dir.sockets / "k"
 
 
 def use_tcp(manager: KernelManager, ports: tuple[int, ...], session: str) -> dict[str, Any]:

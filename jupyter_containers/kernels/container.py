@@ -22,7 +22,7 @@ from ..host.rundir import RunDir, keep_for_reaper, remove_run_dir
 from ..images.prepare import OnProgress
 from ..layout import GUEST_PORT
 from ..models import Container
-from .container_files import bound, guest_port, identity, unbind, wrong_mount
+from .container_files import bound, guest_port, guest_socket, identity, unbind, wrong_mount
 from .exit_reasons import connection_lost, ended_from_outside, exit_error, flooded, replaced
 from .guest_client import Applied, GuestClient, certificate_of
 from .spec import StartPlan
@@ -115,6 +115,8 @@ class KernelContainer:
                 raise StartFailed(f"The guest of {self.id} does not answer.")
         if self.poll() is not None:
             raise StartFailed(f"The kernel of {self.id} has ended.")
+        if self.plan.sockets:
+            await bound(self.run_dir, lambda: self.poll() is not None)
         keep_for_reaper(self.run_dir)
         self._begins()
 
@@ -142,10 +144,11 @@ class KernelContainer:
             await asyncio.wait({starting})
 
     def _make_client(self) -> GuestClient | None:
-        """None where the guest has not told yet where it listens."""
+        """None where the guest does not listen yet, or has not told where."""
         token = self.plan.token
         if self.plan.sockets:
-            return GuestClient(str(self.run_dir.run / "guest"), token)
+            taken = guest_socket(self.run_dir)
+            return GuestClient(str(taken), token) if taken is not None else None
         if self.plan.published:
             return GuestClient(("127.0.0.1", self.ports[GUEST_PORT]), token)
         port = guest_port(self.run_dir)

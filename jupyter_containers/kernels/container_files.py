@@ -16,10 +16,13 @@ from pathlib import Path, PurePosixPath
 from ..errors import KernelError, StartFailed
 from ..host.paths import read_untrusted
 from ..host.rundir import RunDir
+from ..host.sockets import take
 from ..layout import GUEST_PORT
 from ..models import Mount, User
 from .spec import StartPlan, person
 
+_GUEST = "guest"
+"""The guest's socket."""
 PORT = "port"
 """The file in `run` that a guest on another machine writes its port into."""
 
@@ -29,20 +32,21 @@ _FAR_PATIENCE = 300.0
 cannot."""
 
 
-def sockets(run_dir: RunDir) -> list[Path]:
-    """The five that a kernel makes for its clients, where they do not speak TCP."""
-    return [run_dir.run / f"k-{number}" for number in range(1, 6)]
+_CHANNELS = tuple(f"k-{number}" for number in range(1, 6))
+"""The five sockets that a kernel makes for its clients, where they do not speak TCP."""
 
 
 def unbind(run_dir: RunDir) -> None:
     """Delete the sockets of a kernel that is over, so that `bound` waits for the next one's."""
-    for path in sockets(run_dir):
-        with contextlib.suppress(OSError):  # a container may have put anything there
-            path.unlink()
+    for directory in (run_dir.sockets, run_dir.run):
+        for name in _CHANNELS:
+            with contextlib.suppress(OSError):  # a container may have put anything there
+                (directory / name).unlink()
 
 
-async def bound(run_dir: RunDir, over: Callable[[], bool]) -> None:
-    """Wait until a kernel has made its sockets, or is over.
+async def bound(run_dir: RunDir, over: Callable[[], bool], *, inside: bool = True) -> None:
+    """Wait until a kernel has made its sockets, or is over; those of a kernel `inside` a container
+    are taken to where its clients connect. Raises StartFailed where it made something else.
 
     A client that connects earlier tries each again after 100 ms (ZMQ_RECONNECT_IVL), so it may be
     answered on one while it does not listen on another yet, and lose output: `jupyter console`
@@ -50,9 +54,36 @@ async def bound(run_dir: RunDir, over: Callable[[], bool]) -> None:
     """
     deadline = time.monotonic() + _BIND_SECONDS
     while not over() and time.monotonic() < deadline:
-        if all(os.path.lexists(path) for path in sockets(run_dir)):
+        if all(_is_there(run_dir, name, inside=inside) for name in _CHANNELS):
             return
         await asyncio.sleep(0.005)
+
+
+def guest_socket(run_dir: RunDir) -> Path | None:
+    """The guest's socket, for us alone; None as long as it has made none. Taken when it is first
+    seen, before any cell runs: what a cell puts there later leads nobody. Raises StartFailed."""
+    return run_dir.sockets / _GUEST if _is_there(run_dir, _GUEST, inside=True) else None
+
+
+def _is_there(run_dir: RunDir, name: str, *, inside: bool) -> bool:
+    taken = run_dir.sockets / name
+    if os.path.lexists(taken):
+        return True
+    if not inside:
+        return False
+    try:
+        run_dir.sockets.mkdir(mode=0o700, exist_ok=True)  # an earlier version made none
+        take(run_dir.run / name, taken)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StartFailed(
+            f"{name!r} in the container's private directory was not connected to: "
+            f"{error.strerror}.",
+            "Its image or what it runs put that in the place of the kernel's socket. "
+            "Use an image that you trust.",
+        ) from None
+    return True
 
 
 def guest_port(run_dir: RunDir) -> int | None:

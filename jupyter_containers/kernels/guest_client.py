@@ -10,17 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import socket
 import ssl
-import stat
 import threading
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import StartFailed
+from ..host import sockets
 from ..host.process import run
 from ..text import one_line, untrusted_json
 
@@ -219,34 +218,14 @@ def _five(ports: Any) -> tuple[int, ...]:
 
 
 def dial(address: str | tuple[str, int], certificate: str = "") -> socket.socket:
-    """Connect within the directory that the container writes to, but to nothing else.
-
-    The path is opened without following a link and the very inode is connected to (through
-    /proc/self/fd): a link to the engine's socket put there by the container leads nowhere.
-    """
-    if not isinstance(address, str):
-        connected = socket.create_connection(address, timeout=2.0)
-        if certificate:
-            connected = _secured(connected, certificate)
-        connected.setblocking(False)
-        return connected
-    path_only = getattr(os, "O_PATH", 0)
-    found = os.open(address, path_only | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISSOCK(os.fstat(found).st_mode):
-            raise FileNotFoundError(address)
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            # A container that listens and never accepts must not hold the event loop up: with
-            # its queue full this fails at once (EAGAIN, unix(7)).
-            connected.setblocking(False)
-            connected.connect(f"/proc/self/fd/{found}")
-        except OSError:
-            connected.close()
-            raise
-        return connected
-    finally:
-        os.close(found)
+    """Connect to a socket's path, or to a host and port. Raises OSError."""
+    if isinstance(address, str):
+        return sockets.connect(address)
+    connected = socket.create_connection(address, timeout=2.0)
+    if certificate:
+        connected = _secured(connected, certificate)
+    connected.setblocking(False)
+    return connected
 
 
 def _secured(connected: socket.socket, certificate: str) -> ssl.SSLSocket:

@@ -27,7 +27,7 @@ from ..host.paths import replace_file
 from ..host.rundir import RunDir, keep_for_reaper, remove_run_dir, run_dir_for
 from ..models import Image
 from ..notebook.file import read_language
-from .connection import connect, use_network
+from .connection import clients_sockets, connect, use_network
 from .container import KernelContainer
 from .container_files import bound, host_path, unbind, write_container_files
 from .exit_reasons import raise_if_no_restart
@@ -192,7 +192,10 @@ class ContainerProvisioner(KernelProcess):
         self._request, self._notebook = left.request, left.request.notebook
         self._session, self._ports = left.record.session, left.record.ports
         self._say("Going on with its kernel")
-        self._manager.load_connection_info(left.record.connection_info)
+        info = left.record.connection_info
+        if left.record.sockets:  # an earlier version wrote down what the container can swap
+            info["ip"] = str(clients_sockets(self._run_dir))
+        self._manager.load_connection_info(info)
         self._manager.write_connection_file(jupyter_session=self._session)
         self.connection_info = self._manager.get_connection_info()
         return await super().pre_launch(cmd=list(self._plan.spec.argv), **kwargs)
@@ -359,7 +362,7 @@ async def start_fallback(
     await fallback.launch_kernel(argv, env=environment, cwd=str(run_dir.root))
     try:
         if manager.transport == "ipc" and (process := fallback.process) is not None:
-            await bound(run_dir, lambda: process.poll() is not None)
+            await bound(run_dir, lambda: process.poll() is not None, inside=False)
     except BaseException:  # a start that is given up
         await fallback.kill()
         await fallback.wait()
