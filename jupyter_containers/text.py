@@ -11,6 +11,8 @@ from typing import Any
 # ECMA-48 escape sequences: CSI, OSC (ended by BEL or ST), and the two-character ones.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 # Bidirectional overrides can make a name read as another (CVE-2021-42574, "Trojan Source").
+_MOST = 256 * 1024
+"""Characters of a text that are looked at in any case."""
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -18,8 +20,10 @@ def printable(text: str, limit: int = 4000) -> str:
     """Strip terminal escapes, bidi overrides and control characters; keep tab and newline.
 
     A carriage return starts its line anew, as a terminal shows it. Called on every label, log
-    line and name before it leaves the module that read it. Cut at `limit` characters.
+    line and name before it leaves the module that read it. Cut at `limit` characters, and before
+    the work to a few times as many: a container prints lines of megabytes.
     """
+    text = text[: max(_MOST, 16 * limit)]
     clean = text if _is_clean(text) else _cleaned(text)
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
@@ -47,6 +51,11 @@ def one_line(text: str, limit: int = 200) -> str:
 
 _MOST_DIGITS = 20
 """No size, time or number of ours has more: 2**64 has these."""
+_DEEPEST = 100
+"""Brackets within brackets. What can be read deeper can still end the stack of whoever copies,
+compares or prints it."""
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(r"[^\[\]{}]+")
 
 
 def untrusted_json(text: str | bytes) -> Any:
@@ -57,11 +66,50 @@ def untrusted_json(text: str | bytes) -> Any:
     whoever computes with them wait: https://docs.python.org/3/library/json.html
     """
     try:
-        return json.loads(
+        read = json.loads(
             text, parse_constant=_no_number, parse_float=_finite, parse_int=_short_number
         )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    if _is_deep(text):
+        raise ValueError("it is nested too deeply")
+    return read
+
+
+def _is_deep(text: str | bytes) -> bool:
+    """Of what has been read without an error. By taking pairs of brackets away, which is quick,
+    where a look at each value would not be."""
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "replace")
+    if text.count("[") + text.count("{") <= _DEEPEST:
+        return False
+    left = _BRACKETS.sub("", _STRING.sub("", text))
+    for _ in range(_DEEPEST):
+        if not left:
+            return False
+        left = left.replace("[]", "").replace("{}", "")
+    return bool(left)
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """An object of JSON from outside; empty where something else stands there."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list of JSON from outside; empty where something else stands there."""
+    return value if isinstance(value, list) else []
+
+
+def as_int(value: Any) -> int:
+    """A whole number of JSON from outside that 64 bits hold; 0 where something else stands there,
+    such as `true`, which is a number to Python."""
+    return value if type(value) is int and -(1 << 63) <= value < 1 << 63 else 0
+
+
+def as_text(value: Any) -> str:
+    """A text of JSON from outside; empty where something else stands there."""
+    return value if isinstance(value, str) else ""
 
 
 def _no_number(text: str) -> None:

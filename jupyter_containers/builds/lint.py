@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 from ..dockerfile.late import missing
 from ..dockerfile.parser import Dockerfile, parse
 from ..dockerfile.render import render
+from ..engines.common.versions import at_least
 from ..engines.registry import open_engine, preferred_engine
 from ..errors import BadInput, ContainersError, DockerfileError, EngineError, EngineFailed
 from ..host import process
@@ -179,8 +180,7 @@ async def buildkit_check(engine: str, policy: Policy) -> list[str] | None:
         info = await open_engine("docker", policy).info()
     except ContainersError:
         return None
-    major = info.version.partition(".")[0]
-    return ["docker", "buildx"] if info.usable and major.isdigit() and int(major) >= 27 else None
+    return ["docker", "buildx"] if info.usable and at_least(info.version, 27, 0) else None
 
 
 def _spaced(text: str, dockerfile: Dockerfile | None) -> tuple[str, list[int]]:
@@ -255,6 +255,6 @@ async def _buildkit(dockerfile: Dockerfile, buildx: Sequence[str]) -> list[Diagn
         ]
     except EngineError as error:
         why = error.message
-    except (ValueError, TypeError, KeyError, IndexError):
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         why = one_line(done.stderr or done.stdout, 300) or "it gave no report."
     return [Diagnostic(1, 1, "info", "check", f"BuildKit's own check was not made: {why}")]

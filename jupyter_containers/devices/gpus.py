@@ -8,7 +8,6 @@ of the kernel's device files; `looked` tells it, so that an empty list is no rid
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import time
@@ -26,13 +25,14 @@ from ..engines.guarded import Guarded
 from ..errors import DeviceUnknown, EngineError
 from ..host import process
 from ..models import Device
-from ..text import one_line
+from ..text import one_line, untrusted_json
 from .cuda import Driver, read_driver, too_old
 from .slurm import NAME, job_devices
 
 _CDI = (Path("/etc/cdi"), Path("/var/run/cdi"))
 _MOST_BYTES = 1 << 20
 _KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,126}/[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_NUMBER = re.compile("[0-9]{1,12}")
 _SUFFIXES = (".json", ".yaml", ".yml")
 _QUERY = "index,memory.total,memory.used,utilization.gpu"
 _SMI_SECONDS = 10.0
@@ -129,8 +129,9 @@ def read_smi(text: str) -> list[Device]:
     found = []
     for line in text.splitlines():
         index, *numbers = [cell.strip() for cell in line.split(",")]
-        total, used, load = (int(n) if n.isdigit() else None for n in [*numbers, "", "", ""][:3])
-        if index.isdigit():
+        read = (int(n) if _NUMBER.fullmatch(n) else None for n in [*numbers, "", "", ""][:3])
+        total, used, load = read
+        if _NUMBER.fullmatch(index):
             found.append(
                 Device(
                     name=f"nvidia.com/gpu={index}",
@@ -183,7 +184,7 @@ def _read_spec(path: Path) -> list[Device]:
     parser raise."""
     with path.open("rb") as file:
         text = file.read(_MOST_BYTES).decode()
-    said: Any = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    said: Any = untrusted_json(text) if path.suffix == ".json" else yaml.safe_load(text)
     if not isinstance(said, dict):
         raise ValueError("no specification")
     kind, listed = str(said.get("kind", "")), said.get("devices")

@@ -169,7 +169,11 @@ class Guest:
             return
         *lines, self.buffer = self.buffer.split(b"\n")
         for line in lines:
-            self.obey(json.loads(line))
+            try:
+                self.obey(json.loads(line))
+            except (ValueError, KeyError, TypeError, RecursionError):  # nothing of an owner's
+                self.drop_owner()
+                return
 
     def obey(self, order):
         """One order of the owner."""

@@ -21,6 +21,8 @@ mpirun, on the CPUs of this kernel's job; other jobs are submitted from a termin
 exit 127
 """
 """What `srun` says where the image has none, with a shell's code for a missing command."""
+MOST = 65536
+"""Characters of a file that the kernel writes."""
 LOOK_AGAIN = 0.02
 """Seconds between looks for the kernel's ports, while it starts."""
 
@@ -96,11 +98,11 @@ class Network:
         """The event that tells the kernel's five ports, once it listens on all; else None."""
         try:
             with open(os.path.join(self.run_dir, "connection.json")) as file:
-                said = json.load(file)
+                said = json.loads(file.read(MOST))
             ports = [said[name] for name in CHANNELS]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None  # it is being written
-        if not all(isinstance(port, int) and port and listens(port) for port in ports):
+        if not all(type(port) is int and 0 < port < 65536 and listens(port) for port in ports):
             return None
         self.waiting, self.event = False, {"event": "ports", "ports": ports}
         return self.event

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, Self
 
-from ..errors import EngineDown, EngineFailed, EngineMissing
+from ..errors import EngineDown, EngineError, EngineFailed, EngineMissing
 from .reaper.client import reaper
 
 log = logging.getLogger("jupyter_containers.commands")
@@ -56,8 +56,8 @@ async def run(
 ) -> Completed:
     """Run a command to its end and return all it printed, whatever its exit code.
 
-    Raises EngineMissing where the program is not there,
-    EngineDown after `timeout` seconds and EngineFailed after 32 MiB of output; cancelling it
+    Raises EngineMissing where the program is not there, EngineDown where it cannot be started or
+    after `timeout` seconds, and EngineFailed after 32 MiB of output; cancelling it
     ends the process tree first.
     """
     process = await _spawn(argv, input, env, cwd)
@@ -194,7 +194,7 @@ async def _spawn(
                     limit=_MAX_LINE,
                 )
             )
-        except (FileNotFoundError, PermissionError) as error:
+        except (OSError, ValueError) as error:
             raise cannot_run(argv[0], error) from error
     reaper.add_group(_key(process), process.pid)
     return process
@@ -205,12 +205,16 @@ def with_env(env: Environment | None) -> dict[str, str]:
     return {k: v for k, v in {**os.environ, **(env or {})}.items() if v is not None}
 
 
-def cannot_run(program: str, error: OSError) -> EngineMissing:
-    """Why a program did not start."""
-    return EngineMissing(
-        f"`{program}` cannot be run: {error.strerror}.",
-        "`jupyter containers doctor` says what is missing and how to install it.",
-    )
+def cannot_run(program: str, error: OSError | ValueError) -> EngineError:
+    """Why a program did not start: it is not there; or this machine has no memory, processes or
+    open files left for it, it is damaged, or its arguments are none."""
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return EngineMissing(
+            f"`{program}` cannot be run: {error.strerror}.",
+            "`jupyter containers doctor` says what is missing and how to install it.",
+        )
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    return EngineDown(f"`{program}` cannot be started: {why}.", "Run it by hand to see more.")
 
 
 async def _whole(
@@ -269,13 +273,18 @@ class Waiting:
 
     def __init__(self, argv: Sequence[str]) -> None:
         log.debug("%s", shlex.join(argv))
-        self._process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise cannot_run(argv[0], error) from error
+        assert self._process.stdout is not None
+        os.set_blocking(self._process.stdout.fileno(), False)
         reaper.add_group(f"group-{self._process.pid}", self._process.pid)
 
     def poll(self) -> Completed | None:
@@ -285,7 +294,11 @@ class Waiting:
             return None
         reaper.forget(f"group-{self._process.pid}")
         assert self._process.stdout is not None
-        out = b"" if self._process.stdout.closed else self._process.stdout.read(4096)
+        out = b""
+        if not self._process.stdout.closed:
+            # What it left running may hold the other end: there is no waiting for that to close.
+            with contextlib.suppress(BlockingIOError):
+                out = os.read(self._process.stdout.fileno(), 4096)
         self._process.stdout.close()
         return Completed(("watch",), code, out.decode(errors="replace"), "")
 
@@ -314,7 +327,7 @@ def detach(argv: Sequence[str], output: IO[bytes], env: Environment) -> Child:
             cwd="/",
             start_new_session=True,
         )
-    except (FileNotFoundError, PermissionError) as error:
+    except (OSError, ValueError) as error:
         raise cannot_run(argv[0], error) from error
     reaper.add_group(f"group-{process.pid}", process.pid)
     return process

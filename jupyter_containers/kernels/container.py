@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import re
 import signal
 import time
 
@@ -27,6 +28,7 @@ from .exit_reasons import connection_lost, ended_from_outside, exit_error, flood
 from .guest_client import Applied, GuestClient, certificate_of
 from .spec import StartPlan
 
+_EXIT_CODE = re.compile("[0-9]{1,3}")
 _HELLO_SECONDS = 60.0
 _JOIN_SECONDS = 10.0
 _UNPACK_SECONDS = 900.0
@@ -317,8 +319,9 @@ class ExitWatcher:
     def poll(self) -> int | None:
         """None while it runs; else how it ended, as Popen says."""
         done = self._watch.poll() if self._ended is None else None
-        if done is not None and done.code == 0 and done.stdout.strip().isdigit():
-            code = int(done.stdout.strip())
+        said = done.stdout.strip() if done is not None and done.code == 0 else ""
+        if _EXIT_CODE.fullmatch(said):
+            code = int(said)
             self._ended = 128 - code if 128 < code < 160 else code
         elif done is not None:
             # Somebody killed the engine's command, not the container: watch again. Where

@@ -36,6 +36,8 @@ from ..text import untrusted_json
 from .connection import CHANNELS
 from .guest_client import dial
 
+_MOST = 1 << 20
+"""Bytes of a connection file that are read."""
 _TICK = 0.2
 """Seconds between looks at the kernel and the parent."""
 
@@ -53,11 +55,11 @@ class Outer:
     def read(cls, path: Path) -> Outer:
         """Raises BadInput where this is no file that can be relayed."""
         try:
-            said = untrusted_json(path.read_text())
+            said = untrusted_json(path.read_bytes()[:_MOST])
             ip, transport = str(said["ip"]), said.get("transport", "tcp")
             outer = cls(
                 ip,
-                tuple(int(said[name]) for name in CHANNELS),
+                tuple(_port(said[name]) for name in CHANNELS),
                 str(said["key"]).encode(),
                 str(said.get("signature_scheme", "hmac-sha256")),
             )
@@ -74,6 +76,13 @@ class Outer:
                 "Use a client that knows kernel provisioners, or its setting for no encryption.",
             )
         return outer
+
+
+def _port(number: object) -> int:
+    """Raises ValueError: `true` is a number to Python, and a port to nobody."""
+    if type(number) is not int or not 0 < number < 1 << 16:
+        raise ValueError(f"{number!r} is no port")
+    return number
 
 
 def _is_local(ip: str) -> bool:

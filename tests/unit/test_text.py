@@ -61,3 +61,34 @@ def test_json_of_ordinary_size_is_read(said: str | bytes) -> None:
 def test_json_that_hurts_is_refused(said: str | bytes) -> None:
     with pytest.raises(ValueError):
         text.untrusted_json(said)
+
+
+def test_what_is_read_can_be_copied_and_printed() -> None:
+    """Where the stack just held for the reading, it would not for those."""
+    deep = "[" * 100 + "]" * 100
+    assert text.untrusted_json(deep) == json.loads(deep)
+    for one in (f"[{deep}]", f'{{"a": [{deep}]}}', (f"[{deep}, 7]").encode("utf-16")):
+        with pytest.raises(ValueError, match="too deep"):
+            text.untrusted_json(one)
+    flat = json.dumps([{"[{": ["\\", '"[', [f"{{{number}"]]} for number in range(1000)])
+    assert text.untrusted_json(flat) == json.loads(flat)
+
+
+@given(st.recursive(st.text(max_size=4), lambda inner: st.lists(inner, max_size=4), max_leaves=300))
+def test_what_is_flat_enough_is_read(value: object) -> None:
+    said = json.dumps({"[": [value] * 60})
+    assert text.untrusted_json(said) == json.loads(said)
+
+
+def test_numbers_and_texts_of_other_types() -> None:
+    assert [text.as_int(one) for one in (7, -7, True, 7.0, "7", None, 1 << 63)] == [7, -7] + [0] * 5
+    assert (text.as_text("x"), text.as_text(7)) == ("x", "")
+    assert (text.as_list([1]), text.as_list({})) == ([1], [])
+    assert (text.as_dict({"a": 1}), text.as_dict([])) == ({"a": 1}, {})
+
+
+def test_a_line_without_end_is_cut_before_the_work() -> None:
+    begun = time.process_time()
+    shown = text.printable("\x00\x1b[31mx" * 8_000_000, 100)
+    assert time.process_time() - begun < 2.0
+    assert shown == "x" * 99 + "…"

@@ -36,7 +36,7 @@ from .dockerfile import SECRETS, Translated, bases, translate
 from .images import IDENTITY, busy, chimage, storage_lock
 from .site import environment
 
-_STEP = re.compile(r" *(\d+)([*. ]) ([A-Z]+)(?:\.F)? (.*)")
+_STEP = re.compile(r" *(\d{1,6})([*. ]) ([A-Z]+)(?:\.F)? (.*)")
 _OF_ITSELF = (
     "error: ",
     "hint: ",
@@ -47,7 +47,7 @@ _OF_ITSELF = (
     "copying image ",
     "something went wrong, rolling back",
 )
-_EXITED = re.compile(r"RUN command exited with (\d+)")
+_EXITED = re.compile(r"RUN command exited with (\d{1,9})")
 
 
 _SCRIPT = """set -e

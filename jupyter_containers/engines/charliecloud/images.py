@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import DiskFull, EngineDown, EngineFailed, ImageNotHere
+from ...errors import DiskFull, EngineDown, EngineFailed, ImageNotHere, KernelError
+from ...host.paths import read_untrusted
 from ...host.process import Completed, Stream, run
 from ...models import Image, Progress
 from ...text import one_line, printable, untrusted_json
@@ -26,6 +27,7 @@ from ..process_engine.rootfs import complete
 from .site import environment
 
 METADATA = "ch/metadata.json"
+_MOST_METADATA = 8 << 20
 IDENTITY = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
@@ -33,7 +35,7 @@ IDENTITY = {
 }
 """The build cache of `ch-image` is a git repository."""
 _LONG = 1800.0
-_LAYER = re.compile(r"layer (\d+)/(\d+): ")
+_LAYER = re.compile(r"layer (\d{1,6})/(\d{1,6}): ")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -188,10 +190,13 @@ async def export(name: str, new: Path, image: Image) -> Image:
 
 
 def _described(tree: Path, image: Image) -> Image:
+    place = tree / METADATA
     try:
-        told = untrusted_json((tree / METADATA).read_bytes())
+        if place.parent.is_symlink():
+            return image
+        told = untrusted_json(read_untrusted(place, _MOST_METADATA))
         env = {str(name): str(value) for name, value in dict(told["env"]).items()}
         labels = {one_line(str(k)): printable(str(v)) for k, v in dict(told["labels"]).items()}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KernelError, OSError, ValueError, KeyError, TypeError):
         return image
     return replace(image, env=env, labels={**labels, **image.labels})

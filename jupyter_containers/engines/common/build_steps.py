@@ -16,7 +16,8 @@ from ...models import BuildStep, Progress
 from ...text import one_line, printable
 
 _NUMBERED = re.compile(
-    r"\[(?:[\w.-]+/[\w./-]+ +)?(?:(?P<stage>[^\s\]/]+) +)?(?P<n>\d+)/(?P<m>\d+)\] (?P<text>.*)",
+    r"\[(?:[\w.-]+/[\w./-]+ +)?(?:(?P<stage>[^\s\]/]+) +)?"
+    r"(?P<n>\d{1,6})/(?P<m>\d{1,6})\] (?P<text>.*)",
     re.DOTALL,
 )
 _LAYERS = frozenset({"RUN", "COPY", "ADD", "WORKDIR"})
@@ -56,11 +57,11 @@ class Steps:
             return replace(stage[0], text=text), text
         layers = [step for step in stage if step.keyword in _LAYERS]
         from_end = int(found["m"]) - int(found["n"])
-        step = layers[-1 - from_end] if from_end < len(layers) else None
+        step = layers[-1 - from_end] if 0 <= from_end < len(layers) else None
         return (step if step is not None and step.keyword == keyword else None), text
 
     def _stage(self, name: str) -> list[BuildStep]:
-        numbered = re.fullmatch(r"stage-(\d+)", name)
+        numbered = re.fullmatch(r"stage-(\d{1,6})", name)
         wanted = int(numbered[1]) if numbered else 0
         if name and not numbered:
             named = (s.stage for s in self._steps if s.stage_name.lower() == name.lower())

@@ -39,7 +39,7 @@ _LOST = re.compile(
     r"code = Unavailable|error reading from server: EOF|transport is closing|"
     r"unexpected EOF$|connection error: desc",
 )
-_PARSE = re.compile(r"dockerfile parse error (?:on )?line (\d+): (.*)", re.IGNORECASE)
+_PARSE = re.compile(r"dockerfile parse error (?:on )?line (\d{1,9}): (.*)", re.IGNORECASE)
 _UNKNOWN = re.compile(
     r"manifest unknown|name unknown|: not found|repository does not exist|pull access denied|"
     r"requested access to the resource is denied|unauthorized|did not resolve to an alias|"
@@ -47,7 +47,7 @@ _UNKNOWN = re.compile(
     r"returned error code: 40[134] ",
     re.IGNORECASE,
 )
-_EXIT = re.compile(r"exit (?:code|status):? (\d+)")
+_EXIT = re.compile(r"exit (?:code|status):? (\d{1,9})")
 
 _PROXIES = "c.Policy.build_proxies in jupyter_containers_config.py."
 _ASK = "Ask whoever runs the network, or set it in jupyter_containers_config.py: "

@@ -18,7 +18,7 @@ from typing import Any
 from ...errors import EngineDown, EngineFailed, ImageNotHere
 from ...host.process import Stream
 from ...models import BuildSpec, BuildStep, Progress
-from ...text import untrusted_json
+from ...text import as_dict, as_int, as_list, as_text, untrusted_json
 from ..common.build_argv import FindImage, common_argv, common_env
 from ..common.build_steps import Steps
 from ..common.errors import build_trouble, fetch_trouble
@@ -95,7 +95,8 @@ _LOOKUP = re.compile(
     r" (?:docker-image://)?(?P<reference>[^\s@]+)"
 )
 _PLAIN = re.compile(r"#(?P<number>\d+) (?P<rest>.*)")
-_LAYER = re.compile(r"(sha256:[0-9a-f]{64}) ([\d.]+)([kMGT]?B) / ([\d.]+)([kMGT]?B)")
+_SIZE = r"(\d{1,9}(?:\.\d{1,9})?)([kMGT]?B)"
+_LAYER = re.compile(rf"(sha256:[0-9a-f]{{64}}) {_SIZE} / {_SIZE}")
 _TRANSFERS = ("downloading", "done", "transferring")
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -213,7 +214,7 @@ class Track:
 
 def _marked_line(said: str) -> int:
     """The line buildx marks in its excerpt of the Dockerfile; 0 where it marks none."""
-    found = re.search(r"^ *(\d+) \| >>> ", said, re.MULTILINE)
+    found = re.search(r"^ *(\d{1,9}) \| >>> ", said, re.MULTILINE)
     return int(found[1]) if found else 0
 
 
@@ -233,34 +234,42 @@ class RawJson:
             self._track.hear(line)
             return
         try:
-            status = untrusted_json(line)
+            # What is cut ends otherwise: a status of megabytes is not read once per piece.
+            status = untrusted_json(line) if line.endswith("}") else None
         except ValueError:
-            if len(line) < _MAX_JSON:
-                self._part = line
+            status = None
+        if status is None:
+            self._part = line if len(line) < _MAX_JSON else ""
             return
-        yield from self._status(status)
+        yield from self._status(as_dict(status))
 
     def _status(self, status: dict[str, Any]) -> Iterator[Progress]:
         track = self._track
-        for said in status.get("vertexes") or ():
-            vertex = track.vertex(said["digest"], said.get("name", ""))
+        for said in map(as_dict, as_list(status.get("vertexes"))):
+            vertex = track.vertex(as_text(said.get("digest")), as_text(said.get("name")))
             if said.get("cached"):
                 yield from track.cached(vertex)
             elif said.get("started"):
                 yield from track.started(vertex)
             if said.get("completed"):
-                yield from track.ended(vertex, said.get("error", ""))
-        for said in status.get("logs") or ():
-            if (owner := track.vertices.get(said["vertex"])) is not None:
-                text = base64.b64decode(said.get("data", "")).decode(errors="replace")
-                yield from track.output(owner, text)
-        for said in status.get("statuses") or ():
-            owner = track.vertices.get(said["vertex"])
-            if owner is None or said.get("name") not in _TRANSFERS:
+                yield from track.ended(vertex, as_text(said.get("error")))
+        for said in map(as_dict, as_list(status.get("logs"))):
+            if (owner := track.vertices.get(as_text(said.get("vertex")))) is not None:
+                yield from track.output(owner, _decoded(as_text(said.get("data"))))
+        for said in map(as_dict, as_list(status.get("statuses"))):
+            owner, id = track.vertices.get(as_text(said.get("vertex"))), as_text(said.get("id"))
+            if owner is None or as_text(said.get("name")) not in _TRANSFERS:
                 continue
-            if said["id"].startswith("sha256:") or owner.name.endswith("load build context"):
-                done, total = int(said.get("current", 0)), int(said.get("total", 0))
-                yield from track.transfer(owner, said["id"], done, total)
+            if id.startswith("sha256:") or owner.name.endswith("load build context"):
+                done, total = as_int(said.get("current")), as_int(said.get("total"))
+                yield from track.transfer(owner, id, done, total)
+
+
+def _decoded(data: str) -> str:
+    try:
+        return base64.b64decode(data).decode(errors="replace")
+    except ValueError:
+        return ""
 
 
 class Plain:

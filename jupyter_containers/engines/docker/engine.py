@@ -31,7 +31,7 @@ from ...models import (
     Stats,
     User,
 )
-from ...text import printable
+from ...text import as_int, as_list, as_text, one_line, printable
 from ..base import ISOLATES, NAMED_NETWORKS
 from ..common import cdi, versions
 from ..common.build_grammar import DOCKER, lacks
@@ -67,7 +67,7 @@ class Docker:
             self._run(["network", "inspect", "bridge"], timeout=20),
         )
         said = inspect.parse_object(done.stdout)
-        if not said.get("ServerVersion"):
+        if not as_text(said.get("ServerVersion")):
             raise daemon_trouble(self.name, done.stderr or str(said.get("ServerErrors", "")))
         by_hand = network.routed_by_hand(inspect.parse_array(bridge.stdout))
         return engine_info(self.name, said, routed_by_hand=by_hand)
@@ -86,7 +86,9 @@ class Docker:
         """See `Engine.image`."""
         done = await self._run(["image", "inspect", reference])
         if done.code == 0:
-            return await self._whole(inspect.parse_array(done.stdout)[0])
+            if not (said := inspect.images(inspect.parse_array(done.stdout))):
+                raise self._nonsense(done, "describes no image")
+            return await self._whole(said[0])
         if re.search(r"no such image|image not known|not found", done.stderr, re.IGNORECASE):
             return None
         raise daemon_trouble(self.name, done.stderr, "image inspect")
@@ -94,7 +96,7 @@ class Docker:
     async def all_here(self, references: Sequence[str]) -> list[Image] | None:
         """See `Engine.all_here`."""
         done = await self._run(["image", "inspect", *references])
-        said = inspect.parse_array(done.stdout)
+        said = inspect.images(inspect.parse_array(done.stdout))
         if done.code != 0 or len(said) != len(references):
             return None
         return [await self._whole(one) for one in said]
@@ -212,11 +214,13 @@ class Docker:
                 done = await self._started(await self._on_network(spec))
             if done.code != 0:
                 raise container_trouble(self.name, spec, done)
+            if (id := inspect.container_id(done.stdout)) is None:
+                raise self._nonsense(done, "names no container")
         except BaseException:
             await self._discard(spec.name)
             raise
         return Container(
-            id=done.stdout.strip().splitlines()[-1],
+            id=id,
             name=spec.name,
             image=spec.image,
             running=True,
@@ -256,7 +260,7 @@ class Docker:
     async def pid(self, id: str) -> int | None:
         """See `Engine.pid`."""
         state = await self._state(id) or {}
-        return int(state.get("Pid") or 0) or None
+        return as_int(state.get("Pid")) or None
 
     def watch(self, id: str) -> Waiting:
         """See `Engine.watch`."""
@@ -265,7 +269,8 @@ class Docker:
     async def logs(self, id: str, tail: int) -> str:
         """See `Engine.logs`; empty for a container that is gone."""
         done = await self._run(["logs", f"--tail={tail}", id])
-        return printable(done.stdout + done.stderr, 20_000) if done.code == 0 else ""
+        # A line may have no end, and the last of it says more than the first.
+        return printable((done.stdout + done.stderr)[-20_000:], 20_000) if done.code == 0 else ""
 
     async def signal(self, id: str, signum: int) -> None:
         """See `Engine.signal`."""
@@ -275,7 +280,7 @@ class Docker:
         """See `Engine.ports`."""
         done = await self._checked(["port", id])
         lines = re.findall(r"^(\d+)/tcp -> 127\.0\.0\.1:(\d+)$", done.stdout, re.MULTILINE)
-        return {int(inside): int(host) for inside, host in lines}
+        return {int(inside): int(host) for inside, host in lines if len(inside + host) <= 10}
 
     async def remove(self, id: str) -> None:
         """See `Engine.remove`."""
@@ -299,11 +304,13 @@ class Docker:
     async def containers(self, label: str) -> list[Container]:
         """See `Engine.containers`."""
         argv = ["ps", "--all", "--quiet", "--no-trunc", f"--filter=label={label}"]
-        ids = (await self._checked(argv)).stdout.split()
+        said = (await self._checked(argv)).stdout.split()
+        ids = [id for id in said if inspect.container_id(id)]
         if not ids:
             return []
         done = await self._run(["container", "inspect", *ids])
-        return [inspect.container(one) for one in inspect.parse_array(done.stdout)]
+        found = [inspect.container(one) for one in inspect.parse_array(done.stdout)]
+        return [one for one in found if inspect.container_id(one.id)]
 
     async def unused_networks(self) -> list[str]:
         """See `base.HasNetworks`."""
@@ -321,6 +328,12 @@ class Docker:
     async def _run(self, argv: Sequence[str], timeout: float = 60.0) -> Completed:
         return await run([self.program, *argv], timeout=timeout)
 
+    def _nonsense(self, done: Completed, what: str) -> EngineFailed:
+        """It ended well, and said what no engine of that name says."""
+        printed = one_line(done.stdout or done.stderr, 200) or "nothing"
+        hint = f"See what answers to that name: type -a {self.program}"
+        return EngineFailed(done.argv, done.code, f"its answer {what}: {printed}", hint)
+
     async def _checked(self, argv: Sequence[str]) -> Completed:
         done = await self._run(argv)
         if done.code != 0:
@@ -333,7 +346,7 @@ class Docker:
 
 def engine_info(name: str, said: Mapping[str, Any], *, routed_by_hand: bool = False) -> EngineInfo:
     """See `Engine.info`, from the daemon's own words."""
-    options = [str(option) for option in said.get("SecurityOptions") or ()]
+    options = [str(option) for option in as_list(said.get("SecurityOptions"))]
     rootless = any("name=rootless" in option for option in options)
     features = {"build", "secrets", "pull", "limits", "network-none", "network-private", "ports"}
     features |= {NAMED_NETWORKS} if routed_by_hand else {NAMED_NETWORKS, ISOLATES}

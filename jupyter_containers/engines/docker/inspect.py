@@ -19,11 +19,11 @@ from ...errors import ImageNotHere
 from ...host.environment import memory
 from ...host.process import Completed
 from ...models import Container, Image, Layer, Stats
-from ...text import one_line, printable, untrusted_json
+from ...text import as_dict, as_int, as_list, as_text, one_line, printable, untrusted_json
 from ..common.errors import daemon_trouble
 
 
-def parse_object(text: str) -> dict[str, Any]:
+def parse_object(text: str | bytes) -> dict[str, Any]:
     """One JSON object, or an empty one where the engine printed something else."""
     try:
         value = untrusted_json(text)
@@ -41,22 +41,32 @@ def parse_array(text: str) -> list[dict[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
+_MOST_CONFIG = 8 << 20
+"""Bytes of an image's configuration; engines take 4 MiB at most from a registry."""
+_IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{1,64}")
+
+
+def images(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The elements of `image inspect` that have an id, without which nothing is an image."""
+    return [one for one in said if _IMAGE_ID.fullmatch(as_text(one.get("Id")))]
+
+
 def image(said: dict[str, Any]) -> Image:
-    """One element of `image inspect`."""
-    config = said.get("Config") or {}
-    identity = str(said.get("Id", ""))
+    """One element of `images`."""
+    config = as_dict(said.get("Config"))
+    identity = as_text(said.get("Id"))
     return Image(
         id=identity if identity.startswith("sha256:") else f"sha256:{identity}",
-        references=tuple(one_line(str(tag)) for tag in said.get("RepoTags") or ()),
-        digests=tuple(one_line(str(digest)) for digest in said.get("RepoDigests") or ()),
-        size=int(said.get("Size") or 0),
+        references=tuple(one_line(str(tag)) for tag in as_list(said.get("RepoTags"))),
+        digests=tuple(one_line(str(digest)) for digest in as_list(said.get("RepoDigests"))),
+        size=max(0, as_int(said.get("Size"))),
         created=one_line(str(said.get("Created", ""))),
         labels=_labels(config.get("Labels") or said.get("Labels")),
         user=one_line(str(config.get("User") or "")),
         env=_env(config.get("Env")),
-        entrypoint=tuple(str(word) for word in config.get("Entrypoint") or ()),
-        layers=tuple(str(one) for one in (said.get("RootFS") or {}).get("Layers") or ()),
-        onbuild=tuple(printable(str(line)) for line in config.get("OnBuild") or ()),
+        entrypoint=tuple(str(word) for word in as_list(config.get("Entrypoint"))),
+        layers=tuple(str(one) for one in as_list(as_dict(said.get("RootFS")).get("Layers"))),
+        onbuild=tuple(printable(str(line)) for line in as_list(config.get("OnBuild"))),
         architecture=one_line(str(said.get("Architecture", ""))),
     )
 
@@ -64,8 +74,8 @@ def image(said: dict[str, Any]) -> Image:
 def storage_root(said: dict[str, Any]) -> str | None:
     """Where podman keeps an inspected image, which may be an additional store; None where its
     driver (vfs) does not say."""
-    driver = said.get("GraphDriver") or {}
-    upper = str((driver.get("Data") or {}).get("UpperDir", ""))
+    driver = as_dict(said.get("GraphDriver"))
+    upper = as_text(as_dict(driver.get("Data")).get("UpperDir"))
     root, found, _ = upper.rpartition(f"/{driver.get('Name')}/")
     return root if found else None
 
@@ -75,25 +85,27 @@ def onbuild(said: dict[str, Any], root: str) -> tuple[str, ...]:
     its builds run them: they stand in the image's configuration, in the storage.
     https://github.com/containers/storage/blob/main/images.go (`makeBigDataBaseName`)
     """
-    identity = str(said.get("Id", "")).removeprefix("sha256:")
+    identity = as_text(said.get("Id")).removeprefix("sha256:")
     name = "=" + base64.b64encode(f"sha256:{identity}".encode()).decode()
     for path in Path(root).glob(f"*-images/{identity}/{name}"):
         try:
-            config = parse_object(path.read_text()).get("config") or {}
+            with path.open("rb") as file:
+                config = as_dict(parse_object(file.read(_MOST_CONFIG)).get("config"))
         except (OSError, ValueError):
             continue
-        return tuple(printable(str(line)) for line in config.get("OnBuild") or ())
+        return tuple(printable(str(line)) for line in as_list(config.get("OnBuild")))
     # Not to be read (another machine's): what the history tells of itself.
-    history = (str(one.get("created_by", "")) for one in said.get("History") or ())
+    told = (as_dict(one) for one in as_list(said.get("History")))
+    history = (as_text(one.get("created_by")) for one in told)
     lines = (line.partition("ONBUILD ") for line in history)
     return tuple(printable(line) for _, found, line in lines if found)
 
 
 def container(said: dict[str, Any]) -> Container:
     """One element of `container inspect`."""
-    config, state = said.get("Config") or {}, said.get("State") or {}
+    config, state = as_dict(said.get("Config")), as_dict(said.get("State"))
     return Container(
-        id=str(said.get("Id", "")),
+        id=as_text(said.get("Id")),
         name=one_line(str(said.get("Name", ""))).removeprefix("/"),
         image=one_line(str(config.get("Image") or said.get("ImageName") or "")),
         running=bool(state.get("Running")),
@@ -102,9 +114,18 @@ def container(said: dict[str, Any]) -> Container:
     )
 
 
+_CONTAINER_ID = re.compile(r"[0-9a-f]{12,64}")
+
+
+def container_id(printed: str) -> str | None:
+    """The last line of what `run` printed, where that is an id."""
+    last = printed.strip().rpartition("\n")[2]
+    return last if _CONTAINER_ID.fullmatch(last) else None
+
+
 def code(state: dict[str, Any]) -> int:
     """The exit code as Popen says it: 128 + n is signal n, as both engines report one."""
-    value = int(state.get("ExitCode") or 0)
+    value = as_int(state.get("ExitCode"))
     return 128 - value if 128 < value < 160 else value
 
 
@@ -141,22 +162,22 @@ class Listing:
         if new:
             # An image removed in between makes inspect fail but still print all the others.
             done = await run(["image", "inspect", *new])
-            images = (image(one) for one in parse_array(done.stdout))
-            self._known |= {one.id: (names[one.id], one) for one in images if one.id in names}
+            found = (image(one) for one in images(parse_array(done.stdout)))
+            self._known |= {one.id: (names[one.id], one) for one in found if one.id in names}
         self._known = {id: one for id, one in self._known.items() if id in names}
-        found = [self._known[id][1] for id in names if id in self._known]
-        self._last = (stamp, found)
-        return list(found)
+        known = [self._known[id][1] for id in names if id in self._known]
+        self._last = (stamp, known)
+        return list(known)
 
 
 def storage_tables(store: Mapping[str, Any], host: Mapping[str, Any]) -> tuple[Path, ...]:
     """The files in which a podman on this machine keeps the table of its images, from its `info`;
     none where another machine does, or where there are further stores beside its own.
     https://github.com/containers/storage/blob/main/images.go (`imageStore.Save`)"""
-    options = " ".join(store.get("graphOptions") or ()).lower()
+    options = str(store.get("graphOptions") or "").lower()
     if host.get("serviceIsRemote") is not False or "store" in options:
         return ()
-    root, driver = store.get("graphRoot"), store.get("graphDriverName")
+    root, driver = as_text(store.get("graphRoot")), as_text(store.get("graphDriverName"))
     return (Path(root, f"{driver}-images", "images.json"),) if root and driver else ()
 
 
@@ -164,7 +185,7 @@ def stamp_of(tables: Sequence[Path]) -> object:
     """Another one after every change: the file is replaced then. None where it cannot be told."""
     try:
         seen = [table.stat() for table in tables]
-    except OSError:
+    except (OSError, ValueError):
         return None
     return tuple((one.st_ino, one.st_mtime_ns, one.st_size) for one in seen) or None
 
@@ -174,7 +195,7 @@ def read_table(text: str) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     for line in text.splitlines():
         id, _, name = line.strip().partition(" ")
-        if not id:
+        if not _IMAGE_ID.fullmatch(id):
             continue
         id = id if id.startswith("sha256:") else f"sha256:{id}"
         found.setdefault(id, set())
@@ -236,7 +257,7 @@ def _layer(said: dict[str, Any]) -> Layer:
     size = said.get("Size", said.get("size", 0))
     return Layer(
         created_by=printable(str(said.get("CreatedBy", said.get("createdBy", ""))), 2000),
-        size=size if isinstance(size, int) else _bytes(str(size)),
+        size=_bytes(size) if isinstance(size, str) else as_int(size),
         created=one_line(str(said.get("CreatedAt", said.get("created", "")))),
     )
 

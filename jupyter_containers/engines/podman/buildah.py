@@ -27,7 +27,9 @@ from ..common.build_steps import Steps
 from ..common.errors import build_trouble
 from . import network
 
-_STEP = re.compile(r"(?:\[(?P<stage>\d+)/\d+\] )?STEP (?P<n>\d+)/(?P<m>\d+): (?P<text>.*)")
+_STEP = re.compile(
+    r"(?:\[(?P<stage>\d{1,6})/\d{1,6}\] )?STEP (?P<n>\d{1,6})/(?P<m>\d{1,6}): (?P<text>.*)"
+)
 _CACHE = re.compile(r"--> Using cache [0-9a-f]{12,64}")
 _LAYER = re.compile(r"--> [0-9a-f]{11,64}|[0-9a-f]{64}|Successfully tagged .*")
 _UNUSED = re.compile(r"\[Warning\] one or more build args were not consumed: \[(.*)\]")
@@ -36,6 +38,7 @@ _BROKEN = re.compile(r"build container \"([0-9a-f]{64})\"")
 """A working container whose removal failed half-way, as on a full disk."""
 _COMMIT = re.compile(r"(?:\[\d+/\d+\] )?COMMIT( .*)?")
 
+_MOST_IID = 200
 _IID = "image-id"
 """The file podman writes at the very end. Ended by SIGTERM it exits with 0 too (4.3.1)."""
 _ENDS_ITSELF = 5.0
@@ -122,9 +125,11 @@ def sweep_argv(directory: str, command: Sequence[str]) -> list[str]:
 
 def _image_id(directory: str) -> str:
     try:
-        return Path(directory, _IID).read_text().strip()
-    except FileNotFoundError:
+        with Path(directory, _IID).open("rb") as file:
+            said = file.read(_MOST_IID).decode("ascii").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
         return ""
+    return said if re.fullmatch("(sha256:)?[0-9a-f]{64}", said) else ""
 
 
 async def _stop(stream: Stream, directory: str) -> None:

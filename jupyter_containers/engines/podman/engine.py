@@ -30,7 +30,7 @@ from ...models import (
     Progress,
     User,
 )
-from ...text import one_line
+from ...text import as_dict, as_list, as_text, one_line
 from ..base import BARS, BARS_RUN, ISOLATES
 from ..common import cdi, versions
 from ..common.build_grammar import PODMAN, lacks
@@ -56,11 +56,11 @@ class Podman(Docker):
     async def _ask_info(self) -> EngineInfo:
         done = await self._run(["info", "--format", "json"], timeout=30)
         said = inspect.parse_object(done.stdout)
-        if done.code != 0 or "host" not in said:
+        host, store = as_dict(said.get("host")), as_dict(said.get("store"))
+        if done.code != 0 or not host:
             raise daemon_trouble(self.name, done.stderr)
-        host, store = said["host"], said.get("store") or {}
         self._tables = storage_tables(store, host)
-        rootless = bool((host.get("security") or {}).get("rootless"))
+        rootless = bool(as_dict(host.get("security")).get("rootless"))
         features = {"build", "secrets", "pull", "network-none", "network-private", "ports"}
         if rootless:
             features.add("root")
@@ -75,7 +75,7 @@ class Podman(Docker):
             features |= {BARS, BARS_RUN} if which(network.SLIRP) else {BARS}
         if not rootless or _delegated(host):
             features.add("limits")
-        version = str((said.get("version") or {}).get("Version", ""))
+        version = as_text(as_dict(said.get("version")).get("Version"))
         if cdi.podman_gives(version):
             features.add(cdi.FEATURE)
         if versions.at_least(version, 4, 8):  # buildah 1.33
@@ -88,7 +88,7 @@ class Podman(Docker):
             features=frozenset(features),
             lacks=lacks(PODMAN, version),
             problems=tuple(problems),
-            endpoint=f"podman:{os.getuid()}:{store.get('graphRoot', '')}",
+            endpoint=f"podman:{os.getuid()}:{as_text(store.get('graphRoot'))}",
         )
 
     async def images(self) -> list[Image]:
@@ -211,7 +211,7 @@ class Podman(Docker):
 
 def _delegated(host: dict[str, Any]) -> bool:
     """Whether a rootless container's limits are enforced: cgroup v2 with delegation."""
-    return host.get("cgroupVersion") == "v2" and "memory" in (host.get("cgroupControllers") or ())
+    return host.get("cgroupVersion") == "v2" and "memory" in as_list(host.get("cgroupControllers"))
 
 
 def _problems(host: dict[str, Any], store: dict[str, Any], rootless: bool) -> list[Problem]:

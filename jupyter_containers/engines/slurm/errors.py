@@ -113,7 +113,8 @@ def how_it_ended(text: str) -> Ended | None:
     why = _WHY.get(state)
     if state == "COMPLETED" or state == "FAILED":
         code, _, signum = told.get("ExitCode", "0:0").partition(":")
-        return Ended(code=-int(signum) if int(signum or 0) else int(code or 0))
+        ended, by = (int(one) if re.fullmatch("[0-9]{1,9}", one) else 0 for one in (code, signum))
+        return Ended(code=-by if by else ended)
     if why is None:
         return None
     words: Mapping[str, str] = {

@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -23,6 +24,10 @@ MARKER = "jupyter-containers-build"
 """The file in the directory that the build names as a secret: buildah writes the path of every
 secret into each working container's `buildah.json`
 (https://github.com/containers/buildah/blob/main/define/build.go, CommonBuildOptions)."""
+
+_PATIENCE = 60.0
+_MOST = 1 << 20
+"""Bytes of what podman prints that are read."""
 
 BROKEN = "broken"
 """The file in the directory with the ids of working containers that podman said it could not
@@ -85,15 +90,21 @@ def remove_all(directory: str, podman: list[str]) -> None:
     """Everything of the build that owned `directory`."""
     end_processes(directory)
     info = _info(podman)
-    store, host = info.get("store") or {}, info.get("host") or {}
-    runtime = (host.get("ociRuntime") or {}).get("path", "")
+    store, host = _within(info, "store"), _within(info, "host")
+    runtime = _within(host, "ociRuntime").get("path")
     for bundle in glob.glob(os.path.join(glob.escape(directory), "buildah*")):
-        if runtime:
+        if isinstance(runtime, str) and runtime:
             _run([runtime, "delete", "--force", "buildah-" + os.path.basename(bundle)])
-    root = store.get("graphRoot") or "/nonexistent"
+    root = store.get("graphRoot")
+    root = root if isinstance(root, str) and root else "/nonexistent"
     for container in _working_containers(root, directory) + _broken(root, directory):
         _run([*podman, "rm", "--force", "--time=0", container])
     remove_directory(directory, podman)
+
+
+def _within(said: dict[str, Any], key: str) -> dict[str, Any]:
+    found = said.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _working_containers(root: str, directory: str) -> list[str]:
@@ -129,23 +140,29 @@ def _info(podman: list[str]) -> dict[str, Any]:
     done = _run([*podman, "info", "--format", "json"])
     try:
         said = json.loads(done)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 
 
 def _run(argv: list[str]) -> bytes:
+    """What it printed, up to a limit: one that prints on and on is ended."""
     try:
-        return subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=60,
-            check=False,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+    except (OSError, ValueError):
         return b""
+    ending = threading.Timer(_PATIENCE, process.kill)
+    ending.start()
+    with process:
+        assert process.stdout is not None
+        said = process.stdout.read(_MOST)
+        if len(said) == _MOST:
+            process.kill()
+        process.wait()
+    ending.cancel()
+    return said
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ import os
 import signal
 import sys
 import threading
+import time
 
 import pytest
 
 from jupyter_containers.errors import EngineDown, EngineFailed, EngineMissing
 from jupyter_containers.host.child_watcher import watch_children
-from jupyter_containers.host.process import Stream, run
+from jupyter_containers.host.process import Stream, Waiting, detach, run
 from tests.bench.lag import measure
 from tests.helpers.harness import eventually
 
@@ -115,3 +116,35 @@ def test_in_any_loop(descriptors):
     for thread in threads:
         thread.join()
     assert codes == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("argv", "why"),
+    [
+        (["sh", "x" * 3_000_000], "too long"),
+        (["sh", "a\0b"], "null byte"),
+        (["{damaged}"], "Exec format error"),
+    ],
+)
+async def test_what_cannot_be_started(argv, why, tmp_path):
+    damaged = tmp_path / "podman"
+    damaged.write_bytes(b"\x7fELF" + bytes(60))
+    damaged.chmod(0o755)
+    argv = [word.format(damaged=damaged) for word in argv]
+    with pytest.raises(EngineDown, match=why):
+        await run(argv)
+    with pytest.raises(EngineDown, match=why):
+        Waiting(argv)
+    with pytest.raises(EngineDown, match=why), (tmp_path / "out").open("wb") as output:
+        detach(argv, output, {})
+
+
+def test_a_watch_that_leaves_something_running():
+    """Its other end of the pipe stays open: a read until the end would never return."""
+    watch = Waiting(["sh", "-c", "echo 7; sleep 60 & exit 0"])
+    deadline = time.monotonic() + 10
+    while (done := watch.poll()) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert done is not None and done.stdout == "7\n"
+    watch.close()
+    os.killpg(watch._process.pid, signal.SIGKILL)
