@@ -25,10 +25,11 @@
     │   ├── BuildCancelled       somebody stopped it
     │   ├── DiskFull             no space left                            507
     │   └── NetworkFailed        a registry or index was not reached      502
-    └── KernelError              a container that runs a kernel           500
-        ├── StartFailed          it did not come up
-        │   └── DeviceUnknown    the engine knows no device of that name  404
-        └── KernelDied           it came up and ended (exit, signal, out of memory)
+    ├── KernelError              a container that runs a kernel           500
+    │   ├── StartFailed          it did not come up
+    │   │   └── DeviceUnknown    the engine knows no device of that name  404
+    │   └── KernelDied           it came up and ended (exit, signal, out of memory)
+    └── SystemRefused            this machine: a disk that is full or read-only   507
 
 A class owns its sentence: `message` says what happened and why, `hint` what to do next. Both
 are plain text that came through `text.printable`, so that neither a terminal nor a browser is
@@ -37,8 +38,11 @@ at the mercy of what an image or an engine printed.
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -310,3 +314,49 @@ class KernelDied(KernelError):
         """It ended by itself with an exit code, not by a signal."""
         self.final = False
         """Its place is gone: a new one is taken only where a person asks for it."""
+
+
+class SystemRefused(ContainersError):
+    """This machine did not do what every program asks of it: a disk is full or read-only, files
+    or memory are used up. Made from an OSError by the fronts, which nobody has to expect then."""
+
+    status = 507
+
+    def __init__(self, error: OSError) -> None:
+        name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+        why = error.strerror or str(error)
+        at = f" at {name}" if name else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = f"There is no space left{at} ({why})."
+            hint = "Free some; images that no cell uses go with: jupyter containers prune --images"
+        elif name and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            message, hint = f"{name} cannot be used: {why}.", _ELSEWHERE
+        else:
+            message, hint = f"This machine refused it{at}: {why}.", _ELSEWHERE
+        super().__init__(message, hint)
+
+
+_ELSEWHERE = (
+    "Our files are below XDG_RUNTIME_DIR and XDG_CACHE_HOME: make those writable for you, or set "
+    "them to directories that are."
+)
+
+
+def sentence_of(error: BaseException) -> BaseException:
+    """An error of this machine as one of ours; any other, such as that of a connection that has
+    ended, as it is."""
+    lost = isinstance(error, ConnectionError | TimeoutError)
+    if lost or not isinstance(error, OSError) or error.errno is None:
+        return error
+    return SystemRefused(error)
+
+
+@contextmanager
+def system_errors() -> Iterator[None]:
+    """For the block, the same of whatever is raised."""
+    try:
+        yield
+    except OSError as error:
+        if (told := sentence_of(error)) is error:
+            raise
+        raise told from error

@@ -22,7 +22,7 @@ from IPython.display import DisplayHandle
 from .builds.consent import BY_HAND
 from .builds.manager import BuildRequest, Builds, Built
 from .engines.registry import choose_engine
-from .errors import ContainersError
+from .errors import ContainersError, system_errors
 from .images.convert import builder_for
 from .models import Progress
 from .notebook.cells import DockerfileCell, cell_of
@@ -45,7 +45,8 @@ def dockerfile(line: str, cell: str) -> None:
     """%%dockerfile [-t TAG] [--engine E] [--build-arg K=V] …: build an image from this cell."""
     shown = _Shown()
     try:
-        built, engine = _in_thread(_build(cell_of(line, cell), shown), shown)
+        with system_errors():
+            built, engine = _in_thread(_build(cell_of(line, cell), shown), shown)
     except ContainersError as error:
         shown.finish()
         # IPython asks an exception for its traceback; of this one the text is all that helps.

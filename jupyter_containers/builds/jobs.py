@@ -24,6 +24,7 @@ from ..errors import (
     ContainersError,
     ImageNotHere,
     OtherLanguage,
+    sentence_of,
 )
 from ..events import Change, publish
 from ..images.convert import convert
@@ -128,10 +129,11 @@ class Job(ABC):
             self.state = "done"
         except asyncio.CancelledError:
             self.state, self.error = "cancelled", BuildCancelled(self.called, self.again)
-        except ContainersError as error:
-            self.state, self.error = "failed", error
         except Exception as error:  # noqa: BLE001 - the task must end with an error to show
-            self.state, self.error = "failed", BuildError(f"The {self.called} failed: {error!r}")
+            told = sentence_of(error)
+            if not isinstance(told, ContainersError):
+                told = BuildError(f"The {self.called} failed: {error!r}")
+            self.state, self.error = "failed", told
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():  # before it had begun

@@ -76,11 +76,12 @@ def _guarded(args: argparse.Namespace) -> int:
     """Run the verb; every ContainersError is a message and a hint, never a traceback."""
     import asyncio
 
-    from ..errors import BadInput, ContainersError, DockerfileError
+    from ..errors import BadInput, ContainersError, DockerfileError, system_errors
     from .terminal import show_error
 
     try:
-        return asyncio.run(_cancellable(args.command(args)))
+        with system_errors():
+            return asyncio.run(_cancellable(args.command(args)))
     except ContainersError as error:
         show_error(error)
         return 2 if isinstance(error, BadInput) and not isinstance(error, DockerfileError) else 1

@@ -74,10 +74,15 @@ def owner() -> Owner:
         id = uuid.uuid4().hex
         new = directory / f".{id}"
         descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        _write(descriptor, _this_process())
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        made = Owner(id, directory / id, descriptor)
-        new.rename(made.file)  # nobody ever sees it without its lock
+        try:
+            _write(descriptor, _this_process())
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            made = Owner(id, directory / id, descriptor)
+            new.rename(made.file)  # nobody ever sees it without its lock
+        except OSError:
+            os.close(descriptor)
+            new.unlink(missing_ok=True)
+            raise
         _mine = (os.getpid(), made)
         return made
 

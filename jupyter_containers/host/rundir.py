@@ -97,7 +97,9 @@ def lost_homes() -> list[Path]:
 def make_run_dir(again: RunDir | None = None, *, shared: bool = False) -> RunDir:
     """A new run directory for a container to be; its name is unique on this host and becomes the
     container's. With `again`, that one anew, at the same place; with `shared`, what the container
-    sees of it on the file system that this machine shares with others, if it shares one."""
+    sees of it on the file system that this machine shares with others, if it shares one.
+
+    Raises OSError on a disk that is full or read-only, and leaves nothing then."""
     while True:
         name = again.root.name if again is not None else secrets.token_hex(4)
         run_dir = run_dir_at(runtime_directory() / name, shared=shared)
@@ -108,15 +110,23 @@ def make_run_dir(again: RunDir | None = None, *, shared: bool = False) -> RunDir
                 raise
             continue
         keep_for_reaper(run_dir)
-        owner().claim(run_dir.root)
-        if run_dir.shared is not None:
-            run_dir.shared.mkdir(mode=0o700, parents=True)
-            shutil.copytree(GUEST_DIR, run_dir.guest, ignore=shutil.ignore_patterns("__pycache__"))
-        for directory in (run_dir.sockets, run_dir.run, run_dir.conf, run_dir.empty):
-            directory.mkdir(mode=0o700)
-        run_dir.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        run_dir.home.mkdir(mode=0o700)
+        try:
+            _fill(run_dir)
+        except OSError:
+            remove_run_dir(run_dir)
+            raise
         return run_dir
+
+
+def _fill(run_dir: RunDir) -> None:
+    owner().claim(run_dir.root)
+    if run_dir.shared is not None:
+        run_dir.shared.mkdir(mode=0o700, parents=True)
+        shutil.copytree(GUEST_DIR, run_dir.guest, ignore=shutil.ignore_patterns("__pycache__"))
+    for directory in (run_dir.sockets, run_dir.run, run_dir.conf, run_dir.empty):
+        directory.mkdir(mode=0o700)
+    run_dir.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    run_dir.home.mkdir(mode=0o700)
 
 
 def keep_for_reaper(run_dir: RunDir) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..engines.guarded import Guarded
-from ..errors import ContainersError, OtherLanguage
+from ..errors import ContainersError, OtherLanguage, sentence_of
 from ..host.rundir import make_run_dir, remove_run_dir
 from ..models import Image, User
 from ..policy.engines import UNISOLATED
@@ -80,8 +80,9 @@ async def fit_image(
     """
     if engine.name in UNISOLATED:
         return None  # an image is looked into by its own programs: not before somebody said yes
-    run_dir = make_run_dir()
+    run_dir = None
     try:
+        run_dir = await asyncio.to_thread(make_run_dir)
         task = asyncio.ensure_future(ready(engine, image, kernel, run_dir.root, language=language))
         try:
             await asyncio.wait({task}, timeout=_MOMENT)
@@ -91,10 +92,14 @@ async def fit_image(
         finally:
             task.cancel()
             await asyncio.wait({task})
-    except ContainersError as error:
-        return error
+    except (ContainersError, OSError) as error:  # the image itself is made
+        told = sentence_of(error)
+        if isinstance(told, ContainersError):
+            return told
+        raise
     finally:
-        await asyncio.to_thread(remove_run_dir, run_dir)
+        if run_dir is not None:
+            await asyncio.to_thread(remove_run_dir, run_dir)
     return None
 
 

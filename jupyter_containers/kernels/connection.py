@@ -58,6 +58,12 @@ def use_tcp(manager: KernelManager, ports: tuple[int, ...], session: str) -> dic
     return _inside(manager, "tcp", "0.0.0.0", TCP_PORTS) | keys
 
 
+def use_plain_tcp(manager: KernelManager, session: str) -> None:
+    """Point the manager at ports of this machine, for the fallback kernel where a disk that is
+    full or read-only has no place for sockets: as jupyter_client's own kernels are reached."""
+    _set(manager, "tcp", "127.0.0.1", free_ports(len(CHANNELS)), session)
+
+
 def choosing_itself(manager: KernelManager) -> dict[str, Any]:
     """The file of a container on another machine, whose kernel chooses its ports. The manager
     hears of them by `use_network` when the kernel has told them."""

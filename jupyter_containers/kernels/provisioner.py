@@ -22,12 +22,12 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
 
-from ..errors import ContainersError, KernelDied
+from ..errors import ContainersError, KernelDied, sentence_of
 from ..host.paths import replace_file
 from ..host.rundir import RunDir, keep_for_reaper, remove_run_dir, run_dir_for
 from ..models import Image
 from ..notebook.file import read_language
-from .connection import clients_sockets, connect, use_network
+from .connection import clients_sockets, connect, use_network, use_plain_tcp
 from .container import KernelContainer
 from .container_files import bound, host_path, unbind, write_container_files
 from .exit_reasons import raise_if_no_restart
@@ -156,7 +156,7 @@ class ContainerProvisioner(KernelProcess):
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Prepare the container and the connection files. Called before every (re)start.
 
-        Raises no ContainersError: that becomes the fallback kernel.
+        Raises no ContainersError, and no OSError: those become the fallback kernel.
         """
         if (left := take_adopted(str(self.kernel_id))) is not None:
             return await self._go_on(left, **kwargs)
@@ -175,15 +175,22 @@ class ContainerProvisioner(KernelProcess):
             self._plan = await self._prepare(request)
             if self.container is not None and not self.container.can_host(self._plan):
                 await self._remove()
-        except ContainersError as trouble:
-            self.log.error("Kernel %s cannot start in a container: %s", self.kernel_id, trouble)
-            self.trouble, self._plan = trouble, None
-            with contextlib.suppress(ContainersError):  # the reaper tries again
+        except (ContainersError, OSError) as trouble:
+            self._stand_in(trouble)
+            with contextlib.suppress(ContainersError, OSError):  # the reaper tries again
                 await self._remove(run_dir=False)
         self._session = str(environment.get("JPY_SESSION_NAME", ""))
         await self._connect()
         argv = list(self._plan.spec.argv) if self._plan is not None else []
         return await super().pre_launch(cmd=argv, **kwargs)
+
+    def _stand_in(self, trouble: ContainersError | OSError) -> None:
+        """The fallback kernel comes, and says why."""
+        told = sentence_of(trouble)
+        if not isinstance(told, ContainersError):
+            raise trouble
+        self.log.error("Kernel %s cannot run in its container: %s", self.kernel_id, told)
+        self.trouble, self._plan = told, None
 
     async def _go_on(self, left: AdoptedKernel, **kwargs: Any) -> dict[str, Any]:
         """With a kernel that runs: a server that was killed has left it to this one."""
@@ -253,10 +260,16 @@ class ContainerProvisioner(KernelProcess):
     async def _connect(self) -> None:
         """Write both connection files for the transport that this start uses."""
         plan = self._plan
-        run_dir = await self._open_run_dir(shared=plan is not None and plan.engine.places)
-        self._inside, self._ports = connect(
-            self._manager, plan, run_dir, self._session, self._ports
-        )
+        try:
+            run_dir = await self._open_run_dir(shared=plan is not None and plan.engine.places)
+        except (ContainersError, OSError) as trouble:
+            if self.trouble is None:
+                self._stand_in(trouble)
+            use_plain_tcp(self._manager, self._session)
+        else:
+            self._inside, self._ports = connect(
+                self._manager, plan, run_dir, self._session, self._ports
+            )
         self.connection_info = self._manager.get_connection_info()
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
@@ -265,15 +278,17 @@ class ContainerProvisioner(KernelProcess):
         if self._plan is not None and not goes_on:
             try:
                 await self._launch_container(self._plan)
-            except ContainersError as trouble:
-                self.log.error("Kernel %s: %s", self.kernel_id, trouble)
-                self.trouble, self._plan = trouble, None
-                await self._remove()
+            except (ContainersError, OSError) as trouble:
+                self._stand_in(trouble)
+                with contextlib.suppress(OSError):
+                    await self._remove()
                 await self._connect()
         if self.trouble is not None:
-            run_dir, env = await self._open_run_dir(shared=False), kwargs.get("env")
             language = await asyncio.to_thread(read_language, self._notebook)
-            env = {**(env or os.environ), "JUPYTER_CONTAINERS_LANGUAGE": language}
+            env = {**(kwargs.get("env") or os.environ), "JUPYTER_CONTAINERS_LANGUAGE": language}
+            # Where a run directory cannot be made, `_connect` has chosen TCP.
+            ipc = self._manager.transport == "ipc"
+            run_dir = await self._open_run_dir(shared=False) if ipc else None
             self.fallback = await start_fallback(self, self._manager, run_dir, self.trouble, env)
         if goes_on and self.container is not None and self.container.placement is not None:
             report_before(self, self.container.placement.ends)
@@ -339,12 +354,12 @@ class ContainerProvisioner(KernelProcess):
 async def start_fallback(
     provisioner: KernelProvisionerBase,
     manager: KernelManager,
-    run_dir: RunDir,
+    run_dir: RunDir | None,
     trouble: ContainersError,
     env: Mapping[str, str],
 ) -> LocalProvisioner:
-    """Start it. Called by the provisioner, whose connection file it gets."""
-    keep_for_reaper(run_dir)
+    """Start it. Called by the provisioner, whose connection file it gets; without a run directory
+    where none can be made, on TCP as any kernel of this machine."""
     fallback = LocalProvisioner(
         kernel_id=provisioner.kernel_id, kernel_spec=provisioner.kernel_spec, parent=manager
     )
@@ -354,14 +369,19 @@ async def start_fallback(
         "JUPYTER_CONTAINERS_TROUBLE": trouble.message,
         "JUPYTER_CONTAINERS_HINT": trouble.hint,
     }
-    unbind(run_dir)
-    # A copy: ipykernel writes its file anew while clients read theirs (`write_connection_file`).
-    own = run_dir.root / "standin.json"
-    replace_file(own, Path(manager.connection_file).read_bytes(), lasting=False)
+    own, cwd = Path(manager.connection_file), Path("/")
+    if run_dir is not None:
+        keep_for_reaper(run_dir)
+        unbind(run_dir)
+        # A copy: ipykernel writes its file anew while clients read theirs
+        # (`write_connection_file`).
+        cwd = run_dir.root
+        replace_file(cwd / "standin.json", own.read_bytes(), lasting=False)
+        own = cwd / "standin.json"
     argv = [sys.executable, "-m", "jupyter_containers.fallback", "-f", str(own)]
-    await fallback.launch_kernel(argv, env=environment, cwd=str(run_dir.root))
+    await fallback.launch_kernel(argv, env=environment, cwd=str(cwd))
     try:
-        if manager.transport == "ipc" and (process := fallback.process) is not None:
+        if run_dir is not None and (process := fallback.process) is not None:
             await bound(run_dir, lambda: process.poll() is not None, inside=False)
     except BaseException:  # a start that is given up
         await fallback.kill()

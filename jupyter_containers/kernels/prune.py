@@ -85,7 +85,7 @@ async def reap(policy: Policy) -> list[str]:
     removed = []
     for one in await leftovers(await working_engines("", policy), images=False):
         if one.kind in ("container", "directory"):
-            with suppress(ContainersError):
+            with suppress(ContainersError, OSError):
                 await one.remove()
                 removed.append(one.name)
     return removed

@@ -29,7 +29,7 @@ import zmq
 from jupyter_client.manager import AsyncKernelManager
 from zmq.devices import ThreadProxy
 
-from ..errors import BadInput, ContainersError
+from ..errors import BadInput, ContainersError, sentence_of
 from ..host.cache import workplace
 from ..kernelspecs import GENERIC
 from ..text import untrusted_json
@@ -244,6 +244,6 @@ def main() -> None:
     args = parser.parse_args()
     try:
         code = asyncio.run(Relay(args.spec, Outer.read(args.file)).run())
-    except ContainersError as error:
-        sys.exit(str(error))
+    except (ContainersError, OSError) as error:
+        sys.exit(str(sentence_of(error)))
     sys.exit(code)

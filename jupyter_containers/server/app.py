@@ -123,7 +123,7 @@ class ContainersApp(ExtensionApp):
             await self._reap()
 
     async def _reap(self) -> None:
-        with contextlib.suppress(ContainersError):
+        with contextlib.suppress(ContainersError, OSError):
             for name in await reap(await self.server.policy()):
                 self.log.info("Removed %s, whose server has ended.", name)
 

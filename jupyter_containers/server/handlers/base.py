@@ -16,7 +16,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
 from ... import serializers
-from ...errors import BadInput, BadSettings, ContainersError, Unknown
+from ...errors import BadInput, BadSettings, ContainersError, Unknown, sentence_of
 from ...settings.validators import show
 from ...text import one_line, untrusted_json
 from ..state import SETTING, Server
@@ -74,6 +74,7 @@ class Handler(APIHandler):
         """Tornado's: the one place where an error becomes an answer. Ours carry their sentence;
         of what nobody expected, only that is told."""
         error = (kwargs.get("exc_info") or (None, None, None))[1]
+        error = sentence_of(error) if error is not None else None
         if isinstance(error, ContainersError):
             self.set_status(error.status)
             said = serializers.error(error)
