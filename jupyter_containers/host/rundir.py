@@ -14,12 +14,11 @@ Its name is unique on this host and is the container's too.
 from __future__ import annotations
 
 import secrets
-import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..layout import GUEST_DIR
+from .guest_files import copy_guest, guest_directory
 from .owners import owner
 from .paths import boot_id, cache_directory, runtime_directory
 from .reaper.client import reaper
@@ -58,9 +57,9 @@ class RunDir:
 
     @property
     def guest(self) -> Path:
-        """Our programs for the inside: mounted read-only. Other machines may not have this
-        package, so they get copies."""
-        return GUEST_DIR if self.shared is None else self.shared / "guest"
+        """Our programs for the inside: mounted read-only. Other machines may not have our cache,
+        so they get a copy each. Raises OSError."""
+        return guest_directory() if self.shared is None else self.shared / "guest"
 
     @property
     def directories(self) -> tuple[str, ...]:
@@ -122,7 +121,10 @@ def _fill(run_dir: RunDir) -> None:
     owner().claim(run_dir.root)
     if run_dir.shared is not None:
         run_dir.shared.mkdir(mode=0o700, parents=True)
-        shutil.copytree(GUEST_DIR, run_dir.guest, ignore=shutil.ignore_patterns("__pycache__"))
+        run_dir.guest.mkdir()
+        copy_guest(run_dir.guest)
+    else:
+        guest_directory()
     for directory in (run_dir.sockets, run_dir.run, run_dir.conf, run_dir.empty):
         directory.mkdir(mode=0o700)
     run_dir.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

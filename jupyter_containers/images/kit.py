@@ -24,8 +24,9 @@ from typing import Any
 from ..engines.base import Engine
 from ..errors import KitFailed
 from ..host.cache import place, recall, remember, settle, workplace
+from ..host.guest_files import guest_text
 from ..host.reaper.client import reaper
-from ..layout import BYTECODE_TARGET, GUEST_DIR, KIT_TARGET
+from ..layout import BYTECODE_TARGET, KIT_TARGET
 from ..models import ContainerSpec, Image, Mount, User
 from ..text import one_line
 from .facts import CURVE_IPYKERNEL, Interpreter, version_tuple
@@ -209,7 +210,7 @@ async def _check(
     The bytecode is the image's own word, so it is kept per image and never read by us."""
     assert kit.directory is not None
     nonce = secrets.token_hex(16)
-    check, kitpath = ((GUEST_DIR / name).read_text() for name in ("kit_check.py", "kitpath.py"))
+    check, kitpath = (guest_text(name) for name in ("kit_check.py", "kitpath.py"))
     final = place("bytecode", VERSION, image.id, python.path, kit.directory.name)
     async with workplace("bytecode") as work:
         new = work / "new"

@@ -19,10 +19,11 @@ from ..engines.base import Engine, Output
 from ..errors import EngineFailed, ImageUnusable, KernelError
 from ..host import sockets
 from ..host.cache import make_directory, place, recall, remember
+from ..host.guest_files import guest_files, guest_text
 from ..host.paths import boot_id, read_untrusted
 from ..host.reaper.client import reaper
 from ..host.reaper.trees import remove_tree
-from ..layout import GUEST_DIR, INSIDE
+from ..layout import INSIDE
 from ..models import ContainerSpec, Image, Mount, User
 from ..text import one_line
 from .facts import FoundKernel, ImageFacts, Interpreter, Launch, Transport, choose
@@ -66,8 +67,8 @@ async def recalled(image: Image, user: User) -> ImageFacts | None:
 
 def _version() -> str:
     """Old answers are no answers to new questions."""
-    texts = (GUEST_DIR / name for name in ("probe_inside.sh", "probe_inside.py"))
-    return hashlib.sha256(b"".join(text.read_bytes() for text in texts)).hexdigest()
+    texts = (guest_files()[name] for name in ("probe_inside.sh", "probe_inside.py"))
+    return hashlib.sha256(b"".join(texts)).hexdigest()
 
 
 def _transport(way: dict[str, Any]) -> Transport:
@@ -114,7 +115,7 @@ async def _run(
     engine: Engine, image: Image, user: User, trial: _Trial, *, mount: bool = True
 ) -> Output:
     """Run the probe by the image's shell, else by one of its Pythons."""
-    sh, py = ((GUEST_DIR / f"probe_inside.{end}").read_text() for end in ("sh", "py"))
+    sh, py = (guest_text(f"probe_inside.{end}") for end in ("sh", "py"))
     words = (trial.nonce, _TARGET if mount else "", py)
     done = await _run_one(engine, image, user, trial, ("/bin/sh", "-c", sh, "sh", *words), mount)
     for program in _PYTHONS:

@@ -35,10 +35,10 @@ _UNUSED_DAYS = 30.0
 """Days after which something in the cache that nobody read goes: a new start makes it again."""
 _UNFINISHED_DAYS = 1.0
 _KINDS = (
-    *("builds", "bytecode", "clients", "contexts", "fits", "kits", "probes", "resolved"),
-    "transports",
+    *("builds", "bytecode", "clients", "contexts", "fits", "guests", "kits", "probes"),
+    *("resolved", "transports"),
 )
-_MOUNTED = ("bytecode", "kits")
+_MOUNTED = ("bytecode", "guests", "kits")
 """What running containers have mounted."""
 
 

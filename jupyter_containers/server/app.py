@@ -19,6 +19,7 @@ from traitlets import Bool
 from ..errors import ContainersError
 from ..events import Change, subscribe, unsubscribe
 from ..host.child_watcher import watch_children
+from ..host.guest_files import guest_files
 from ..host.owners import owner
 from ..host.reaper.client import reaper
 from ..kernels.prune import reap
@@ -65,6 +66,7 @@ class ContainersApp(ExtensionApp):
         self._events.register_event_schema(Path(__file__).parents[1] / "change.yaml")
         subscribe(self._heard)
         watch_children()
+        guest_files()  # an upgrade while this server runs gives it no others
         self._adopter = KernelAdopter(app)
         try:
             owner().serve(this_server(app))

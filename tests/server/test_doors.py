@@ -231,3 +231,16 @@ async def test_what_nobody_expected_is_a_plain_error(api, monkeypatch):
     assert status == 500
     assert "secret" not in json.dumps(said)
     assert said["hint"] == "The server's log says more."
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(28, "no space left at /x"), (30, "/x cannot be used")]
+)
+async def test_a_disk_that_is_full_or_read_only(number, said, api, monkeypatch):
+    async def fails(self):
+        raise OSError(number, os.strerror(number), "/x")
+
+    monkeypatch.setattr("jupyter_containers.server.state.Server.policy", fails)
+    status, answer = await api("GET", "engines")
+    assert (status, answer["type"]) == (507, "SystemRefused")
+    assert said in answer["message"] and answer["hint"]
