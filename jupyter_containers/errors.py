@@ -324,6 +324,7 @@ class SystemRefused(ContainersError):
 
     def __init__(self, error: OSError) -> None:
         name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+        name = name if name.isprintable() else ascii(name)
         why = error.strerror or str(error)
         at = f" at {name}" if name else ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

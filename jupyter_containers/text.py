@@ -49,6 +49,19 @@ def one_line(text: str, limit: int = 200) -> str:
     return " ".join(printable(text, limit * 4).split())[:limit]
 
 
+def escaped(text: str) -> str:
+    """The same with what is not printable written out, as Python's `repr` does; tab and newline
+    stay. For names in a terminal: two that differ must not look alike, as they would where
+    `printable` took something out."""
+    if _is_clean(text):
+        return text
+    return "".join(c if c in "\n\t" or c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
 _MOST_DIGITS = 20
 """No size, time or number of ours has more: 2**64 has these."""
 _DEEPEST = 100

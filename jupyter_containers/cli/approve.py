@@ -10,7 +10,7 @@ from ..notebook.file import read_settings
 from ..policy.approvals import Approvals
 from ..settings.schema import Settings
 from .options import administered, existing_notebook, with_json
-from .terminal import confirm, print_json
+from .terminal import confirm, print_json, show
 
 
 def approve_arguments(parser: ArgumentParser) -> None:
@@ -35,9 +35,9 @@ async def approve(args: Namespace) -> int:
     missing = approvals.missing(notebook, settings)
     approved = True
     if missing and not args.json:
-        print(f"{notebook.name} asks for:")
+        show(f"{notebook.name} asks for:")
         for item in missing:
-            print(f"  - {item}")
+            show(f"  - {item}")
     if missing:
         approved = confirm("Approve it?", yes=args.yes)
     if approved:
@@ -45,7 +45,7 @@ async def approve(args: Namespace) -> int:
     if args.json:
         print_json({"notebook": str(notebook), "approved": approved, "items": list(missing)})
     elif not missing:
-        print(f"All that {notebook.name} asks for is approved already.")
+        show(f"All that {notebook.name} asks for is approved already.")
     else:
-        print("Approved." if approved else "Not approved: it does not start.")
+        show("Approved." if approved else "Not approved: it does not start.")
     return 0 if approved else 1

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from ..images.bootstrap import get_base_image
 from .options import one_engine, with_engine, with_json
-from .terminal import Screen, print_json
+from .terminal import Screen, print_json, show
 
 
 def bootstrap_arguments(parser: ArgumentParser) -> None:
@@ -26,5 +26,5 @@ async def bootstrap(args: Namespace) -> int:
     if args.json:
         print_json({"reference": reference, "engine": engine.name})
     else:
-        print(reference)
+        show(reference)
     return 0

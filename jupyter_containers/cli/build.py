@@ -21,7 +21,7 @@ from ..models import Reference
 from ..notebook.cells import DockerfileCell, Options
 from ..notebook.file import dockerfile_cells, read_notebook
 from .options import administered, existing_file, existing_notebook, with_engine, with_json
-from .terminal import Screen, follow, print_json, settle
+from .terminal import Screen, follow, print_json, settle, show
 
 _LARGEST = 1 << 20
 """Bytes of a Dockerfile."""
@@ -168,7 +168,7 @@ def _where(path: Path, cell: DockerfileCell) -> str:
 def _say(built: Built, engine: str, args: Namespace) -> None:
     if not args.json:
         what = "is up to date" if built.reused else "is built"
-        print(f"{built.reference} {what} ({engine})")
+        show(f"{built.reference} {what} ({engine})")
 
 
 def _json(cell: DockerfileCell, built: Built) -> dict[str, Any]:
@@ -202,7 +202,7 @@ async def _check(path: Path, cells: list[DockerfileCell], args: Namespace) -> in
     else:
         for cell, one in found:
             line = one.line + cell.first_line - 1
-            print(f"{_where(path, cell)}, line {line}: {one.level} {one.code}: {one.message}")
+            show(f"{_where(path, cell)}, line {line}: {one.level} {one.code}: {one.message}")
         if not found:
-            print("Nothing to remark.")
+            show("Nothing to remark.")
     return 1 if any(one.level == "error" for _, one in found) else 0

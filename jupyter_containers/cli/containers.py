@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from ..kernels.listing import find_container, owned_containers
 from .options import all_engines, with_engine, with_json
-from .terminal import print_json, table
+from .terminal import print_json, show, table
 
 
 def ps_arguments(parser: ArgumentParser) -> None:
@@ -61,7 +61,7 @@ async def logs(args: Namespace) -> int:
     if args.json:
         print_json({"id": one.container.id, "lines": text.splitlines()})
     elif text:
-        print(text.rstrip("\n"))
+        show(text.rstrip("\n"))
     return 0
 
 
@@ -79,5 +79,5 @@ async def stop(args: Namespace) -> int:
     if args.json:
         print_json({"id": one.container.id, "name": one.container.name})
     else:
-        print(one.container.name)
+        show(one.container.name)
     return 0

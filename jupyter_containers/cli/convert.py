@@ -11,7 +11,7 @@ from ..images.convert import convert as convert_image
 from ..images.prepare import fit_image
 from ..models import parse_image
 from .options import administered, with_json
-from .terminal import Screen, print_json
+from .terminal import Screen, print_json, show
 
 
 def convert_arguments(parser: ArgumentParser) -> None:
@@ -46,5 +46,5 @@ async def convert(args: Namespace) -> int:
     if args.json:
         print_json({"reference": reference, "engine": target.name, "id": there.id})
     else:
-        print(f"{reference} is on {target.name}")
+        show(f"{reference} is on {target.name}")
     return 0

@@ -12,7 +12,7 @@ from ..engines.registry import builder_problems, engine_info, names
 from ..models import EngineInfo, Problem
 from ..policy.policy import Policy
 from .options import administered, with_engine, with_json
-from .terminal import print_json
+from .terminal import print_json, show
 
 
 def doctor_arguments(parser: ArgumentParser) -> None:
@@ -36,9 +36,9 @@ async def doctor(args: Namespace) -> int:
         for info in found:
             _show(info, devices=bool(here.devices))
         for device in here.devices:
-            print(device.name)
+            show(device.name)
         if not usable:
-            print("No engine works here yet: mend one of them as said above.")
+            show("No engine works here yet: mend one of them as said above.")
     return 0 if usable else 1
 
 
@@ -54,14 +54,14 @@ def _show(info: EngineInfo, *, devices: bool) -> None:
     kind = ", rootless" if info.rootless else ""
     state = f"works{kind}" if info.usable else "does not work"
     version = f" {info.version}" if info.version else ""
-    print(f"{info.name}{version}: {state}")
+    show(f"{info.name}{version}: {state}")
     if info.usable:
-        print(f"  can: {', '.join(sorted(info.features))}")
+        show(f"  can: {', '.join(sorted(info.features))}")
     problems = list(info.problems)
     if devices and info.usable and FEATURE not in info.features:
         without = cannot_give(info)
         problems.append(Problem(without.message, without.hint))
     for problem in problems:
-        print(f"  - {problem.message}")
+        show(f"  - {problem.message}")
         if problem.fix:
-            print(f"    {problem.fix}")
+            show(f"    {problem.fix}")

@@ -9,7 +9,7 @@ from .. import serializers
 from ..images.prepare import fit_image
 from ..models import parse_image
 from .options import all_engines, one_engine, with_engine, with_json
-from .terminal import Screen, print_json, size, table
+from .terminal import Screen, print_json, show, size, table
 
 
 def images_arguments(parser: ArgumentParser) -> None:
@@ -69,5 +69,5 @@ async def pull(args: Namespace) -> int:
         about = {"id": image.id, "digests": list(image.digests)} if image else {}
         print_json({"reference": reference, "engine": engine.name, **about})
     else:
-        print(reference)
+        show(reference)
     return 0

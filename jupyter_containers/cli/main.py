@@ -77,7 +77,7 @@ def _guarded(args: argparse.Namespace) -> int:
     import asyncio
 
     from ..errors import BadInput, ContainersError, DockerfileError, system_errors
-    from .terminal import show_error
+    from .terminal import show_error, show_note
 
     try:
         with system_errors():
@@ -86,7 +86,7 @@ def _guarded(args: argparse.Namespace) -> int:
         show_error(error)
         return 2 if isinstance(error, BadInput) and not isinstance(error, DockerfileError) else 1
     except (KeyboardInterrupt, asyncio.CancelledError):
-        print("Cancelled.", file=sys.stderr)
+        show_note("Cancelled.")
         return 1
     except BrokenPipeError:
         # `… | head` has read enough; Python would complain once more when it exits.

@@ -13,7 +13,7 @@ from ..models import parse_image
 from ..settings.schema import FIELDS, VERSION, Field, Settings
 from ..settings.validators import mount_option
 from .options import administered, with_json
-from .terminal import print_json, show_note
+from .terminal import print_json, show, show_note
 
 _FORMS = {
     "mounts": "SRC:DST[:ro]",
@@ -66,7 +66,7 @@ async def pin(args: Namespace) -> int:
             {"name": args.name, "directory": str(directory), "container": settings.to_json()}
         )
     else:
-        print(f"Pinned {reference} as the kernel {args.name}.")
+        show(f"Pinned {reference} as the kernel {args.name}.")
     await _note_missing(settings)
     return 0
 
@@ -140,5 +140,5 @@ async def unpin(args: Namespace) -> int:
     if args.json:
         print_json({"name": args.name})
     else:
-        print(f"Removed the kernel {args.name}.")
+        show(f"Removed the kernel {args.name}.")
     return 0

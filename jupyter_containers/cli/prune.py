@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from ..errors import ContainersError
 from ..kernels.prune import Leftover, leftovers
 from .options import all_engines, with_engine, with_json
-from .terminal import confirm, print_json, show_note, size, table
+from .terminal import confirm, print_json, show, show_note, size, table
 
 
 def prune_arguments(parser: ArgumentParser) -> None:
@@ -44,7 +44,7 @@ async def prune(args: Namespace) -> int:
         removed_and_kept = {"removed": removed, "kept": kept}
         print_json({key: [_json(one) for one in some] for key, some in removed_and_kept.items()})
     else:
-        print(f"Removed {_all(removed)}.")
+        show(f"Removed {_all(removed)}.")
     return 1 if kept else 0
 
 

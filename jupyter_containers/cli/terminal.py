@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import time
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ..errors import BadInput, ContainersError
 from ..models import Progress
-from ..text import one_line, printable
+from ..text import escaped, one_line, printable
 
 if TYPE_CHECKING:
     from ..builds.manager import Build, Builds, Built
@@ -63,7 +64,7 @@ class Screen:
     def line(self, text: str) -> None:
         """A line that stays."""
         self.close()
-        self._write(text + "\n")
+        self._write(escaped(text) + "\n")
 
     def event(self, event: Progress) -> None:
         """One event of a pull or build."""
@@ -158,18 +159,32 @@ def size(count: int) -> str:
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
     """Print rows under their headings, aligned; `empty` where there are none."""
     if not rows:
-        print(empty)
+        show(empty)
         return
     lines = [[column.upper() for column in columns]]
-    lines += [[one_line(str(row.get(column, ""))) for column in columns] for row in rows]
+    lines += [[one_line(escaped(str(row.get(column, "")))) for column in columns] for row in rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
     for line in lines:
         print("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip())
 
 
+def show(text: str) -> None:
+    """A result, on standard output. Names in it are an engine's, an image's or a file's: what
+    would do something to the terminal is written out. No other module of ours prints."""
+    print(escaped(text))
+
+
+_ODD = re.compile(r"[^\x20-\x7e\n]")
+
+
 def print_json(data: Any) -> None:
-    """One JSON document for programs."""
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+    """One JSON document for programs, or for people on a terminal."""
+    said = json.dumps(data, indent=2, ensure_ascii=False)
+    print(_ODD.sub(lambda found: found[0] if found[0].isprintable() else _json(found[0]), said))
+
+
+def _json(character: str) -> str:
+    return json.dumps(character)[1:-1]
 
 
 def confirm(question: str, *, yes: bool) -> bool:
@@ -178,18 +193,18 @@ def confirm(question: str, *, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise BadInput(f"{question} Nobody can be asked here.", "Add --yes.")
-    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.write(f"{escaped(question)} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def show_note(text: str) -> None:
     """Something worth knowing that is no error, on standard error."""
-    print(text, file=sys.stderr)
+    print(escaped(text), file=sys.stderr)
 
 
 def show_error(error: ContainersError) -> None:
     """Message and hint on standard error."""
-    print(f"Error: {error.message}", file=sys.stderr)
+    show_note(f"Error: {error.message}")
     if error.hint:
-        print(error.hint, file=sys.stderr)
+        show_note(error.hint)

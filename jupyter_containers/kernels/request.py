@@ -37,6 +37,7 @@ from ..policy.approvals import Approvals
 from ..policy.loader import load_policy
 from ..policy.policy import Policy
 from ..settings.schema import Settings
+from ..text import escaped
 
 log = logging.getLogger("jupyter_containers")
 
@@ -70,7 +71,7 @@ async def find_request(
     choose = choose_engine if pinned else preferred_engine
     engine = await choose(settings.engine, policy)
     if told := instead_of(settings.engine, engine):
-        log.warning("%s: %s", notebook, told)
+        log.warning("%s: %s", escaped(str(notebook)), told)
     return Request(
         settings=settings,
         asked=asked,
