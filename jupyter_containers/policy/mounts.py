@@ -25,6 +25,7 @@ from ..host.paths import (
 )
 from ..models import Mount, refuse_unquotable
 from .folders import socket_places, sockets_below
+from .forbidden import others_keys, own_source, storages
 
 TRAIT = "Policy.mounts"
 
@@ -93,7 +94,7 @@ def _private_places() -> list[str]:
     places += [path for path in named if path.startswith("/")]
     agent = os.environ.get("SSH_AUTH_SOCK", "")
     places += [str(Path(agent).parent)] if agent.startswith("/") else []
-    return places
+    return [*places, *storages()]
 
 
 def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
@@ -102,6 +103,7 @@ def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
     Raises PolicyRefused, and BadSettings where the source is not there, or not for this person.
     """
     source = _there(mount.source)
+    rules = {**others_keys(source), **rules}
     mode = _mode(source, rules)
     if mode == "private":
         raise _refused(source, "may not be mounted: keys, tokens or Jupyter's own files are there")
@@ -184,7 +186,8 @@ def _covered(mount: Mount, private: list[str]) -> Allowed:
             over.append(Mount(str(empty_file()), target))
     if mount.writable:
         source, prefixes = mount.source, {_real(sys.prefix), _real(sys.base_prefix)}
-        for part in (f"{prefix.rstrip('/')}/{name}" for prefix in prefixes for name in _RUNS_FROM):
+        parts = (f"{prefix.rstrip('/')}/{name}" for prefix in prefixes for name in _RUNS_FROM)
+        for part in (*parts, *own_source()):
             if source == part or _is_below(source, part):
                 raise _refused(source, "may only be mounted read-only: Jupyter runs from there")
             if _is_below(part, source) and _is_itself(part):

@@ -1,0 +1,110 @@
+"""Places that no container gets unasked, besides those that are at a fixed path.
+
+Where engines keep images that other kernels start from, this package's own source where it is not
+installed but linked to, and the keys of other people whose homes lie beside this person's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+from ..text import as_dict, as_text, untrusted_json
+
+_NAMED_BY = (
+    *("APPTAINER_CACHEDIR", "APPTAINER_CONFIGDIR", "SINGULARITY_CACHEDIR"),
+    *("CH_IMAGE_STORAGE", "CH_IMAGE_CACHE", "ENROOT_DATA_PATH", "ENROOT_CACHE_PATH"),
+    *("JUPYTER_CONTAINERS_IMAGES", "SQUASH_DIR", "PODMANHPC_GRAPH_ROOT"),
+)
+"""Variables by which engines are told where to keep images."""
+_HOME = (".apptainer", ".singularity", ".local/share/enroot", ".cache/enroot")
+_PODMAN = ("/etc/containers/storage.conf", "/usr/share/containers/storage.conf")
+_DOCKER = ("/etc/docker/daemon.json",)
+_GRAPH = re.compile(
+    r"""^\s*(?:graphroot|rootless_storage_path|imagestore)\s*=\s*["']([^"'\n]+)["']""",
+    re.MULTILINE,
+)
+_MOST = 1 << 20
+_KEYS = (
+    *(".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".password-store", ".netrc"),
+    *(".git-credentials", ".pgpass", ".config/gcloud", ".local/share/keyrings", ".jupyter"),
+)
+_MOST_HOMES = 2000
+
+
+def storages() -> list[str]:
+    """Where engines keep images and containers, as far as their configuration tells this person."""
+    home = str(Path.home())
+    named = [os.environ.get(name, "") for name in _NAMED_BY]
+    named += [f"{home}/{name}" for name in _HOME]
+    named.append(f"/var/tmp/{Path(home).name}.ch")
+    config = os.environ.get("XDG_CONFIG_HOME", "") or f"{home}/.config"
+    podmans = (os.environ.get("CONTAINERS_STORAGE_CONF", ""), f"{config}/containers/storage.conf")
+    for path in (*podmans, *_PODMAN):
+        named += [_expanded(one) for one in _GRAPH.findall(_text(path))]
+    for path in (f"{config}/docker/daemon.json", *_DOCKER):
+        named.append(_data_root(path))
+    return [path for path in named if path.startswith("/") and path.rstrip("/")]
+
+
+def _text(path: str) -> str:
+    try:
+        if not os.path.isfile(path):  # noqa: PTH113 - an empty name is none
+            return ""
+        with Path(path).open("rb") as file:
+            return file.read(_MOST).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _expanded(path: str) -> str:
+    """`$HOME` and `$UID`, as containers-storage.conf(5) has them."""
+    known = {"HOME": str(Path.home()), "UID": str(os.getuid()), "USER": Path.home().name}
+    return re.sub(r"\$\{?(\w+)\}?", lambda found: known.get(found[1], found[0]), path)
+
+
+def _data_root(path: str) -> str:
+    try:
+        return as_text(as_dict(untrusted_json(_text(path) or "{}")).get("data-root"))
+    except ValueError:
+        return ""
+
+
+@cache
+def own_source() -> tuple[str, ...]:
+    """This package's directory where it is only linked to (`pip install -e`): outside of all that
+    is known as Python's, and whoever writes it is the server."""
+    here = os.path.realpath(Path(__file__).parents[1])
+    prefixes = (os.path.realpath(prefix) for prefix in (sys.prefix, sys.base_prefix))
+    return () if any(here.startswith(f"{one}/lib/") for one in prefixes) else (here,)
+
+
+def others_keys(source: str) -> dict[str, str]:
+    """Rules of other people's keys where a source lies in one of their homes, is one, or is above
+    them all. Homes are what lies beside this person's, and in /home."""
+    found: dict[str, str] = {}
+    mine = os.path.realpath(Path.home())
+    for above in {os.path.realpath("/home"), mine.rpartition("/")[0]} - {""}:
+        if source.startswith(f"{above}/"):
+            home = f"{above}/{source[len(above) + 1 :].partition('/')[0]}"
+            found |= {f"{home}/{name}": "private" for name in _KEYS}
+        elif above == source or above.startswith("/" if source == "/" else f"{source}/"):
+            found |= _keys_below(above)
+    return found
+
+
+def _keys_below(above: str) -> dict[str, str]:
+    """Those that are there: what this person cannot see, a container of theirs cannot either."""
+    try:
+        with os.scandir(above) as entries:
+            homes = [entry.path for entry in islice(entries, _MOST_HOMES + 1)]
+    except OSError:
+        return {}
+    if len(homes) > _MOST_HOMES:  # too many to look into before a start
+        return {above: "no"}
+    keys = (f"{home}/{name}" for home in homes for name in _KEYS)
+    return {key: "private" for key in keys if os.path.lexists(key)}

@@ -1,0 +1,134 @@
+"""Engines' storage, this package's own source, and the keys of others: by real files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+import jupyter_containers
+from jupyter_containers.errors import PolicyRefused
+from jupyter_containers.models import Mount
+from jupyter_containers.policy import forbidden
+from jupyter_containers.policy.mounts import Allowed, judge, rules_of
+from tests.helpers.private_home import private_home
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("CONTAINERS_STORAGE_CONF", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    return private_home(tmp_path, monkeypatch)
+
+
+def judged(
+    source: Path, *, writable: bool = False, given: Mapping[str, str] | None = None
+) -> Allowed:
+    rules = rules_of({"/": "rw", **(given or {})}, {})
+    return judge(Mount(str(source), "/m", writable), rules)
+
+
+def refused(source: Path, *, writable: bool = False) -> bool:
+    try:
+        judged(source, writable=writable)
+    except PolicyRefused:
+        return True
+    return False
+
+
+def covered(allowed: Allowed) -> list[str]:
+    return [mount.target for mount in allowed.over]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (".config/containers/storage.conf", '[storage]\n  graphroot = "{place}"\n'),
+        (".config/containers/storage.conf", "[storage]\nrootless_storage_path = '{place}' # x\n"),
+        (".config/containers/storage.conf", '[storage]\ngraphroot="$HOME/elsewhere/store"\n'),
+        (".config/docker/daemon.json", '{{"data-root": "{place}"}}'),
+    ],
+)
+def test_the_storage_of_an_engine(file: str, text: str, home: Path) -> None:
+    place = home / "elsewhere" / "store"
+    (place / "overlay").mkdir(parents=True)
+    assert not refused(place)
+    config = home / file
+    config.parent.mkdir(parents=True)
+    config.write_text(text.format(place=place))
+    assert refused(place) and refused(place / "overlay")
+    assert covered(judged(place.parent)) == ["/m/store"]
+    config.write_text("\0" * 100 + "[" * 60_000)  # what nobody can read forbids nothing
+    assert not refused(place)
+
+
+@pytest.mark.parametrize(
+    "name", ["APPTAINER_CACHEDIR", "CH_IMAGE_STORAGE", "ENROOT_DATA_PATH", "SQUASH_DIR"]
+)
+def test_the_storage_that_a_variable_names(
+    name: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "images").mkdir()
+    monkeypatch.setenv(name, str(home / "images"))
+    assert refused(home / "images")
+    monkeypatch.setenv(name, "/")  # nobody's storage, and everything's
+    assert not refused(home / "images")
+
+
+def test_the_source_of_an_editable_install(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = home / "src" / "jupyter_containers"
+    package.mkdir(parents=True)
+    (home / "src" / "notebooks").mkdir()
+    monkeypatch.setattr(forbidden, "__file__", str(package / "policy" / "forbidden.py"))
+    forbidden.own_source.cache_clear()
+    try:
+        assert refused(package, writable=True)
+        assert not refused(package)
+        found = judged(home / "src", writable=True)
+        assert [(one.source, one.target, one.writable) for one in found.over] == [
+            (str(package), "/m/jupyter_containers", False)
+        ]
+        assert judged(home / "src" / "notebooks", writable=True).over == ()
+    finally:
+        forbidden.own_source.cache_clear()
+
+
+def test_of_an_ordinary_install_nothing_is_named_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.path.realpath(Path(jupyter_containers.__file__).parent)
+    installed = f"{os.path.realpath('/usr')}/lib/python3/jupyter_containers/policy/forbidden.py"
+    for file, found in ((forbidden.__file__, (real,)), (installed, ())):
+        monkeypatch.setattr(forbidden, "__file__", file)
+        monkeypatch.setattr(sys, "prefix", "/usr")
+        monkeypatch.setattr(sys, "base_prefix", "/usr")
+        forbidden.own_source.cache_clear()
+        assert forbidden.own_source() == found
+    forbidden.own_source.cache_clear()
+
+
+def test_the_keys_of_others(home: Path) -> None:
+    """Their homes lie beside this person's."""
+    other = home.parent / "other"
+    for name in (".ssh", ".gnupg", "course"):
+        (other / name).mkdir(parents=True)
+    (other / ".netrc").write_text("x")
+    assert refused(other / ".ssh") and refused(other / ".netrc")
+    (other / ".ssh" / "below").mkdir()
+    assert refused(other / ".ssh" / "below")
+    assert covered(judged(other)) == ["/m/.gnupg", "/m/.netrc", "/m/.ssh"]
+    (home / ".ssh").mkdir()
+    both = covered(judged(home.parent))
+    assert {"/m/other/.ssh", "/m/home/.ssh"} <= set(both)
+    assert judged(other / "course", writable=True).over == ()
+    assert judged(other / ".ssh", given={str(other / ".ssh"): "ro"}).over == ()
+
+
+def test_too_many_homes_to_look_into(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forbidden, "_MOST_HOMES", 3)
+    assert not refused(home.parent)
+    for number in range(4):
+        (home.parent / f"u{number}").mkdir()
+    assert refused(home.parent)
+    assert not refused(home.parent / "u1")
