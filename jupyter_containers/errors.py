@@ -302,6 +302,17 @@ class DeviceUnknown(StartFailed):
         super().__init__(f"{engine} does not know the device {' or '.join(devices)}.")
 
 
+class MountReplaced(StartFailed):
+    """A mount's source was swapped between the policy's look and the engine's mount."""
+
+    def __init__(self, target: str, found: str = "") -> None:
+        super().__init__(
+            f"The folder mounted at {target} is not the one that was allowed: it was replaced "
+            f"while the container started{f' (there was {found})' if found else ''}.",
+            "Start the kernel again; if it happens again, see who replaces it.",
+        )
+
+
 class KernelDied(KernelError):
     """The kernel ended by itself: its exit code or signal, and out of memory named as such."""
 

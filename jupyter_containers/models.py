@@ -131,6 +131,21 @@ class Mount:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a mount's source was when the policy judged it: the thing itself, not its name."""
+
+    target: str
+    """The mount it belongs to."""
+    path: str
+    """Its own path, without links."""
+    device: int
+    inode: int
+    exposed: bool = False
+    """Whether a container or another person can make `path` lead elsewhere until the engine
+    mounts it: the engine has to make sure that it mounts this very thing."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class User:
     """Who the container's process is.
 
@@ -182,6 +197,9 @@ class ContainerSpec:
     """An init of the engine's own, only where our guest is not the first process."""
     slurm: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     """What a job asks for, where Slurm places the container (`settings/slurm.py`)."""
+    sources: tuple[Source, ...] = field(default=(), compare=False)
+    """What the sources of mounts were found to be. Not compared, and not recorded: a folder that
+    was replaced since does not make another container of this one."""
 
 
 @dataclass(frozen=True, kw_only=True)

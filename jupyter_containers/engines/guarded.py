@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
-from ..errors import BaseUnknown, PolicyRefused, StartFailed
+from ..errors import BaseUnknown, MountReplaced, PolicyRefused, StartFailed
 from ..models import (
     Barred,
     BuilderFaults,
@@ -68,8 +68,14 @@ class Guarded:
         self.program = engine.program
 
     async def start(self, spec: ContainerSpec) -> Container:
-        """Checked by `Policy.check_run`, which may also lower limits."""
-        return await self._engine.start(await self.allowed(spec))
+        """Checked by `Policy.check_run`, which may also lower limits. Raises MountReplaced where a
+        source is not what it was when `spec` was made."""
+        allowed = await self.allowed(spec)
+        judged = {one.target: (one.device, one.inode) for one in allowed.sources}
+        for one in spec.sources:
+            if judged.get(one.target) != (one.device, one.inode):
+                raise MountReplaced(one.target)
+        return await self._engine.start(allowed)
 
     async def allowed(self, spec: ContainerSpec) -> ContainerSpec:
         """What `start` would give the engine: limits filled in, private places covered. Raises

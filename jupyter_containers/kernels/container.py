@@ -15,16 +15,24 @@ import signal
 import time
 
 from ..devices.gpus import with_what_is_here
+from ..engines.common.mounts import wrong_mount
 from ..engines.guarded import Guarded
 from ..engines.placement import Placement
-from ..errors import DeviceUnknown, EngineDown, EngineError, KernelDied, StartFailed
+from ..errors import (
+    DeviceUnknown,
+    EngineDown,
+    EngineError,
+    KernelDied,
+    MountReplaced,
+    StartFailed,
+)
 from ..host.reaper.client import reaper
 from ..host.rundir import RunDir, keep_for_reaper, remove_run_dir
 from ..images.prepare import OnProgress
 from ..layout import GUEST_PORT
 from ..models import Container
-from .container_files import bound, guest_port, guest_socket, identity, unbind, wrong_mount
-from .exit_reasons import connection_lost, ended_from_outside, exit_error, flooded, replaced
+from .container_files import bound, guest_port, guest_socket, unbind
+from .exit_reasons import connection_lost, ended_from_outside, exit_error, flooded
 from .guest_client import Applied, GuestClient, certificate_of
 from .spec import StartPlan
 
@@ -71,8 +79,7 @@ class KernelContainer:
         Raises StartFailed with the last lines, ImageNotHere, EngineDown; leaves nothing then.
         """
         engine, spec = self.plan.engine, self.plan.spec
-        alone = self.plan.sockets and not self.plan.guest
-        mounts = [identity(mount) for mount in spec.mounts] if alone else []
+        sources = spec.sources if self.plan.sockets and not self.plan.guest else ()
         self._begins()
         try:
             container = await self._engine_start(on_progress)
@@ -82,9 +89,9 @@ class KernelContainer:
                 on_progress("Waiting for the container to answer")
                 await self._greet()
             else:
-                pid = await engine.pid(self.id) if mounts else None  # an ended one has none
-                if pid and (target := await asyncio.to_thread(wrong_mount, pid, mounts)):
-                    raise replaced(target)
+                pid = await engine.pid(self.id) if sources else None  # an ended one has none
+                if pid and (target := await asyncio.to_thread(wrong_mount, pid, sources)):
+                    raise MountReplaced(target)
                 self._watched = ExitWatcher(engine, container.id)
             await self._bound()
         except BaseException:
@@ -185,7 +192,7 @@ class KernelContainer:
                     raise await self._no_answer(over=over)
         assert self._client is not None
         if self._client.refused:
-            raise replaced(self._client.refused)
+            raise MountReplaced(self._client.refused)
 
     async def _over(self) -> bool:
         """Whether the engine says so. One that does not answer says nothing yet: a job that has

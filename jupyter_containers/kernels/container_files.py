@@ -10,10 +10,11 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from ..errors import KernelError, StartFailed
+from ..host.mount_sources import tell_writable
 from ..host.paths import read_untrusted
 from ..host.rundir import RunDir
 from ..host.sockets import take
@@ -106,6 +107,7 @@ def write_container_files(
         _write(run_dir.conf / "passwd", passwd(files.passwd, spec.user, files.home))
         _write(run_dir.conf / "group", group(files.group, spec.user))
     _mount_points(run_dir, files.home, spec.mounts)
+    tell_writable(run_dir.root, [mount.source for mount in spec.mounts if mount.writable])
     if plan.guest:
         same_kernel = plan.sockets
         start = {
@@ -115,7 +117,7 @@ def write_container_files(
             "token": plan.token,
             "grace": grace,
             "patience": max(_FAR_PATIENCE if plan.pem else 30.0, grace),
-            "mounts": [identity(m) for m in spec.mounts] if same_kernel else [],
+            "mounts": [(m.target, m.device, m.inode) for m in spec.sources if same_kernel],
             "port": GUEST_PORT if plan.published else None,
             "pem": plan.pem,
             "root": spec.user.mode == "root",
@@ -123,32 +125,6 @@ def write_container_files(
         if plan.pem:
             _write(run_dir.run / PORT, "")
         _write(run_dir.run / "start.json", json.dumps(start))
-
-
-def identity(mount: Mount) -> tuple[str, int, int]:
-    """What has to be at the target inside, by device and inode: the very directory that the
-    policy looked at. The guest compares it, `KernelContainer` where there is no guest."""
-    try:
-        seen = Path(mount.source).stat()
-    except OSError as error:
-        raise StartFailed(
-            f"The folder {mount.source} cannot be mounted: {error.strerror}.",
-            "Create it, or remove the mount from the notebook's settings.",
-        ) from None
-    return (mount.target, seen.st_dev, seen.st_ino)
-
-
-def wrong_mount(pid: int, mounts: Sequence[tuple[str, int, int]]) -> str | None:
-    """The first of these `identity` that a container's process does not see, or None: what the
-    guest asks itself inside, asked from outside where there is no guest. No cell has run yet."""
-    for target, device, inode in mounts:
-        try:
-            seen = os.stat(f"/proc/{pid}/root{target}")  # noqa: PTH116 - a target begins with /
-        except OSError:
-            return target
-        if (seen.st_dev, seen.st_ino) != (device, inode):
-            return target
-    return None
 
 
 def _mount_points(run_dir: RunDir, home: str, mounts: tuple[Mount, ...]) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import time
 
-from ..errors import KernelDied, StartFailed
+from ..errors import KernelDied
 from ..models import Ended
 from ..settings.schema import format_size
 
@@ -62,15 +62,6 @@ def raise_if_no_restart(died: KernelDied, started: float) -> None:
     after the start), or take a place that nobody asked for."""
     if died.final or (died.exited and time.monotonic() - started < _EARLY):
         raise died
-
-
-def replaced(target: str) -> StartFailed:
-    """Somebody swapped a mount's source between the policy's look and the engine's."""
-    return StartFailed(
-        f"The folder mounted at {target} is not the one that was allowed: it was replaced while "
-        "the container started.",
-        "Start the kernel again; if it happens again, see who replaces it.",
-    )
 
 
 def _hint(signum: int) -> str:

@@ -329,7 +329,7 @@ class ContainerProvisioner(KernelProcess):
             assert self._request is not None
             grace = self._request.policy.orphan_grace
             run_dir = await self._open_run_dir(shared=plan.engine.places)
-            plan = await plan.with_tls_secret()
+            plan = await asyncio.to_thread((await plan.with_tls_secret()).with_sources)
             await asyncio.to_thread(
                 write_container_files, run_dir, plan, self._inside, grace, self._note
             )

@@ -232,7 +232,7 @@ def _plain(one: Any) -> dict[str, Any]:
 
 def _fields(one: Any) -> dict[str, Any]:
     if is_dataclass(one) and not isinstance(one, type):
-        return {field.name: getattr(one, field.name) for field in fields(one)}
+        return {field.name: getattr(one, field.name) for field in fields(one) if field.compare}
     return dict(one)
 
 

@@ -17,13 +17,14 @@ from pathlib import Path, PurePosixPath
 
 from ..devices.gpus import granted
 from ..engines.guarded import Guarded
-from ..errors import BadSettings, ImageNotHere, StartFailed
+from ..errors import BadSettings, ImageNotHere, MountReplaced, StartFailed
+from ..host.mount_sources import find_source
 from ..host.rundir import RunDir
 from ..images.kit import Kit
 from ..images.prepare import OnProgress, ready
 from ..images.probe import ImageFacts, Launch
 from ..layout import BYTECODE_TARGET, GUEST_PORT, INSIDE, KIT_TARGET, LABEL, TCP_PORTS
-from ..models import ContainerSpec, Image, Mount, User, parse_target, refuse_unquotable
+from ..models import ContainerSpec, Image, Mount, Source, User, parse_target, refuse_unquotable
 from ..policy.approvals import Approvals
 from ..settings.schema import Settings
 from .guest_client import new_secret
@@ -65,6 +66,13 @@ class StartPlan:
         """The same with a new secret, where the container is on another machine."""
         return replace(self, pem=await new_secret()) if self.engine.places else self
 
+    def with_sources(self) -> StartPlan:
+        """The same with what its mounts' sources are now, by which the policy and the guest know
+        later that nobody has swapped them. They were resolved when they were approved. Raises
+        StartFailed, MountReplaced."""
+        sources = tuple(_source(mount) for mount in self.spec.mounts)
+        return replace(self, spec=replace(self.spec, sources=sources))
+
     def publishing(self, ports: tuple[int, ...]) -> StartPlan:
         """The same with the host's ports for the TCP channels, chosen once per kernel."""
         if not self.published:
@@ -80,6 +88,21 @@ class StartPlan:
             for one in (self, other)
         )
         return self.guest and other.guest and mine == theirs
+
+
+def _source(mount: Mount) -> Source:
+    try:
+        found = find_source(mount.source)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a path"
+        raise StartFailed(
+            f"The folder {mount.source} cannot be mounted: {why}.",
+            "Create it, or remove the mount from the notebook's settings.",
+        ) from None
+    if found.path != mount.source:
+        raise MountReplaced(mount.target, found.path)
+    device, inode = found.status.st_dev, found.status.st_ino
+    return Source(target=mount.target, path=found.path, device=device, inode=inode)
 
 
 def _labels_that_tell(labels: Mapping[str, str]) -> dict[str, str]:
@@ -275,9 +298,10 @@ def _mounts(settings: Settings, directory: Path) -> tuple[Mount, ...]:
     mounts = []
     asked = {mount.target for mount in settings.mounts}
     here = str(directory)
-    if here not in asked and not Approvals().why_not_mounted(directory):
+    source = os.path.realpath(directory)  # once: what is looked at is what is mounted
+    if here not in asked and not Approvals().why_not_mounted(Path(source)):
         refuse_unquotable(here, "mounts")
-        mounts.append(Mount(here, here, True))
+        mounts.append(Mount(source, here, True))
     return (*mounts, *settings.mounts)
 
 

@@ -10,12 +10,13 @@ import os
 import pwd
 import stat
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 
 from ..errors import BadSettings, PolicyRefused
+from ..host.mount_sources import Found, find_source, is_exposed
 from ..host.paths import (
     cache_directory,
     data_directory,
@@ -23,7 +24,7 @@ from ..host.paths import (
     empty_file,
     jupyter_directories,
 )
-from ..models import Mount, refuse_unquotable
+from ..models import Mount, Source, refuse_unquotable
 from .folders import socket_places, sockets_below
 from .forbidden import others_keys, own_source, storages
 
@@ -56,8 +57,11 @@ class Allowed:
     """A mount as it may be: its source resolved, and what has to stand over parts of it."""
 
     mount: Mount
+    source: Source
     over: tuple[Mount, ...] = ()
     """Read-only mounts of ours: nothing where keys are, itself where Jupyter runs from."""
+    over_sources: tuple[Source, ...] = ()
+    """Of those of `over` that are folders of this machine."""
 
 
 def rules_of(given: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
@@ -102,7 +106,8 @@ def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
 
     Raises PolicyRefused, and BadSettings where the source is not there, or not for this person.
     """
-    source = _there(mount.source)
+    found = _there(mount.source)
+    source = found.path
     rules = {**others_keys(source), **rules}
     mode = _mode(source, rules)
     if mode == "private":
@@ -122,7 +127,17 @@ def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
             raise _refused(source, f"may not be mounted: {path} is below it, which may not")
         if rule == "ro" and mount.writable:
             raise _refused(source, f"may only be mounted read-only, as {path} below it may")
-    return _covered(Mount(source, mount.target, mount.writable), private)
+    return _covered(Mount(source, mount.target, mount.writable), found, private)
+
+
+def with_exposed(allowed: Iterable[Allowed], writable: Collection[str]) -> tuple[Source, ...]:
+    """All sources, marked where they can be swapped until they are mounted. `writable` is what
+    other containers can write; what these mounts make so counts as well: a kernel that ran before
+    may have left something behind."""
+    allowed = list(allowed)
+    places = {one.mount.source for one in allowed if one.mount.writable} | set(writable)
+    sources = [source for one in allowed for source in (one.source, *one.over_sources)]
+    return tuple(replace(one, exposed=is_exposed(one.path, places)) for one in sources)
 
 
 def refused_files(directory: Path, paths: Iterable[str], rules: Mapping[str, str]) -> str:
@@ -137,10 +152,9 @@ def refused_files(directory: Path, paths: Iterable[str], rules: Mapping[str, str
     return ""
 
 
-def _there(source: str) -> str:
+def _there(source: str) -> Found:
     try:
-        path = os.path.realpath(source, strict=True)
-        kind = Path(path).stat().st_mode
+        found = find_source(source)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "not a path"
         raise BadSettings(
@@ -148,17 +162,17 @@ def _there(source: str) -> str:
             f"{source!r} cannot be mounted: {why}.",
             "Create it, or remove the mount from the settings.",
         ) from None
+    kind = found.status.st_mode
     if not (stat.S_ISDIR(kind) or stat.S_ISREG(kind)):
-        raise _refused(path, "may not be mounted: it is a socket, a pipe or a device")
-    # A daemon that is root's would mount it all the same. A folder that one may enter will do.
-    if not os.access(path, os.X_OK if stat.S_ISDIR(kind) else os.R_OK):
+        raise _refused(found.path, "may not be mounted: it is a socket, a pipe or a device")
+    if not found.usable:
         raise BadSettings(
             "mounts",
             f"{source!r} cannot be mounted: you may not use it yourself.",
             "Ask its owner to let you, or remove the mount from the settings.",
         )
-    refuse_unquotable(path, "mounts")
-    return path
+    refuse_unquotable(found.path, "mounts")
+    return found
 
 
 def _is_below(path: str, above: str) -> bool:
@@ -174,8 +188,8 @@ def _mode(path: str, rules: Mapping[str, str]) -> str:
     return rules[path]
 
 
-def _covered(mount: Mount, private: list[str]) -> Allowed:
-    over = []
+def _covered(mount: Mount, found: Found, private: list[str]) -> Allowed:
+    over, over_sources = [], []
     for place in private:
         if any(_is_below(place, other) for other in private):
             continue
@@ -190,9 +204,17 @@ def _covered(mount: Mount, private: list[str]) -> Allowed:
         for part in (*parts, *own_source()):
             if source == part or _is_below(source, part):
                 raise _refused(source, "may only be mounted read-only: Jupyter runs from there")
-            if _is_below(part, source) and _is_itself(part):
+            if _is_below(part, source) and (itself := _itself(part)) is not None:
                 over.append(Mount(part, _inside(mount, part)))
-    return Allowed(mount, tuple(sorted(over, key=lambda one: one.target)))
+                over_sources.append(_source(over[-1].target, itself))
+    over.sort(key=lambda one: one.target)
+    return Allowed(mount, _source(mount.target, found), tuple(over), tuple(over_sources))
+
+
+def _source(target: str, found: Found) -> Source:
+    return Source(
+        target=target, path=found.path, device=found.status.st_dev, inode=found.status.st_ino
+    )
 
 
 def _is_directory(path: str) -> bool:
@@ -202,9 +224,13 @@ def _is_directory(path: str) -> bool:
         return False
 
 
-def _is_itself(path: str) -> bool:
-    """There, and no link."""
-    return Path(path).exists() and not Path(path).is_symlink()
+def _itself(path: str) -> Found | None:
+    """What is there, unless a link leads to it."""
+    try:
+        found = find_source(path)
+    except OSError:
+        return None
+    return found if found.path == path else None
 
 
 def _inside(mount: Mount, path: str) -> str:

@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 
 from ..errors import PolicyRefused
 from ..host import environment
+from ..host.mount_sources import told_writable
 from ..layout import RESERVED_PORTS
 from ..models import Barred, ContainerSpec, Demands, Reference, parse_image
 from ..settings.schema import Settings
 from ..settings.validators import format_size
 from . import slurm
 from .engines import engine_allowed, engine_refused, matches
-from .mounts import judge, refused_files, rules_of
+from .mounts import judge, refused_files, rules_of, with_exposed
 from .traits import PolicyTraits
 
 __all__ = ["CONFIG", "Policy"]
@@ -187,10 +188,13 @@ class Policy(PolicyTraits):
         allowed = [judge(mount, rules) for mount in spec.mounts]
         taken = {mount.target for mount in (*spec.mounts, *spec.own)}
         over = {mount for one in allowed for mount in one.over if mount.target not in taken}
+        kept = {mount.target for mount in (*spec.mounts, *over)}
+        sources = with_exposed(allowed, told_writable())
         return replace(
             spec,
             mounts=tuple(one.mount for one in allowed),
             own=(*spec.own, *sorted(over, key=lambda one: one.target)),
+            sources=tuple(one for one in sources if one.target in kept),
         )
 
     def _rules(self) -> dict[str, str]:

@@ -1,0 +1,58 @@
+"""What is mounted below a folder, by the kernel's own table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jupyter_containers.host.mountinfo import mount_points, submounts
+
+
+def line(point: str, options: str = "rw") -> str:
+    return f"36 35 98:0 / {point} {options},relatime master:1 - ext4 /dev/root rw,errors=continue"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return tmp_path / "mountinfo"
+
+
+def test_below_a_folder_and_nowhere_else(tmp_path: Path, table: Path) -> None:
+    for name in ("data/a/b", "data/with space", "data/back\\slash", "database"):
+        (tmp_path / name).mkdir(parents=True)
+    points = ["/", "data", "data/a/b", "data/a", "data/a", "database", "data/gone"]
+    lines = [line(str(tmp_path / point)) for point in points]
+    lines.append(line(f"{tmp_path}/data/with\\040space"))
+    lines.append(line(f"{tmp_path}/data/back\\134slash"))
+    table.write_text("\n".join(lines) + "\n")
+    below = [f"{tmp_path}/data/{name}" for name in ("a", "a/b", "back\\slash", "with space")]
+    assert submounts(f"{tmp_path}/data", table) == below
+    assert submounts(f"{tmp_path}/data/a", table) == [f"{tmp_path}/data/a/b"]
+    assert submounts(f"{tmp_path}/data/a/b", table) == []
+
+
+def test_ten_thousand_lines(tmp_path: Path, table: Path) -> None:
+    (tmp_path / "data/sub").mkdir(parents=True)
+    many = [line(f"/var/lib/docker/overlay2/{number:064x}/merged") for number in range(10_000)]
+    many[5000] = line(f"{tmp_path}/data/sub")
+    table.write_text("\n".join(many))
+    assert submounts(f"{tmp_path}/data", table) == [f"{tmp_path}/data/sub"]
+    assert len(list(mount_points(table))) == 10_000
+    all_below = [line(f"{tmp_path}/data/sub/{number}") for number in range(10_000)]
+    table.write_text("\n".join(all_below))
+    assert submounts(f"{tmp_path}/data", table) == []  # none of them is there
+
+
+def test_lines_that_are_none(tmp_path: Path, table: Path) -> None:
+    table.write_bytes(
+        b"\n \nnothing\n1 2 3 4\n\xff\xfe \xff x x /\\999 rw\n36 35 98:0 / /\\777 rw\n"
+    )
+    assert list(mount_points(table)) == ["/\\999", "/\\777"]
+    assert submounts(str(tmp_path), table) == []
+
+
+def test_this_machines_own() -> None:
+    points = list(mount_points())
+    assert "/" in points and "/proc" in points
+    assert "/proc" in submounts("/")
