@@ -235,6 +235,14 @@ def container_trouble(name: str, spec: ContainerSpec, done: Completed) -> Contai
             f"A folder to mount does not exist: {', '.join(gone) or one_line(said, 400)}.",
             "Create it, or remove the mount from the notebook's settings.",
         )
+    # Docker 20.10 and 28.5, of what only its owner may look into
+    if re.search(r"mount (source|config).*permission denied", lowered, re.DOTALL):
+        return StartFailed(
+            f"{name} may not look into a file system that is to be mounted, or is mounted below a "
+            f"folder that is: {one_line(said, 400)}",
+            "Where it is one of FUSE, mount it with the option allow_other; or leave it out, and "
+            "mount the folders beside it.",
+        )
     if re.search(r"no space left|disk quota", lowered):
         return StartFailed(
             f"The disk is full where {name} keeps its containers.",

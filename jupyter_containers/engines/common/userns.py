@@ -37,6 +37,13 @@ SAME_NETWORK = Problem(
 )
 
 
+CHECKED_INSIDE = Problem(
+    "A mount below a folder that containers can write is checked in the container only: an image "
+    "that lies may see what was put in its place.",
+    "Keep data that you mount beside the notebook's folder and not in it, or use Podman.",
+)
+
+
 async def closed() -> Problem | None:
     """Why no user namespace can be made, or None: tried, because a sysctl, a security module or
     an outer container may forbid it, each in its own way."""

@@ -31,14 +31,17 @@ from ...models import (
     Stats,
     User,
 )
-from ...text import as_int, as_list, as_text, one_line, printable
+from ...text import as_dict, as_int, as_list, as_text, one_line, printable
 from ..base import ISOLATES, NAMED_NETWORKS
 from ..common import cdi, versions
 from ..common.build_grammar import DOCKER, lacks
 from ..common.errors import container_trouble, daemon_trouble
 from ..common.info_cache import InfoCache
-from ..common.run_argv import PACKAGE_MANAGER_CAPABILITIES, env_file, limits, mount_option
+from ..common.mounts import held, with_parts
+from ..common.run_argv import PACKAGE_MANAGER_CAPABILITIES, env_file, limits
+from ..common.userns import CHECKED_INSIDE
 from . import buildkit, inspect, network, transfer
+from .descriptors import NO_DESCRIPTORS, NO_VOLUME, can_mount, files_apart, option
 
 LOG_BYTES = 5_000_000
 """Of a container's log, at which the engine begins it anew."""
@@ -49,6 +52,11 @@ class Docker:
 
     name = "docker"
     program = "docker"
+
+    _recursive = False
+    """Whether what is mounted `readonly` is so with all that is mounted below it, for certain."""
+    _by_descriptor = True
+    """Whether the daemon mounts from descriptors of this process, as far as is known."""
 
     def __init__(self) -> None:
         self._info = InfoCache(self.name, self._ask_info)
@@ -69,6 +77,7 @@ class Docker:
         said = inspect.parse_object(done.stdout)
         if not as_text(said.get("ServerVersion")):
             raise daemon_trouble(self.name, done.stderr or str(said.get("ServerErrors", "")))
+        self._recursive = is_recursive(said)
         by_hand = network.routed_by_hand(inspect.parse_array(bridge.stdout))
         return engine_info(self.name, said, routed_by_hand=by_hand)
 
@@ -130,11 +139,17 @@ class Docker:
 
     # -- containers ------------------------------------------------------------------------
 
-    def run_argv(self, spec: ContainerSpec, *, detach: bool) -> list[str]:
+    def run_argv(
+        self, spec: ContainerSpec, *, detach: bool, descriptors: Mapping[str, int] = NO_DESCRIPTORS
+    ) -> list[str]:
         """The command for a spec, pure. The environment comes on standard input (`env_file`),
-        so that no value is ever seen in a process list."""
+        so that no value is ever seen in a process list. Mounts whose targets have `descriptors`
+        are made from these."""
+        first = "--detach" if detach else "--rm"
+        return [self.program, "run", first, *self._rest_of_argv(spec, descriptors)]
+
+    def _rest_of_argv(self, spec: ContainerSpec, descriptors: Mapping[str, int]) -> list[str]:
         options = [
-            "--detach" if detach else "--rm",
             f"--name={spec.name}",
             "--pull=never",
             "--env-file=/dev/stdin",
@@ -147,7 +162,7 @@ class Docker:
             *self._log_argv(),
             *self._user_argv(spec.user),
             *(f"--label={key}={value}" for key, value in sorted(spec.labels.items())),
-            *(mount_option(m.source, m.target, m.writable) for m in spec.own + spec.mounts),
+            *(option(mount, descriptors) for mount in spec.own + spec.mounts),
             *(f"--tmpfs={target}" for target in spec.tmpfs),
             *self._limits_argv(spec),
             *self._network_argv(spec),
@@ -162,7 +177,7 @@ class Docker:
         command = list(spec.argv)
         if spec.entrypoint == "none":
             options.append(f"--entrypoint={command.pop(0)}")
-        return [self.program, "run", *options, spec.image, *command]
+        return [*options, spec.image, *command]
 
     def _user_argv(self, user: User) -> list[str]:
         caps = PACKAGE_MANAGER_CAPABILITIES if user.mode == "root" else ()
@@ -206,16 +221,14 @@ class Docker:
 
     async def start(self, spec: ContainerSpec) -> Container:
         """See `Engine.start`."""
+        spec = await asyncio.to_thread(
+            with_parts, spec, recursive=self._recursive, seen_by=self._mounter()
+        )
         try:
-            done = await self._started(await self._on_network(spec))
-            if network.gone(done) and not spec.network_name:  # somebody pruned it meanwhile
-                await self.remove(spec.name)
-                self._own_network.forget()
-                done = await self._started(await self._on_network(spec))
-            if done.code != 0:
-                raise container_trouble(self.name, spec, done)
-            if (id := inspect.container_id(done.stdout)) is None:
-                raise self._nonsense(done, "names no container")
+            # Podman's conmon keeps the directory it is started in, and puts a file `oom` there
+            # when memory runs out (src/oom.c): not into the person's folder.
+            with held(spec) as exposed, tempfile.TemporaryDirectory() as nowhere:
+                id = await self._launch(spec, exposed, nowhere)
         except BaseException:
             await self._discard(spec.name)
             raise
@@ -227,12 +240,31 @@ class Docker:
             labels=spec.labels,
         )
 
-    async def _started(self, spec: ContainerSpec) -> Completed:
-        # Podman's conmon keeps the directory it is started in, and puts a file `oom` there
-        # when memory runs out (src/oom.c): not into the person's folder.
-        with tempfile.TemporaryDirectory() as nowhere:
-            argv = self.run_argv(spec, detach=True)
-            return await run(argv, input=env_file(spec.env), timeout=120, cwd=nowhere)
+    def _mounter(self) -> int | None:
+        """A process with the mounts that the engine has, where these are not this process's."""
+        return None
+
+    async def _launch(
+        self, spec: ContainerSpec, exposed: Mapping[str, int], nowhere: str, *, again: bool = True
+    ) -> str:
+        """Start it in the directory `nowhere`; its id. Sources that could be swapped are `exposed`,
+        held open: they are mounted by descriptor where the daemon can do that."""
+        by = exposed if self._by_descriptor else NO_DESCRIPTORS
+        with files_apart(self.name, await self._on_network(spec), by) as (mounted, rest):
+            argv = self.run_argv(mounted, detach=True, descriptors=rest)
+            done = await run(argv, input=env_file(spec.env), timeout=120, cwd=nowhere)
+        if done.code == 0:
+            if (id := inspect.container_id(done.stdout)) is None:
+                raise self._nonsense(done, "names no container")
+            return id
+        no_volume = by and NO_VOLUME in done.stderr and not await can_mount(spec, self._run)
+        pruned = network.gone(done) and not spec.network_name  # by somebody, meanwhile
+        if again and (no_volume or pruned):
+            self._by_descriptor = self._by_descriptor and not no_volume
+            self._own_network.forget()
+            await self._discard(spec.name)
+            return await self._launch(spec, exposed, nowhere, again=False)
+        raise container_trouble(self.name, spec, done)
 
     async def poll(self, id: str) -> int | None:
         """See `Engine.poll`. A container that is gone has ended, killed by somebody else."""
@@ -344,6 +376,15 @@ class Docker:
         return done
 
 
+def is_recursive(said: Mapping[str, Any]) -> bool:
+    """Whether `readonly` is recursive: daemon, client and kernel have to be new enough.
+    https://docs.docker.com/engine/storage/bind-mounts/#recursive-mounts"""
+    client = as_text(as_dict(said.get("ClientInfo")).get("Version"))
+    daemon = versions.at_least(as_text(said.get("ServerVersion")), 25, 0)
+    kernel = versions.at_least(as_text(said.get("KernelVersion")), 5, 12)
+    return daemon and kernel and versions.at_least(client, 25, 0)
+
+
 def engine_info(name: str, said: Mapping[str, Any], *, routed_by_hand: bool = False) -> EngineInfo:
     """See `Engine.info`, from the daemon's own words."""
     options = [str(option) for option in as_list(said.get("SecurityOptions"))]
@@ -365,6 +406,7 @@ def engine_info(name: str, said: Mapping[str, Any], *, routed_by_hand: bool = Fa
         problems.append(Problem("The kernel gives Docker no memory limits.", ""))
     if rootless:
         features.add("root")
+        problems.append(CHECKED_INSIDE)
     version = str(said["ServerVersion"])
     if versions.at_least(version, 23, 0):
         features.add("heredocs")

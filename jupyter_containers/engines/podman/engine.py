@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from shutil import which
 from typing import Any, Literal
 
-from ...errors import StartFailed, Unsupported
+from ...errors import MountReplaced, StartFailed, Unsupported
 from ...host.process import Completed, run
 from ...host.reaper import podman_run
 from ...models import (
@@ -34,7 +34,8 @@ from ...text import as_dict, as_list, as_text, one_line
 from ..base import BARS, BARS_RUN, ISOLATES
 from ..common import cdi, versions
 from ..common.build_grammar import PODMAN, lacks
-from ..common.errors import daemon_trouble
+from ..common.errors import container_trouble, daemon_trouble
+from ..common.mounts import wrong_mount
 from ..common.run_argv import env_file, needs_quotes
 from ..docker import inspect
 from ..docker.engine import LOG_BYTES, Docker
@@ -52,6 +53,8 @@ class Podman(Docker):
     _tables: tuple[Path, ...] = ()
     _network: str | None = None
     """The value of `--network` for a private one, by `info`; empty: Podman's default."""
+    _has_init = True
+    """Whether `podman init` makes what `podman run` would."""
 
     async def _ask_info(self) -> EngineInfo:
         done = await self._run(["info", "--format", "json"], timeout=30)
@@ -144,24 +147,6 @@ class Podman(Docker):
         """See `base.HasNetworks`: none is made."""
         return []
 
-    async def _started(self, spec: ContainerSpec) -> Completed:
-        """What the policy bars is barred before the first program of the image runs."""
-        if not spec.barred:
-            return await super()._started(spec)
-        argv = self.run_argv(spec, detach=True)
-        argv[1:3] = ["create"]  # for `run --detach`
-        argv.remove(_NO_PASSWD)  # 4.3 knows it for `run` only; ours is mounted over Podman's
-        with tempfile.TemporaryDirectory() as nowhere:
-            done = await run(argv, input=env_file(spec.env), timeout=120, cwd=nowhere)
-            if done.code == 0:
-                initialised = await run([self.program, "init", spec.name], timeout=120, cwd=nowhere)
-                done = initialised if initialised.code else done
-        if done.code == 0:
-            await self._bar(spec)
-            started = await self._run(["start", spec.name], timeout=120)
-            done = started if started.code else done
-        return done
-
     async def _bar(self, spec: ContainerSpec) -> None:
         pid = await self.pid(spec.name) or 0
         enter = network.enter(self.program, pid, rootless=(await self.info()).rootless)
@@ -186,6 +171,49 @@ class Podman(Docker):
                 f"This {self.name} cannot mount {odd[0]!r}: it takes no comma or quote in a path.",
                 "Rename the folder, or update to Podman 4.2 or newer.",
             )
+
+    def _mounter(self) -> int | None:
+        """Rootless podman's containers are made in the namespaces of a process that it left there
+        when it was first run; what was mounted later need not be seen in it."""
+        for place in (os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.getuid()}"):
+            with suppress(OSError, ValueError):
+                pid = int(Path(place, "libpod/tmp/pause.pid").read_text())
+                Path(f"/proc/{pid}/ns/mnt").readlink()  # it lives, and is this person's
+                return pid
+        return None
+
+    async def _launch(
+        self, spec: ContainerSpec, exposed: Mapping[str, int], nowhere: str, *, again: bool = True
+    ) -> str:
+        """Where a source could be swapped, or the policy bars something: make the container and
+        its mounts, look at them from outside, bar, and only then let its first process run. All
+        mounts, since one may have been led to where another belongs."""
+        if not (exposed or spec.barred) or not self._has_init:
+            return await super()._launch(spec, {}, nowhere, again=again)
+        spec = await self._on_network(spec)
+        # `create` of 4.3 does not know the option; ours is mounted over Podman's.
+        rest = [word for word in self._rest_of_argv(spec, {}) if word != _NO_PASSWD]
+        argv = [self.program, "create", *rest]
+        done = await self._step(spec, argv, nowhere, env_file(spec.env))
+        id = done.stdout.strip().splitlines()[-1]
+        await self._step(spec, [self.program, "init", id], nowhere)
+        pid = await self.pid(id)
+        if pid is None:
+            raise StartFailed("The container ended before it began.")
+        if wrong := await asyncio.to_thread(wrong_mount, pid, spec.sources, mounted=True):
+            raise MountReplaced(wrong)
+        if spec.barred:
+            await self._bar(spec)
+        await self._step(spec, [self.program, "start", id], nowhere)
+        return id
+
+    async def _step(
+        self, spec: ContainerSpec, argv: list[str], cwd: str, text: bytes | None = None
+    ) -> Completed:
+        done = await run(argv, input=text, timeout=120, cwd=cwd)
+        if done.code != 0:
+            raise container_trouble(self.name, spec, done)
+        return done
 
     def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """See `Engine.build`."""

@@ -39,6 +39,7 @@ class PodmanHpc(Podman):
 
     name = "podman-hpc"
     program = "podman-hpc"
+    _has_init = False  # what the wrapper adds for a site it adds to `run`
     _site = ""
     """What `infohpc` said."""
 
