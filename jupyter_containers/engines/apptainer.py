@@ -29,13 +29,14 @@ from ..errors import (
 from ..host.paths import cache_directory
 from ..host.process import Completed, run
 from ..host.reaper.trees import remove_tree
-from ..models import ContainerSpec, EngineInfo, Image, Problem, Progress
+from ..models import ContainerSpec, EngineInfo, Image, Mount, Problem, Progress
 from ..text import one_line, printable, untrusted_json
 from .common import cdi, userns
 from .common.errors import build_trouble, last_words
 from .common.run_argv import limits, mount_option
 from .common.transfers import Transfer
 from .common.versions import at_least
+from .process_engine import hold
 from .process_engine.base import Command, ProcessEngine
 from .process_engine.containers import StateDir
 from .process_engine.image_store import Stored, on_network, random_id
@@ -60,6 +61,7 @@ class Apptainer(ProcessEngine):
     """The `apptainer` or `singularity` of the person who runs this process."""
 
     name = "apptainer"
+    holds = True
     starters = (
         "apptainer",
         "singularity",
@@ -119,9 +121,8 @@ class Apptainer(ProcessEngine):
             "--no-eval",
             "--pid",
             f"--pwd={spec.workdir}",
-            *(mount_option(m.source, m.target, m.writable) for m in spec.own + spec.mounts),
-            mount_option(str(state_dir.path / "tmp"), "/tmp", True),
-            mount_option(str(state_dir.path / "var-tmp"), "/var/tmp", True),
+            *(_bind(m, state_dir) for m in spec.own + spec.mounts),
+            *(_bind(m, state_dir) for m in _scratch(state_dir)),
         ]
         if self._filters:
             options.append(f"--security=seccomp:{state_dir.path / _SECCOMP.name}")
@@ -138,6 +139,8 @@ class Apptainer(ProcessEngine):
         options += devices + (limits(spec) if userns.delegated() else [])
         verb = "run" if spec.entrypoint == "image" else "exec"
         argv = (self.program, "--silent", verb, *options, _payload(stored), *spec.argv)
+        if script := hold.script(state_dir):
+            argv = (*_namespace(), "sh", "-c", _HOLD, "sh", script, *argv)
         return Command(argv=argv, env=self._environment({**visible, **spec.env}))
 
     def _environment(self, inside: Mapping[str, str]) -> dict[str, str | None]:
@@ -236,6 +239,30 @@ def _source(reference: str) -> str:
         return reference
     above, slash, last = name.rpartition("/")
     return f"{above}{slash}{last.partition(':')[0]}@{digest}"
+
+
+def _bind(mount: Mount, state_dir: StateDir) -> str:
+    source = hold.held(mount, state_dir) or mount.source
+    return mount_option(str(source), mount.target, mount.writable)
+
+
+def _scratch(state_dir: StateDir) -> list[Mount]:
+    names = {"tmp": "/tmp", "var-tmp": "/var/tmp"}
+    return [Mount(str(state_dir.path / name), target, True) for name, target in names.items()]
+
+
+_HOLD = """. "$1"
+shift
+cd /
+exec setpriv --inh-caps=-all --ambient-caps=-all -- "$@"
+"""
+"""Arguments: the script of `hold.py`, and the command, which gets no more rights than it had."""
+
+
+def _namespace() -> tuple[str, ...]:
+    """One of ours for mounts."""
+    ours = () if os.getuid() == 0 else ("--user", "--map-current-user", "--keep-caps")
+    return ("unshare", *ours, "--mount")
 
 
 def _devices(devices: Sequence[str]) -> tuple[list[str], dict[str, str]]:

@@ -20,6 +20,7 @@ from ...layout import DEFAULT_PATH
 from ...models import BuildSpec, ContainerSpec, EngineInfo, Image, Progress
 from ..common import userns
 from ..common.errors import last_words
+from ..process_engine import hold
 from ..process_engine.base import Command, ProcessEngine
 from ..process_engine.containers import StateDir
 from ..process_engine.image_archive import TREE
@@ -37,7 +38,8 @@ class Charliecloud(ProcessEngine):
 
     name = "charliecloud"
     program = "ch-run"
-    starters = ("ch-run", "unshare", "mount", "hostname", "ip", SHELL)
+    holds = True
+    starters = ("ch-run", "unshare", "hostname", "ip", SHELL, *hold.PROGRAMS)
 
     _overlays = True
     """Whether containers can be written to, as far as is known."""

@@ -15,12 +15,15 @@ from pathlib import Path, PurePosixPath
 from shutil import which
 
 from ...models import ContainerSpec, Mount
+from ..process_engine.containers import StateDir
+from ..process_engine.hold import held
 from ..process_engine.rootfs import DEVICES, PTS, SHM, make_dev, mount_points
 
 SHELL = "ch-start"
 """Our shell's own name: so no container's shell is taken for it (`_contained._first`)."""
 SCRIPT = """set -e
 cd "$1"
+if [ -e hold ]; then . ./hold; fi
 mount --all --fstab table
 if [ -n "$2" ]; then hostname "$2"; fi
 if [ "$3" = none ]; then ip link set lo up; fi
@@ -81,7 +84,8 @@ def table(
             else root / point.relative_to("/")
         )
         options = "rbind" if mount.writable else ",".join(["bind", "ro", *_locked(mount.source)])
-        lines.append((mount.source, where, "none", options))
+        place = held(mount, StateDir(state_dir))
+        lines.append((place or mount.source, where, "none", "rbind" if place else options))
     lines += [(f"/dev/{name}", f"{dev}/{name}", "none", "bind") for name in DEVICES]
     lines.append(("devpts", f"{dev}/pts", "devpts", PTS))
     size = spec.shm or SHM

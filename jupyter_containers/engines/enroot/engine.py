@@ -24,6 +24,7 @@ from ...models import ContainerSpec, EngineInfo, Image, Problem, Progress
 from ..common import cdi, userns
 from ..common.errors import last_words
 from ..common.versions import at_least
+from ..process_engine import hold
 from ..process_engine.base import Command, ProcessEngine
 from ..process_engine.containers import StateDir
 from ..process_engine.image_store import Stored, on_network
@@ -39,7 +40,8 @@ class Enroot(ProcessEngine):
 
     name = "enroot"
     program = "enroot"
-    starters = ("unshare", SHELL, "enroot-nsenter", "enroot-switchro")
+    holds = True
+    starters = ("unshare", SHELL, "enroot-nsenter", "enroot-switchro", *hold.PROGRAMS)
 
     @property
     def as_file(self) -> bool:
@@ -109,7 +111,7 @@ class Enroot(ProcessEngine):
         return Command(
             argv=(
                 *outside,
-                *(str(state_dir.path / SHELL), "-c", scripts.OUTSIDE, SHELL),
+                *(str(state_dir.path / SHELL), "-c", *scripts.outside(hold.script(state_dir))),
                 *(spec.hostname or "", sys, "init" if spec.init else ""),
                 *("enroot", "start", *options, "--", str(file) if _is_file(stored) else TREE),
                 *spec.argv,

@@ -18,6 +18,8 @@ from shutil import which
 
 from ...layout import DEFAULT_PATH
 from ...models import ContainerSpec, Image, Mount
+from ..process_engine.containers import StateDir
+from ..process_engine.hold import held
 from ..process_engine.rootfs import DEVICES, PTS, SHM, make_dev
 
 TREE = "tree"
@@ -40,6 +42,13 @@ exit 0
 """Arguments: a host name or nothing; where a /sys that shows a network of its own is made, or
 nothing; a word where the container needs an init: the shell stays and reaps then; and the
 command."""
+
+
+def outside(hold: str) -> tuple[str, ...]:
+    """`OUTSIDE` and the shell's name; before it the script of `hold.py`, where there is one."""
+    if not hold:
+        return (OUTSIDE, SHELL)
+    return (f'. "$1"\ncd /\nshift\n{OUTSIDE}', SHELL, hold)
 
 
 def conf_text(
@@ -73,7 +82,7 @@ def mounts(spec: ContainerSpec, state_dir: Path) -> list[str]:
     return [
         *([sys] if spec.network == "none" else []),
         *_devices(spec, state_dir),
-        *(_bind(mount) for mount in asked),
+        *(_bind(mount, held(mount, StateDir(state_dir))) for mount in asked),
     ]
 
 
@@ -101,13 +110,12 @@ def _devices(spec: ContainerSpec, state_dir: Path) -> list[str]:
     ]
 
 
-def _bind(mount: Mount) -> str:
-    """Read-only mounts show nothing of what is mounted below their source: that would be
-    writable."""
+def _bind(mount: Mount, place: str | None) -> str:
+    """What has something mounted below it and is read-only is held, and is so already."""
     kind = "dir" if Path(mount.source).is_dir() else "file"
-    how = "rbind,rw" if mount.writable else "bind,ro"
+    how = "rbind,rw" if mount.writable else "rbind,ro" if place else "bind,ro"
     options = f"x-create={kind},{how},nosuid,nodev,private"
-    return f"{_escaped(mount.source)} {_escaped(mount.target)} none {options}"
+    return f"{_escaped(place or mount.source)} {_escaped(mount.target)} none {options}"
 
 
 def _escaped(path: str) -> str:

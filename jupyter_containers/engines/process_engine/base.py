@@ -34,7 +34,7 @@ from ...models import (
 from ...text import printable
 from ..common.errors import trouble_of_ours
 from ..common.info_cache import InfoCache
-from . import containers
+from . import containers, hold
 from .containers import ProcessContainers, ProcessWatch, StateDir, wait_for_init
 from .image_store import Store, Stored
 
@@ -56,6 +56,9 @@ class ProcessEngine(ABC):
     name: str
     starters: tuple[str, ...]
     """Names of the engine's own processes (comm, 15 characters at most)."""
+    holds = False
+    """Whether `command` runs the script of `hold.py` first, in a mount namespace, and takes what is
+    held from there. Where it does not, only the guest compares what was mounted."""
 
     def __init__(self) -> None:
         self.store = Store(self.name)
@@ -209,13 +212,21 @@ class ProcessEngine(ABC):
             if (code := self.process_containers.poll(spec.name)) is not None:
                 said = self.process_containers.tail(spec.name, 40)
                 done = Completed(command.argv, code, "", said)
-                if self.ran_nothing(done) is not None:
-                    raise trouble_of_ours(self.name, spec, done) or self.trouble(done)
+                if (trouble := self.not_started(spec, done)) is not None:
+                    raise trouble
         except BaseException:
             await asyncio.to_thread(self.process_containers.remove, spec.name)
             raise
         name = spec.name
         return Container(id=name, name=name, image=spec.image, running=True, labels=spec.labels)
+
+    def not_started(self, spec: ContainerSpec, done: Completed) -> ContainersError | None:
+        """Why a container did not start; None where its program has run."""
+        if (swapped := hold.trouble(done.stderr)) is not None:
+            return swapped
+        if self.ran_nothing(done) is None:
+            return None
+        return trouble_of_ours(self.name, spec, done) or self.trouble(done)
 
     async def prepare(self, spec: ContainerSpec) -> tuple[Stored, StateDir]:
         """Image and directory of a container. Raises ImageNotHere, StartFailed."""
@@ -226,6 +237,8 @@ class ProcessEngine(ABC):
             raise ImageNotHere(spec.reference or spec.image, self.name)
         try:
             state_dir = self.process_containers.make(spec)
+            if self.holds:
+                hold.write(spec, state_dir)
             self.write_files(spec, stored, state_dir)
         except OSError as error:
             raise StartFailed(

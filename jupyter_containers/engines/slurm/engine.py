@@ -43,7 +43,6 @@ from ...settings.slurm import gpus_of
 from ...text import one_line, printable
 from ..base import Output, Watch
 from ..common import cdi
-from ..common.errors import trouble_of_ours
 from ..common.info_cache import InfoCache
 from ..placement import Placement
 from ..process_engine.base import ProcessEngine
@@ -305,10 +304,8 @@ class Slurm(InnerEngine):
             state_dir = self.inner.process_containers.state_dir(spec.name)
             return errors.not_shared(self._job(spec.name), "", str(state_dir.path))
         done = Completed((self.name,), ended.code if ended else 1, "", said)
-        if self.inner.ran_nothing(done) is None:
-            return None
-        found = trouble_of_ours(self.name, spec, done) or self.inner.trouble(done)
-        return StartFailed(found.message, found.hint)
+        found = self.inner.not_started(spec, done)
+        return StartFailed(found.message, found.hint) if found is not None else None
 
     async def stats(self, id: str) -> Stats | None:
         """See `Engine.stats`: nobody on this machine can tell. Who looks gets to see how much time

@@ -65,6 +65,7 @@ class Pyxis(Enroot):
     """What a job runs in place of enroot's own command."""
 
     name = "pyxis"
+    holds = False  # the node's slurmd starts enroot
     as_file = True
 
     def __init__(self) -> None:

@@ -82,7 +82,11 @@ async def address(node: str) -> str:
 
 def on_nodes(spec: ContainerSpec) -> ContainerSpec:
     """With nothing mounted that only this machine has: our empty stand-ins lie in its private
-    directory, so others in the cache take their place. Raises StartFailed."""
+    directory, so others in the cache take their place. And what is mounted below a read-only
+    source on the node nobody knows here, so all of these are held there. Raises StartFailed."""
+    readonly = {mount.target for mount in (*spec.mounts, *spec.own) if not mount.writable}
+    sources = (replace(one, exposed=one.exposed or one.target in readonly) for one in spec.sources)
+    spec = replace(spec, sources=tuple(sources))
     empty = cache_directory() / "empty"
     stand_ins = {str(empty_directory()): empty / "directory", str(empty_file()): empty / "file"}
     if not any(mount.source in stand_ins for mount in spec.own):

@@ -29,9 +29,11 @@ from jupyter_containers.engines.slurm.job import (
     script_of,
 )
 from jupyter_containers.engines.slurm.queue import read
+from jupyter_containers.engines.slurm.site import on_nodes
 from jupyter_containers.errors import EngineDown, EngineMissing, StartFailed
 from jupyter_containers.kernels.listing import is_orphan
-from jupyter_containers.models import Container, ContainerSpec, Image, Mount, User
+from jupyter_containers.models import Container, ContainerSpec, Image, Mount, Source, User
+from tests.helpers.private_home import private_home
 
 ME = User(mode="me", uid=1000, gid=1000, host_uid=1000, host_gid=1000)
 PLACE = StateDir(Path("/cache/containers/apptainer/jupyter-0123abcd"))
@@ -274,3 +276,14 @@ def test_refusals_are_sentences(said: str, expected: str) -> None:
 def test_a_controller_that_is_down_is_no_refusal() -> None:
     line = "sbatch: error: Batch job submission failed: Unable to contact slurm controller"
     assert isinstance(refused(f"{line} (connect failure)", spec()), EngineDown)
+
+
+def test_what_is_read_only_is_held_on_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is mounted below it there, nobody knows here."""
+    private_home(tmp_path, monkeypatch)
+    mounts = (Mount("/w", "/w", writable=True), Mount("/r", "/r"))
+    sources = [Source(target=m.target, path=m.source, device=1, inode=1) for m in mounts]
+    found = on_nodes(spec(mounts=mounts, sources=tuple(sources)))
+    assert [(one.target, one.exposed) for one in found.sources] == [("/w", False), ("/r", True)]
