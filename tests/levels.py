@@ -67,6 +67,8 @@ TABLE = (
     Row("contract/kernels/test_jobs.py::test_nothing_of_the_server_is_in_the_job", JOBS),
     Row("contract/kernels/test_jobs.py::test_slurms_commands_say_why", JOBS),
     Row("contract/kernels/test_job_ends.py::test_a_rebuilt_image_waits_in_the_queue_once", JOBS),
+    Row("contract/kernels/test_mounts.py::test_a_link_put_there", (*ONE_OF_EACH, *ROOTS), FIRST),
+    Row("contract/kernels/test_mounts.py::test_twenty_starts", ONE_OF_EACH),
     Row("contract/kernels/test_mpi.py", ("slurm+charliecloud",)),
     Row("contract/kernels/test_shared_folder.py", PODMAN, FIRST),
     Row("contract/kernels/test_sockets.py", ONE_OF_EACH[:4], FIRST),
@@ -137,6 +139,7 @@ TABLE = (
     Row("ui", EVERY),
     # -- by hand and before a release ------------------------------------------------------------
     Row("soak", EVERY, SOAK),
+    Row("soak/test_race.py", ONE_OF_EACH[:4], SOAK),
     Row("soak/test_large.py::test_speech_to_text", PODMAN, SOAK),  # it compiles for minutes
 )
 
