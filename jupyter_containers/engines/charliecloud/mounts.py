@@ -24,7 +24,22 @@ SHELL = "ch-start"
 SCRIPT = """set -e
 cd "$1"
 if [ -e hold ]; then . ./hold; fi
+elsewhere() {
+  count=0
+  while read -r _ _ _ _ point _; do
+    case $point in "$here"/*|/dev|/dev/*) ;; *) count=$((count + 1)) ;; esac
+  done </proc/self/mountinfo
+}
+if [ -e nested ]; then
+  here=$(readlink /proc/self/cwd | sed 's/\\\\/\\\\134/g; s/ /\\\\040/g')
+  elsewhere
+  before=$count
+fi
 mount --all --fstab table
+if [ -e nested ]; then
+  elsewhere
+  [ "$count" = "$before" ] || { echo 'mount: led out of the container: by a link' >&2; exit 125; }
+fi
 if [ -n "$2" ]; then hostname "$2"; fi
 if [ "$3" = none ]; then ip link set lo up; fi
 init=$4
@@ -34,7 +49,10 @@ if [ -z "$init" ]; then exec "$@"; fi
 exit 0
 """
 """Arguments: the directory, a host name or nothing, the network, a word where the container needs
-an init: the shell stays and reaps then."""
+an init: the shell stays and reaps then.
+
+Where a mount is to be within a folder that others write, a link may lead it to this machine's
+programs: nothing but the shell itself runs until it is clear that none did."""
 
 _LOCKED = {
     os.ST_NOSUID: "nosuid",
@@ -58,6 +76,9 @@ def write_files(
     mounts = (Mount(str(state_dir / "var-tmp"), "/var/tmp", True), *spec.own, *spec.mounts)
     over = state_dir / "upper" if overlay else tree
     points = list(mount_points(mounts, tree, over, tmp=state_dir / "tmp"))
+    shared = [f"{mount.target}/" for mount in spec.mounts if mount.writable]
+    if any(mount.target.startswith(one) for mount, _ in points for one in shared):
+        (state_dir / "nested").touch()
     (state_dir / "table").write_text(table(spec, state_dir, points, overlay=overlay))
 
 
@@ -75,6 +96,12 @@ def table(
         if overlay
         else (state_dir / "image", root, "none", "rbind")
     ]
+    # What runs a program of its own (mount.TYPE) comes before what others may lead elsewhere.
+    lines += [(f"/dev/{name}", f"{dev}/{name}", "none", "bind") for name in DEVICES]
+    lines.append(("devpts", f"{dev}/pts", "devpts", PTS))
+    size = spec.shm or SHM
+    lines.append(("tmpfs", f"{dev}/shm", "tmpfs", f"mode=1777,nosuid,nodev,size={size}"))
+    lines.append((dev, "/dev", "none", "rbind"))
     for mount, point in points:
         # `ch-run` binds this directory upon /tmp last, with all that is in it.
         in_tmp = point.is_relative_to("/tmp") and str(point) != "/tmp"
@@ -86,11 +113,6 @@ def table(
         options = "rbind" if mount.writable else ",".join(["bind", "ro", *_locked(mount.source)])
         place = held(mount, StateDir(state_dir))
         lines.append((place or mount.source, where, "none", "rbind" if place else options))
-    lines += [(f"/dev/{name}", f"{dev}/{name}", "none", "bind") for name in DEVICES]
-    lines.append(("devpts", f"{dev}/pts", "devpts", PTS))
-    size = spec.shm or SHM
-    lines.append(("tmpfs", f"{dev}/shm", "tmpfs", f"mode=1777,nosuid,nodev,size={size}"))
-    lines.append((dev, "/dev", "none", "rbind"))
     return "".join(
         f"{_escaped(source)} {_escaped(target)} {kind} {options} 0 0\n"
         for source, target, kind, options in lines

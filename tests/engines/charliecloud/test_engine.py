@@ -110,7 +110,7 @@ def test_the_table_of_mounts(tmp_path: Path) -> None:
     private = [one for one in table if "private" in one]
     assert private[0].startswith("T/my\\040data/private T/place/root/srv/private none bind,ro")
     assert ("tmpfs T/place/dev/shm tmpfs mode=1777,nosuid,nodev,size=1048576 0 0") in table
-    assert table[-2:] == ["T/place/dev /dev none rbind 0 0", ""]
+    assert "T/place/dev /dev none rbind 0 0" in table
     assert (state_dir / "upper/etc/one").is_file()
     assert (state_dir / "upper/usr/work").is_dir()
     assert not (tree / "etc").exists()
