@@ -14,6 +14,7 @@ import os
 import platform
 import shutil
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -103,6 +104,9 @@ def ask(path, text):
                 timeout=CHILD_SECONDS,
                 cwd="/",
             )
+        except subprocess.TimeoutExpired:
+            trouble = trouble or "it did not answer within %d s." % CHILD_SECONDS
+            continue
         except (OSError, subprocess.SubprocessError):
             continue
         lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
@@ -114,7 +118,7 @@ def ask(path, text):
             return {"path": path, "said": lines[-1][:80], "trouble": trouble}
         try:
             return dict(json.loads(lines[-1]), path=path)
-        except ValueError:
+        except (ValueError, TypeError, RecursionError):
             continue
     return None
 
@@ -228,17 +232,26 @@ def runs(text):
     """Whether the program that a kernel spec names is there."""
     try:
         return shutil.which(json.loads(text)["argv"][0]) is not None
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return False
 
 
 def read(path):
-    """The first 64 KiB of a file, or nothing."""
+    """The first 64 KiB of a file, or nothing: what is no file may never end, or never begin."""
     try:
-        with open(path, "rb") as file:
-            return file.read(MAX_FILE).decode("utf-8", "replace")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         return ""
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        return file.read(MAX_FILE).decode("utf-8", "replace")
+
+
+def odd():
+    """Where programs look users up and there is no file: they may hang there."""
+    paths = ("/etc/passwd", "/etc/group")
+    return [path for path in paths if os.path.exists(path) and not os.path.isfile(path)]
 
 
 def meet(directory, nonce):
@@ -286,6 +299,7 @@ def main():
         "kernels": kernels(found),
         "passwd": read("/etc/passwd"),
         "group": read("/etc/group"),
+        "odd": odd(),
         "os": read("/etc/os-release"),
         "boot": read("/proc/sys/kernel/random/boot_id").strip(),
         "shell": shells[0] if shells else "",

@@ -115,6 +115,10 @@ class ImageFacts:
     """How host and container of this engine reach each other: Unix sockets in a mounted
     directory, TCP, or `none` where not even a mounted directory crosses."""
     transport_reason: str = ""
+    odd: tuple[str, ...] = ()
+    """Where programs look users up, and there is something else than a file."""
+    why: str = ""
+    """What the engine complained of, where nothing of the image could be run."""
 
     @property
     def guest_python(self) -> str | None:
@@ -160,6 +164,12 @@ def choose(facts: ImageFacts, kernel: str = "") -> Launch:
     `kernel` is the name of one of the image's kernel specs, the path of one of its interpreters, or
     `PYTHON` for the first. Raises ImageUnusable, with the line to add to the Dockerfile.
     """
+    if facts.odd:
+        raise ImageUnusable(
+            f"In the image {' and '.join(facts.odd)} is no regular file: a program that looks a "
+            "user up there may wait for ever.",
+            "Make it a file in the Dockerfile, or start from another image.",
+        )
     if kernel:
         for found in facts.kernels:
             if found.name == kernel:
@@ -179,6 +189,8 @@ def choose(facts: ImageFacts, kernel: str = "") -> Launch:
     for found in facts.kernels:
         return _spec_launch(facts, found)
     problems = " ".join(i.problem for i in facts.interpreters)
+    if facts.why:
+        problems = f"None could be started: {facts.why}"
     raise ImageUnusable(
         f"The image has no Python that can run a kernel. {problems}".strip(), _way_out(facts)
     )

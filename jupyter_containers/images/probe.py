@@ -54,7 +54,7 @@ async def probe(engine: Engine, image: Image, user: User, scratch: Path) -> Imag
     if said is None or way is None or not _still_true(way):
         said, way = await _ask(engine, image, user, scratch)
         await asyncio.to_thread(remember, about_image, said)
-        if said:
+        if way:
             await asyncio.to_thread(remember, about_engine, way)
     return parse_facts(said, image, _transport(way), one_line(str(way.get("reason", "")), 500))
 
@@ -102,9 +102,9 @@ async def _ask(
             f"and this is {platform.machine()}.",
             f"Build or pull it for this machine: --platform linux/{platform.machine()}",
         )
-    if done.code in _CANNOT_RUN:
-        return {}, {}  # neither a shell nor a Python: `choose` says what to do
     last = one_line((done.stderr or done.stdout)[-3000:], 300)
+    if done.code in _CANNOT_RUN:  # neither a shell nor a Python: `choose` says what to do
+        return {"why": last}, {}
     raise ImageUnusable(
         f"The image could not be looked into: {last}",
         f"See for yourself: {engine.by_hand(image.id)}",

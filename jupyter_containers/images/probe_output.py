@@ -71,6 +71,8 @@ def parse_facts(
         user_home=home,
         transport=transport,
         transport_reason=reason,
+        odd=tuple(filter(None, map(_path, _strings(said.get("odd"), 4)))),
+        why=one_line(str(said.get("why") or ""), 300),
     )
 
 

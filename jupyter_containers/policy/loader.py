@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
@@ -101,6 +102,7 @@ def _not_yours(said: Config, where: str) -> PolicyRefused:
 
 
 def _load(loader: PyFileConfigLoader | JSONFileConfigLoader) -> Config | None:
+    _check_readable(Path(loader.path or "", loader.filename))
     try:
         loaded: Config = loader.load_config()
         return loaded
@@ -109,6 +111,28 @@ def _load(loader: PyFileConfigLoader | JSONFileConfigLoader) -> Config | None:
     except (Exception, SystemExit) as error:  # a file of Python may raise anything
         what = f"{loader.full_filename or loader.filename} cannot be read: {error}"
         raise PolicyRefused(what, "Policy", "Nothing starts until that file is mended.") from error
+
+
+def _check_readable(path: Path) -> None:
+    """Raises PolicyRefused where something is there that cannot be read: traitlets takes a link to
+    nowhere, a pipe, or a directory that one may not enter for no file, which is no limit at all."""
+    try:
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            found = path.stat()
+        if stat.S_ISREG(found.st_mode) and os.access(path, os.R_OK):
+            return
+        why = "it is no file that you may read"
+    except NotADirectoryError:
+        return
+    except FileNotFoundError:
+        if not path.is_symlink():
+            return
+        why = "it is a link to nowhere"
+    except OSError as error:
+        why = str(error.strerror)
+    hint = "Nothing starts until that is mended."
+    raise PolicyRefused(f"{path} cannot be read: {why}", "Policy", hint)
 
 
 def _section(config: Config | None, where: str) -> Config:

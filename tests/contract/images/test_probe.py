@@ -241,3 +241,24 @@ async def test_hangs(
 async def test_two_at_once(ask: Ask, image: str) -> None:
     one, two = await asyncio.gather(ask(image), ask(image))
     assert one == two
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "why"),
+    [
+        ("pipe", "RUN rm /etc/passwd && mkfifo /etc/passwd", "/etc/passwd is no regular file"),
+        ("zero", "RUN rm /etc/passwd && ln -s /dev/zero /etc/passwd", "passwd|could be started"),
+        ("home", "ENV PYTHONHOME=/nowhere", "does not run: .*encodings"),
+    ],
+)
+async def test_what_was_seen_is_told(
+    name: str, lines: str, why: str, ask: Ask, image: str, make_image: MakeImage
+) -> None:
+    reference = await make_image(f"odd-{name}", f"FROM {image}\n{lines}\n")
+    with pytest.raises(ImageUnusable, match=why):
+        choose(await ask(reference))
+
+
+async def test_an_ascii_locale(ask: Ask, image: str, make_image: MakeImage) -> None:
+    lines = "ENV LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0"
+    assert choose(await ask(await make_image("ascii", f"FROM {image}\n{lines}\n"))).own_ipykernel

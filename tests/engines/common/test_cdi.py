@@ -6,7 +6,7 @@ import pytest
 
 from jupyter_containers.engines.common.cdi import cannot_give, podman_gives
 from jupyter_containers.engines.common.errors import container_trouble
-from jupyter_containers.engines.docker.engine import engine_info
+from jupyter_containers.engines.docker.info import engine_info
 from jupyter_containers.errors import DeviceUnknown, StartFailed
 from jupyter_containers.host.process import Completed
 from jupyter_containers.models import ContainerSpec, EngineInfo, User

@@ -11,7 +11,8 @@ import pytest
 from jupyter_containers.engines.common.mounts import held
 from jupyter_containers.engines.docker import descriptors
 from jupyter_containers.engines.docker.descriptors import NO_VOLUME, can_mount, files_apart
-from jupyter_containers.engines.docker.engine import Docker, is_recursive
+from jupyter_containers.engines.docker.engine import Docker
+from jupyter_containers.engines.docker.info import is_recursive
 from jupyter_containers.errors import Unsupported
 from jupyter_containers.host.paths import cache_directory
 from jupyter_containers.host.process import Completed

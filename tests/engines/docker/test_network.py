@@ -10,7 +10,8 @@ import pytest
 
 from jupyter_containers.engines.base import ISOLATES, NAMED_NETWORKS
 from jupyter_containers.engines.docker import network
-from jupyter_containers.engines.docker.engine import Docker, engine_info
+from jupyter_containers.engines.docker.engine import Docker
+from jupyter_containers.engines.docker.info import engine_info
 from jupyter_containers.errors import EngineDown, EngineFailed, StartFailed
 from jupyter_containers.host.process import Completed
 from jupyter_containers.models import EngineInfo

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from jupyter_containers.engines.docker.engine import user_inside
+from jupyter_containers.engines.docker.info import user_inside
 from jupyter_containers.errors import Unsupported
 from jupyter_containers.models import EngineInfo
 

@@ -187,3 +187,15 @@ def test_a_notebook_in_a_language_that_the_image_lacks_is_refused(
         kernel_of(facts, language)
     assert raised.value.hint.endswith(f"%%dockerfile --kernel {named}")
     choose(facts, named)  # what is said there works
+
+
+def test_what_keeps_users_from_being_looked_up_is_named() -> None:
+    facts = facts_of(odd=["/etc/passwd", 7, "\n"], interpreters=[])
+    assert facts.odd == ("/etc/passwd",)
+    with pytest.raises(ImageUnusable, match="/etc/passwd is no regular file"):
+        choose(facts)
+
+
+def test_what_the_engine_complained_of_is_told() -> None:
+    with pytest.raises(ImageUnusable, match="None could be started: token too long"):
+        choose(facts_of(why="token too long\x1b[2J"))

@@ -134,3 +134,27 @@ def test_the_working_directory_is_no_place_for_a_policy(
     (tmp_path / "jupyter_containers_config.py").write_text("c.Policy.max_pids = 3")
     monkeypatch.chdir(tmp_path)
     assert load_policy(None).max_pids is None
+
+
+@pytest.mark.parametrize("what", ["link", "pipe", "folder", "loop", "half-way", "deep", "syntax"])
+def test_a_file_that_cannot_be_read_is_no_lack_of_limits(what: str, tmp_path: Path) -> None:
+    """Also where the limits that were meant stand before the error."""
+    place = tmp_path / "system_config_path"
+    place.mkdir(exist_ok=True)
+    file = place / "jupyter_containers_config.py"
+    if what == "link":
+        file.symlink_to("nowhere")
+    elif what == "pipe":
+        os.mkfifo(file)
+    elif what == "folder":
+        file.mkdir()
+    elif what == "loop":
+        file.symlink_to(file)
+    elif what == "half-way":
+        file.write_text("c = get_config()\nc.Policy.memory = 'x'\nc.Policy.cpus = 1 / 0\n")
+    elif what == "syntax":
+        file.write_text("c.Policy.cpus = 1\n)\n")
+    else:
+        (place / "jupyter_containers_config.json").write_text("[" * 60_000)
+    with pytest.raises(PolicyRefused, match="cannot be read"):
+        load_policy(None)
