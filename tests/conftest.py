@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,6 +162,13 @@ def private_registry() -> str:
     if not address:
         pytest.skip("no registry with a password was started for the tests (it needs root)")
     return address
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """`tmp_path` for sockets, whose paths have about 100 characters at most."""
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as made:
+        yield Path(made).resolve()
 
 
 @pytest.fixture

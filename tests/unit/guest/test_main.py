@@ -21,6 +21,11 @@ TOKEN = "a" * 32
 
 
 @pytest.fixture
+def tmp_path(short_path):
+    return short_path
+
+
+@pytest.fixture
 def guest(tmp_path):
     """Start a guest on the host with a kernel's argv; ends with the test."""
     started = []

@@ -66,9 +66,9 @@ def test_where_nothing_is_there_nothing_is_done() -> None:
     assert said == ["", False]
 
 
-def test_root_that_was_asked_for_keeps_them(tmp_path: Path) -> None:
+def test_root_that_was_asked_for_keeps_them(short_path: Path) -> None:
     for root, kept in ((True, True), (False, False)):
-        place = tmp_path / str(root)
+        place = short_path / str(root)
         place.mkdir()
         script = "cat /proc/self/status >status"
         start: dict[str, Any] = {"argv": ["sh", "-c", script], "cwd": str(place), "root": root}
@@ -81,6 +81,7 @@ def test_root_that_was_asked_for_keeps_them(tmp_path: Path) -> None:
         )
         if "unshare" in done.stderr:
             pytest.skip(f"no user namespaces here: {done.stderr}")
+        assert (place / "status").exists(), done.stderr
         lines = (place / "status").read_text().splitlines()
         fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
         assert (int(fields["CapEff"], 16) != 0) is kept

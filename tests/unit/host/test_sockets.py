@@ -23,6 +23,11 @@ def listening(path: Path) -> socket.socket:
 
 
 @pytest.fixture
+def tmp_path(short_path: Path) -> Path:
+    return short_path
+
+
+@pytest.fixture
 def run(tmp_path: Path) -> Path:
     """What the container writes to."""
     (tmp_path / "run").mkdir()

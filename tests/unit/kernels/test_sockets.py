@@ -22,6 +22,11 @@ NAMES = [f"k-{number}" for number in range(1, 6)]
 
 
 @pytest.fixture
+def tmp_path(short_path: Path) -> Path:
+    return short_path
+
+
+@pytest.fixture
 def run_dir(tmp_path: Path) -> RunDir:
     made = RunDir(root=tmp_path, home=tmp_path / "home")
     for directory in (made.run, made.sockets):
