@@ -143,6 +143,7 @@ def with_exposed(allowed: Iterable[Allowed], writable: Collection[str]) -> tuple
 def refused_files(directory: Path, paths: Iterable[str], rules: Mapping[str, str]) -> str:
     """The first of `paths` below a resolved directory that no rule lets anybody read; "" for
     none. Quick for thousands of them where no rule cuts through the directory."""
+    rules = {**others_keys(str(directory)), **rules}
     whole = not any(_is_below(path, str(directory)) for path in rules)
     if whole and _mode(str(directory), rules) in ("rw", "ro"):
         return ""

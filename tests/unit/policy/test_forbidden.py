@@ -13,7 +13,7 @@ import jupyter_containers
 from jupyter_containers.errors import PolicyRefused
 from jupyter_containers.models import Mount
 from jupyter_containers.policy import forbidden
-from jupyter_containers.policy.mounts import Allowed, judge, rules_of
+from jupyter_containers.policy.mounts import Allowed, judge, refused_files, rules_of
 from tests.helpers.private_home import private_home
 
 
@@ -132,3 +132,15 @@ def test_too_many_homes_to_look_into(home: Path, monkeypatch: pytest.MonkeyPatch
         (home.parent / f"u{number}").mkdir()
     assert refused(home.parent)
     assert not refused(home.parent / "u1")
+
+
+def test_what_may_not_be_mounted_may_not_be_copied_into_an_image(home: Path) -> None:
+    other = home.parent / "other"
+    for name in (".ssh", "work"):
+        (other / name).mkdir(parents=True)
+        (other / name / "file").write_text("x")
+    rules = rules_of({"/": "rw"}, {})
+    assert refused_files(other, [".ssh/file"], rules) == str(other / ".ssh/file")
+    assert refused_files(other, ["work/file"], rules) == ""
+    assert refused_files(home.parent, ["other/.ssh/file"], rules)
+    assert refused_files(home, ["work/file"], rules) == ""
