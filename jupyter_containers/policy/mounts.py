@@ -59,7 +59,8 @@ class Allowed:
     mount: Mount
     source: Source
     over: tuple[Mount, ...] = ()
-    """Read-only mounts of ours: nothing where keys are, itself where Jupyter runs from."""
+    """Mounts of ours: nothing where keys are; read-only, itself where Jupyter runs from; and the
+    folders above both, so that they stay where they are."""
     over_sources: tuple[Source, ...] = ()
     """Of those of `over` that are folders of this machine."""
 
@@ -191,6 +192,7 @@ def _mode(path: str, rules: Mapping[str, str]) -> str:
 
 def _covered(mount: Mount, found: Found, private: list[str]) -> Allowed:
     over, over_sources = [], []
+    places = []
     for place in private:
         if any(_is_below(place, other) for other in private):
             continue
@@ -199,6 +201,9 @@ def _covered(mount: Mount, found: Found, private: list[str]) -> Allowed:
             over.append(Mount(str(empty_directory()), target))
         elif os.access(place, os.F_OK):
             over.append(Mount(str(empty_file()), target))
+        else:
+            continue
+        places.append(place)
     if mount.writable:
         source, prefixes = mount.source, {_real(sys.prefix), _real(sys.base_prefix)}
         parts = (f"{prefix.rstrip('/')}/{name}" for prefix in prefixes for name in _RUNS_FROM)
@@ -206,10 +211,27 @@ def _covered(mount: Mount, found: Found, private: list[str]) -> Allowed:
             if source == part or _is_below(source, part):
                 raise _refused(source, "may only be mounted read-only: Jupyter runs from there")
             if _is_below(part, source) and (itself := _itself(part)) is not None:
+                places.append(part)
                 over.append(Mount(part, _inside(mount, part)))
+                over_sources.append(_source(over[-1].target, itself))
+        for part in _between(source, places):
+            if (itself := _itself(part)) is not None:
+                over.append(Mount(part, _inside(mount, part), True))
                 over_sources.append(_source(over[-1].target, itself))
     over.sort(key=lambda one: one.target)
     return Allowed(mount, _source(mount.target, found), tuple(over), tuple(over_sources))
+
+
+def _between(source: str, places: Iterable[str]) -> list[str]:
+    """The folders from a source down to places in it, without both. Each gets a mount of itself,
+    since what is mounted on cannot be renamed (rename(2), EBUSY): a cell that renamed `~/.local`
+    would have a later start cover `~/.local/share/keyrings` where nothing is any more, and one that
+    renamed `.venv` would make the server's next Python."""
+    found = set()
+    for place in places:
+        while (place := place.rpartition("/")[0]) != source and len(place) > len(source):
+            found.add(place)
+    return sorted(found)
 
 
 def _source(target: str, found: Found) -> Source:

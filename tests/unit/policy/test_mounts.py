@@ -40,11 +40,17 @@ def not_mounted(allows: Policy, source: object, writable: bool = False) -> str:
 
 def hidden(spec: ContainerSpec) -> list[str]:
     """Targets with nothing over them, read-only."""
-    for mount in spec.own:
+    covers = [mount for mount in spec.own if not mount.writable]
+    for mount in covers:
         source = Path(mount.source)
-        assert not mount.writable and source.stat().st_uid == os.getuid()
+        assert source.stat().st_uid == os.getuid()
         assert not (list(source.iterdir()) if source.is_dir() else source.read_bytes())
-    return [mount.target for mount in spec.own]
+    return [mount.target for mount in covers]
+
+
+def kept(spec: ContainerSpec) -> list[str]:
+    """Targets of folders that are mounted on themselves, and so stay where they are."""
+    return [mount.target for mount in spec.own if mount.writable]
 
 
 def test_folders_of_the_person_may_be_mounted(home: Path, tmp_path: Path) -> None:
@@ -147,6 +153,8 @@ def test_a_home_is_mounted_without_its_keys(home: Path) -> None:
         assert allowed.mounts == (Mount(str(home), "/home/me", writable),)
         names = (".config", ".local/share/jupyter", ".netrc", ".ssh")
         assert hidden(allowed) == [f"/home/me/{name}" for name in names]
+        between = ["/home/me/.local", "/home/me/.local/share"]
+        assert kept(allowed) == (between if writable else [])
         assert policy().check_run(allowed) == allowed  # once more changes nothing
     above = mounted(policy(), home.parent, "/all", False)
     assert {"/all/home/.ssh", "/all/run"} < set(hidden(above))
@@ -157,12 +165,10 @@ def test_what_jupyter_runs_from_is_read_only(home: Path, monkeypatch: pytest.Mon
     for name in ("bin", "lib/python3", "etc/jupyter"):
         (environment / name).mkdir(parents=True)
     monkeypatch.setattr(sys, "prefix", str(environment))
-    assert [mount.target for mount in mounted(policy(), home / "project").own] == [
-        "/m/.venv/bin",
-        "/m/.venv/etc",
-        "/m/.venv/lib",
-    ]
-    assert not any(mount.writable for mount in mounted(policy(), home / "project").own)
+    assert mounted(policy(), home / "project").own == (
+        Mount(str(environment), "/m/.venv", True),
+        *(Mount(str(environment / one), f"/m/.venv/{one}") for one in ("bin", "etc", "lib")),
+    )
     assert mounted(policy(), home / "project", writable=False).own == ()
     not_mounted(policy(), environment / "lib/python3", writable=True)
     mounted(policy(), environment / "lib/python3", writable=False)
