@@ -18,7 +18,7 @@ def env_file(env: Mapping[str, str]) -> bytes:
 def mount_option(source: str, target: str, writable: bool) -> str:
     """A bind mount: a line of CSV, for docker, podman and apptainer alike.
     https://docs.docker.com/engine/storage/bind-mounts/#options-for---mount"""
-    fields = ["type=bind", *map(_quoted, (f"src={source}", f"dst={target}"))]
+    fields = ["type=bind", *map(quoted, (f"src={source}", f"dst={target}"))]
     return f"--mount={','.join([*fields, *([] if writable else ['readonly'])])}"
 
 
@@ -27,7 +27,8 @@ def needs_quotes(path: str) -> bool:
     return "," in path or '"' in path
 
 
-def _quoted(field: str) -> str:
+def quoted(field: str) -> str:
+    """A field of such a line."""
     doubled = field.replace('"', '""')
     return f'"{doubled}"' if needs_quotes(field) else field
 

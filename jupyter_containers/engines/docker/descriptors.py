@@ -24,7 +24,7 @@ from ...host.paths import cache_directory, empty_directory
 from ...host.process import Completed
 from ...layout import INSIDE
 from ...models import ContainerSpec, Mount
-from ..common.run_argv import mount_option
+from ..common.run_argv import mount_option, quoted
 
 NO_DESCRIPTORS: Mapping[str, int] = MappingProxyType({})
 NO_VOLUME = "failed to mount local volume"
@@ -44,8 +44,9 @@ def _volume(descriptor: int, target: str, *, writable: bool) -> str:
     # is refused for volumes without a name; `ro` does the same.
     how = "rbind,rprivate" if writable else "bind,rprivate,ro"
     device = f"/proc/{os.getpid()}/fd/{descriptor}"
-    driver = f'volume-opt=type=none,"volume-opt=o={how}",volume-opt=device={device}'
-    return f"--mount=type=volume,dst={target},volume-driver=local,volume-nocopy=true,{driver}"
+    driver = ("volume-opt=type=none", f"volume-opt=o={how}", f"volume-opt=device={device}")
+    volume = ("type=volume", f"dst={target}", "volume-driver=local", "volume-nocopy=true")
+    return f"--mount={','.join(map(quoted, (*volume, *driver)))}"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from pathlib import Path
 from typing import Any
@@ -113,3 +114,11 @@ def test_read_only_is_recursive_where_all_three_know_it() -> None:
         {"KernelVersion": None},
     ):
         assert not is_recursive(NEW | old)
+
+
+def test_a_target_of_any_name(home: Path) -> None:
+    descriptor = {'/d, "e": f': 7}
+    one = spec(mounts=(Mount(str(home), '/d, "e": f', True),))
+    (option,) = options(Docker().run_argv(one, detach=True, descriptors=descriptor))
+    fields = next(csv.reader([option.removeprefix("--mount=")]))
+    assert 'dst=/d, "e": f' in fields and "volume-opt=o=rbind,rprivate" in fields
