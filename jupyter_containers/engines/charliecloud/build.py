@@ -56,7 +56,7 @@ mount --bind "$1/tmp" /tmp
 fd=7
 for path in "$1" "$2" "$3"; do
   mkdir -p "$path"
-  mount --bind "/proc/self/fd/$fd" "$path"
+  mount --no-canonicalize --bind "/proc/self/fd/$fd" "$path"
   fd=$((fd + 1))
 done
 exec 7<&- 8<&- 9<&-
@@ -77,6 +77,7 @@ exec "$@"
 it writes where that leads on this machine. And its RUN has this machine's /tmp, with the sockets
 in it. So nothing is writable but the build's directory and the storage, and /tmp is the build's
 own: in a mount namespace, where a flag that is taken away must be named (mount_namespaces(7)).
+mount(8) would look up the descriptor's path anew, which is another place by then.
 """
 
 
