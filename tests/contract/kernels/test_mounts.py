@@ -129,8 +129,10 @@ async def test_read_only_is_all_that_is_mounted_below(engine, image, data, below
                 assert "may not look into a file system" in why.message  # FUSE is its owner's
                 continue
             assert "Read-only file system" in said
-            table = await kernel.value("open('/proc/self/mountinfo').read()")
-            assert " /data/below ro" in table  # it is mounted in it, and so would have been written
+            if not engine.startswith("slurm+"):  # a node has mounts of its own
+                # It is mounted in it, and so would have been written.
+                table = await kernel.value("open('/proc/self/mountinfo').read()")
+                assert " /data/below ro" in table
             assert "Read-only file system" in (await kernel.run("open('/data/new', 'w')"))["error"]
     assert not (below / "new").exists()
     assert containers(engine_program) == []
