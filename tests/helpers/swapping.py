@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import secrets
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -67,26 +64,6 @@ class Data:
     def swap_back(self) -> None:
         self.data.unlink()
         self.was.rename(self.data)
-
-    @contextlib.contextmanager
-    def swapped_now_and_then(self) -> Any:
-        """Between the looks at it, too: most of the time it is the right one."""
-        over = threading.Event()
-
-        def loop() -> None:
-            while not over.is_set():
-                time.sleep(random.uniform(0, 0.04))
-                self.swap()
-                time.sleep(random.uniform(0, 0.01))
-                self.swap_back()
-
-        thread = threading.Thread(target=loop)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
 
 
 def loop_inside(data: Data) -> str:

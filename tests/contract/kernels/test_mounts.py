@@ -71,19 +71,6 @@ async def test_a_link_put_there_at_the_last_moment_is_not_mounted(
     assert data.seen == [FINE]
 
 
-async def test_twenty_starts_while_it_is_swapped_again_and_again(
-    engine, image, data, make_image, engine_program, held
-):
-    path = data.notebook(engine, await looking_image(make_image, image))
-    with data.swapped_now_and_then():
-        said = [await started(path) for _ in range(20)]
-    assert data.word not in data.seen
-    assert "Traceback" not in "".join(said)
-    assert await started(path) == ""
-    assert data.seen[-1] == FINE
-    assert containers(engine_program) == []
-
-
 @pytest.fixture
 def below(folder, engine):
     """Something that can be written, mounted at `data/below`: as root a file system in memory, for
