@@ -4,7 +4,12 @@ from tests.helpers.harness import Kernel, approve, containers, running
 
 
 async def test_a_restart_is_in_the_same_container_and_clears_it(notebook, engine_program):
-    code = "turn = 1; import subprocess; subprocess.Popen(['sleep', '4242'])"
+    code = (
+        "turn = 1; import subprocess, time\n"
+        "started = subprocess.Popen(['sleep', '4242'])\n"
+        # Popen returns in the middle of execve(2), before there is a command line.
+        "while '4242' not in open(f'/proc/{started.pid}/cmdline').read(): time.sleep(0.01)"
+    )
     commands = (
         "[open(f'/proc/{p}/cmdline').read() for p in __import__('os').listdir('/proc')"
         " if p.isdigit()]"
