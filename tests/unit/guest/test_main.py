@@ -211,8 +211,9 @@ async def test_a_kernel_cannot_look_into_the_guest(guest, tmp_path):
         until(client, lambda: client.ended is not None)
         seen = (tmp_path / f"seen-{run}").read_text().split()
         assert seen == ["PermissionError", "PermissionError", "seen", "seen", "500"]
-        client.start("")
-        assert client.ended is None
+        if run == 0:
+            client.start("")
+            assert client.ended is None
 
 
 @pytest.mark.parametrize(
