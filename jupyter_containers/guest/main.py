@@ -237,9 +237,11 @@ class Guest:
 
     def pass_on(self, signum):
         """A signal to the kernel's process group: its children too, as a terminal would."""
-        if self.kernel:
+        for send in (os.killpg, os.kill):  # the group is there once the child has called setsid
             try:
-                os.killpg(self.kernel, signum)
+                if self.kernel:
+                    send(self.kernel, signum)
+                return
             except OSError:
                 pass
 

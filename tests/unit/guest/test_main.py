@@ -134,6 +134,21 @@ async def test_what_has_other_mounts_is_not_the_containers(guest, tmp_path, monk
     assert (tmp_path / "rights").read_text().split() == ["NoNewPrivs:", "1"]
 
 
+def test_a_signal_reaches_a_kernel_that_has_no_group_yet():
+    """It was just forked, and has not called setsid: a guest that ends then must not leave it."""
+    kernel = subprocess.Popen(["sleep", "7654"])
+    script = (
+        f"import signal, sys; sys.path.insert(0, {str(GUEST_DIR)!r}); import main; "
+        f"guest = main.Guest.__new__(main.Guest); guest.kernel = {kernel.pid}; "
+        "guest.pass_on(signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-I", "-S", "-c", script], check=True)
+    try:
+        assert kernel.wait(5) == -signal.SIGKILL
+    finally:
+        kernel.kill()
+
+
 async def test_ends_when_the_owner_is_gone(guest, tmp_path):
     process, client = guest(["sh", "-c", "echo $$ > pid; exec sleep 1000"])
     await client.connect(5)
