@@ -89,9 +89,7 @@ async def check_heredocs(plan: Plan) -> None:
 async def check_mounts(plan: Plan) -> None:
     """An old builder gets no mount that reaches out of the build, or changes an image. What its
     bases do with ONBUILD counts: the builder gets that as it is."""
-    lines = {fetch.reference: fetch.line for fetch in plan.dockerfile.fetches}
-    kept = [triggers(base.onbuild, lines[base.reference]) for base in plan.bases if base.onbuild]
-    found = [mount for one in (plan.dockerfile, *kept) for mount in one.mounts]
+    found = [mount for one in (plan.dockerfile, *plan.kept) for mount in one.mounts]
     links, writes = through_links(found), keeps_writes(found)
     if links is None and writes is None:
         return
@@ -122,9 +120,7 @@ async def check_mounts(plan: Plan) -> None:
 async def check_late(plan: Plan) -> None:
     """What the builder is too old for is told before anything is run."""
     info = await plan.request.builder.info()
-    lines = {fetch.reference: fetch.line for fetch in plan.dockerfile.fetches}
-    kept = (triggers(base.onbuild, lines[base.reference]) for base in plan.bases if base.onbuild)
-    theirs = chain.from_iterable(missing(one, info, kept=True) for one in kept)
+    theirs = chain.from_iterable(missing(one, info, kept=True) for one in plan.kept)
     for found in (*missing(plan.dockerfile, info), *theirs):
         found.at.fail(found.why(info), found.hint)
 

@@ -104,6 +104,8 @@ class Plan:
     dockerfile: Dockerfile
     bases: tuple[Base, ...]
     context: Context
+    kept: tuple[Dockerfile, ...] = ()
+    """What its bases do with ONBUILD."""
 
     @property
     def fingerprint(self) -> str:
@@ -261,7 +263,9 @@ async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: Iterable[B
     )
     policy.check_build(demands(dockerfile, *more), context.total)
     policy.check_context(directory, [file.path for file in context.files])
-    return Plan(request=request, dockerfile=dockerfile, bases=bases, context=context)
+    return Plan(
+        request=request, dockerfile=dockerfile, bases=bases, context=context, kept=tuple(more)
+    )
 
 
 def secrets(request: BuildRequest) -> tuple[BuildSecret, ...]:

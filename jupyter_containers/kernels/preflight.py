@@ -22,7 +22,7 @@ from ..events import Change, publish
 from ..models import Image
 from ..notebook.file import dockerfile_cells, read_notebook, settings_of
 from ..policy.approvals import Approvals, Ask, asks
-from ..policy.folders import holds_home, is_shared
+from ..policy.folders import holds_home
 from ..policy.policy import Policy
 from ..settings.schema import VERSION, Settings
 from ..text import one_line
@@ -118,10 +118,10 @@ def _asked(notebook: Path, written: Mapping[str, Any], policy: Policy) -> _Asked
 def folder_warning(directory: Path, settings: Settings) -> str:
     """What is to be said where a shared folder is not mounted, since the notebook's files are
     there; "" where it is. HOME, which is as a rule full of other things, is not mentioned."""
-    why = is_shared(directory)
-    if not why or any(one.target == str(directory) for one in settings.mounts):
+    if holds_home(directory) or any(one.target == str(directory) for one in settings.mounts):
         return ""
-    if holds_home(directory) or not Approvals().why_not_mounted(directory):
+    why = Approvals().why_not_mounted(directory)
+    if not why:
         return ""
     return (
         f"Its folder {one_line(str(directory))} is not in the container: {one_line(why)}. "
