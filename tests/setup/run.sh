@@ -106,9 +106,14 @@ named_engine_tests() { # NAME ENGINE STREAM PYTEST-ARGUMENTS...
 }
 
 # What is shown of a server, in a browser or without one, has a podman storage of its own.
-server_stream() {
+server_tests() {
   ui_tests
   user_tests "the server on podman" u podman -m engine tests/server
+}
+
+server_and_hub_stream() {
+  ! in_shard browser || server_tests
+  ! in_shard podman || hub_tests own-engines tests/hub --ignore=tests/hub/test_slurm.py
 }
 
 root_tests() { # ENGINE PYTEST-ARGUMENTS...
@@ -165,17 +170,20 @@ first_of_all() {
 
 # -- make test-all ---------------------------------------------------------------------------
 
-podman_stream() {
-  user_tests "what needs all packages" o "" -n 2 -m "not engine" --ignore=tests/ui --ignore=tests/hub
-  engine_tests podman . --ignore=tests/server
-}
+podman_stream() { engine_tests podman . --ignore=tests/server; }
 
-docker_stream() {
+docker_tests() {
   engine_tests docker d
   engine_tests docker20 v
   root_tests docker20
   root_tests docker
   root_tests podman
+}
+
+docker_stream() {
+  ! in_shard docker || docker_tests
+  ! in_shard podman ||
+    user_tests "what needs all packages" o "" -n 2 -m "not engine" --ignore=tests/ui --ignore=tests/hub
 }
 
 # Engines that run what another built get their images first, by our own command.
@@ -212,13 +220,6 @@ process_stream() {
   done
 }
 
-hub_stream() { hub_tests own-engines tests/hub --ignore=tests/hub/test_slurm.py; }
-
-docker_and_hub_stream() {
-  ! in_shard docker || docker_stream
-  ! in_shard podman || hub_stream
-}
-
 parts() {
   case ${shard:-all} in
     podman) echo registry old-pythons root-podman docker docker20 browser ;; # the Hub's own engines
@@ -236,9 +237,9 @@ rest_of_all() {
   # shellcheck disable=SC2046
   engines up $(parts)
   if root && [ -z "${JC_TEST_ENGINES:-}" ]; then
-    beside docker_and_hub_stream
+    beside docker_stream
+    beside server_and_hub_stream
     ! in_shard processes || beside process_stream
-    ! in_shard browser || beside server_stream
     ! in_shard podman || podman_stream
     join_streams
   else
