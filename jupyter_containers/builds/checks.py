@@ -14,7 +14,6 @@ from pathlib import Path
 
 from ..dockerfile.late import missing
 from ..dockerfile.mounts import keeps_writes, through_links
-from ..dockerfile.parser import triggers
 from ..engines.guarded import Guarded
 from ..errors import BadInput, DiskFull, DockerfileError
 from ..host.paths import cache_directory
@@ -74,8 +73,8 @@ async def check_heredocs(plan: Plan) -> None:
     """An engine that knows no here-documents reads their bodies as instructions, FROM and all,
     so it must never see one."""
     engine = plan.request.builder
-    kept = (triggers(base.onbuild) for base in plan.bases if base.onbuild)
-    found = plan.dockerfile.heredoc or next((one.heredoc for one in kept if one.heredoc), None)
+    every = (plan.dockerfile, *plan.kept)
+    found = next((one.heredoc for one in every if one.heredoc), None)
     if found is None or "heredocs" in (await engine.info()).features:
         return
     if engine.name == "docker" and plan.dockerfile.marks.syntax:

@@ -3,21 +3,33 @@
 Options in a cell are a request, like settings: whoever sent the notebook can have written
 `--context ../Documents` or `--secret pip`, and RUN has a network. What a person typed on a
 command line is a yes.
+
+So does what ADD downloads from this machine: the builder does that, to whom 127.0.0.1 is not the
+build's own.
 """
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import os
+import re
+import socket
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ..policy.approvals import Approvals, asks_of_build
 
 _MOST_OF_A_FOLDER = 10
 _MOST = 40
 """Questions in one list: beyond these it is a folder, or the whole context, that is asked for."""
+_RESOLVES = 3.0
+"""Seconds for the names of what ADD downloads; the builder waits for them once more."""
+_GIT = re.compile(r"[\w.-]+@([^:/]+):")
+"""https://docs.docker.com/reference/dockerfile/#adding-files-from-a-git-repository"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +42,17 @@ class Consent:
     """What the person has just said yes to, in the words of the question; None for all of it."""
 
     def check(
-        self, own: Path, directory: Path, named: Mapping[str, bool], secrets: Collection[str]
+        self,
+        own: Path,
+        directory: Path,
+        named: Mapping[str, bool],
+        secrets: Collection[str] = (),
+        urls: Collection[str] = (),
     ) -> None:
         """Called before a build reads anything: `named` are its files (False) and folders (True)
-        below the resolved `directory`, `own` is the notebook's folder. Raises BuildNotApproved."""
-        asked = asks_of_build(secrets, _asked(own, directory, named))
+        below the resolved `directory`, `own` is the notebook's folder, `urls` are those that
+        `of_this_machine` found. Raises BuildNotApproved."""
+        asked = asks_of_build(secrets, _asked(own, directory, named), urls)
         if self.notebook is not None:
             Approvals().check_build(self.notebook, asked, self.shown)
         elif asked and self.shown is not None:
@@ -43,6 +61,40 @@ class Consent:
 
 BY_HAND = Consent(shown=None)
 """The person typed the options."""
+
+
+async def of_this_machine(urls: Collection[str]) -> list[str]:
+    """Those of what ADD downloads whose host is this machine's 127.0.0.1, however it is spelled. A
+    name that is not known in time is none. Where a server sends the builder elsewhere is only
+    known to the builder."""
+    hosts = {url: _host(url) for url in urls}
+    names = list({*hosts.values()})
+    found = dict(zip(names, await asyncio.gather(*map(_is_loopback, names)), strict=True))
+    return [url for url, host in hosts.items() if found[host]]
+
+
+def _host(url: str) -> str:
+    try:
+        found = _GIT.match(url)
+        return (found[1] if found else urlsplit(url).hostname) or ""
+    except ValueError:  # "http://[": the builder says so
+        return ""
+
+
+async def _is_loopback(host: str) -> bool:
+    try:
+        async with asyncio.timeout(_RESOLVES):
+            answers = await asyncio.get_running_loop().getaddrinfo(
+                host, None, type=socket.SOCK_STREAM
+            )
+    except (OSError, UnicodeError, TimeoutError):
+        return False
+    for *_, (address, *_) in answers:
+        one = ipaddress.ip_address(str(address).partition("%")[0])
+        one = getattr(one, "ipv4_mapped", None) or one
+        if one.is_loopback or one.is_unspecified:
+            return True
+    return False
 
 
 def _asked(own: Path, directory: Path, named: Mapping[str, bool]) -> list[tuple[Path, bool]]:

@@ -30,7 +30,7 @@ from ..models import NO_ENV, BuildSecret, BuildSpec, BuildStep, Image, Progress,
 from ..notebook.cells import DockerfileCell
 from ..settings.schema import Build as BuiltFrom
 from .bases import Base, OnEvent, Resolver, as_remembered, needed, recall_bases, target_stage
-from .consent import Consent
+from .consent import Consent, of_this_machine
 
 NAMESPACE = "localhost/jupyter-containers"
 
@@ -253,10 +253,11 @@ async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: Iterable[B
     )
     most = _MOST if policy.max_context is None else policy.max_context
     secrets, own = request.cell.options.secrets, request.directory
+    urls = await of_this_machine(demands(dockerfile, *more).urls)
 
     def allow(named: Mapping[str, bool]) -> None:
         policy.check_context(directory, named)  # nobody is asked for what may not be
-        request.consent.check(own, directory, named, secrets)
+        request.consent.check(own, directory, named, secrets, urls)
 
     context = await asyncio.to_thread(
         collect, dockerfile, directory, most, more, request.file, allow

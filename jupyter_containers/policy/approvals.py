@@ -118,9 +118,11 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
-def asks_of_build(secrets: Collection[str], copied: Sequence[tuple[Path, bool]]) -> list[Ask]:
+def asks_of_build(
+    secrets: Collection[str], copied: Sequence[tuple[Path, bool]], urls: Collection[str] = ()
+) -> list[Ask]:
     """What a build reads beside its notebook's own folder: the administrator's secrets by their
-    names, and files (or folders: True) by their resolved paths."""
+    names, files (or folders: True) by their resolved paths, and addresses of this machine."""
     asked = [
         Ask(("secret", name), f"the secret {_shown(name)}, read by its build") for name in secrets
     ]
@@ -130,6 +132,9 @@ def asks_of_build(secrets: Collection[str], copied: Sequence[tuple[Path, bool]])
         above = tuple(("read", "folder", str(one)) for one in path.parents)
         what = f"the {kind} {_shown(path)}{within}, read by its build"
         asked.append(Ask(("read", kind, str(path)), what, above))
+    asked += [
+        Ask(("url", url), f"{_shown(url)} of this machine, downloaded by its build") for url in urls
+    ]
     return asked
 
 

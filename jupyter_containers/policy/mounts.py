@@ -121,7 +121,8 @@ def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
     private = [path for path, rule in below.items() if rule == "private"]
     private += sockets_below(source)
     if len(private) > _MOST_COVERED:
-        raise _refused(source, f"may not be mounted: over {_MOST_COVERED} sockets are in it")
+        what = "sockets, keys and other private places would have to be covered in it"
+        raise _refused(source, f"may not be mounted: over {_MOST_COVERED} {what}")
     for path, rule in below.items():
         covered = any(_is_below(path, place) for place in private)
         if rule == "no" and not covered:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import socket
 import threading
 from collections.abc import Iterator
@@ -27,6 +28,30 @@ def listening(address: str = "0.0.0.0") -> Iterator[int]:
         yield server.getsockname()[1]
     finally:
         server.close()
+
+
+@contextlib.contextmanager
+def serving(content: bytes) -> Iterator[tuple[str, list[str]]]:
+    """An address on 127.0.0.1 that anybody may download, and a list of what was asked for."""
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/file", asked
+        finally:
+            server.shutdown()
 
 
 def addresses() -> list[str]:

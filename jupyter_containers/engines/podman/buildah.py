@@ -72,9 +72,12 @@ async def build(
     spec: BuildSpec,
     find_image: FindImage,
     options: Sequence[str] = (),
+    *,
+    own_network: bool = False,
 ) -> AsyncGenerator[Progress]:
     """See `Engine.build`. Called by `Podman.build`; `command` is the program and its options,
-    `options` are further ones that it takes after `build` only."""
+    `options` are further ones that it takes after `build` only. `own_network`: a private one is
+    made by us, see `network.leads_to_loopback`."""
     directory = make_directory()
     sweep = sweep_argv(directory, command)
     reaper.add(f"build-{directory}", [sweep], [])
@@ -82,8 +85,8 @@ async def build(
     clean = False
     try:
         argv = build_argv(command, spec, directory, options)
-        if spec.barred:
-            argv = network.barred_build(argv, spec.barred, directory, rootless=os.getuid() != 0)
+        if spec.barred or (own_network and spec.network == "private"):
+            argv = network.own_for_build(argv, spec.barred, directory, rootless=os.getuid() != 0)
         environment = {**(env or {}), **common_env(spec), "TMPDIR": directory}
         async with Stream(argv, input=spec.dockerfile.encode(), env=environment) as stream:
             try:

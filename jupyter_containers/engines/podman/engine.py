@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 from shutil import which
@@ -215,9 +215,15 @@ class Podman(Docker):
             raise container_trouble(self.name, spec, done)
         return done
 
-    def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
+    async def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """See `Engine.build`."""
-        return buildah.build((self.program,), None, spec, self.image)
+        info = await self.info()
+        leads = network.leads_to_loopback(self._network or "", rootless=info.rootless)
+        own = BARS_RUN in info.features and leads
+        made = buildah.build((self.program,), None, spec, self.image, own_network=own)
+        async with aclosing(made) as events:
+            async for event in events:
+                yield event
 
     async def builder_faults(self) -> BuilderFaults:
         """See `ProbedBuilder.builder_faults`."""

@@ -123,9 +123,16 @@ exit $code
 `ip -batch` gets for IPv4 and IPv6, and the build's command. All of it is one process group."""
 
 
-def barred_build(
+def leads_to_loopback(option: str, *, rootless: bool) -> bool:
+    """Whether RUN of a build that is left to Podman may reach this machine's 127.0.0.1: before
+    4.7, rootless Podman starts slirp4netns for it without `--disable-host-loopback` (4.3.1: what
+    listens there answered at 10.0.2.2)."""
+    return rootless and option.startswith(SLIRP)
+
+
+def own_for_build(
     argv: Sequence[str], barred: Iterable[Barred], directory: str, *, rootless: bool
 ) -> list[str]:
-    """The command that runs a build's with the routes of `barred`."""
+    """The command that runs a build's in a network of its own, with the routes of `barred`."""
     unshare = [argv[0], "unshare"] if rootless else []
     return [*unshare, "sh", "-c", _BUILD, "sh", directory, *routes(barred), *argv]

@@ -41,6 +41,8 @@ async def test_run_is_barred(engine, program, images, tag, features) -> None:
         with nothing_left(engine):
             open_said = lines(await build(program, spec))
             assert any(line.endswith("this machine") for line in open_said), open_said
+            # What listens on 127.0.0.1 alone is reached by no RUN.
+            assert any("said 10.0.2.2 no: " in line for line in open_said), open_said
             barred = replace(spec, barred=("host", "metadata"))
             said = [line for line in lines(await build(program, barred)) if "said" in line]
             assert len(said) == len(asked)

@@ -6,6 +6,7 @@ import json
 import uuid
 
 from tests.helpers.command import jc, notebook_of
+from tests.helpers.listening import serving
 
 
 def test_a_context_elsewhere_is_asked_for(folder, engine, image, tmp_path):
@@ -68,3 +69,15 @@ def test_a_secret_is_asked_for(folder, engine, image, tmp_path, monkeypatch):
     assert "the secret pip, read by its build" in refused.stderr
     jc("build", "--approve", str(path))
     jc("build", str(path))
+
+
+def test_what_add_downloads_from_this_machine_is_asked_for(folder, engine, image):
+    with serving(b"swordfish") as (url, asked):
+        cell = f"%%dockerfile --engine {engine}\nFROM {image}\nADD {url} /x"
+        path = notebook_of(folder / "n.ipynb", cell, "open('/x').read()")
+        refused = jc("build", str(path), code=1)
+        assert f"{url} of this machine, downloaded by its build" in refused.stderr
+        assert asked == []
+        jc("run", "--approve", str(path))
+    assert "swordfish" in path.read_text()
+    assert asked

@@ -82,8 +82,8 @@ def test_arguments() -> None:
 
 def test_a_build_is_barred_by_a_network_around_it() -> None:
     argv = ["podman", "build", "--layers", "--file=-", "/x"]
-    found = network.barred_build(argv, ["metadata"], "/tmp/d", rootless=True)
+    found = network.own_for_build(argv, ["metadata"], "/tmp/d", rootless=True)
     assert found[:4] == ["podman", "unshare", "sh", "-c"]
     assert found[-5:] == argv
     assert found[-8:-5] == ["/tmp/d", *network.routes(["metadata"])]
-    assert network.barred_build(argv, ["metadata"], "/tmp/d", rootless=False)[0] == "sh"
+    assert network.own_for_build(argv, ["metadata"], "/tmp/d", rootless=False)[0] == "sh"

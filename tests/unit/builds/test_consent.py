@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.builds.consent import BY_HAND, Consent
+from jupyter_containers.builds.consent import BY_HAND, Consent, of_this_machine
 from jupyter_containers.dockerfile.context import collect
 from jupyter_containers.dockerfile.parser import parse
 from jupyter_containers.errors import BuildNotApproved
+from jupyter_containers.policy.approvals import asks_of_build
 from tests.helpers.private_home import private_home
 
 
@@ -108,3 +109,49 @@ def test_a_yes_is_remembered_for_the_notebook(work: Path, home: Path) -> None:
 def test_what_was_typed_is_a_yes_and_is_not_remembered(work: Path, home: Path) -> None:
     assert asked("COPY . /x", home / "Documents", work, ("pip",), BY_HAND) == []
     assert asked("COPY . /x", home / "Documents", work, consent=Consent())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8888/api/contents",
+        "http://localhost/x",
+        "http://LOCALHOST:1/x",
+        "http://someone@127.0.0.1/x",
+        "http://127.1/x",
+        "http://2130706433/x",
+        "http://0/x",
+        "http://0.0.0.0:8888/x",
+        "http://[::1]:8888/x",
+        "http://[::ffff:127.0.0.1]/x",
+        "git@127.0.0.1:notes.git",
+        "git://localhost/notes.git",
+    ],
+)
+async def test_what_add_downloads_from_this_machine_is_named(url: str, work: Path) -> None:
+    assert await of_this_machine([url, "https://192.0.2.1/x"]) == [url]
+    (item,) = asks_of_build([], [], [url])
+    assert url in item.text
+    notebook = work / "n.ipynb"
+    with pytest.raises(BuildNotApproved) as raised:
+        Consent(notebook=notebook).check(work, work, {}, (), [url])
+    assert raised.value.items == (item.text,)
+    Consent(notebook=notebook, shown=[item.text]).check(work, work, {}, (), [url])
+    Consent(notebook=notebook).check(work, work, {}, (), [url])
+    BY_HAND.check(work, work, {}, (), [url])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://192.0.2.1/127.0.0.1",
+        "http://127.0.0.1.name.invalid/x",
+        "http://[",
+        "http://",
+        "http://" + "a" * 300,
+        "http://192.0.2.1/#@127.0.0.1",
+        "git@192.0.2.1:127.0.0.1.git",
+    ],
+)
+async def test_what_add_downloads_elsewhere_needs_no_yes(url: str) -> None:
+    assert await of_this_machine([url]) == []
