@@ -56,6 +56,17 @@ TABLE = (
         ("docker20", "charliecloud"),
     ),
     Row("contract/kernels/test_ends.py::test_killed_client_leaves_nothing", ONE_OF_EACH, FIRST),
+    # Root's Docker is the daemon that its group has, and a restart never leaves its container.
+    Row(
+        "contract/kernels/test_ends.py",
+        (*PODMAN, *DOCKERS, "podman-root", *PROCESSES, *QUEUED),
+        FIRST,
+    ),
+    Row(
+        "contract/kernels/test_restarts.py",
+        (*PODMAN, *DOCKER, "podman-root", *PROCESSES, *QUEUED),
+        FIRST,
+    ),
     Row("contract/kernels/test_engine_choice.py", PODMAN, FIRST),
     # A job has the node's network and Slurm's log: its refusal is the process engine's.
     Row("contract/kernels/test_isolation.py", (*PODMAN, *DOCKERS, *ROOTS, *PROCESSES), FIRST),
@@ -130,7 +141,10 @@ TABLE = (
         ("podman", "apptainer", "charliecloud"),
     ),
     Row("contract/cli", PODMAN),
-    Row("contract/cli/test_doctor.py::test_doctor_on_an_engine", EVERY),
+    Row(
+        "contract/cli/test_doctor.py::test_doctor_on_an_engine",
+        (*PODMAN, *DOCKERS, *PROCESSES, *QUEUED),
+    ),
     Row("contract/cli/test_doctor.py::test_doctor_of_a_dead_daemon", DOCKER),
     Row("server", PODMAN),
     Row("server/test_conversions.py", ("apptainer", "charliecloud", "enroot", "podman-hpc")),

@@ -105,15 +105,13 @@ named_engine_tests() { # NAME ENGINE STREAM PYTEST-ARGUMENTS...
   user_tests "$1" "$3" "$2" -m engine --ignore=tests/ui --ignore=tests/hub --ignore=tests/unit "${@:4}"
 }
 
-# What is shown of a server, in a browser or without one, has a podman storage of its own.
-server_tests() {
+# What is shown of a server, in a browser or without one, has a podman storage of its own. Notebooks
+# that are run without one are shown there, too: podman's own stream would be the longest.
+apart=(tests/contract/clients/test_run.py tests/contract/clients/test_languages.py)
+server_stream() {
   ui_tests
   user_tests "the server on podman" u podman -m engine tests/server
-}
-
-server_and_hub_stream() {
-  ! in_shard browser || server_tests
-  ! in_shard podman || hub_tests own-engines tests/hub --ignore=tests/hub/test_slurm.py
+  user_tests "notebooks run on podman" u podman -m engine "${apart[@]}"
 }
 
 root_tests() { # ENGINE PYTEST-ARGUMENTS...
@@ -170,20 +168,27 @@ first_of_all() {
 
 # -- make test-all ---------------------------------------------------------------------------
 
-podman_stream() { engine_tests podman . --ignore=tests/server; }
+podman_stream() {
+  engine_tests podman . --ignore=tests/server "${apart[@]/#/--ignore=}"
+  root_tests podman
+}
 
 docker_tests() {
   engine_tests docker d
   engine_tests docker20 v
   root_tests docker20
   root_tests docker
-  root_tests podman
+}
+
+# Of the shard podman, but for its engine; beside podman's own stream that is too long.
+more_of_podman() {
+  user_tests "what needs all packages" o "" -n 2 -m "not engine" --ignore=tests/ui --ignore=tests/hub
+  hub_tests own-engines tests/hub --ignore=tests/hub/test_slurm.py
 }
 
 docker_stream() {
   ! in_shard docker || docker_tests
-  ! in_shard podman ||
-    user_tests "what needs all packages" o "" -n 2 -m "not engine" --ignore=tests/ui --ignore=tests/hub
+  ! in_shard podman || more_of_podman
 }
 
 # Engines that run what another built get their images first, by our own command.
@@ -223,7 +228,7 @@ process_stream() {
 parts() {
   case ${shard:-all} in
     podman) echo registry old-pythons root-podman docker docker20 browser ;; # the Hub's own engines
-    docker) echo registry root-podman docker docker20 ;;
+    docker) echo registry docker docker20 ;;
     processes) echo registry processes slurm browser root-podman ;;
     browser) echo registry browser second-podman ;;
     all) echo root-podman second-podman docker docker20 registry processes slurm browser old-pythons ;;
@@ -238,7 +243,7 @@ rest_of_all() {
   engines up $(parts)
   if root && [ -z "${JC_TEST_ENGINES:-}" ]; then
     beside docker_stream
-    beside server_and_hub_stream
+    ! in_shard browser || beside server_stream
     ! in_shard processes || beside process_stream
     ! in_shard podman || podman_stream
     join_streams
