@@ -4,6 +4,7 @@ as examples; and people of this machine, made for the tests, whose servers it st
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import shutil
@@ -27,12 +28,20 @@ _direct = requests.Session()
 _direct.trust_env = False  # no proxy between a test and its Hub
 
 
+def _account(*argv: str) -> None:
+    """`useradd` or `userdel`. They give up while another holds /etc/passwd, as the tests of the
+    other Hub may."""
+    with open("/run/lock/jupyter-containers-test-people", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(argv, check=True, capture_output=True)
+
+
 class Person:
     """A user of this machine; `run` is what they type in a terminal."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        subprocess.run(["useradd", "--create-home", "--shell", "/bin/bash", name], check=True)
+        _account("useradd", "--create-home", "--shell", "/bin/bash", name)
         self.uid = pwd.getpwnam(name).pw_uid
         self.home = Path(pwd.getpwnam(name).pw_dir)
         self.home.chmod(0o700)
@@ -82,7 +91,9 @@ class Person:
             where = line.split()[1]
             if where.startswith((f"{self.home}/", f"{self.runtime}/")):
                 subprocess.run(["umount", "--lazy", where])
-        subprocess.run(["userdel", "--remove", self.name], capture_output=True)
+        # A home with images takes a minute to remove, and userdel holds /etc/passwd meanwhile.
+        subprocess.run(["rm", "-rf", "--one-file-system", self.home], check=True)
+        _account("userdel", self.name)
         shutil.rmtree(self.runtime, ignore_errors=True)
         shutil.rmtree(f"/tmp/jc-{self.uid}", ignore_errors=True)
 
