@@ -48,11 +48,11 @@ def homes() -> set[str]:
 
 def contains_home(path: str) -> bool:
     """Whether it is this person's home, or above it, by whatever name."""
-    return _contains(path, homes())
+    return _contains(path, homes(), Names())
 
 
-def _contains(path: str, places: Iterable[str]) -> bool:
-    here, names = os.path.realpath(path), Names()
+def _contains(path: str, places: Iterable[str], names: Names) -> bool:
+    here = os.path.realpath(path)
     resolved = map(os.path.realpath, places)
     return any(_is_within(name, here) for place in resolved for name in (place, *names.of(place)))
 
@@ -61,9 +61,10 @@ def holds_home(directory: Path) -> str:
     """Why a notebook's own folder is never mounted by itself, in words; "" where it may be. It is
     HOME or contains it, or Jupyter's own directories, where the server's token lies (DESIGN §5).
     """
-    if contains_home(str(directory)):
+    here, names = str(directory), Names()
+    if _contains(here, homes(), names):
         return "it is your home folder, or contains it"
-    if _contains(str(directory), map(str, jupyter_directories())):
+    if _contains(here, map(str, jupyter_directories()), names):
         return "it contains Jupyter's own files"
     return ""
 
