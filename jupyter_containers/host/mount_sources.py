@@ -79,7 +79,7 @@ def follower() -> Callable[[str], tuple[str, list[str]]]:
     def follow(path: str) -> tuple[str, list[str]]:
         real = ""
         links: list[str] = []
-        names = os.path.join(os.getcwd(), path).split("/")[::-1]  # noqa: PTH109, PTH118 - as text
+        names = path.split("/")[::-1] if path.startswith("/") else _from_here(path)
         while names:
             if (name := names.pop()) in ("", "."):
                 continue
@@ -94,6 +94,13 @@ def follower() -> Callable[[str], tuple[str, list[str]]]:
         return real or "/", links
 
     return follow
+
+
+def _from_here(path: str) -> list[str]:
+    try:
+        return [*path.split("/")[::-1], *os.getcwd().split("/")[::-1]]  # noqa: PTH109 - as text
+    except OSError:  # that folder was removed
+        return path.split("/")[::-1]
 
 
 def _link(path: str) -> str:

@@ -13,6 +13,7 @@ import os
 import pwd
 import re
 import stat
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -71,7 +72,8 @@ def holds_home(directory: Path) -> str:
 
 def is_shared(directory: Path) -> str:
     """Why it is not mounted before this person has said yes to it once, in words; "" where it
-    needs none: everybody can write in it, or sockets of this person's are in it."""
+    needs none: everybody can write in it, sockets of this person's are in it, or a link to what
+    the server runs from, in whose place a cell could put a Python of its own."""
     here = os.path.realpath(directory)
     try:
         mode = Path(here).stat().st_mode
@@ -83,6 +85,11 @@ def is_shared(directory: Path) -> str:
         shown = ", ".join(os.path.relpath(path, here) for path in found[:_SHOWN])
         more = "…" if len(found) > _SHOWN else ""
         return f"programs of yours listen on sockets in it ({shown}{more})"
+    follow = follower()
+    for link in (*follow(sys.prefix)[1], *follow(sys.base_prefix)[1]):
+        if _is_within(link, here):
+            name = os.path.relpath(link, here)
+            return f"the Python that Jupyter runs on is a link in it ({name})"
     return ""
 
 

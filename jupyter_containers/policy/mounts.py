@@ -21,7 +21,7 @@ from ..errors import BadSettings, PolicyRefused
 from ..host.mount_sources import Found, Names, find_source, follower, is_exposed
 from ..host.paths import cache_directory, data_directory, empty_directory, empty_file
 from ..models import Mount, Source, refuse_unquotable
-from .folders import homes, socket_places, sockets_below
+from .folders import contains_home, homes, socket_places, sockets_below
 from .forbidden import others_keys, own_source, storages
 
 TRAIT = "Policy.mounts"
@@ -138,8 +138,11 @@ def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
             raise _refused(source, f"may not be mounted: {path} is below it, which may not")
         if rule == "ro" and mount.writable:
             raise _refused(source, f"may only be mounted read-only, as {path} below it may")
-        if rule == _LINK and mount.writable and not covered:
-            raise _refused_link(source, path, "keys, tokens or Jupyter's own files")
+        # Whoever gave all of a home to a cell gave its start-up files, too.
+        if rule == _LINK and mount.writable and not covered and not contains_home(source):
+            what = f"{path} in it is a link to keys, tokens or Jupyter's own files"
+            hint = f"Mount it read-only, or put a folder in the place of {path}."
+            raise _refused(source, f"may only be mounted read-only: {what}", hint)
     return _covered(Mount(source, mount.target, mount.writable), found, private, names)
 
 
@@ -244,18 +247,15 @@ def _hidden(mount: Mount, private: list[str]) -> dict[str, Mount]:
 
 def _run_from(source: str, names: Names) -> set[str]:
     """What the server runs from, resolved, by every name; what a cell could add to it below
-    `source` is made. Raises PolicyRefused where a writable source is part of it, or has a link in
-    it that leads there."""
+    `source` is made. Raises PolicyRefused where a writable source is part of it. For a link in it
+    that leads there, see `is_shared`."""
     parts = [f"{prefix}/{one}" for prefix in (sys.prefix, sys.base_prefix) for one in _RUNS_FROM]
     if site.ENABLE_USER_SITE:
         parts += [f"{site.getuserbase()}/{one}" for one in ("bin", "lib")]
     found = set(own_source())
     follow = follower()
     for part in parts:
-        place, links = follow(part)
-        for link in links:
-            if _is_below(link, source):
-                raise _refused_link(source, link, "what Jupyter runs from")
+        place, _ = follow(part)
         if _is_below(place, source) and not place.endswith(".cfg"):
             _make(place)
         found.add(place)
@@ -322,8 +322,3 @@ def _inside(mount: Mount, path: str) -> str:
 
 def _refused(path: str, why: str, hint: str = "") -> PolicyRefused:
     return PolicyRefused(f"`{path}` {why}", TRAIT, hint)
-
-
-def _refused_link(source: str, link: str, what: str) -> PolicyRefused:
-    why = f"may only be mounted read-only: {link} in it is a link to {what}"
-    return _refused(source, why, f"Mount it read-only, or put a folder in the place of {link}.")

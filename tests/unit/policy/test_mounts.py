@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from jupyter_containers.errors import BadSettings, PolicyRefused
 from jupyter_containers.models import ContainerSpec, Mount
+from jupyter_containers.policy.folders import is_shared
 from jupyter_containers.policy.mounts import judge
 from jupyter_containers.policy.policy import Policy
 from tests.helpers.policies import policy, refused, spec
@@ -183,7 +184,7 @@ def test_a_link_to_a_private_place_is_not_writable(name: str, home: Path, tmp_pa
     (home / name).parent.mkdir(parents=True, exist_ok=True)
     (home / name).symlink_to(scratch)
     above = (home / name).parent
-    if name == ".config/gh":  # under a place that is covered as a whole
+    if above == home or name == ".config/gh":  # all is given, or it is covered as a whole
         mounted(policy(), home)
         return
     assert f"{home / name} in it is a link to keys" in not_mounted(policy(), above, writable=True)
@@ -196,17 +197,17 @@ def test_a_link_to_a_private_place_is_not_writable(name: str, home: Path, tmp_pa
     mounted(policy(), above)
 
 
-def test_a_link_to_what_jupyter_runs_from_is_not_writable(
+def test_a_link_to_what_jupyter_runs_from_needs_a_yes(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "envs/x/bin").mkdir(parents=True)
     (home / "project").mkdir()
     (home / "project/.venv").symlink_to(tmp_path / "envs/x")
     monkeypatch.setattr(sys, "prefix", f"{home}/project/.venv")
-    why = not_mounted(policy(), home / "project", writable=True)
-    assert f"{home}/project/.venv in it is a link to what Jupyter runs from" in why
-    mounted(policy(), home / "project", writable=False)
+    assert is_shared(home / "project") == "the Python that Jupyter runs on is a link in it (.venv)"
+    mounted(policy(), home / "project")
     monkeypatch.setattr(sys, "prefix", f"{tmp_path}/envs/x")
+    assert is_shared(home / "project") == ""
     assert mounted(policy(), home / "project").own == ()
 
 
