@@ -19,7 +19,7 @@ from ..host.paths import data_directory
 from ..models import Mount, Reference
 from ..settings.schema import Settings
 from .engines import UNISOLATED
-from .folders import holds_home, is_shared
+from .folders import contains_home, holds_home, is_shared
 from .records import Record, Records
 
 _PLAIN = re.compile(r"[\w./~@+:=-]+( [\w./~@+:=-]+)*")
@@ -92,9 +92,10 @@ def _mount(mount: Mount) -> Ask:
     source = Path(mount.source)
     file = os.path.isfile(source)  # noqa: PTH113 - pathlib's raises where one may not look
     what = f"the {'file' if file else 'folder'} {_shown(mount.source)}"
-    if source in (Path.home(), *Path.home().parents):
+    if contains_home(mount.source):
         what = (
             f"your home folder {_shown(mount.source)}, with the start-up files of shell and Jupyter"
+            " and with files of keys that are replaced while it runs"
         )
     how = "read and write" if mount.writable else "read-only"
     at = "" if mount.source == mount.target else f", at {_shown(mount.target)}"

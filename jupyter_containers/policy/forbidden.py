@@ -13,6 +13,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
+from ..host.mount_sources import Names
 from ..text import as_dict, as_text, untrusted_json
 
 _NAMED_BY = (
@@ -83,18 +84,40 @@ def own_source() -> tuple[str, ...]:
     return () if any(here.startswith(f"{one}/lib/") for one in prefixes) else (here,)
 
 
-def others_keys(source: str) -> dict[str, str]:
+def others_keys(source: str, names: Names) -> dict[str, str]:
     """Rules of other people's keys where a source lies in one of their homes, is one, or is above
-    them all. Homes are what lies beside this person's, and in /home."""
+    them all. Homes are what lies beside this person's, and in /home; and where homes are kept by
+    group, what lies in a folder beside that of this person's group."""
     found: dict[str, str] = {}
     mine = os.path.realpath(Path.home())
-    for above in {os.path.realpath("/home"), mine.rpartition("/")[0]} - {""}:
-        if source.startswith(f"{above}/"):
-            home = f"{above}/{source[len(above) + 1 :].partition('/')[0]}"
-            found |= {f"{home}/{name}": "private" for name in _KEYS}
-        elif above == source or above.startswith("/" if source == "/" else f"{source}/"):
-            found |= _keys_below(above)
+    beside = mine.rpartition("/")[0]
+    for above in {os.path.realpath("/home"), beside} - {""}:
+        for place in (above, *names.of(above)):
+            found |= _keys_by(place, source)
+    groups = beside.rpartition("/")[0]
+    for place in (groups, *names.of(groups)) if groups else ():
+        if source.startswith(f"{place}/") and not source.startswith(f"{beside}/"):
+            group = f"{place}/{source[len(place) + 1 :].partition('/')[0]}"
+            found |= {key: "private" for key in _keys_by(group, source) if _is_others(key)}
     return found
+
+
+def _keys_by(above: str, source: str) -> dict[str, str]:
+    """Of the homes in one folder."""
+    if source.startswith(f"{above}/"):
+        home = f"{above}/{source[len(above) + 1 :].partition('/')[0]}"
+        return {f"{home}/{name}": "private" for name in _KEYS}
+    if above == source or above.startswith("/" if source == "/" else f"{source}/"):
+        return _keys_below(above)
+    return {}
+
+
+def _is_others(path: str) -> bool:
+    """A key's, by its owner: a project's folder may have a `.docker` of this person's in it."""
+    try:
+        return os.lstat(path).st_uid != os.getuid()
+    except OSError:
+        return False
 
 
 def _keys_below(above: str) -> dict[str, str]:

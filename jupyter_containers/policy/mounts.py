@@ -7,25 +7,21 @@ empty place stands over it then. So one's home can be mounted (after approval) w
 from __future__ import annotations
 
 import os
-import pwd
+import site
 import stat
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path, PurePosixPath
 
+from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
+
 from ..errors import BadSettings, PolicyRefused
-from ..host.mount_sources import Found, find_source, is_exposed
-from ..host.paths import (
-    cache_directory,
-    data_directory,
-    empty_directory,
-    empty_file,
-    jupyter_directories,
-)
+from ..host.mount_sources import Found, Names, find_source, follower, is_exposed
+from ..host.paths import cache_directory, data_directory, empty_directory, empty_file
 from ..models import Mount, Source, refuse_unquotable
-from .folders import socket_places, sockets_below
+from .folders import contains_home, homes, socket_places, sockets_below
 from .forbidden import others_keys, own_source, storages
 
 TRAIT = "Policy.mounts"
@@ -41,13 +37,16 @@ _HOME = (
     *(".databrickscfg", ".boto", ".s3cfg", ".mozilla", ".thunderbird", ".local/share/keyrings"),
     # engines: sockets, credentials, and images that other kernels start from
     *(".colima", ".lima", ".rd", ".local/share/containers", ".local/share/docker"),
-    # what Jupyter reads from a home also where its directories are elsewhere
-    *(".jupyter", ".local/etc/jupyter", ".local/share/jupyter"),
 )
+_JUPYTER = (".jupyter", ".local/etc/jupyter", ".local/share/jupyter")
+"""What Jupyter reads from a home also where its directories are elsewhere."""
 _NAMED_BY = ("DOCKER_CONFIG", "GNUPGHOME", "KUBECONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR")
 _SOCKETS = ("DOCKER_HOST", "CONTAINER_HOST", "CONTAINERD_ADDRESS")
 _RUNS_FROM = ("bin", "lib", "etc", "share/jupyter", "pyvenv.cfg")
 """Of the Python that the server runs on: whoever can write these is the server."""
+_LINK = "link"
+"""The mode of a link on the way to a private place: a cell that can write where it lies puts a
+folder of its own in its place."""
 _MOST_COVERED = 200
 """Places within one mount: each is a mount of its own."""
 
@@ -71,18 +70,24 @@ def rules_of(given: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, 
     said = [(name, "no") for name in (*_SYSTEM, *_engine_sockets())]
     said += [(place, "private") for place in (*_private_places(), *secrets.values())]
     said += given.items()
-    above = cache(os.path.realpath)  # for these only: they lie in a few folders
-    return {_real(path, above): mode for path, mode in said}
+    rules: dict[str, str] = {}
+    links: list[str] = []
+    follow = follower()
+    for path, mode in said:
+        place, on_the_way = follow(_expanded(path))
+        rules[place] = mode
+        links += on_the_way if mode == "private" else ()
+    names = Names()
+    for path, mode in [one for one in rules.items() if one[0] != "/"]:
+        for name in names.of(path, parts=mode in ("no", "private")):
+            rules.setdefault(name, mode)
+    for link in links:
+        rules.setdefault(link, _LINK)
+    return rules
 
 
-def _real(path: str, above: Callable[[str], str] = os.path.realpath) -> str:
-    """Resolved as far as it exists; unlike pathlib's, this never fails."""
-    if path.startswith("~"):
-        path = str(Path(path).expanduser())
-    folder, name = os.path.split(path.rstrip("/") or "/")
-    place = f"{above(folder).rstrip('/')}/{name}"
-    odd = name in (".", "..") or os.path.islink(place)  # noqa: PTH114 - never fails
-    return os.path.realpath(place) if odd else place
+def _expanded(path: str) -> str:
+    return str(Path(path).expanduser()) if path.startswith("~") else path
 
 
 def _engine_sockets() -> list[str]:
@@ -91,15 +96,19 @@ def _engine_sockets() -> list[str]:
 
 
 def _private_places() -> list[str]:
-    homes = {str(Path.home()), pwd.getpwuid(os.getuid()).pw_dir}
-    places = [f"{home}/{name}" for home in homes for name in _HOME]
-    places += map(str, (cache_directory(), data_directory(), *jupyter_directories()))
+    places = [f"{home}/{name}" for home in homes() for name in _HOME]
+    places += _of_jupyter()
     places += [f"/tmp/jc-{os.getuid()}", *socket_places()]
     named = (path for name in _NAMED_BY for path in os.environ.get(name, "").split(os.pathsep))
     places += [path for path in named if path.startswith("/")]
-    agent = os.environ.get("SSH_AUTH_SOCK", "")
-    places += [str(Path(agent).parent)] if agent.startswith("/") else []
     return [*places, *storages()]
+
+
+def _of_jupyter() -> list[str]:
+    """Jupyter's own directories and ours."""
+    places = [f"{home}/{name}" for home in homes() for name in _JUPYTER]
+    places += [jupyter_config_dir(), jupyter_data_dir(), jupyter_runtime_dir()]
+    return [*places, str(cache_directory()), str(data_directory())]
 
 
 def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
@@ -108,8 +117,8 @@ def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
     Raises PolicyRefused, and BadSettings where the source is not there, or not for this person.
     """
     found = _there(mount.source)
-    source = found.path
-    rules = {**others_keys(source), **rules}
+    source, names = found.path, Names()
+    rules = {**others_keys(source, names), **rules}
     mode = _mode(source, rules)
     if mode == "private":
         raise _refused(source, "may not be mounted: keys, tokens or Jupyter's own files are there")
@@ -119,7 +128,7 @@ def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
         raise _refused(source, "may only be mounted read-only")
     below = {path: rule for path, rule in rules.items() if _is_below(path, source)}
     private = [path for path, rule in below.items() if rule == "private"]
-    private += sockets_below(source)
+    private += sockets_below(source, names)
     if len(private) > _MOST_COVERED:
         what = "sockets, keys and other private places would have to be covered in it"
         raise _refused(source, f"may not be mounted: over {_MOST_COVERED} {what}")
@@ -129,7 +138,12 @@ def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
             raise _refused(source, f"may not be mounted: {path} is below it, which may not")
         if rule == "ro" and mount.writable:
             raise _refused(source, f"may only be mounted read-only, as {path} below it may")
-    return _covered(Mount(source, mount.target, mount.writable), found, private)
+        # Whoever gave all of a home to a cell gave its start-up files, too.
+        if rule == _LINK and mount.writable and not covered and not contains_home(source):
+            what = f"{path} in it is a link to keys, tokens or Jupyter's own files"
+            hint = f"Mount it read-only, or put a folder in the place of {path}."
+            raise _refused(source, f"may only be mounted read-only: {what}", hint)
+    return _covered(Mount(source, mount.target, mount.writable), found, private, names)
 
 
 def with_exposed(allowed: Iterable[Allowed], writable: Collection[str]) -> tuple[Source, ...]:
@@ -145,7 +159,7 @@ def with_exposed(allowed: Iterable[Allowed], writable: Collection[str]) -> tuple
 def refused_files(directory: Path, paths: Iterable[str], rules: Mapping[str, str]) -> str:
     """The first of `paths` below a resolved directory that no rule lets anybody read; "" for
     none. Quick for thousands of them where no rule cuts through the directory."""
-    rules = {**others_keys(str(directory)), **rules}
+    rules = {**others_keys(str(directory), Names()), **rules}
     whole = not any(_is_below(path, str(directory)) for path in rules)
     if whole and _mode(str(directory), rules) in ("rw", "ro"):
         return ""
@@ -183,6 +197,10 @@ def _is_below(path: str, above: str) -> bool:
     return path.startswith("/" if above == "/" else f"{above}/") and path != above
 
 
+def _is_within(path: str, above: str) -> bool:
+    return path == above or _is_below(path, above)
+
+
 def _mode(path: str, rules: Mapping[str, str]) -> str:
     while path not in rules:
         if path == "/":
@@ -191,36 +209,75 @@ def _mode(path: str, rules: Mapping[str, str]) -> str:
     return rules[path]
 
 
-def _covered(mount: Mount, found: Found, private: list[str]) -> Allowed:
-    over, over_sources = [], []
-    places = []
+def _covered(mount: Mount, found: Found, private: list[str], names: Names) -> Allowed:
+    if mount.writable and private:
+        _make_below(mount.source, names)
+    hidden = _hidden(mount, private)
+    kept: list[tuple[Mount, Found]] = []
+    if mount.writable:
+        source, places = mount.source, list(hidden)
+        for part in _run_from(source, names):
+            if not _is_below(part, source) or any(_is_within(part, place) for place in places):
+                continue
+            if (itself := _itself(part)) is not None:
+                places.append(part)
+                kept.append((Mount(part, _inside(mount, part)), itself))
+        for part in _between(source, places):
+            if part not in places and (itself := _itself(part)) is not None:
+                kept.append((Mount(part, _inside(mount, part), True), itself))
+    over = [*hidden.values(), *(one for one, _ in kept)]
+    over.sort(key=lambda one: one.target)
+    over_sources = tuple(_source(one.target, itself) for one, itself in kept)
+    return Allowed(mount, _source(mount.target, found), tuple(over), over_sources)
+
+
+def _hidden(mount: Mount, private: list[str]) -> dict[str, Mount]:
+    """What stands over the private places that are there, by their paths."""
+    over = {}
     for place in private:
         if any(_is_below(place, other) for other in private):
             continue
         target = _inside(mount, place)
         if _is_directory(place):
-            over.append(Mount(str(empty_directory()), target))
+            over[place] = Mount(str(empty_directory()), target)
         elif os.access(place, os.F_OK):
-            over.append(Mount(str(empty_file()), target))
-        else:
-            continue
-        places.append(place)
-    if mount.writable:
-        source, prefixes = mount.source, {_real(sys.prefix), _real(sys.base_prefix)}
-        parts = (f"{prefix.rstrip('/')}/{name}" for prefix in prefixes for name in _RUNS_FROM)
-        for part in (*parts, *own_source()):
-            if source == part or _is_below(source, part):
-                raise _refused(source, "may only be mounted read-only: Jupyter runs from there")
-            if _is_below(part, source) and (itself := _itself(part)) is not None:
-                places.append(part)
-                over.append(Mount(part, _inside(mount, part)))
-                over_sources.append(_source(over[-1].target, itself))
-        for part in _between(source, places):
-            if (itself := _itself(part)) is not None:
-                over.append(Mount(part, _inside(mount, part), True))
-                over_sources.append(_source(over[-1].target, itself))
-    over.sort(key=lambda one: one.target)
-    return Allowed(mount, _source(mount.target, found), tuple(over), tuple(over_sources))
+            over[place] = Mount(str(empty_file()), target)
+    return over
+
+
+def _run_from(source: str, names: Names) -> set[str]:
+    """What the server runs from, resolved, by every name; what a cell could add to it below
+    `source` is made. Raises PolicyRefused where a writable source is part of it. For a link in it
+    that leads there, see `is_shared`."""
+    parts = [f"{prefix}/{one}" for prefix in (sys.prefix, sys.base_prefix) for one in _RUNS_FROM]
+    if site.ENABLE_USER_SITE:
+        parts += [f"{site.getuserbase()}/{one}" for one in ("bin", "lib")]
+    found = set(own_source())
+    follow = follower()
+    for part in parts:
+        place, _ = follow(part)
+        if _is_below(place, source) and not place.endswith(".cfg"):
+            _make(place)
+        found.add(place)
+    found = found.union(*map(names.of, found))
+    if any(_is_within(source, part) for part in found):
+        raise _refused(source, "may only be mounted read-only: Jupyter runs from there")
+    return found
+
+
+def _make_below(source: str, names: Names) -> None:
+    """Make what is not there yet of Jupyter's folders: what is there is covered, and else a cell
+    would make it."""
+    follow = follower()
+    for place in _of_jupyter():
+        path, _ = follow(place)
+        if any(_is_below(name, source) for name in (path, *names.of(path))):
+            _make(path)
+
+
+def _make(path: str) -> None:
+    with suppress(OSError):  # where it cannot be made, a cell cannot either
+        Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _between(source: str, places: Iterable[str]) -> list[str]:
@@ -263,5 +320,5 @@ def _inside(mount: Mount, path: str) -> str:
     return target
 
 
-def _refused(path: str, why: str) -> PolicyRefused:
-    return PolicyRefused(f"`{path}` {why}", TRAIT)
+def _refused(path: str, why: str, hint: str = "") -> PolicyRefused:
+    return PolicyRefused(f"`{path}` {why}", TRAIT, hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 
 from jupyter_containers.host import mount_sources
 from jupyter_containers.host.mount_sources import (
+    Names,
     find_source,
+    follower,
     is_exposed,
     opened,
     tell_writable,
@@ -121,3 +124,74 @@ def test_what_is_damaged_is_passed_over(runtime: Path, text: str) -> None:
     (runtime / "00000003").mkdir()
     (runtime / "00000003/writable").symlink_to(good / "writable")
     assert "/a" in told_writable()
+
+
+def test_an_access_control_list_lets_others_write(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mask stands in the mode as the group's bits, also where the group is one's own."""
+    monkeypatch.setattr(mount_sources, "_is_own_group", lambda gid: True)
+    shared = home / "shared"
+    (shared / "data").mkdir(parents=True)
+    nobody = [(1, 7, -1), (2, 7, 65534), (4, 5, -1), (16, 7, -1), (32, 5, -1)]
+    entries = (struct.pack("<HHi", *entry) for entry in nobody)
+    try:
+        os.setxattr(shared, "system.posix_acl_access", struct.pack("<I", 2) + b"".join(entries))
+    except OSError as error:
+        pytest.skip(f"no access control lists here: {error.strerror}")
+    assert shared.stat().st_mode & 0o777 == 0o775
+    assert is_exposed(str(shared / "data"), [])
+    shared.chmod(0o755)  # the mask: nobody may write by the list
+    assert not is_exposed(str(shared / "data"), [])
+
+
+def test_the_links_on_the_way(home: Path) -> None:
+    (home / "real/deep").mkdir(parents=True)
+    for name, target in {
+        "link": "real",
+        "again": f"{home}/link/deep",
+        "up": "real/../link/deep/..",
+        "loop": "loop/x",
+        "gone": "nothing/here",
+    }.items():
+        (home / name).symlink_to(target)
+    follow = follower()
+    assert follow(f"{home}/real/deep/none") == (f"{home}/real/deep/none", [])
+    assert follow(f"{home}//again/./x/") == (
+        f"{home}/real/deep/x",
+        [f"{home}/again", f"{home}/link"],
+    )
+    assert follow(f"{home}/up") == (f"{home}/real", [f"{home}/up", f"{home}/link"])
+    assert follow(f"{home}/gone/x") == (f"{home}/nothing/here/x", [f"{home}/gone"])
+    assert follow("/..") == ("/", []) and follow("/a\0b") == ("/a\0b", [])
+    assert len(follow(f"{home}/loop")[1]) > 40
+    for path in ("link", "again/x", "up/../up", "gone"):
+        assert follow(f"{home}/{path}")[0] == os.path.realpath(home / path)
+
+
+def test_other_names_of_the_same(tmp_path: Path) -> None:
+    table = tmp_path / "mountinfo"
+    mounts = [
+        ("8:1", "/", "/"),
+        ("8:1", "/data/homes", "/home"),  # a bind mount, or a subvolume
+        ("8:1", "/data/homes/me/.ssh", "/srv/my\\040keys"),
+        ("8:1", "/var/lib", "/var/lib"),  # on itself
+        ("8:2", "/", "/mnt/one"),
+        ("8:2", "/below", "/mnt/two"),
+        ("0:9", "/", "/mnt/one/below/hidden"),
+    ]
+    table.write_text("".join(f"1 2 {dev} {root} {at} rw - x y z\n" for dev, root, at in mounts))
+    names = Names(table)
+    assert names.of("/home/me") == ["/data/homes/me"]
+    assert names.of("/data/homes/me") == ["/home/me"]
+    assert names.of("/home/me/.ssh/id") == ["/data/homes/me/.ssh/id", "/srv/my keys/id"]
+    assert names.of("/srv/my keys") == ["/data/homes/me/.ssh", "/home/me/.ssh"]
+    assert names.of("/home/me/work") == ["/data/homes/me/work"]
+    assert names.of("/home/me", parts=True) == ["/data/homes/me", "/srv/my keys"]
+    assert names.of("/mnt/one/below/x") == ["/mnt/two/x"]
+    assert names.of("/mnt/two/hidden/x") == []  # another mount is over it
+    assert names.of("/mnt/one/below/hidden/x") == []
+    assert names.of("/var/lib/x") == names.of("/usr") == names.of("/") == []
+    assert Names(tmp_path / "none").of("/home/me") == []
+    table.write_text("8:1\n\n1 2 8:1 / / rw\n")
+    assert Names(table).of("/home/me") == []

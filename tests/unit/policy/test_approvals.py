@@ -66,7 +66,8 @@ def test_what_is_asked_in_words(home: Path) -> None:
         "the image python:3.12",
         "the folder /data/a, read and write, at /a",
         "the folder /data/b, read-only",
-        f"your home folder {home}, with the start-up files of shell and Jupyter, read and write",
+        f"your home folder {home}, with the start-up files of shell and Jupyter and with files of"
+        " keys that are replaced while it runs, read and write",
         "the device nvidia.com/gpu=0",
         "port 8888 of the container, on 127.0.0.1",
         "the environment variable TOKEN, as s3cret",

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from jupyter_containers.host.paths import empty_file
+from jupyter_containers.errors import PolicyRefused
+from jupyter_containers.host.mount_sources import Names
+from jupyter_containers.host.paths import empty_directory, empty_file
+from jupyter_containers.layout import INSIDE
 from jupyter_containers.models import Mount
-from jupyter_containers.policy.approvals import Approvals
+from jupyter_containers.policy.approvals import Approvals, asks
 from jupyter_containers.policy.folders import is_shared, sockets_below
 from jupyter_containers.policy.mounts import judge
 from jupyter_containers.settings.schema import Settings
 from tests.helpers.policies import policy
 from tests.helpers.private_home import private_home
+
+OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount")
 
 
 @pytest.fixture(autouse=True)
@@ -36,16 +42,20 @@ def folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def listening(path: Path, at: Path | None = None) -> Iterator[None]:
-    """A program of ours outside of any container."""
-    code = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); "
-    code += "print(flush=True); sys.stdin.read()"
-    command = [sys.executable, "-c", code, str(path)]
+def listening(
+    path: Path | str, at: Path | None = None, *, within: Sequence[str] = (), root: str = ""
+) -> Iterator[None]:
+    """A program of ours outside of any container; `within` a command, or with another `root`."""
+    code = "import os,socket,sys; s=socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()"
+    code += "; sys.argv[2] and os.chroot(sys.argv[2]); print(flush=True); sys.stdin.read()"
+    command = [*within, sys.executable, "-c", code, str(path), root]
+    if within and subprocess.run([*within, "true"], capture_output=True).returncode:
+        pytest.skip("no namespaces here")
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=at
     ) as process:
         assert process.stdout is not None
-        process.stdout.readline()
+        assert process.stdout.readline()
         yield
 
 
@@ -85,8 +95,106 @@ def test_a_folder_with_a_socket_of_ours_is_not(folder: Path) -> None:
 def test_a_socket_that_was_bound_to_a_relative_path(folder: Path) -> None:
     (folder / "sub").mkdir()
     with listening(Path("agent.sock"), at=folder / "sub"):
-        assert sockets_below(str(folder)) == [str(folder / "sub/agent.sock")]
-        assert sockets_below(str(folder / "sub")) == [str(folder / "sub/agent.sock")]
+        assert sockets_below(str(folder), Names()) == [str(folder / "sub/agent.sock")]
+        assert sockets_below(str(folder / "sub"), Names()) == [str(folder / "sub/agent.sock")]
+
+
+@pytest.mark.parametrize(
+    ("bound", "at"),
+    [
+        ("{link}/sub/s", None),
+        ("{folder}/sub/../sub/s", None),
+        ("/{folder}//sub//s", None),
+        ("run/x/s", "sub"),
+        ("../sub/./s", "sub"),
+        ("sub/s", ""),
+    ],
+)
+def test_a_socket_that_was_bound_by_another_path(
+    bound: str, at: str | None, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "sub/run/x").mkdir(parents=True)
+    with tempfile.TemporaryDirectory(dir="/tmp") as other:
+        link = Path(other, "link")
+        link.symlink_to(folder)
+        path = bound.format(folder=folder, link=link)
+        with listening(path, None if at is None else folder / at):
+            here = str(folder / "sub" / ("run/x/s" if "run" in bound else "s"))
+            assert sockets_below(str(folder), Names()) == [here]
+            assert sockets_below(str(folder / "sub"), Names()) == [here]
+
+
+def test_a_socket_that_was_bound_by_a_descriptor(folder: Path) -> None:
+    deep = folder / ("x" * 120)
+    deep.mkdir()
+    descriptor = os.open(deep, os.O_PATH)
+    try:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(f"/proc/self/fd/{descriptor}/s")
+            made.listen()
+            assert sockets_below(str(folder), Names()) == [str(deep / "s")]
+    finally:
+        os.close(descriptor)
+
+
+def test_a_socket_whose_folder_was_renamed(folder: Path) -> None:
+    (folder / "was").mkdir()
+    with listening(folder / "was/s"):
+        (folder / "was").rename(folder / "is")
+        assert sockets_below(str(folder), Names()) == [str(folder / "is/s")]
+        assert why(folder / "is")
+
+
+@pytest.mark.parametrize("name", ["a\u2028b", "a\x85b", "a\nb", "a b ", "a\x1cb"])
+def test_folders_with_odd_names(name: str, folder: Path) -> None:
+    (folder / name).mkdir()
+    with listening(folder / name / "s"), listening(folder / "plain"):
+        below = [str(folder / name / "s"), str(folder / "plain")]
+        assert sockets_below(str(folder), Names()) == sorted(below)
+
+
+def test_mounts_of_its_own_make_no_container(folder: Path) -> None:
+    """Rootless podman's service and whatever has PrivateTmp have a mount namespace of their own."""
+    with listening(folder / "podman.sock", within=OWN_MOUNTS):
+        assert "(podman.sock)" in why(folder)
+    with listening(folder / "tmux.sock"):
+        code = "import sys; from jupyter_containers.policy import folders; from pathlib import Path"
+        code += "; print(folders.is_shared(Path(sys.argv[1])))"
+        command = [*OWN_MOUNTS, sys.executable, "-c", code, str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "(tmux.sock)" in done.stdout
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_what_a_container_of_ours_listens_on_is_its_own(
+    ours: bool, folder: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    (root / (INSIDE if ours else "/opt")[1:]).mkdir(parents=True)
+    with listening(folder / "s", within=OWN_MOUNTS, root=str(root)):
+        assert why(folder) == "" if ours else "(s)" in why(folder)
+
+
+def test_the_home_that_the_list_of_users_names(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HOME may be another: `HOME=/work/x jupyter lab`."""
+    real = pwd.getpwuid(os.getuid())
+    listed = pwd.struct_passwd((*real[:5], str(folder / "me"), *real[6:]))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: listed)
+    (folder / "me/work").mkdir(parents=True)
+    assert "home" in why(folder / "me") and "home" in why(folder)
+    assert why(folder / "me/work") == ""
+    mounts = (Mount(str(folder / "me"), "/me", True),)
+    asked = asks(Settings(image="localhost/x:1", mounts=mounts))
+    assert asked[1].text.startswith("your home folder")
+
+    def none(uid: int) -> pwd.struct_passwd:
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", none)
+    assert why(folder / "me") == ""
+    judge(Mount(str(folder / "me"), "/me", True), policy()._rules())
 
 
 def test_a_yes_is_remembered_for_the_folder(folder: Path, home: Path) -> None:
@@ -135,6 +243,32 @@ def test_what_programs_keep_in_tmp_is_covered(
     assert sorted(one.target for one in over) == sorted(f"/m/{name}" for name in named)
 
 
+def test_what_only_looks_like_a_programs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMUX_TMPDIR", str(folder))
+    rules = policy()._rules
+    for name in ("ssh-notes", "S-parameters", "gpg-data", "runtime-analysis"):
+        (folder / name).mkdir(mode=0o755)
+        assert judge(Mount(str(folder / name), "/m", True), rules()).over == ()
+    assert judge(Mount(str(folder), "/m", True), rules()).over == ()
+    with listening(folder / "ssh-notes/agent"):
+        with pytest.raises(PolicyRefused):
+            judge(Mount(str(folder / "ssh-notes"), "/m", True), rules())
+        covers = judge(Mount(str(folder), "/m", True), rules()).over
+        assert Mount(str(empty_directory()), "/m/ssh-notes") in covers
+
+
+def test_the_folder_of_an_agents_socket_is_not_the_agents(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`SSH_AUTH_SOCK=/tmp/agent.sock` forbids the socket, and not all of /tmp."""
+    (folder / "work").mkdir()
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(folder / "agent.sock"))
+    assert judge(Mount(str(folder / "work"), "/m", True), policy()._rules()).over == ()
+    with listening(folder / "agent.sock"):
+        over = judge(Mount(str(folder), "/m", True), policy()._rules()).over
+        assert over == (Mount(str(empty_file()), "/m/agent.sock"),)
+
+
 def test_sockets_by_the_hundred_are_refused_and_quick(folder: Path) -> None:
     held = []
     try:
@@ -143,7 +277,7 @@ def test_sockets_by_the_hundred_are_refused_and_quick(folder: Path) -> None:
             held.append(one)
             one.bind(str(folder / f"s{number}"))
             one.listen()
-        assert len(sockets_below(str(folder))) == 300
+        assert len(sockets_below(str(folder), Names())) == 300
         with pytest.raises(Exception, match="over 200 sockets, keys"):
             judge(Mount(str(folder), "/m", True), policy()._rules())
     finally:

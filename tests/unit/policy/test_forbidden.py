@@ -125,6 +125,24 @@ def test_the_keys_of_others(home: Path) -> None:
     assert judged(other / ".ssh", given={str(other / ".ssh"): "ro"}).over == ()
 
 
+def test_the_keys_of_others_in_homes_by_group(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/data/homes/GROUP/PERSON: those of other groups as well."""
+    mine, bob = tmp_path / "groupa/ann", tmp_path / "groupb/bob"
+    mine.mkdir(parents=True)
+    (bob / ".ssh/below").mkdir(parents=True)
+    (bob / "course/.docker").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(mine))
+    # A project's folder beside the homes is nobody's home: what is in it is this person's.
+    assert not refused(bob / ".ssh")
+    monkeypatch.setattr(forbidden, "_is_others", os.path.lexists)
+    assert refused(bob / ".ssh") and refused(bob / ".ssh/below")
+    assert covered(judged(bob)) == ["/m/.ssh"]
+    assert covered(judged(bob.parent)) == ["/m/bob/.ssh"]
+    assert judged(bob / "course", writable=True).over == ()
+
+
 def test_too_many_homes_to_look_into(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forbidden, "_MOST_HOMES", 3)
     assert not refused(home.parent)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import site
 import socket
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 
 from jupyter_containers.errors import BadSettings, PolicyRefused
 from jupyter_containers.models import ContainerSpec, Mount
+from jupyter_containers.policy.folders import is_shared
 from jupyter_containers.policy.mounts import judge
 from jupyter_containers.policy.policy import Policy
 from tests.helpers.policies import policy, refused, spec
@@ -148,16 +152,134 @@ def test_a_home_is_mounted_without_its_keys(home: Path) -> None:
     for name in (".ssh", ".config/jupyter", ".local/share/jupyter/runtime", "work"):
         (home / name).mkdir(parents=True)
     (home / ".netrc").write_text("secret")
-    for writable in (True, False):
+    for writable in (False, True):
         allowed = mounted(policy(), home, "/home/me", writable)
         assert allowed.mounts == (Mount(str(home), "/home/me", writable),)
-        names = (".config", ".local/share/jupyter", ".netrc", ".ssh")
-        assert hidden(allowed) == [f"/home/me/{name}" for name in names]
-        between = ["/home/me/.local", "/home/me/.local/share"]
-        assert kept(allowed) == (between if writable else [])
+        names = {".config", ".local/share/jupyter", ".netrc", ".ssh"}
+        made = (
+            {".cache/jupyter-containers", ".jupyter", ".local/etc/jupyter"} if writable else set()
+        )
+        assert hidden(allowed) == [f"/home/me/{name}" for name in sorted(names | made)]
+        between = (".cache", ".local", ".local/etc", ".local/share")
+        assert kept(allowed) == ([f"/home/me/{name}" for name in between] if writable else [])
         assert policy().check_run(allowed) == allowed  # once more changes nothing
     above = mounted(policy(), home.parent, "/all", False)
     assert {"/all/home/.ssh", "/all/run"} < set(hidden(above))
+
+
+def test_what_jupyter_would_read_is_made_before_a_cell_can(home: Path) -> None:
+    (home / ".local").mkdir()
+    assert hidden(mounted(policy(), home / ".local", writable=False)) == []
+    assert not list((home / ".local").iterdir())
+    made = ["/m/etc/jupyter", "/m/share/jupyter"]
+    assert hidden(mounted(policy(), home / ".local")) == made
+    assert (home / ".local/etc/jupyter").is_dir()
+
+
+@pytest.mark.parametrize("name", [".ssh", ".local/share/jupyter", ".cache", ".config/gh"])
+def test_a_link_to_a_private_place_is_not_writable(name: str, home: Path, tmp_path: Path) -> None:
+    """A cell would put a folder of its own there: `~/.ssh/config`, a kernel spec."""
+    scratch = tmp_path / "scratch"
+    (scratch / "jupyter-containers").mkdir(parents=True)
+    (home / name).parent.mkdir(parents=True, exist_ok=True)
+    (home / name).symlink_to(scratch)
+    above = (home / name).parent
+    if above == home or name == ".config/gh":  # all is given, or it is covered as a whole
+        mounted(policy(), home)
+        return
+    assert f"{home / name} in it is a link to keys" in not_mounted(policy(), above, writable=True)
+    assert "keys, tokens" in not_mounted(policy(), scratch / "jupyter-containers")
+    mounted(policy(), above, writable=False)
+    (home / "work").mkdir()
+    mounted(policy(), home / "work")
+    (home / name).unlink()
+    (home / name).mkdir()
+    mounted(policy(), above)
+
+
+def test_a_link_to_what_jupyter_runs_from_needs_a_yes(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "envs/x/bin").mkdir(parents=True)
+    (home / "project").mkdir()
+    (home / "project/.venv").symlink_to(tmp_path / "envs/x")
+    monkeypatch.setattr(sys, "prefix", f"{home}/project/.venv")
+    assert is_shared(home / "project") == "the Python that Jupyter runs on is a link in it (.venv)"
+    mounted(policy(), home / "project")
+    monkeypatch.setattr(sys, "prefix", f"{tmp_path}/envs/x")
+    assert is_shared(home / "project") == ""
+    assert mounted(policy(), home / "project").own == ()
+
+
+def test_the_persons_own_packages_are_read_only(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the server's Python reads them: `pip install --user`."""
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", True)
+    monkeypatch.setattr(site, "USER_BASE", f"{home}/.local")
+    (home / ".local/bin").mkdir(parents=True)
+    own = mounted(policy(), home / ".local").own
+    assert {Mount(f"{home}/.local/{name}", f"/m/{name}") for name in ("bin", "lib")} <= {*own}
+    (home / ".local/lib/python3/site-packages").mkdir(parents=True)
+    not_mounted(policy(), home / ".local/lib/python3/site-packages", writable=True)
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", False)
+    mounted(policy(), home / ".local/lib/python3/site-packages")
+
+
+def test_places_under_another_name(home: Path, tmp_path: Path) -> None:
+    """What is mounted a second time is judged by what it is."""
+    for name in (".ssh", "work"):
+        (home / name).mkdir()
+    for name in ("net/home", "project/keys", "project/data"):
+        (tmp_path / name).mkdir(parents=True)
+    binds = {"net/home": "", "project/keys": ".ssh", "project/data": "work"}
+    script = "".join(
+        f"mount --bind {home / there} {tmp_path / name}\n" for name, there in binds.items()
+    )
+    script += f'exec "{sys.executable}" -c "$1" "{tmp_path}"'
+    done = subprocess.run(
+        [*("unshare", "--user", "--map-root-user", "--mount"), "sh", "-ec", script, "sh", JUDGED],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode and "unshare" in done.stderr:
+        pytest.skip("no namespaces here")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert "keys, tokens" in said["net/home/.ssh"] and "keys, tokens" in said["project/keys"]
+    assert "/m/.ssh" in said["net/home"] and "/m/.jupyter" in said["net/home"]
+    assert said["project"] == ["/m/keys"]
+    assert said["net/home/work"] == said["project/data"] == []
+    assert "home folder" in said["why net/home"] and "home folder" in said["why net"]
+    assert "(data/s)" in said["why project"] and said["why net/home/work"]
+    assert said["why project/keys"] == ""
+
+
+JUDGED = """
+import json, os, socket, sys
+from pathlib import Path
+from jupyter_containers.errors import PolicyRefused
+from jupyter_containers.models import Mount
+from jupyter_containers.policy.folders import holds_home, is_shared
+from jupyter_containers.policy.mounts import judge
+from jupyter_containers.policy.policy import Policy
+
+base, said = sys.argv[1], {}
+for name in (*(f"net/home{one}" for one in ("/.ssh", "", "/work")),
+             *(f"project{one}" for one in ("", "/keys", "/data"))):
+    try:
+        allowed = judge(Mount(f"{base}/{name}", "/m", True), Policy()._rules())
+        said[name] = [one.target for one in allowed.over if not one.writable]
+    except PolicyRefused as refused:
+        said[name] = refused.message
+os.symlink(f"{base}/home/work", f"{base}/link")
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(f"{base}/link/s")
+listening.listen()
+for name in ("net/home", "net", "net/home/work", "project", "project/keys"):
+    said[f"why {name}"] = holds_home(Path(base, name)) or is_shared(Path(base, name))
+print(json.dumps(said))
+"""
 
 
 def test_what_jupyter_runs_from_is_read_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,11 +290,13 @@ def test_what_jupyter_runs_from_is_read_only(home: Path, monkeypatch: pytest.Mon
     assert mounted(policy(), home / "project").own == (
         Mount(str(environment), "/m/.venv", True),
         *(Mount(str(environment / one), f"/m/.venv/{one}") for one in ("bin", "etc", "lib")),
+        Mount(str(environment / "share"), "/m/.venv/share", True),
+        Mount(str(environment / "share/jupyter"), "/m/.venv/share/jupyter"),
     )
     assert mounted(policy(), home / "project", writable=False).own == ()
     not_mounted(policy(), environment / "lib/python3", writable=True)
     mounted(policy(), environment / "lib/python3", writable=False)
-    assert len(mounted(policy(), environment).own) == 3
+    assert len(mounted(policy(), environment).own) == 5
 
 
 def test_the_longest_rule_wins(home: Path, tmp_path: Path) -> None:
@@ -230,7 +354,7 @@ def test_secrets_of_builds_may_not(home: Path) -> None:
     allows = policy(build_secrets={"pip": "~/pip.conf"})
     (home / "pip.conf").write_text("secret")
     assert "keys, tokens" in not_mounted(allows, home / "pip.conf")
-    assert hidden(mounted(allows, home)) == ["/m/pip.conf"]
+    assert hidden(mounted(allows, home, writable=False)) == ["/m/pip.conf"]
 
 
 _NAMES = ["a", "b", "c"]
