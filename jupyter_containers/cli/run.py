@@ -191,8 +191,6 @@ class _Runner:
             settings = settings_after(asked, self._options(self._dockerfiles[index]), NOT_YET, None)
             self._check_approved(settings)
             asked = settings.to_json()
-        if remark := self._document.remark():
-            self._screen.line(remark)
 
     def _nowhere(self, index: int | None) -> BadInput:
         name = self._run.notebook.name
