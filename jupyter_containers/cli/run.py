@@ -37,7 +37,7 @@ from ..policy.approvals import Approvals, asks
 from ..policy.policy import Policy
 from ..settings.schema import Settings
 from .execution import CellFailed, Execution, Limits, error_output
-from .options import administered, existing_notebook, with_engine, with_json
+from .options import administered, existing_notebook, seconds, with_engine, with_json
 from .terminal import Screen, follow, print_json, settle, show_note
 
 
@@ -53,10 +53,10 @@ def run_arguments(parser: ArgumentParser) -> None:
         help="approve all that it and its builds ask for (mounts, devices, …), not only its images",
     )
     parser.add_argument(
-        "--timeout", type=float, metavar="S", help="seconds a cell may take; none by default"
+        "--timeout", type=seconds, metavar="S", help="seconds a cell may take; none by default"
     )
     parser.add_argument(
-        "--total-timeout", type=float, metavar="S", help="seconds all cells and builds may take"
+        "--total-timeout", type=seconds, metavar="S", help="seconds all cells and builds may take"
     )
     with_engine(parser)
     with_json(parser)
