@@ -20,7 +20,12 @@ from typing import Any
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.client import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import (
+    CellControlSignal,
+    CellExecutionError,
+    CellTimeoutError,
+    DeadKernelError,
+)
 from nbformat import NotebookNode
 
 from ..errors import ContainersError, KernelError, StartFailed
@@ -29,7 +34,7 @@ from ..host.cache import workplace
 from ..kernels.provisioner import ContainerProvisioner
 from ..kernelspecs import GENERIC, PROVISIONER
 from ..settings.schema import Settings
-from ..text import printable
+from ..text import as_dict, is_deep, printable
 from .terminal import Screen
 
 _READY_SECONDS = 60.0
@@ -85,6 +90,21 @@ class _Client(NotebookClient):
     """nbclient, telling what a cell prints while it prints."""
 
     screen: Screen
+    odd: Exception | None = None
+    """What was wrong with a message of the cell that runs."""
+
+    def process_message(self, msg: Any, cell: NotebookNode, cell_index: int) -> Any:
+        """See NotebookClient; called for every message of a cell. One that cannot be understood, or
+        written, fails the cell when it is done: nbclient would hear no more of it."""
+        try:
+            if is_deep(msg):
+                raise ValueError("an output is nested too deeply")
+            return super().process_message(msg, cell, cell_index)
+        except CellControlSignal:
+            raise
+        except Exception as error:  # noqa: BLE001 - of nbclient and nbformat, for want of a check
+            self.odd = self.odd or error
+            return None
 
     def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
         """See NotebookClient; called for every output."""
@@ -153,20 +173,23 @@ class Execution:
         client.allow_stdin = False
         try:
             await client.wait_for_ready(timeout=_READY_SECONDS)
-        except RuntimeError as error:
+            reply = await client.kernel_info(reply=True, timeout=_READY_SECONDS)
+        except (RuntimeError, TimeoutError) as error:
             raise await _why(manager) or StartFailed(
                 f"The kernel did not answer: {error}"
             ) from None
-        reply = await client.kernel_info(reply=True, timeout=_READY_SECONDS)
-        self._notebook.metadata["language_info"] = reply["content"]["language_info"]
+        language = as_dict(as_dict(reply["content"]).get("language_info"))
+        if language and not is_deep(language):
+            self._notebook.metadata["language_info"] = language
 
     async def execute(self, index: int) -> None:
         """Execute one cell; its outputs stand in the notebook whatever happens.
 
-        Raises CellFailed, and KernelDied with the reason.
+        Raises CellFailed, KernelDied with the reason, and what a kernel's nonsense led to.
         """
         cell, manager = self._notebook.cells[index], self._manager
         assert manager is not None
+        self._client.odd = None
         try:
             await self._client.async_execute_cell(cell, index)
         except CellExecutionError as error:
@@ -182,6 +205,8 @@ class Execution:
             cell.outputs.append(error_output(died))
             self._runs = None
             raise died from None
+        if self._client.odd is not None:
+            raise self._client.odd
 
     def finish(self) -> None:
         """Note the state of the widgets in the notebook, once all cells have run."""

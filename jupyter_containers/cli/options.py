@@ -6,7 +6,9 @@ call a function below, and print; what they decide is decided there.
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+import shlex
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from contextlib import suppress
 from pathlib import Path
 
 from ..engines.guarded import Guarded
@@ -26,6 +28,20 @@ def with_engine(parser: ArgumentParser) -> None:
 def with_json(parser: ArgumentParser) -> None:
     """`--json`."""
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
+
+
+_MOST_SECONDS = 1e9
+"""Thirty years: timers of the operating system take no infinity."""
+
+
+def seconds(text: str) -> float:
+    """A limit of time, for argparse; none at all is said by leaving the option away."""
+    with suppress(ValueError):
+        if 0 < float(text) < _MOST_SECONDS:
+            return float(text)
+    raise ArgumentTypeError(
+        f"{text!r} is no number of seconds above 0; without it there is no limit"
+    )
 
 
 def administered() -> Policy:
@@ -58,10 +74,10 @@ def existing_notebook(path: Path) -> Path:
     """The same of a notebook. Jupyter knows one by its name, in small letters, and so does all that
     looks for its kernel's settings: what is named otherwise is refused before anything is built."""
     found = existing_file(path)
-    if found.suffix != ".ipynb":
-        named = f"{found.stem}.ipynb"
-        raise BadInput(
-            f"{found.name} does not end in .ipynb, by which Jupyter knows a notebook.",
-            f"If it is one, rename it: mv {found.name} {named}",
-        )
-    return found
+    if found.suffix == ".ipynb":
+        return found
+    named = found.with_name(f"{found.stem.removesuffix('.ipynb')}.ipynb")
+    hint = f"If it is one, rename it: mv -i {shlex.quote(str(found))} {shlex.quote(str(named))}"
+    if path.is_symlink():
+        hint = f"If it is one, rename it and make the link {path.name} anew, or name a copy."
+    raise BadInput(f"{found.name} does not end in .ipynb, by which Jupyter knows a notebook.", hint)

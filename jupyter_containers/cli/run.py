@@ -12,6 +12,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,14 @@ from ..builds.manager import Builds, Built
 from ..builds.plan import earlier_images
 from ..engines.guarded import Guarded
 from ..engines.registry import choose_engine, preferred_engine
-from ..errors import BadInput, ContainersError, ImageNotHere, NotApproved, OtherLanguage
+from ..errors import (
+    BadInput,
+    ContainersError,
+    ImageNotHere,
+    NotApproved,
+    OtherLanguage,
+    sentence_of,
+)
 from ..images.prepare import fit_image, kernel_for
 from ..kernels.preflight import folder_warning
 from ..kernelspecs import GENERIC
@@ -36,8 +44,9 @@ from ..notebook.file import KEY, dockerfile_cells, settings_of
 from ..policy.approvals import Approvals, asks
 from ..policy.policy import Policy
 from ..settings.schema import Settings
+from ..text import printable
 from .execution import CellFailed, Execution, Limits, error_output
-from .options import administered, existing_notebook, with_engine, with_json
+from .options import administered, existing_notebook, seconds, with_engine, with_json
 from .terminal import Screen, follow, print_json, settle, show_note
 
 
@@ -53,10 +62,10 @@ def run_arguments(parser: ArgumentParser) -> None:
         help="approve all that it and its builds ask for (mounts, devices, …), not only its images",
     )
     parser.add_argument(
-        "--timeout", type=float, metavar="S", help="seconds a cell may take; none by default"
+        "--timeout", type=seconds, metavar="S", help="seconds a cell may take; none by default"
     )
     parser.add_argument(
-        "--total-timeout", type=float, metavar="S", help="seconds all cells and builds may take"
+        "--total-timeout", type=seconds, metavar="S", help="seconds all cells and builds may take"
     )
     with_engine(parser)
     with_json(parser)
@@ -151,18 +160,15 @@ class _Runner:
 
     async def run(self) -> Ran:
         begun = time.monotonic()
-        await self._begin()
+        await self._within(self._begin())
         failed: ContainersError | None = None
         try:
-            await self._cells()
-        except ContainersError as error:
-            failed = error
+            failed = await self._cells()
+            if isinstance(failed, OtherLanguage) and not self._executed:
+                raise failed  # nothing was run: the file is none of ours
+            output = self._write()
         finally:
-            await asyncio.shield(self._execution.close(now=failed is not None))
-            await asyncio.shield(self._builds.close())
-        if isinstance(failed, OtherLanguage) and not self._executed:
-            raise failed  # nothing was run: the file is none of ours
-        output = self._write()
+            await self._close(now=failed is not None)
         if failed is not None:
             raise failed
         return Ran(
@@ -191,8 +197,6 @@ class _Runner:
             settings = settings_after(asked, self._options(self._dockerfiles[index]), NOT_YET, None)
             self._check_approved(settings)
             asked = settings.to_json()
-        if remark := self._document.remark():
-            self._screen.line(remark)
 
     def _nowhere(self, index: int | None) -> BadInput:
         name = self._run.notebook.name
@@ -272,27 +276,29 @@ class _Runner:
 
     # -- the cells, in order ---------------------------------------------------------------
 
-    async def _cells(self) -> None:
-        for number, index in enumerate(self._code, 1):
-            source = self._notebook.cells[index].source.strip()
-            where = f"cell {number}/{len(self._code)}"
-            self._screen.step(f"{where}  {source.splitlines()[0]}")
-            self._document.begin(index)
-            try:
+    async def _cells(self) -> ContainersError | None:
+        """Run them all; what ended that early is returned, and shown in its cell."""
+        index, where = None, ""
+        try:
+            for number, index in enumerate(self._code, 1):
+                source = self._notebook.cells[index].source.strip()
+                where = f"cell {number}/{len(self._code)}"
+                self._screen.step(f"{where}  {source.splitlines()[0]}")
+                self._document.begin(index)
                 if index in self._dockerfiles:
                     await self._within(self._build(self._dockerfiles[index]))
                 else:
                     await self._execute(index)
-            except CellFailed as error:
-                self._note(index, error)
-                error.message = f"{where} failed:\n{error.message}"
-                raise
-            except ContainersError as error:
-                self._note(index, error)
-                error.message = f"{where}: {error.message}"
-                raise
-        self._execution.finish()
-        await settle(self._builds)
+            self._execution.finish()
+            await settle(self._builds)
+        except Exception as error:  # noqa: BLE001 - what ran before is written, whatever it is
+            failed = _ours(error)
+            if index is not None:
+                self._note(index, failed)
+            between = " failed:\n" if isinstance(failed, CellFailed) else ": "
+            failed.message = f"{where}{between}{failed.message}"
+            return failed
+        return None
 
     def _note(self, index: int, error: ContainersError) -> None:
         """Show it in the cell that met it, unless the cell shows an error already."""
@@ -300,13 +306,26 @@ class _Runner:
         if not any(output["output_type"] == "error" for output in outputs):
             outputs.append(error_output(error))
 
+    async def _close(self, *, now: bool) -> None:
+        """End the kernel and the builds. The notebook is written: what fails here is a remark."""
+        for close in (partial(self._execution.close, now=now), self._builds.close):
+            try:
+                await asyncio.shield(close())
+            except Exception as error:  # noqa: BLE001 - jupyter_client's own too
+                self._screen.line(
+                    f"The container may be left over ({_ours(error).message}). "
+                    "This removes it: jupyter containers prune"
+                )
+
     async def _within(self, work: Coroutine[Any, Any, object]) -> None:
         """A build or a kernel's start, for as long as the run may take. Cells have their own way to
         end: nbclient's."""
         try:
-            async with asyncio.timeout(self._limits.left):
+            async with asyncio.timeout(self._limits.left) as limit:
                 await work
         except TimeoutError:
+            if not limit.expired():
+                raise
             raise self._limits.exceeded() from None
 
     async def _execute(self, index: int) -> None:
@@ -349,6 +368,14 @@ class _Runner:
         if output != self._run.output:
             self._screen.line(f"{self._run.output.name} was changed while it ran.")
         return output
+
+
+def _ours(error: Exception) -> ContainersError:
+    """Whatever a cell, nbclient or this machine raised, as what a person is told."""
+    told = sentence_of(error)
+    if isinstance(told, ContainersError):
+        return told
+    return CellFailed(f"{type(error).__name__}: {printable(str(error))}")
 
 
 def _summary(built: Built, engine: str) -> NotebookNode:

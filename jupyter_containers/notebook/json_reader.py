@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any
+
+from ..text import finite, is_deep
 
 _SMALL = 256 * 1024
 """Characters below which it takes a millisecond or two anyhow."""
@@ -25,6 +28,24 @@ def loads(text: str) -> Any:
         except (ValueError, IndexError):
             pass  # `json.loads` says what is wrong, or takes what is no object
     return json.loads(text)
+
+
+def check_kept(text: str, read: Any) -> None:
+    """Raise ValueError where whoever writes again what was read would write less than the text has,
+    or what no browser takes. Called where that is done; it takes a second reading."""
+    if is_deep(read):
+        raise ValueError("it is nested too deeply")
+    json.loads(text, object_pairs_hook=_each_once, parse_float=finite)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Python keeps the last of several values of one key, and says nothing:
+    https://docs.python.org/3/library/json.html#repeated-names-within-an-object"""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        key = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"{key[:40]!r} stands twice in one object")
+    return found
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def test_what_is_read_can_be_copied_and_printed() -> None:
     for one in (f"[{deep}]", f'{{"a": [{deep}]}}', (f"[{deep}, 7]").encode("utf-16")):
         with pytest.raises(ValueError, match="too deep"):
             text.untrusted_json(one)
+    assert text.untrusted_json('"[[["') == "[[["
     flat = json.dumps([{"[{": ["\\", '"[', [f"{{{number}"]]} for number in range(1000)])
     assert text.untrusted_json(flat) == json.loads(flat)
 
