@@ -9,7 +9,6 @@ server that starts.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import suppress
@@ -24,7 +23,7 @@ from ..engines.registry import working_engines
 from ..errors import ContainersError, KernelError
 from ..host.owners import CONTAINER, orphans
 from ..host.paths import cache_directory
-from ..host.reaper.trees import remove_tree
+from ..host.reaper.trees import remove_tree, size_of
 from ..host.rundir import RunDir, lost_homes, remove_run_dir, run_dir_at
 from ..layout import LABEL
 from ..models import Container
@@ -108,11 +107,12 @@ def _remove_run_dir(run_dir: RunDir, staying: Collection[str]) -> None:
 def _directories(staying: Collection[str]) -> Iterator[Leftover]:
     for root in orphans():
         run_dir = run_dir_at(root)
-        size = sum(size_of(Path(directory)) for directory in run_dir.directories)
+        size = sum(map(size_of, run_dir.directories))
         remove = partial(_in_thread, _remove_run_dir, run_dir, staying)
         yield Leftover("directory", str(root), size, remove)
     for home in lost_homes():
-        yield Leftover("directory", str(home), size_of(home), partial(_in_thread, _delete, home))
+        remove = partial(_in_thread, _delete, home)
+        yield Leftover("directory", str(home), size_of(str(home)), remove)
 
 
 def _caches(*, in_use: bool) -> Iterator[Leftover]:
@@ -126,7 +126,7 @@ def _caches(*, in_use: bool) -> Iterator[Leftover]:
             days = (now - _last_use(path)) / 86400
             if days > (_UNFINISHED_DAYS if unfinished else _UNUSED_DAYS):
                 remove = partial(_in_thread, _delete, path)
-                yield Leftover("cache", str(path), size_of(path), remove)
+                yield Leftover("cache", str(path), size_of(str(path)), remove)
 
 
 def _last_use(path: Path) -> float:
@@ -135,18 +135,6 @@ def _last_use(path: Path) -> float:
     except FileNotFoundError:
         return time.time()
     return max(status.st_atime, status.st_mtime)
-
-
-def size_of(path: Path) -> int:
-    """Bytes below a path; what vanishes meanwhile, or may not be read, counts nothing."""
-    total = 0
-    for directory, _, files in os.walk(path):
-        for name in files:
-            try:
-                total += os.lstat(os.path.join(directory, name)).st_size  # noqa: PTH118
-            except OSError:
-                continue
-    return total or (path.lstat().st_size if path.is_file() else 0)
 
 
 def _delete(path: Path) -> None:

@@ -29,7 +29,7 @@ from typing import Any
 from ...errors import BadReference, ImageNotHere
 from ...host.cache import make_directory
 from ...host.reaper.client import reaper
-from ...host.reaper.trees import remove_tree
+from ...host.reaper.trees import remove_tree, size_of
 from ...models import Image, Progress, parse_image
 from ...text import one_line, untrusted_json
 
@@ -151,7 +151,7 @@ class Store:
         with suppress(FileNotFoundError):
             image = _read(new).image
         created = image.created or datetime.now(UTC).isoformat(timespec="seconds")
-        size = image.size or _size(new)
+        size = image.size or size_of(str(new))
         _write(new, replace(image, references=(), created=created, size=size))
         new.chmod(0o700)
         new.rename(self.root / image.id.removeprefix("sha256:"))
@@ -240,12 +240,3 @@ def _write(directory: Path, image: Image) -> None:
     new = directory / f"image.json.{secrets.token_hex(4)}"
     new.write_text(json.dumps(_document(image)))
     new.replace(directory / "image.json")
-
-
-def _size(directory: Path) -> int:
-    total = 0
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            with suppress(OSError):
-                total += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118
-    return total
