@@ -217,7 +217,7 @@ def on_network(path: Path) -> bool:
     place = os.path.realpath(path) + "/"
     best, kind = "", ""
     with suppress(OSError):
-        for line in Path("/proc/self/mounts").read_text().splitlines():
+        for line in os.fsdecode(Path("/proc/self/mounts").read_bytes()).split("\n")[:-1]:
             _, target, type_, _ = line.split(" ", 3)
             if place.startswith(f"{target.rstrip('/')}/") and len(target) >= len(best):
                 best, kind = target, type_
