@@ -35,7 +35,7 @@ _UNUSED_DAYS = 30.0
 _UNFINISHED_DAYS = 1.0
 _KINDS = (
     *("builds", "bytecode", "clients", "contexts", "fits", "guests", "kits", "probes"),
-    *("resolved", "transports"),
+    *("resolved", "transports", "volumes"),
 )
 _MOUNTED = ("bytecode", "guests", "kits")
 """What running containers have mounted."""
@@ -101,7 +101,7 @@ async def _remove_orphan(engine: Guarded, container: Container, staying: set[str
 def _remove_run_dir(run_dir: RunDir, staying: Collection[str]) -> None:
     """Unless a server has taken it up since, or its container stays: it tells whose that is."""
     if run_dir.root in orphans() and f"{CONTAINER}{run_dir.root.name}" not in staying:
-        remove_run_dir(run_dir)
+        _tell(run_dir.home, remove_run_dir(run_dir))
 
 
 def _directories(staying: Collection[str]) -> Iterator[Leftover]:
@@ -138,7 +138,11 @@ def _last_use(path: Path) -> float:
 
 
 def _delete(path: Path) -> None:
-    if staying := remove_tree(str(path)):
+    _tell(path, remove_tree(str(path)))
+
+
+def _tell(path: Path, staying: list[str]) -> None:
+    if staying:
         raise KernelError(
             f"{path} cannot be deleted: {'; '.join(staying)}.",
             "Delete it as whoever owns what is left, or unmount it.",

@@ -246,7 +246,8 @@ class Docker:
         """Start it in the directory `nowhere`; its id. Sources that could be swapped are `exposed`,
         held open: they are mounted by descriptor where the daemon can do that."""
         by = exposed if self._by_descriptor else NO_DESCRIPTORS
-        with files_apart(self.name, await self._on_network(spec), by) as (mounted, rest):
+        connected = await self._on_network(spec)
+        async with files_apart(self.name, connected, by) as (mounted, rest):
             argv = self.run_argv(mounted, detach=True, descriptors=rest)
             done = await run(argv, input=env_file(spec.env), timeout=120, cwd=nowhere)
         if done.code == 0:

@@ -16,7 +16,7 @@ import itertools
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 _FOUND = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -48,6 +48,13 @@ def remove_tree(path: str) -> list[str]:
     except OSError as error:
         return staying[:5] or [f"{path}: {error.strerror}"]
     return []
+
+
+def remove_trees(paths: Sequence[str]) -> list[str]:
+    """Delete these, in their order; the last one, by which somebody finds the others again, only
+    where they have gone. Returns as `remove_tree` does."""
+    staying = [why for path in paths[:-1] for why in remove_tree(path)]
+    return staying[:5] or [why for path in paths[-1:] for why in remove_tree(path)]
 
 
 def size_of(path: str) -> int:

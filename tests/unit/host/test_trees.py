@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.host.reaper.trees import remove_tree
+from jupyter_containers.host.reaper.trees import remove_tree, remove_trees
 
 
 @pytest.fixture
@@ -78,6 +78,15 @@ def test_any_name(name: str, tree: Path) -> None:
     (tree / "folder" / name / name).write_text("x")
     assert remove_tree(str(tree)) == []
     assert not tree.exists()
+
+
+def test_the_last_of_several_goes_only_after_the_others(tree: Path, mounted: Path) -> None:
+    last = tree.parent / "last"
+    last.mkdir()
+    assert remove_trees([str(tree), str(last)])
+    assert last.exists()
+    assert remove_trees([str(tree / "nothing"), str(last)]) == []
+    assert not last.exists()
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from jupyter_containers.host.rundir import RunDir, make_run_dir
 from jupyter_containers.kernels.prune import leftovers
+from tests.helpers import ROOT
 from tests.helpers.private_home import private_runtime
 
 
@@ -53,3 +56,36 @@ def test_a_home_with_directories_deep_in_each_other_keeps_no_other(tmp_path: Pat
     assert set(sizes) == {str(one.root) for one in run_dirs}
     assert all(size is not None and size >= 1000 for size in sizes.values())
     assert not any(one.root.exists() or one.home.exists() for one in run_dirs)
+
+
+MOUNTED = """
+import subprocess
+from jupyter_containers.errors import KernelError
+from tests.unit.kernels.test_prune import orphan, prune
+
+run_dir = orphan()
+place = run_dir.home / "theirs"
+place.mkdir()
+subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True)
+for _ in range(2):
+    try:
+        prune()
+    except KernelError as error:
+        assert str(run_dir.home) in error.message and "it is a mount" in error.message, error
+    else:
+        raise AssertionError("nothing was said")
+    assert place.exists()
+subprocess.run(["umount", place], check=True)
+assert list(prune()) == [str(run_dir.root)]
+assert not run_dir.home.exists() and not run_dir.root.exists()
+"""
+
+
+def test_what_stays_is_told_and_found_again() -> None:
+    namespaces = ("unshare", "--user", "--map-root-user", "--mount")
+    done = subprocess.run(
+        [*namespaces, sys.executable, "-c", MOUNTED], cwd=ROOT, capture_output=True, text=True
+    )
+    if "unshare" in done.stderr:
+        pytest.skip(f"no namespaces here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
