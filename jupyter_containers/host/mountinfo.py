@@ -1,4 +1,8 @@
-"""What is mounted on this machine: proc(5), `/proc/PID/mountinfo`."""
+"""What is mounted on this machine: proc(5), `/proc/PID/mountinfo`.
+
+The kernel escapes space, tab, newline and backslash in it: all else in a line is part of a name,
+also what Python takes for the end of a line, such as a carriage return.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ _OWN = Path("/proc/self/mountinfo")
 
 def mount_points(file: Path | str = _OWN) -> Iterator[str]:
     """Where something is mounted, in the order of the mounts. Raises OSError."""
-    for line in Path(file).read_bytes().splitlines():
+    for line in Path(file).read_bytes().split(b"\n"):
         if len(fields := line.split(b" ", 5)) > 4:
             yield _decoded(fields[4])
 
@@ -23,7 +27,7 @@ def submounts(folder: str, file: Path = _OWN, root: str = "") -> list[str]:
     Raises OSError."""
     above = _encoded(f"{folder.rstrip('/')}/")
     found = set()
-    for line in file.read_bytes().splitlines():
+    for line in file.read_bytes().split(b"\n"):
         if len(fields := line.split(b" ", 5)) > 4 and fields[4].startswith(above):
             found.add(_decoded(fields[4]))
     # One that lies under another one, or was mounted where nobody of us may look, is not reached.

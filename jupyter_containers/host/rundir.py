@@ -13,16 +13,20 @@ Its name is unique on this host and is the container's too.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..text import escaped
 from .guest_files import copy_guest, guest_directory
 from .owners import owner
 from .paths import boot_id, cache_directory, runtime_directory
 from .reaper.client import reaper
-from .reaper.trees import remove_tree
+from .reaper.trees import remove_trees
+
+log = logging.getLogger("jupyter_containers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +67,8 @@ class RunDir:
 
     @property
     def directories(self) -> tuple[str, ...]:
-        """All of it, for who deletes it."""
-        found = (self.root, self.home, self.shared)
+        """All of it, for who deletes it; `root`, by which the others are found, last."""
+        found = (self.home, self.shared, self.root)
         return tuple(str(one) for one in found if one is not None)
 
 
@@ -149,8 +153,11 @@ def run_dir_for(before: RunDir | None, *, shared: bool, used: bool) -> RunDir:
     return make_run_dir(before, shared=shared)
 
 
-def remove_run_dir(run_dir: RunDir) -> None:
-    """Delete all of it. Twice is fine."""
-    for directory in run_dir.directories:
-        remove_tree(directory)
-    reaper.forget(run_dir.root.name)
+def remove_run_dir(run_dir: RunDir) -> list[str]:
+    """Delete all of it. Twice is fine. Returns, and logs, why something stays; then so does `root`,
+    and the reaper tries again, and who looks for what nobody owns."""
+    if staying := remove_trees(run_dir.directories):
+        log.warning("Of container %s stays: %s", run_dir.root.name, escaped("; ".join(staying)))
+    else:
+        reaper.forget(run_dir.root.name)
+    return staying

@@ -9,7 +9,6 @@ server that starts.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import suppress
@@ -24,7 +23,7 @@ from ..engines.registry import working_engines
 from ..errors import ContainersError, KernelError
 from ..host.owners import CONTAINER, orphans
 from ..host.paths import cache_directory
-from ..host.reaper.trees import remove_tree
+from ..host.reaper.trees import remove_tree, size_of
 from ..host.rundir import RunDir, lost_homes, remove_run_dir, run_dir_at
 from ..layout import LABEL
 from ..models import Container
@@ -36,7 +35,7 @@ _UNUSED_DAYS = 30.0
 _UNFINISHED_DAYS = 1.0
 _KINDS = (
     *("builds", "bytecode", "clients", "contexts", "fits", "guests", "kits", "probes"),
-    *("resolved", "transports"),
+    *("resolved", "transports", "volumes"),
 )
 _MOUNTED = ("bytecode", "guests", "kits")
 """What running containers have mounted."""
@@ -102,17 +101,18 @@ async def _remove_orphan(engine: Guarded, container: Container, staying: set[str
 def _remove_run_dir(run_dir: RunDir, staying: Collection[str]) -> None:
     """Unless a server has taken it up since, or its container stays: it tells whose that is."""
     if run_dir.root in orphans() and f"{CONTAINER}{run_dir.root.name}" not in staying:
-        remove_run_dir(run_dir)
+        _tell(run_dir.home, remove_run_dir(run_dir))
 
 
 def _directories(staying: Collection[str]) -> Iterator[Leftover]:
     for root in orphans():
         run_dir = run_dir_at(root)
-        size = sum(size_of(Path(directory)) for directory in run_dir.directories)
+        size = sum(map(size_of, run_dir.directories))
         remove = partial(_in_thread, _remove_run_dir, run_dir, staying)
         yield Leftover("directory", str(root), size, remove)
     for home in lost_homes():
-        yield Leftover("directory", str(home), size_of(home), partial(_in_thread, _delete, home))
+        remove = partial(_in_thread, _delete, home)
+        yield Leftover("directory", str(home), size_of(str(home)), remove)
 
 
 def _caches(*, in_use: bool) -> Iterator[Leftover]:
@@ -126,7 +126,7 @@ def _caches(*, in_use: bool) -> Iterator[Leftover]:
             days = (now - _last_use(path)) / 86400
             if days > (_UNFINISHED_DAYS if unfinished else _UNUSED_DAYS):
                 remove = partial(_in_thread, _delete, path)
-                yield Leftover("cache", str(path), size_of(path), remove)
+                yield Leftover("cache", str(path), size_of(str(path)), remove)
 
 
 def _last_use(path: Path) -> float:
@@ -137,20 +137,12 @@ def _last_use(path: Path) -> float:
     return max(status.st_atime, status.st_mtime)
 
 
-def size_of(path: Path) -> int:
-    """Bytes below a path; what vanishes meanwhile, or may not be read, counts nothing."""
-    total = 0
-    for directory, _, files in os.walk(path):
-        for name in files:
-            try:
-                total += os.lstat(os.path.join(directory, name)).st_size  # noqa: PTH118
-            except OSError:
-                continue
-    return total or (path.lstat().st_size if path.is_file() else 0)
-
-
 def _delete(path: Path) -> None:
-    if staying := remove_tree(str(path)):
+    _tell(path, remove_tree(str(path)))
+
+
+def _tell(path: Path, staying: list[str]) -> None:
+    if staying:
         raise KernelError(
             f"{path} cannot be deleted: {'; '.join(staying)}.",
             "Delete it as whoever owns what is left, or unmount it.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
@@ -57,7 +58,9 @@ def _files() -> list[tuple[str, Config, bool]]:
     for directory in _directories():
         for loader in (PyFileConfigLoader, JSONFileConfigLoader):
             name = CONFIG + (".py" if loader is PyFileConfigLoader else ".json")
-            said = _section(_load(loader(name, path=directory)), f"{directory}/{name}")
+            loaded = _load(loader(name, path=directory))
+            _check_sections(loaded or (), f"{directory}/{name}")
+            said = _section(loaded, f"{directory}/{name}")
             found.append((f"{directory}/{name}", said, _is_administrators(directory)))
     return found
 
@@ -108,7 +111,7 @@ def _load(loader: PyFileConfigLoader | JSONFileConfigLoader) -> Config | None:
         return loaded
     except ConfigFileNotFound:
         return None
-    except (Exception, SystemExit) as error:  # a file of Python may raise anything
+    except BaseException as error:  # a file of Python may raise anything
         what = f"{loader.full_filename or loader.filename} cannot be read: {error}"
         raise PolicyRefused(what, "Policy", "Nothing starts until that file is mended.") from error
 
@@ -133,6 +136,14 @@ def _check_readable(path: Path) -> None:
         why = str(error.strerror)
     hint = "Nothing starts until that is mended."
     raise PolicyRefused(f"{path} cannot be read: {why}", "Policy", hint)
+
+
+def _check_sections(names: Iterable[str], where: str) -> None:
+    """Raises PolicyRefused where a file of ours has a section that is probably to be `Policy`."""
+    for name in names:
+        if name != "Policy" and get_close_matches(name.casefold(), ["policy"]):
+            hint = "Did you mean Policy? Nothing starts until that file is mended."
+            raise PolicyRefused(f"{where} sets {name}, which is not known", "Policy", hint)
 
 
 def _section(config: Config | None, where: str) -> Config:

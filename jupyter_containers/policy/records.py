@@ -13,6 +13,7 @@ takes their place.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -32,7 +33,9 @@ Key = tuple[str, ...]
 _LISTS = ("images", "rest", "build", "images_1", "rest_1")
 _MAX_BYTES = 1 << 20
 _MOST = 500
-"""Images, and things that builds read, remembered of one notebook; the oldest go first."""
+"""Images, and things that builds read, remembered of one notebook; the oldest go first, but for
+what one yes is for."""
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +133,7 @@ class Records:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(self.directory / ".lock", flags, 0o600)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                _lock(descriptor)
                 yield
             finally:
                 os.close(descriptor)
@@ -141,6 +144,16 @@ class Records:
             ) from error
 
 
+def _lock(descriptor: int) -> None:
+    """Nothing where the file system has no locks, as Lustre without `-o flock`: each change is
+    whole anyhow, and of two yeses of the same moment one may be asked for again."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+
+
 def _texts(said: dict[str, Any], name: str) -> tuple[str, ...]:
     found = said.get(name, [])
     if not isinstance(found, list):
@@ -149,7 +162,7 @@ def _texts(said: dict[str, Any], name: str) -> tuple[str, ...]:
 
 
 def _added(kept: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
-    return (*(one for one in kept if one not in more), *more)[-_MOST:]
+    return (*(one for one in kept if one not in more), *more)[-max(_MOST, len(more)) :]
 
 
 def _hash(salt: str, key: Key) -> str:

@@ -213,6 +213,17 @@ class PolicyTraits(Configurable):
                 raise TraitError(f"{proposal['trait'].name}: {name!r}: {path!r} is no place.")
         return given
 
+    @validate(
+        *("max_cpus", "max_pids", "default_cpus", "default_pids", "max_slurm_gpus", "max_builds"),
+        *("max_build_seconds", "keep_images", "orphan_grace"),
+    )
+    def _numbers(self, proposal: Any) -> Any:
+        """Nothing is more than NaN, and True is a number to Python."""
+        given = proposal["value"]
+        if isinstance(given, bool) or given != given:
+            raise TraitError(f"Policy.{proposal['trait'].name}: {given!r} is no number.")
+        return given
+
     @validate("docker_network")
     def _network(self, proposal: Any) -> str:
         given: str = proposal["value"]

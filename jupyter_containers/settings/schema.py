@@ -8,9 +8,12 @@ what this person said yes to. Nothing here reads a file but `resolved`, which lo
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Thread
 from typing import Any, Literal, Protocol, Self
 
 from ..errors import BadSettings, ContainersError
@@ -141,11 +144,45 @@ def _resolve(source: str, directory: Path, defaults: Defaults) -> str:
     else:
         path = directory / source
     try:
-        found = str(path.resolve())
+        found = str(_look(path))
+    except TimeoutError:
+        raise BadSettings(
+            "mounts",
+            f"{source!r} does not answer: what is mounted there has probably lost its server.",
+            "Unmount it (umount -l) or mount it again; or take it out of the settings.",
+        ) from None
     except (OSError, RuntimeError, ValueError) as error:  # a loop of symlinks, a name too long
         raise BadSettings("mounts", f"{source!r} leads nowhere: {one_line(str(error))}") from None
     refuse_unquotable(found, "mounts")
     return found
+
+
+_PATIENCE = 10.0
+"""Seconds; a disk that sleeps, or a folder that is mounted when somebody looks, takes some."""
+_looks: dict[Path, tuple[float, Future[Path]]] = {}
+"""Under way: until when they are waited for, and what they find."""
+
+
+def _look(path: Path) -> Path:
+    """Where a path leads. Raises OSError; TimeoutError where no answer comes, and at once as long
+    as an earlier look hangs. On a thread of its own: on a file system whose server is gone (sshfs,
+    NFS) nothing ends a look, and the server's threads for such work are few."""
+    until, found = _looks.get(path) or (0.0, None)
+    if found is None or found.done():
+        until, found = _looks[path] = (time.monotonic() + _PATIENCE, Future())
+        Thread(target=_resolve_into, args=(found, path), daemon=True).start()
+    try:
+        return found.result(max(0.0, until - time.monotonic()))
+    finally:
+        if found.done():
+            _looks.pop(path, None)
+
+
+def _resolve_into(found: Future[Path], path: Path) -> None:
+    try:
+        found.set_result(path.resolve())
+    except (OSError, RuntimeError, ValueError) as error:
+        found.set_exception(error)
 
 
 VERSION = 1

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
-from pathlib import Path
+from contextlib import aclosing
 
 from ...host.process import Environment, Stream
+from ...host.reaper.trees import size_of
 from ...models import Progress
 from ...text import one_line, printable
 
@@ -25,7 +24,7 @@ async def lines_and_size(stream: Stream, directory: str) -> AsyncGenerator[tuple
         coming = asyncio.ensure_future(anext(lines, None))
         try:
             while not (await asyncio.wait({coming}, timeout=_LOOK))[0]:
-                now = await asyncio.to_thread(_size, directory)
+                now = await asyncio.to_thread(size_of, directory)
                 if now > arrived:
                     arrived = now
                     yield None, arrived
@@ -34,15 +33,6 @@ async def lines_and_size(stream: Stream, directory: str) -> AsyncGenerator[tuple
         if (got := coming.result()) is None:
             return
         yield got[1], 0
-
-
-def _size(directory: str) -> int:
-    total = 0
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            with suppress(OSError):  # it may be finished meanwhile
-                total += Path(parent, name).lstat().st_size
-    return total
 
 
 class Transfer:

@@ -11,16 +11,16 @@ https://docs.docker.com/engine/storage/volumes/#create-a-volume-with-a-driver-op
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
 from ...errors import Unsupported
+from ...host.cache import workplace
 from ...host.mount_sources import is_exposed, opened, told_writable
-from ...host.paths import cache_directory, empty_directory
+from ...host.paths import empty_directory
 from ...host.process import Completed
 from ...layout import INSIDE
 from ...models import ContainerSpec, Mount
@@ -49,10 +49,10 @@ def _volume(descriptor: int, target: str, *, writable: bool) -> str:
     return f"--mount={','.join(map(quoted, (*volume, *driver)))}"
 
 
-@contextmanager
-def files_apart(
+@asynccontextmanager
+async def files_apart(
     engine: str, spec: ContainerSpec, descriptors: Mapping[str, int]
-) -> Iterator[tuple[ContainerSpec, Mapping[str, int]]]:
+) -> AsyncIterator[tuple[ContainerSpec, Mapping[str, int]]]:
     """The spec and the descriptors with which a container is to be started within the block. A
     volume is a directory, so a file gets another name for as long as that takes, where no container
     can put anything else. Raises Unsupported where it cannot have one."""
@@ -64,8 +64,7 @@ def files_apart(
     if not files:
         yield spec, descriptors
         return
-    cache_directory().mkdir(mode=0o700, parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=cache_directory()) as directory:
+    async with workplace("volumes") as directory:
         names: dict[str, str] = {}
         for target, source in files.items():
             name = os.path.realpath(f"{directory}/{len(names)}")

@@ -246,11 +246,12 @@ class Docker:
         """Start it in the directory `nowhere`; its id. Sources that could be swapped are `exposed`,
         held open: they are mounted by descriptor where the daemon can do that."""
         by = exposed if self._by_descriptor else NO_DESCRIPTORS
-        with files_apart(self.name, await self._on_network(spec), by) as (mounted, rest):
+        connected = await self._on_network(spec)
+        async with files_apart(self.name, connected, by) as (mounted, rest):
             argv = self.run_argv(mounted, detach=True, descriptors=rest)
             done = await run(argv, input=env_file(spec.env), timeout=120, cwd=nowhere)
         if done.code == 0:
-            if (id := inspect.container_id(done.stdout)) is None:
+            if (id := inspect.printed_id(done.stdout)) is None:
                 raise self._nonsense(done, "names no container")
             return id
         no_volume = by and NO_VOLUME in done.stderr and not await can_mount(spec, self._run)
@@ -333,12 +334,12 @@ class Docker:
         """See `Engine.containers`."""
         argv = ["ps", "--all", "--quiet", "--no-trunc", f"--filter=label={label}"]
         said = (await self._checked(argv)).stdout.split()
-        ids = [id for id in said if inspect.container_id(id)]
+        ids = [id for id in said if inspect.printed_id(id)]
         if not ids:
             return []
         done = await self._run(["container", "inspect", *ids])
         found = [inspect.container(one) for one in inspect.parse_array(done.stdout)]
-        return [one for one in found if inspect.container_id(one.id)]
+        return [one for one in found if inspect.printed_id(one.id)]
 
     async def unused_networks(self) -> list[str]:
         """See `base.HasNetworks`."""

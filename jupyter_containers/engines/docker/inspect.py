@@ -114,13 +114,13 @@ def container(said: dict[str, Any]) -> Container:
     )
 
 
-_CONTAINER_ID = re.compile(r"[0-9a-f]{12,64}")
+_PRINTED_ID = re.compile(r"[0-9a-f]{12,64}")
 
 
-def container_id(printed: str) -> str | None:
-    """The last line of what `run` printed, where that is an id."""
+def printed_id(printed: str) -> str | None:
+    """The last line of what `run` or `network create` printed, where that is an id."""
     last = printed.strip().rpartition("\n")[2]
-    return last if _CONTAINER_ID.fullmatch(last) else None
+    return last if _PRINTED_ID.fullmatch(last) else None
 
 
 def code(state: dict[str, Any]) -> int:

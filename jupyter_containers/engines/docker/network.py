@@ -18,7 +18,7 @@ from ...errors import EngineDown, StartFailed
 from ...host.process import Completed
 from ...layout import LABEL
 from ...models import EngineInfo, Problem
-from ...text import one_line
+from ...text import as_dict, as_text, one_line
 from ..common.errors import daemon_trouble
 from . import inspect
 
@@ -48,7 +48,7 @@ _FULL = re.compile(r"non-overlapping IPv4 address pool|fully subnetted", re.IGNO
 def routed_by_hand(default: Sequence[dict[str, Any]]) -> bool:
     """Whether the administrator routes for the default bridge, by its `network inspect`: a network
     that we made would lead nowhere."""
-    options = (default[0].get("Options") or {}) if default else {}
+    options = as_dict(default[0].get("Options")) if default else {}
     return options.get(_MASQUERADE) == "false"
 
 
@@ -94,19 +94,19 @@ class OwnNetwork:
                 return ""
             raise daemon_trouble("docker", done.stderr, "network inspect")
         said = found[0]
-        labels, options = said.get("Labels") or {}, said.get("Options") or {}
+        labels, options = as_dict(said.get("Labels")), as_dict(said.get("Options"))
         if labels.get(LABEL) != "network" or options.get(_ICC) != "false" or said.get("Internal"):
             raise StartFailed(
                 f"Docker has a network {NAME} that is not ours: its containers may reach each "
                 "other, or nothing.",
                 f"Remove it; ours is made then: docker network rm {NAME}",
             )
-        return str(said.get("Id", ""))
+        return inspect.printed_id(as_text(said.get("Id"))) or ""
 
     async def _create(self, info: EngineInfo) -> str:
         done = await self._run(create_argv(info.endpoint))
         if done.code == 0:
-            return done.stdout.strip()
+            return inspect.printed_id(done.stdout) or ""  # else `id` looks for it
         if _TAKEN.search(done.stderr):  # another process was faster
             return ""
         trouble = daemon_trouble("docker", done.stderr, "network create")
@@ -130,4 +130,4 @@ class OwnNetwork:
             return []
         done = await self._run(["network", "inspect", *ids])
         found = inspect.parse_array(done.stdout)
-        return [str(one["Id"]) for one in found if one.get("Id") and not one.get("Containers")]
+        return [id for one in found if (id := as_text(one.get("Id"))) and not one.get("Containers")]

@@ -29,7 +29,7 @@ from typing import Any
 from ...errors import BadReference, ImageNotHere
 from ...host.cache import make_directory
 from ...host.reaper.client import reaper
-from ...host.reaper.trees import remove_tree
+from ...host.reaper.trees import remove_tree, size_of
 from ...models import Image, Progress, parse_image
 from ...text import one_line, untrusted_json
 
@@ -151,7 +151,7 @@ class Store:
         with suppress(FileNotFoundError):
             image = _read(new).image
         created = image.created or datetime.now(UTC).isoformat(timespec="seconds")
-        size = image.size or _size(new)
+        size = image.size or size_of(str(new))
         _write(new, replace(image, references=(), created=created, size=size))
         new.chmod(0o700)
         new.rename(self.root / image.id.removeprefix("sha256:"))
@@ -217,7 +217,7 @@ def on_network(path: Path) -> bool:
     place = os.path.realpath(path) + "/"
     best, kind = "", ""
     with suppress(OSError):
-        for line in Path("/proc/self/mounts").read_text().splitlines():
+        for line in os.fsdecode(Path("/proc/self/mounts").read_bytes()).split("\n")[:-1]:
             _, target, type_, _ = line.split(" ", 3)
             if place.startswith(f"{target.rstrip('/')}/") and len(target) >= len(best):
                 best, kind = target, type_
@@ -240,12 +240,3 @@ def _write(directory: Path, image: Image) -> None:
     new = directory / f"image.json.{secrets.token_hex(4)}"
     new.write_text(json.dumps(_document(image)))
     new.replace(directory / "image.json")
-
-
-def _size(directory: Path) -> int:
-    total = 0
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            with suppress(OSError):
-                total += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118
-    return total

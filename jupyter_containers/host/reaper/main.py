@@ -9,10 +9,10 @@ import sys
 import time
 
 if __package__:
-    from .trees import remove_tree
+    from .trees import remove_trees
 else:  # run as a file
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    from trees import remove_tree  # type: ignore[import-not-found, no-redef]
+    from trees import remove_trees  # type: ignore[import-not-found, no-redef]
 
 
 def main() -> None:
@@ -57,9 +57,7 @@ def _clean_up(entries: list) -> None:
             if not _remove(argv, entry.get("environment")):
                 stay.update(entry.get("directories", ()))
     for entry in entries:
-        for directory in entry.get("directories", ()):
-            if directory not in stay:
-                remove_tree(directory)
+        remove_trees([one for one in entry.get("directories", ()) if one not in stay])
 
 
 def _announce(kept: list) -> dict:

@@ -81,7 +81,8 @@ def remove_directory(directory: str, podman: list[str]) -> None:
 
 
 def _mounts(directory: str) -> list[str]:
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+    # A name may hold a carriage return as it is: mountinfo.py.
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace", newline="\n") as file:
         points = [line.split(" ")[4] for line in file]
     return [point for point in points if point.startswith(directory + "/")]
 

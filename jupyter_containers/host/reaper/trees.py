@@ -1,9 +1,12 @@
-"""Directories that a container wrote, deleted whatever they are like. Standard library only: the
-reaper's process imports this as a file beside its own.
+"""Directories that a container wrote, measured and deleted whatever they are like. Standard
+library only: the reaper's process imports this as a file beside its own.
 
 A container can leave directories thousands deep, whose path no call takes; with mode 0; with links
 that lead out. So nothing here goes down: what a directory holds is moved up beside it, where each
-entry has a name of its own. Two descriptors are open at a time, and no link is followed.
+entry has a name of its own. Few descriptors are open at a time, and no link is followed.
+
+What is mounted in such a directory is a person's own and stays: a folder's mount is compared, and
+not its device, which a folder that is bound there has in common with it.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ import errno
 import itertools
 import os
 import secrets
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOUND = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_tree(path: str) -> list[str]:
@@ -26,11 +31,16 @@ def remove_tree(path: str) -> list[str]:
     if _removed(path, None):
         return []
     try:
-        top = _opened(path, None)
+        above = os.open(os.path.dirname(path) or ".", _FOUND & ~os.O_NOFOLLOW)
+        try:
+            mount = _mount_of(above)
+        finally:
+            os.close(above)
+        top = _opened(path, None, mount)
     except OSError as error:
         return [f"{path}: {error.strerror}"]
     try:
-        staying = _emptied(top)
+        staying = _emptied(top, mount)
     finally:
         os.close(top)
     try:
@@ -40,27 +50,50 @@ def remove_tree(path: str) -> list[str]:
     return []
 
 
-def _emptied(top: int) -> list[str]:
+def remove_trees(paths: Sequence[str]) -> list[str]:
+    """Delete these, in their order; the last one, by which somebody finds the others again, only
+    where they have gone. Returns as `remove_tree` does."""
+    staying = [why for path in paths[:-1] for why in remove_tree(path)]
+    return staying[:5] or [why for path in paths[-1:] for why in remove_tree(path)]
+
+
+def size_of(path: str) -> int:
+    """Bytes of a file, or of all below a directory; what vanishes meanwhile, may not be read or
+    is deeper than a path can say counts nothing. Not by os.walk, which goes down by recursion
+    before Python 3.12."""
+    total, left = 0, [path]
+    while left:
+        here = left.pop()
+        with suppress(OSError):
+            status = os.lstat(here)
+            if stat.S_ISDIR(status.st_mode):
+                with os.scandir(here) as found:
+                    left += [one.path for one in found]
+            else:
+                total += status.st_size
+    return total
+
+
+def _emptied(top: int, mount: str) -> list[str]:
     """Delete all that is in a directory; why what is left stays."""
-    device = os.fstat(top).st_dev
     names = (f".{secrets.token_hex(4)}-{number}" for number in itertools.count())
     staying: dict[str, str] = {}
     while found := [name for name in _listed(top) if name not in staying]:
         for name in found:
             try:
-                _resolve(name, top, device, names)
+                _resolve(name, top, mount, names)
             except OSError as error:
                 staying[name] = f"{name}: {error.strerror}"
     return list(staying.values())
 
 
-def _resolve(name: str, top: int, device: int, names: Iterator[str]) -> None:
+def _resolve(name: str, top: int, mount: str, names: Iterator[str]) -> None:
     """Delete one entry; of a directory that holds something, move that up first. Raises OSError."""
     if _removed(name, top):
         return
-    inner = _opened(name, top, device)
+    inner = _opened(name, top, mount)
     try:
-        tried = [_move_up(one, inner, top, device, names) for one in _listed(inner)]
+        tried = [_move_up(one, inner, top, mount, names) for one in _listed(inner)]
     finally:
         os.close(inner)
     if wrong := [error for error in tried if error is not None]:
@@ -68,12 +101,12 @@ def _resolve(name: str, top: int, device: int, names: Iterator[str]) -> None:
     os.rmdir(name, dir_fd=top)
 
 
-def _move_up(name: str, inner: int, top: int, device: int, names: Iterator[str]) -> OSError | None:
+def _move_up(name: str, inner: int, top: int, mount: str, names: Iterator[str]) -> OSError | None:
     """Delete it, or let `_emptied` come to it; why neither can be, which keeps no other."""
     if _removed(name, inner):
         return None
     try:
-        os.close(_opened(name, inner, device))  # what is moved must be writable
+        os.close(_opened(name, inner, mount))  # what is moved must be writable
         os.rename(name, next(names), src_dir_fd=inner, dst_dir_fd=top)
     except OSError as error:
         return error
@@ -93,28 +126,28 @@ def _removed(name: str, above: int | None) -> bool:
     return False
 
 
-def _opened(name: str, above: int | None, device: int | None = None) -> int:
-    """A directory, which we may read and write from now on. Raises OSError, also where it is not
-    on that device: a folder that is mounted there is the person's own, and so is its mode."""
-    if device not in (None, os.stat(name, dir_fd=above, follow_symlinks=False).st_dev):
-        raise OSError(errno.EXDEV, "it is a mount")
+def _opened(name: str, above: int | None, mount: str) -> int:
+    """A directory, which we may read and write from now on. Raises OSError, also where something
+    else is mounted there, whose mode is not ours to change either."""
+    found = os.open(name, _FOUND, dir_fd=above)  # asks for no permission
     try:
-        opened = os.open(name, _DIRECTORY, dir_fd=above)
-    except PermissionError:
-        # By descriptor: a name may have become a link meanwhile. O_PATH asks for no permission.
-        found = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
-        try:
-            os.chmod(f"/proc/self/fd/{found}", 0o700)
-        finally:
-            os.close(found)
-        return os.open(name, _DIRECTORY, dir_fd=above)
-    if os.fstat(opened).st_mode & 0o700 != 0o700:
-        try:
-            os.fchmod(opened, 0o700)
-        except OSError:
-            os.close(opened)
-            raise
-    return opened
+        if _mount_of(found) != mount:
+            raise OSError(errno.EXDEV, "it is a mount")
+        # By descriptor: a name may have become a link meanwhile.
+        itself = f"/proc/self/fd/{found}"
+        if os.fstat(found).st_mode & 0o700 != 0o700:
+            os.chmod(itself, 0o700)
+        return os.open(itself, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    finally:
+        os.close(found)
+
+
+def _mount_of(descriptor: int) -> str:
+    """Which mount it was opened in: proc_pid_fdinfo(5). The device, where a kernel (gVisor's) does
+    not say. Raises OSError."""
+    with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as file:
+        said = [line for line in file if line.startswith("mnt_id:")]
+    return said[0] if said else str(os.fstat(descriptor).st_dev)
 
 
 def _listed(directory: int) -> list[str]:

@@ -52,35 +52,38 @@ def test_by_descriptor(home: Path) -> None:
         ]
 
 
-def test_a_file_gets_another_name_as_long_as_it_takes(home: Path) -> None:
+async def test_a_file_gets_another_name_as_long_as_it_takes(home: Path) -> None:
     file = home / "file"
     file.write_text("fine")
     one = asked(file)
     with held(one) as found:
         file.rename(home / "was")
         file.write_text("SECRET")
-        with files_apart("docker", one, found) as (mounted, rest):
+        async with files_apart("docker", one, found) as (mounted, rest):
             name = Path(mounted.mounts[0].source)
             assert name.read_text() == "fine"
-            assert name.is_relative_to(cache_directory())
+            assert name.is_relative_to(cache_directory() / "volumes")
             assert (rest, mounted.mounts[1]) == ({}, one.mounts[1])
-    assert list(cache_directory().iterdir()) == []
+    assert list((cache_directory() / "volumes").iterdir()) == []
 
 
-def test_a_folder_needs_none(home: Path) -> None:
+async def test_a_folder_needs_none(home: Path) -> None:
     one = asked(home)
-    with held(one) as found, files_apart("docker", one, found) as (mounted, rest):
-        assert (mounted, rest) == (one, found)
+    with held(one) as found:
+        async with files_apart("docker", one, found) as (mounted, rest):
+            assert (mounted, rest) == (one, found)
     assert not cache_directory().exists()
 
 
-def test_a_file_that_can_have_none_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_that_can_have_none_is_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = home / "file"
     file.write_text("fine")
     one = asked(file)
     monkeypatch.setattr(descriptors, "is_exposed", lambda path, writable: True)
     with held(one) as found, pytest.raises(Unsupported, match="safely") as raised:
-        files_apart("docker", one, found).__enter__()
+        await files_apart("docker", one, found).__aenter__()
     assert "folder" in raised.value.hint
 
 

@@ -85,12 +85,25 @@ async def test_one_who_comes_second_takes_the_firsts(said: str) -> None:
         {"Options": {}},
         {"Options": {"com.docker.network.bridge.enable_icc": "true"}},
         {"Internal": True},
+        {"Labels": ["jupyter-containers"]},
+        {"Labels": "network"},
+        {"Options": "x"},
     ],
 )
 async def test_a_network_of_that_name_that_is_not_ours_is_not_used(changes: Any) -> None:
     with pytest.raises(StartFailed, match="not ours") as raised:
         await network.OwnNetwork(Daemon(there(**changes)).run).id(INFO)
     assert "docker network rm jupyter-containers" in raised.value.hint
+
+
+async def test_an_answer_that_is_no_id_is_none() -> None:
+    warned = (0, "WARNING: x\nabc\n", "")
+    own = network.OwnNetwork(Daemon(NOT_THERE, warned, there()).run)
+    assert await own.id(INFO) == "a7582fcfaf25"
+    for id in (["x"], "--privileged"):
+        daemon = Daemon(there(Id=id), warned, there(Id=id))
+        with pytest.raises(StartFailed, match="does not have it"):
+            await network.OwnNetwork(daemon.run).id(INFO)
 
 
 async def test_no_room_for_one_more_says_what_to_remove() -> None:
@@ -134,6 +147,7 @@ def test_a_bridge_that_the_administrator_routes_is_used_as_it_is() -> None:
     assert network.routed_by_hand([{"Options": {masquerade: "false"}}])
     assert not network.routed_by_hand([{"Options": {masquerade: "true"}}])
     assert not network.routed_by_hand([{"Options": None}])
+    assert not network.routed_by_hand([{"Options": ["x"]}])
     assert not network.routed_by_hand([])
     said = {"ServerVersion": "28.5.2"}
     plain, by_hand = engine_info("docker", said), engine_info("docker", said, routed_by_hand=True)

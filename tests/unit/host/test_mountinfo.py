@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from jupyter_containers.host.mountinfo import mount_points, submounts
+from tests.helpers import ROOT
 
 
 def line(point: str, options: str = "rw") -> str:
@@ -50,6 +53,38 @@ def test_lines_that_are_none(tmp_path: Path, table: Path) -> None:
     )
     assert list(mount_points(table)) == ["/\\999", "/\\777"]
     assert submounts(str(tmp_path), table) == []
+
+
+INSIDE = """
+import sys
+from jupyter_containers.engines.process_engine.image_store import on_network
+from jupyter_containers.host.mountinfo import mount_points, submounts
+from jupyter_containers.host.reaper import podman_build
+
+folder = sys.argv[1]
+found = [f"{folder}/a\\rb", f"{folder}/a\\x85b", f"{folder}/plain"]
+assert submounts(folder) == found, submounts(folder)
+assert set(found) <= set(mount_points())
+assert len(podman_build._mounts(folder)) == 3
+assert on_network(folder) is False
+"""
+
+
+def test_names_that_hold_the_end_of_a_line(tmp_path: Path) -> None:
+    names = [str(tmp_path / name) for name in ("a\rb", "a\x85b", "plain")]
+    for name in names:
+        Path(name).mkdir()
+    mount = 'set -e; for one in "$1" "$2" "$3"; do mount -t tmpfs none "$one"; done; shift 3; "$@"'
+    python = [sys.executable, "-c", INSIDE, str(tmp_path)]
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "", *names, *python],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if "unshare" in done.stderr:
+        pytest.skip(f"no namespaces here: {done.stderr.strip()}")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_this_machines_own() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from jupyter_containers.host.reaper.trees import remove_tree
+from jupyter_containers.host.reaper.trees import remove_tree, remove_trees
 
 
 @pytest.fixture
@@ -79,6 +80,15 @@ def test_any_name(name: str, tree: Path) -> None:
     assert not tree.exists()
 
 
+def test_the_last_of_several_goes_only_after_the_others(tree: Path, mounted: Path) -> None:
+    last = tree.parent / "last"
+    last.mkdir()
+    assert remove_trees([str(tree), str(last)])
+    assert last.exists()
+    assert remove_trees([str(tree / "nothing"), str(last)]) == []
+    assert not last.exists()
+
+
 @pytest.fixture
 def mounted(tree: Path) -> Iterator[Path]:
     place = tree / "folder/mount"
@@ -100,3 +110,34 @@ def test_what_cannot_go_keeps_no_other_and_is_told(mounted: Path, tree: Path) ->
     assert [one.name for one in (tree / "folder").iterdir()] == ["mount"]
     assert (mounted / "theirs").exists()
     assert mounted.stat().st_mode & 0o777 == 0o555
+
+
+BIND = """
+set -e
+mount --bind "$1" "$1/home/data"
+mount --bind "$1" "$1/home/folder/below"
+mount --bind "$1/bound" "$1/bound"
+exec "$2" - "$1" <<'END'
+import sys
+from jupyter_containers.host.reaper.trees import remove_tree
+print(remove_tree(sys.argv[1] + "/home"), remove_tree(sys.argv[1] + "/bound"))
+END
+"""
+
+
+def test_a_folder_of_the_same_disk_that_is_mounted_there_stays(tree: Path, tmp_path: Path) -> None:
+    (tree / "data").mkdir()
+    (tmp_path / "bound").mkdir()
+    theirs = [tmp_path / "thesis", tmp_path / "bound/thesis"]
+    for one in theirs:
+        one.write_text("x")
+    namespaces = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
+    done = subprocess.run(
+        [*namespaces, BIND, "sh", str(tmp_path), sys.executable], capture_output=True, text=True
+    )
+    if "unshare" in done.stderr:
+        pytest.skip(f"no namespaces here: {done.stderr.strip()}")
+    assert not done.stderr
+    assert done.stdout.count("it is a mount") == 3
+    assert all(one.exists() for one in theirs)
+    assert not (tree / "file").exists()

@@ -60,10 +60,21 @@ def test_a_flood_is_hung_up_on(guest: socket.socket, client: GuestClient) -> Non
     assert not thread.is_alive()
 
 
+@pytest.mark.parametrize("line", [b"\n", b"[\n", b"1\n", b"{}\n"])
+def test_many_short_lines_are_a_flood(
+    line: bytes, guest: socket.socket, client: GuestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[bytes] = []
+    monkeypatch.setattr(client, "_take", taken.append)
+    guest.sendall(line * (20_000 // len(line)))
+    client.read()
+    assert (client.closed, client.flooded, taken) == (True, True, [])
+
+
 def test_what_a_guest_says_in_its_life_is_no_flood(
     guest: socket.socket, client: GuestClient
 ) -> None:
-    guest.sendall(b'{"event": "started", "pid": 7}\n{"event": "ended", "code": 3}\n' * 500)
+    guest.sendall(b'{"event": "started", "pid": 7}\n{"event": "ended", "code": 3}\n' * 25)
     client.read()
     assert (client.ended, client.closed, client.flooded) == (3, False, False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
+from traitlets import Float, Int
 from traitlets.config import Config
 
 from jupyter_containers.errors import BadReference, BadSettings, PolicyRefused
@@ -128,6 +130,17 @@ def test_a_wrong_value_stops_everything(name: str, value: Any) -> None:
         policy(**{name: value})
 
 
+def test_what_is_no_number_is_no_limit() -> None:
+    traits = Policy.class_traits(config=True)
+    numbers = [name for name, trait in traits.items() if isinstance(trait, Int | Float)]
+    assert "max_cpus" in numbers and "max_builds" in numbers
+    for name in numbers:
+        # A Float takes True for 1.0 before anybody is asked, which is a limit.
+        for value in (math.nan, True) if isinstance(traits[name], Int) else (math.nan,):
+            with pytest.raises(PolicyRefused, match="policy cannot be read"):
+                policy(**{name: value})
+
+
 def test_a_misspelt_trait_is_no_missing_limit() -> None:
     with pytest.raises(PolicyRefused, match=r"max_memroy.*\n.*Did you mean max_memory"):
         policy(max_memroy="1g")
@@ -135,8 +148,27 @@ def test_a_misspelt_trait_is_no_missing_limit() -> None:
         load_policy(Config({"Policy": "closed"}))
 
 
+@pytest.mark.parametrize("section", ["Polciy", "policy", "Policies"])
+def test_a_misspelt_section_is_no_missing_limit(section: str, home: Path) -> None:
+    own = home / ".jupyter"
+    own.mkdir()
+    (own / "jupyter_containers_config.py").write_text(f"c.{section}.max_pids = 1")
+    with pytest.raises(PolicyRefused, match=rf"sets {section}, .*\n.*Did you mean Policy"):
+        load_policy(None)
+    (own / "jupyter_containers_config.py").write_text("c.ContainersApp.reap = False")
+    assert load_policy(None).max_pids is None
+    (own / "jupyter_containers_config.json").write_text(json.dumps({section: {"max_pids": 1}}))
+    with pytest.raises(PolicyRefused, match="Did you mean Policy"):
+        load_policy(None)
+
+
 @pytest.mark.parametrize(
-    "text", ["c.Policy.max_cpus = ", "raise SystemExit", "import nothing_such"]
+    "text",
+    [
+        "c.Policy.max_cpus = ",
+        *("raise SystemExit", "raise KeyboardInterrupt", "raise GeneratorExit"),
+        "import nothing_such",
+    ],
 )
 def test_a_broken_file_stops_everything(text: str, home: Path) -> None:
     (home / ".jupyter").mkdir()
