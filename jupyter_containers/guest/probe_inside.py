@@ -93,7 +93,9 @@ def interpreters(text):
 def ask(path, text):
     """One interpreter's word; for those that cannot run this file, their `-V` and why not."""
     trouble = ""
-    for argv in ([path, "-c", text, "self"], [path, "-V"]):
+    # With a value that Python refuses (PYTHONUTF8=7) not even `-V` answers; Python 2 has no `-I`.
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    for argv, env in (([path, "-c", text, "self"], None), ([path, "-V"], plain)):
         try:
             done = subprocess.run(
                 argv,
@@ -103,6 +105,7 @@ def ask(path, text):
                 stderr=subprocess.STDOUT if argv[1] == "-V" else subprocess.PIPE,
                 timeout=CHILD_SECONDS,
                 cwd="/",
+                env=env,
             )
         except subprocess.TimeoutExpired:
             trouble = trouble or "it did not answer within %d s." % CHILD_SECONDS

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
+import pytest
+
+from jupyter_containers.errors import ImageUnusable
 from jupyter_containers.guest import probe_inside
+from jupyter_containers.images.facts import choose
+from jupyter_containers.images.probe_output import parse_facts
+from jupyter_containers.models import Image
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
@@ -20,6 +27,24 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
 def test_specs_of_kernels_that_hurt() -> None:
     for text in ("[" * 60_000, "7", '{"argv": []}', '{"argv": [7]}', "Infinity"):
         assert not probe_inside.runs(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PYTHONUTF8", "7"), ("PYTHONMALLOC", "bad"), ("PYTHONHOME", "/nowhere")]
+)
+def test_an_environment_in_which_python_does_not_even_say_its_version(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    said = probe_inside.ask(sys.executable, "print('{}')")
+    assert said is not None
+    assert said["said"].startswith("Python 3.")
+    assert name in said["trouble"] or "encodings" in said["trouble"]
+    facts = parse_facts({"interpreters": [said]}, Image(id="sha256:0"), "sockets")
+    with pytest.raises(ImageUnusable, match="does not run: ") as raised:
+        choose(facts)
+    assert said["trouble"] in raised.value.message
+    assert "See what the Dockerfile sets in the environment" in raised.value.hint
 
 
 def test_an_interpreter_that_never_ends(tmp_path: Path, monkeypatch) -> None:
