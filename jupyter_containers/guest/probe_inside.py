@@ -9,6 +9,7 @@ Whatever it says is only the word of an image: the host checks types and sizes (
 """
 
 import glob
+import itertools
 import json
 import os
 import platform
@@ -222,8 +223,8 @@ def kernels(found):
     for pattern in KERNEL_PLACES:
         places += sorted(glob.glob(pattern))
     specs = {}
-    for place in filter(None, places):
-        for path in sorted(glob.glob(os.path.join(place, "kernels", "*", "kernel.json"))):
+    for place, names in itertools.product(filter(None, places), ("*", ".*")):  # .net-csharp
+        for path in sorted(glob.glob(os.path.join(place, "kernels", names, "kernel.json"))):
             name = os.path.basename(os.path.dirname(path))
             if name not in specs and len(specs) < MAX_KERNELS:
                 text = read(path)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..layout import DEFAULT_PATH
 from ..models import Image
+from ..settings.validators import KERNEL
 from ..text import one_line, untrusted_json
 from .facts import FoundKernel, ImageFacts, Interpreter, Transport, version_tuple
 
@@ -17,7 +18,7 @@ MAX_TEXT = 8 << 20
 
 _MAX_FILE = 64 << 10
 _MAX_DISTRIBUTIONS = 5000
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,99}")
 
 
@@ -138,7 +139,7 @@ def _distributions(said: object) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for name, version in list(said.items())[:_MAX_DISTRIBUTIONS] if isinstance(said, dict) else ():
         good = isinstance(name, str) and isinstance(version, str)
-        if good and _NAME.fullmatch(name) and _VERSION.fullmatch(version):
+        if good and _DISTRIBUTION.fullmatch(name) and _VERSION.fullmatch(version):
             found.setdefault(normalized(name), version)
     return MappingProxyType(found)
 
@@ -151,7 +152,7 @@ def normalized(name: str) -> str:
 def _kernel(said: Mapping[str, Any]) -> FoundKernel | None:
     """A kernel spec, or None where it is broken, hostile, or its program is not there."""
     name, text = said.get("name"), said.get("text")
-    if not (isinstance(name, str) and _NAME.fullmatch(name) and isinstance(text, str)):
+    if not (isinstance(name, str) and KERNEL.fullmatch(name) and isinstance(text, str)):
         return None
     spec = _object(text[:_MAX_FILE]) or {}
     argv = spec.get("argv")

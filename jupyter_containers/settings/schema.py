@@ -252,7 +252,7 @@ FIELDS: dict[str, Field] = {
     ),
     "kernel": Field(
         kind="word",
-        read=validators.word,
+        read=validators.kernel,
         default="",
         option="--kernel",
         doc="Name of a kernel spec inside the image, for R, Julia and other languages.",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jupyter_containers.errors import ImageUnusable
 from jupyter_containers.guest import probe_inside
-from jupyter_containers.images.facts import choose
-from jupyter_containers.images.probe_output import parse_facts
+from jupyter_containers.images.facts import FoundKernel, choose
+from jupyter_containers.images.probe_output import document, parse_facts
 from jupyter_containers.models import Image
 
 
@@ -22,6 +25,44 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     assert [probe_inside.read(str(tmp_path / name)) for name in ("pipe", "zero", "no")] == [""] * 3
     assert probe_inside.read(str(tmp_path / "file")) == "x" * probe_inside.MAX_FILE
     assert probe_inside.read("/proc/sys/kernel/random/boot_id").strip()
+
+
+SPEC = {
+    "argv": ["/bin/sh", "{connection_file}"],
+    "display_name": "Some",
+    "language": "some",
+}
+
+
+def named(place: Path, name: str, spec: dict[str, Any]) -> None:
+    folder = place / "kernels" / name
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps(spec))
+
+
+def found_in(place: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[FoundKernel]]:
+    """The kernels that the two halves of the probe find there, by name."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(place))
+    by_python = {"kernels": probe_inside.kernels([])}
+    sh = Path(probe_inside.__file__).with_suffix(".sh")
+    # No Python runs what is no Python, so the shell says what it finds.
+    argv = ["/bin/sh", "-c", sh.read_text(), "sh", "nonce", "", "no Python"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    by_shell = document(done.stdout, "nonce")
+    assert by_shell is not None
+    image = Image(id="sha256:0")
+    found = [parse_facts(said, image, "sockets").kernels for said in (by_python, by_shell)]
+    return [[one for one in kernels if one.language == "some"] for kernels in found]
+
+
+def test_kernels_are_named_as_jupyter_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [".net-csharp", "_x", "x-", "julia-1.11"]
+    for name in (*names, "-x", "a b", "..."):
+        named(tmp_path, name, SPEC)
+    for found in found_in(tmp_path, monkeypatch):
+        assert sorted(one.name for one in found) == sorted(names)
 
 
 def test_specs_of_kernels_that_hurt() -> None:

@@ -59,7 +59,7 @@ def test_what_is_taken_of_a_kernel_spec() -> None:
     assert kernel.display_name == "R" + "x" * 79
     assert kernel.language == "['R']"
     assert kernel.interrupt_mode == "message"
-    for name in ("../../etc", "a b", "", 5, "x" * 200, "-x"):
+    for name in ("../../etc", "a b", "", 5, "x" * 200, "-x", ".", "..", "a/b"):
         assert facts_of(kernels=[{"name": name, "text": json.dumps(spec)}]).kernels == ()
 
 

@@ -47,7 +47,7 @@ BAD: dict[str, list[Any]] = {
     "workdir": ["", "/a/../b", "a\tb", "a\nb", None, "/a//b"],
     "read_only": [1, "true", None],
     "entrypoint": ["bash", True],
-    "kernel": ["../x", ".x", "-x", "a/b", 1],
+    "kernel": ["../x", ".", "..", "...", "", "-x", "a/b", "a+b", "a\n", "x" * 129, 1],
     "slurm": [
         *({"a b": "x"}, {"--wrap": "x"}, {"wrap": "a\nb"}, {"x": None}, "gpu"),
         *({"gpus": bad} for bad in (True, -1, 1.5, [1], 10**12)),

@@ -128,6 +128,8 @@ def test_good_values_at_the_edges() -> None:
     assert parse(env={"LD_LIBRARY_PATH": "/x", "CUDA_VISIBLE_DEVICES": "0", "A": ""}).env["A"] == ""
     assert parse(devices=["nvidia.com/gpu=GPU-1a2b", "amd.com/gpu=0"]).devices[1] == "amd.com/gpu=0"
     assert parse(slurm={"gpus": 2, "time": "1:00:00"}).slurm == {"gpus": "2", "time": "01:00:00"}
+    for name in (".net-csharp", "_x", "x-", "julia-1.11"):
+        assert parse(kernel=name).kernel == name
     assert parse(workdir="-x").workdir == "./-x" and parse(workdir="/").workdir == "/"
     assert parse(image=f"sha256:{HEX}").image == f"sha256:{HEX}"
 
