@@ -225,19 +225,32 @@ def kernels(found):
     specs = {}
     for place, names in itertools.product(filter(None, places), ("*", ".*")):  # .net-csharp
         for path in sorted(glob.glob(os.path.join(place, "kernels", names, "kernel.json"))):
-            name = os.path.basename(os.path.dirname(path))
+            folder = os.path.dirname(path)
+            name = os.path.basename(folder)
             if name not in specs and len(specs) < MAX_KERNELS:
                 text = read(path)
-                specs[name] = {"name": name, "text": text, "runs": runs(text)}
+                said = {"name": name, "folder": folder, "text": text, "runs": runs(text, folder)}
+                specs[name] = said
     return list(specs.values())
 
 
-def runs(text):
-    """Whether the program that a kernel spec names is there."""
+def runs(text, folder=""):
+    """Whether the program that the kernel spec in a folder names is there."""
     try:
-        return shutil.which(json.loads(text)["argv"][0]) is not None
-    except (ValueError, LookupError, TypeError, RecursionError):
+        return shutil.which(filled(json.loads(text)["argv"][0], folder)) is not None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return False
+
+
+def filled(word: str, folder: str) -> str:
+    """A word of a kernel spec's argv with what Jupyter puts into it, but the connection file: the
+    spec's folder, and the environment that this is in. The host calls it, too.
+
+    https://github.com/jupyter/jupyter_client: manager.py, format_kernel_cmd
+    """
+    prefix, within, _ = folder.rpartition("/share/jupyter/")
+    word = word.replace("{resource_dir}", folder)
+    return word.replace("{prefix}", prefix) if within else word
 
 
 def read(path):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from posixpath import basename
 from types import MappingProxyType
 from typing import Any
 
+from ..guest.probe_inside import filled
 from ..layout import DEFAULT_PATH
 from ..models import Image
 from ..settings.validators import KERNEL
@@ -38,12 +40,12 @@ def document(output: str, nonce: str) -> dict[str, Any] | None:
 
     def each(kind: str, key: str) -> list[dict[str, str]]:
         named = [(name.partition(" "), text) for name, text in found]
-        key_of = {"python": "path", "kernel": "name"}[kind]
+        key_of = {"python": "path", "kernel": "folder"}[kind]
         return [{key_of: n[2], key: text} for n, text in named if n[0] == kind and n[2]]
 
     return {
         "interpreters": each("python", "said"),
-        "kernels": each("kernel", "text"),
+        "kernels": [one | {"name": basename(one["folder"])} for one in each("kernel", "text")],
         **{key: said.get(key, "") for key in ("passwd", "group", "os", "boot", "shell")},
     }
 
@@ -155,8 +157,8 @@ def _kernel(said: Mapping[str, Any]) -> FoundKernel | None:
     if not (isinstance(name, str) and KERNEL.fullmatch(name) and isinstance(text, str)):
         return None
     spec = _object(text[:_MAX_FILE]) or {}
-    argv = spec.get("argv")
-    words = tuple(_strings(argv, 64))
+    argv, folder = spec.get("argv"), _path(said.get("folder"))
+    words = tuple(filled(word, folder) if folder else word for word in _strings(argv, 64))
     complete = isinstance(argv, list) and len(words) == len(argv) and len(words) > 1
     if said.get("runs") is False or not complete or not words[0] or words[0].startswith("-"):
         return None

@@ -65,6 +65,22 @@ def test_kernels_are_named_as_jupyter_allows(
         assert sorted(one.name for one in found) == sorted(names)
 
 
+def test_what_jupyter_fills_into_an_argv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "share/jupyter"
+    argv = ["{resource_dir}/run", "{prefix}/lib/x.jar", "{other}", "{connection_file}"]
+    named(place, "java", {**SPEC, "argv": argv})
+    named(place, "gone", {**SPEC, "argv": ["{prefix}/bin/gone", "{connection_file}"]})
+    folder = place / "kernels/java"
+    (folder / "run").write_text("#!/bin/sh\n")
+    (folder / "run").chmod(0o755)
+    for found in found_in(place, monkeypatch):
+        [kernel] = (one for one in found if one.name == "java")
+        filled = (f"{folder}/run", f"{tmp_path}/lib/x.jar", "{other}", "{connection_file}")
+        assert kernel.argv == filled
+    by_python, _ = found_in(place, monkeypatch)
+    assert [one.name for one in by_python] == ["java"]
+
+
 def test_specs_of_kernels_that_hurt() -> None:
     for text in ("[" * 60_000, "7", '{"argv": []}', '{"argv": [7]}', "Infinity"):
         assert not probe_inside.runs(text)
