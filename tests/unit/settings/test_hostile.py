@@ -23,7 +23,7 @@ BAD_TARGETS: list[Any] = [
     *("/dev/shm", "/etc", "/etc/passwd", "/opt", "/opt/jupyter-containers/guest", "/a\n"),
 ]
 BAD: dict[str, list[Any]] = {
-    "version": [None, True, 0, 2, "2", "1.x", "x", -1, 1e400, []],
+    "version": [None, True, 0, 2, "2", "1.x", "x", -1, 1e400, -1e400, 10**400, -(10**400), []],
     "engine": [1, "", "--host", "a b", "a\nb", "x" * 200],
     "memory": [True, 0, -1, "8x", "8 gb b", "1e9", "", "1m", "9" * 12 + "t", 1.5],
     "shm": [None, "1b", []],
