@@ -8,6 +8,7 @@ cannot be understood is refused in one sentence, before anything is built or wri
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import stat
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput, BadSettings
-from ..text import as_dict, as_text
+from ..text import as_dict, as_text, untrusted_json
 from .cells import DockerfileCell, Options, cell_fingerprint, dockerfile_cells, parse_cell
 from .json_reader import loads
 
@@ -221,7 +222,10 @@ def settings_of(notebook: Mapping[str, Any]) -> dict[str, Any]:
     asked = notebook["metadata"].get(KEY, {})
     if not isinstance(asked, dict):
         raise BadSettings(KEY, "the notebook's metadata holds no object there.")
-    return asked
+    try:  # they are shown in a browser, which reads less than Python does
+        return dict(untrusted_json(json.dumps(asked)))
+    except (ValueError, RecursionError) as error:
+        raise BadSettings(KEY, f"the notebook's settings cannot be used: {error}.") from None
 
 
 def language_of(notebook: Mapping[str, Any]) -> str:
