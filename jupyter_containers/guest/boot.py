@@ -17,8 +17,9 @@ def main():
     kit, connection_file = sys.argv[1:3]
     gc.disable()  # some 90,000 objects are about to be made, hardly one of them garbage
     here = os.path.dirname(os.path.abspath(__file__))
-    # `python FILE` puts it first, unless the image's environment forbids it (PYTHONSAFEPATH).
-    if sys.path[:1] == [here]:
+    # `python FILE` puts it first, and CPython resolves links (/opt may be one); unless the image's
+    # environment forbids it (PYTHONSAFEPATH).
+    if sys.path and os.path.realpath(sys.path[0]) == os.path.realpath(here):
         del sys.path[0]
     if kit != "-":
         use = executed(os.path.join(here, "kitpath.py"))["use"]

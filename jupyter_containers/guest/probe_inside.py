@@ -9,6 +9,7 @@ Whatever it says is only the word of an image: the host checks types and sizes (
 """
 
 import glob
+import itertools
 import json
 import os
 import platform
@@ -93,7 +94,9 @@ def interpreters(text):
 def ask(path, text):
     """One interpreter's word; for those that cannot run this file, their `-V` and why not."""
     trouble = ""
-    for argv in ([path, "-c", text, "self"], [path, "-V"]):
+    # With a value that Python refuses (PYTHONUTF8=7) not even `-V` answers; Python 2 has no `-I`.
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    for argv, env in (([path, "-c", text, "self"], None), ([path, "-V"], plain)):
         try:
             done = subprocess.run(
                 argv,
@@ -103,6 +106,7 @@ def ask(path, text):
                 stderr=subprocess.STDOUT if argv[1] == "-V" else subprocess.PIPE,
                 timeout=CHILD_SECONDS,
                 cwd="/",
+                env=env,
             )
         except subprocess.TimeoutExpired:
             trouble = trouble or "it did not answer within %d s." % CHILD_SECONDS
@@ -219,21 +223,34 @@ def kernels(found):
     for pattern in KERNEL_PLACES:
         places += sorted(glob.glob(pattern))
     specs = {}
-    for place in filter(None, places):
-        for path in sorted(glob.glob(os.path.join(place, "kernels", "*", "kernel.json"))):
-            name = os.path.basename(os.path.dirname(path))
+    for place, names in itertools.product(filter(None, places), ("*", ".*")):  # .net-csharp
+        for path in sorted(glob.glob(os.path.join(place, "kernels", names, "kernel.json"))):
+            folder = os.path.dirname(path)
+            name = os.path.basename(folder)
             if name not in specs and len(specs) < MAX_KERNELS:
                 text = read(path)
-                specs[name] = {"name": name, "text": text, "runs": runs(text)}
+                said = {"name": name, "folder": folder, "text": text, "runs": runs(text, folder)}
+                specs[name] = said
     return list(specs.values())
 
 
-def runs(text):
-    """Whether the program that a kernel spec names is there."""
+def runs(text, folder=""):
+    """Whether the program that the kernel spec in a folder names is there."""
     try:
-        return shutil.which(json.loads(text)["argv"][0]) is not None
-    except (ValueError, LookupError, TypeError, RecursionError):
+        return shutil.which(filled(json.loads(text)["argv"][0], folder)) is not None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return False
+
+
+def filled(word: str, folder: str) -> str:
+    """A word of a kernel spec's argv with what Jupyter puts into it, but the connection file: the
+    spec's folder, and the environment that this is in. The host calls it, too.
+
+    https://github.com/jupyter/jupyter_client: manager.py, format_kernel_cmd
+    """
+    prefix, within, _ = folder.rpartition("/share/jupyter/")
+    word = word.replace("{resource_dir}", folder)
+    return word.replace("{prefix}", prefix) if within else word
 
 
 def read(path):

@@ -43,10 +43,9 @@ show /etc/os-release os
 for place in "$CONDA_PREFIX"/share/jupyter "$JUPYTER_DATA_DIR" /usr/local/share/jupyter \
     /usr/share/jupyter /opt/*/share/jupyter /opt/conda/envs/*/share/jupyter \
     /home/*/.local/share/jupyter /root/.local/share/jupyter; do
-    for spec in "$place"/kernels/*/kernel.json; do
+    for spec in "$place"/kernels/*/kernel.json "$place"/kernels/.[!.]*/kernel.json; do
         [ -f "$spec" ] || continue
-        name=${spec%/kernel.json}
-        show "$spec" "kernel ${name##*/}"
+        show "$spec" "kernel ${spec%/kernel.json}"
     done
 done
 exit 0

@@ -141,21 +141,24 @@ async def kernel_for(engine: Guarded, image: Image, language: str) -> str:
 
 
 def kernel_of(facts: ImageFacts, language: str) -> str:
-    """The setting `kernel` for a notebook in this language: empty where the kernel that is taken
-    unasked speaks it, or the notebook names no language. Raises OtherLanguage where the image has
-    none for it, or several.
+    """The setting `kernel` for a notebook in this language, or for the kernel of this name (see
+    `language_of`): empty where the kernel that is taken unasked speaks it, or the notebook says
+    neither. Raises OtherLanguage where the image has none for it, or several.
     """
     kernels, _ = _offered(facts)
     if not language or not kernels:
         return ""
-    speak = [one for one in kernels if _plain(one.language) == _plain(language)]
-    if len(speak) == 1 or any(not one.name for one in speak):
-        return speak[0].name
+    speak = [one.name for one in kernels if _plain(one.language) == _plain(language)]
+    if "" in speak:
+        return ""
+    if any(one.name == language for one in facts.kernels):
+        return language
+    if len(speak) == 1:
+        return speak[0]
     if speak:
-        names = ", ".join(one.name for one in speak)
         raise OtherLanguage(
-            f"The image has several kernels for {language}: {names}.",
-            f"Say which: %%dockerfile --kernel {speak[0].name}",
+            f"The image has several kernels for {one_line(language, 40)}: {', '.join(speak)}.",
+            f"Say which: %%dockerfile --kernel {speak[0]}",
         )
     there = ", ".join(dict.fromkeys(one.language for one in kernels))
     raise OtherLanguage(
@@ -174,8 +177,9 @@ def _unasked(facts: ImageFacts) -> str:
 
 
 def _plain(language: str) -> str:
-    """Kernels say `C++` where their specs say `C++17`, and R's write `R` or `r`."""
-    return language.lower().rstrip("0123456789. ")
+    """Kernels say `C++` where their specs say `C++17`, and R's write `R` or `r`. Julia's are named
+    `julia-1.11`."""
+    return language.lower().rstrip("0123456789.- ")
 
 
 def _offered(facts: ImageFacts) -> tuple[tuple[Offered, ...], ContainersError | None]:

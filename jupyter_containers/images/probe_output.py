@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from posixpath import basename
 from types import MappingProxyType
 from typing import Any
 
+from ..guest.probe_inside import filled
 from ..layout import DEFAULT_PATH
 from ..models import Image
+from ..settings.validators import KERNEL
 from ..text import one_line, untrusted_json
 from .facts import FoundKernel, ImageFacts, Interpreter, Transport, version_tuple
 
@@ -17,7 +20,7 @@ MAX_TEXT = 8 << 20
 
 _MAX_FILE = 64 << 10
 _MAX_DISTRIBUTIONS = 5000
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,99}")
 
 
@@ -37,12 +40,12 @@ def document(output: str, nonce: str) -> dict[str, Any] | None:
 
     def each(kind: str, key: str) -> list[dict[str, str]]:
         named = [(name.partition(" "), text) for name, text in found]
-        key_of = {"python": "path", "kernel": "name"}[kind]
+        key_of = {"python": "path", "kernel": "folder"}[kind]
         return [{key_of: n[2], key: text} for n, text in named if n[0] == kind and n[2]]
 
     return {
         "interpreters": each("python", "said"),
-        "kernels": each("kernel", "text"),
+        "kernels": [one | {"name": basename(one["folder"])} for one in each("kernel", "text")],
         **{key: said.get(key, "") for key in ("passwd", "group", "os", "boot", "shell")},
     }
 
@@ -138,7 +141,7 @@ def _distributions(said: object) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for name, version in list(said.items())[:_MAX_DISTRIBUTIONS] if isinstance(said, dict) else ():
         good = isinstance(name, str) and isinstance(version, str)
-        if good and _NAME.fullmatch(name) and _VERSION.fullmatch(version):
+        if good and _DISTRIBUTION.fullmatch(name) and _VERSION.fullmatch(version):
             found.setdefault(normalized(name), version)
     return MappingProxyType(found)
 
@@ -151,11 +154,11 @@ def normalized(name: str) -> str:
 def _kernel(said: Mapping[str, Any]) -> FoundKernel | None:
     """A kernel spec, or None where it is broken, hostile, or its program is not there."""
     name, text = said.get("name"), said.get("text")
-    if not (isinstance(name, str) and _NAME.fullmatch(name) and isinstance(text, str)):
+    if not (isinstance(name, str) and KERNEL.fullmatch(name) and isinstance(text, str)):
         return None
     spec = _object(text[:_MAX_FILE]) or {}
-    argv = spec.get("argv")
-    words = tuple(_strings(argv, 64))
+    argv, folder = spec.get("argv"), _path(said.get("folder"))
+    words = tuple(filled(word, folder) if folder else word for word in _strings(argv, 64))
     complete = isinstance(argv, list) and len(words) == len(argv) and len(words) > 1
     if said.get("runs") is False or not complete or not words[0] or words[0].startswith("-"):
         return None

@@ -29,6 +29,7 @@ from ..layout import LABEL
 from ..notebook.file import (
     language_of,
     notebook_from_environment,
+    read_language,
     read_notebook,
     resolve_notebook,
     settings_of,
@@ -95,6 +96,8 @@ def _allowed(
     pinned = asked is not None
     if asked is None:
         asked, language = _notebook_settings(notebook)
+    elif not provisioner.kernel_spec.language:  # that of `run`: nobody chose it for its language
+        language = read_language(notebook)
     if notebook is not None:
         directory = notebook.parent
     settings = asked.resolved(directory, policy)

@@ -17,7 +17,7 @@ from ..errors import BadInput, BadReference
 from ..guest import cell as grammar
 from ..models import NO_ENV, Reference
 from ..settings.schema import Settings
-from ..settings.validators import mount_option
+from ..settings.validators import KERNEL, mount_option
 
 _HINT = (
     "Write %%dockerfile [-t TAG] [--engine E] [--build-arg K=V] [--target S] [--context DIR] "
@@ -124,10 +124,11 @@ def parse_options(line: str) -> Options:
         given = grammar.parse(line)
     except ValueError as error:
         raise BadInput(f"%%dockerfile: {error}.", _HINT) from None
-    for option in ("engine", "target", "kernel"):
+    for option in ("engine", "target"):
         _word(getattr(given, option), f"--{option}")
     for name in given.secret:
         _word(name, "--secret")
+    _word(given.kernel, "--kernel", KERNEL)
     settings = _settings(given)
     Settings.parse({"version": 1, "image": "this", **settings}, where="%%dockerfile")
     return Options(
@@ -143,8 +144,8 @@ def parse_options(line: str) -> Options:
     )
 
 
-def _word(value: str | None, option: str) -> None:
-    if value is not None and not _WORD.fullmatch(value):
+def _word(value: str | None, option: str, pattern: re.Pattern[str] = _WORD) -> None:
+    if value is not None and not pattern.fullmatch(value):
         raise BadInput(f"%%dockerfile: {option} cannot be {value[:200]!r}.", _HINT)
 
 

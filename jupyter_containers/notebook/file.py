@@ -8,6 +8,7 @@ cannot be understood is refused in one sentence, before anything is built or wri
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import stat
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput, BadSettings
+from ..text import as_dict, as_text, untrusted_json
 from .cells import DockerfileCell, Options, cell_fingerprint, dockerfile_cells, parse_cell
 from .json_reader import loads
 
@@ -220,21 +222,38 @@ def settings_of(notebook: Mapping[str, Any]) -> dict[str, Any]:
     asked = notebook["metadata"].get(KEY, {})
     if not isinstance(asked, dict):
         raise BadSettings(KEY, "the notebook's metadata holds no object there.")
-    return asked
+    try:  # they are shown in a browser, which reads less than Python does
+        return dict(untrusted_json(json.dumps(asked)))
+    except (ValueError, RecursionError) as error:
+        raise BadSettings(KEY, f"the notebook's settings cannot be used: {error}.") from None
 
 
 def language_of(notebook: Mapping[str, Any]) -> str:
-    """The language that a notebook is written in, as it says; empty where it does not.
+    """The language that a notebook is written in, as it says; where it names none, the kernel that
+    it is written for; empty where it says neither.
 
     JupyterLab writes `python` into each new notebook of a server whose own kernel that is, so it
     counts only where a cell was run.
     """
-    for key, name in (("kernelspec", "language"), ("language_info", "name")):
-        about = notebook["metadata"].get(key)
-        said = about.get(name) if isinstance(about, dict) else None
-        if isinstance(said, str) and said not in ("", ANY_LANGUAGE, _MANY):
-            return said if said.lower() != "python" or _has_run(notebook) else ""
-    return ""
+    about = {key: as_dict(value) for key, value in notebook["metadata"].items()}
+    languages = [as_text(about.get(key, {}).get(name)) for key, name in _LANGUAGES]
+    said = [one for one in languages if one not in ("", ANY_LANGUAGE, _MANY)]
+    if not said:
+        said = _kernel_named(about.get("kernelspec", {}), about.get("kernel_info", {}))
+    run = _has_run(notebook)
+    return next((one for one in said if run or one.lower() != "python"), "")
+
+
+_LANGUAGES = (("kernelspec", "language"), ("language_info", "name"), ("jupytext", "main_language"))
+
+
+def _kernel_named(spec: Mapping[str, Any], info: Mapping[str, Any]) -> list[str]:
+    """What stands for a language: nbformat asks for a kernel's names only. People name their Python
+    environments as they like, and Jupyter puts `Python` into what it shows of them."""
+    name = as_text(spec.get("name")) or as_text(info.get("name"))
+    if "python" in f"{name} {as_text(spec.get('display_name'))}".lower():
+        return ["python"]
+    return [name] if name not in ("", ANY_LANGUAGE) else []
 
 
 def read_language(path: Path | None) -> str:

@@ -63,6 +63,8 @@ class Settings:
     read_only: bool = False
     entrypoint: Literal["none", "image"] = "none"
     slurm: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
+    newer: Mapping[str, Any] = field(default_factory=lambda: NO_ENV, compare=False)
+    """Of a newer minor version: its number and what only it knows, to be written back."""
 
     @classmethod
     def parse(cls, data: Any, *, where: str) -> Self:
@@ -75,10 +77,11 @@ class Settings:
         try:
             if not isinstance(data, Mapping):
                 raise BadSettings("jupyter_containers", f"must be an object, not {show(data)}.")
-            given = _known(data, where)
+            given, newer = _known(data, where)
             if "image" not in given:
                 raise BadSettings("image", "is missing.", 'Add "image": "name:tag".')
-            return cls(**{key: FIELDS[key].read(value, key) for key, value in given.items()})
+            known = {key: FIELDS[key].read(value, key) for key, value in given.items()}
+            return cls(**known, newer=newer)
         except ContainersError as error:
             if where:
                 error.message = f"{one_line(where)}: {error.message}"
@@ -86,7 +89,7 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """Version, image, and what differs from the defaults; `parse` reads it back as equal."""
-        written: dict[str, Any] = {"version": VERSION}
+        written: dict[str, Any] = {"version": VERSION, **self.newer}
         for key, about in FIELDS.items():
             value = getattr(self, key)
             if value != about.default:
@@ -106,25 +109,30 @@ class Settings:
         return defaults.with_defaults(replace(self, mounts=mounts))
 
 
-def _known(data: Mapping[Any, Any], where: str) -> dict[str, Any]:
-    """The keys we read. Unknown ones fail, but those of a newer minor version only warn."""
+def _known(data: Mapping[Any, Any], where: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keys we read, and what a newer minor version has besides, its number with it. Unknown
+    keys fail, but those of such a version only warn."""
     if "version" not in data:
         raise BadSettings("version", "is missing.", f'Add "version": {VERSION}.')
-    newer = _is_newer(data["version"])
+    newer = {"version": data["version"]} if _is_newer(data["version"]) else {}
     given = {}
     for key, value in data.items():
         if key in FIELDS:
             given[key] = value
+        elif key == "version":
+            continue
         elif newer and isinstance(key, str):
             log.warning("%s: setting %r is of a newer version", one_line(where), key[:80])
-        elif key != "version":
+            newer[key] = value
+        else:
             name = key[:80] if isinstance(key, str) else show(key)
             raise BadSettings(name, "is not known.", meant(name, [*FIELDS, "version"]))
-    return given
+    return given, newer
 
 
 def _is_newer(version: Any) -> bool:
-    number = isinstance(version, int | float) and not isinstance(version, bool) and version < 1000
+    number = isinstance(version, int | float) and not isinstance(version, bool)
+    number = number and abs(version) < 1000
     written = f"{version:g}" if number else version if isinstance(version, str) else ""
     major, _, minor = written.partition(".")
     if major != str(VERSION) or not (minor.isascii() and (minor or "0").isdigit()):
@@ -186,7 +194,7 @@ def _resolve_into(found: Future[Path], path: Path) -> None:
 
 
 VERSION = 1
-"""Of the metadata. A later 1.x may add keys, which we then leave out with a warning."""
+"""Of the metadata. A later 1.x may add keys, of which we then only warn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,7 +297,7 @@ FIELDS: dict[str, Field] = {
     ),
     "kernel": Field(
         kind="word",
-        read=validators.word,
+        read=validators.kernel,
         default="",
         option="--kernel",
         doc="Name of a kernel spec inside the image, for R, Julia and other languages.",

@@ -24,6 +24,9 @@ _SIZE = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,6})?) ?([bkmgt]?)(?:i?b)?", re.IGN
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _MAX_SIZE = 1 << 50
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}", re.ASCII)
+KERNEL = re.compile(r"(?!-|\.+$)[A-Za-z0-9._-]{1,128}")
+"""Names of kernel specs that Jupyter takes, such as .net-csharp, but for options and folders:
+https://jupyter-client.readthedocs.io/en/stable/kernels.html#kernel-specs"""
 # https://datatracker.ietf.org/doc/html/rfc1123#page-13, and Linux's limit of 64 bytes
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE | re.ASCII)
@@ -78,6 +81,7 @@ def _matching(pattern: re.Pattern[str], what: str) -> Callable[[Any, str], str]:
 
 
 word = _matching(_WORD, "a name (letters, digits, '.', '_', '+', '-')")
+kernel = _matching(KERNEL, "a kernel's name (letters, digits, '.', '_', '-')")
 hostname = _matching(_HOSTNAME, "a host name (letters, digits, '-')")
 device = _matching(_DEVICE, "a device's CDI name, such as nvidia.com/gpu=0 or nvidia.com/gpu=all")
 digest = _matching(_DIGEST, "a digest (sha256: and 64 hexadecimal digits)")

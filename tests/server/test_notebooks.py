@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from jupyter_containers.errors import BadInput
@@ -48,6 +50,16 @@ async def test_what_is_asked_and_missing(notebook, api):
     # No engine here: that is what a start would say.
     assert said["error"]["type"] == "EngineMissing"
     assert (said["engine"], said["image_here"], said["build_same"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e400", "-1" + "0" * 400, "[" * 150 + "]" * 150])
+async def test_what_no_browser_reads_is_not_answered(value, notebook, api):
+    text = notebook.read_text()
+    notebook.write_text(text.replace('"env"', f'"cpus": {value}, "env"'))
+    status, said = await api("GET", "notebook", query={"path": "n.ipynb"})
+    error = said["error"] if status == 200 else said
+    assert error["message"] and error["type"] in ("BadSettings", "BadInput")
+    json.dumps(said, allow_nan=False)
 
 
 async def approve(api, settings, items):

@@ -63,7 +63,7 @@ class Handler(APIHandler):
     def answer(self, data: dict[str, Any], status: int = 200) -> None:
         """The end of a verb that has something to say."""
         self.set_status(status)
-        self.finish(json.dumps(data))
+        self.finish(json.dumps(data, allow_nan=False))
 
     def done(self) -> None:
         """The end of a verb that has nothing to say."""

@@ -59,7 +59,7 @@ def test_what_is_taken_of_a_kernel_spec() -> None:
     assert kernel.display_name == "R" + "x" * 79
     assert kernel.language == "['R']"
     assert kernel.interrupt_mode == "message"
-    for name in ("../../etc", "a b", "", 5, "x" * 200, "-x"):
+    for name in ("../../etc", "a b", "", 5, "x" * 200, "-x", ".", "..", "a/b"):
         assert facts_of(kernels=[{"name": name, "text": json.dumps(spec)}]).kernels == ()
 
 
@@ -157,6 +157,13 @@ def languages(*specs: tuple[str, str], python: bool = True) -> ImageFacts:
         (languages(("ir", "R")), "python", ""),
         (languages(("ir", "R")), "", ""),
         (languages(("ir", "R"), python=False), "", ""),
+        (languages(("ir", "R")), "ir", "ir"),
+        (languages(("ir", "R"), python=False), "ir", "ir"),
+        (languages(("ir", "R"), ("R", "R")), "ir", "ir"),
+        (languages(("julia-1.11", "julia")), "julia-1.10", "julia-1.11"),
+        (languages(("julia-1.10", "julia"), ("julia-1.11", "julia")), "julia-1.10", "julia-1.10"),
+        (languages(("mine", "python")), "mine", "mine"),
+        (languages(("python", "python")), "python", ""),
         (languages(python=False), "R", ""),  # that no kernel can run in it, `choose` says
     ],
 )
@@ -177,6 +184,7 @@ def test_a_notebook_gets_the_images_kernel_of_its_language(
         ),
         (languages(("ir", "R")), "julia", "is written in julia, .* for python, R only", "python3"),
         (languages(("ir", "R"), python=False), "python", "in python, .* for R only", "ir"),
+        (languages(), "ir", "is written in ir, .* for python only", "python3"),
         (languages(("xcpp14", "C++14"), ("xcpp17", "C++17")), "C++", "xcpp14, xcpp17", "xcpp14"),
     ],
 )

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.provisioning import KernelProvisionerBase
 
 from jupyter_containers.errors import ContainersError
-from jupyter_containers.kernels.request import find_request
+from jupyter_containers.kernels.request import _allowed, find_request
 from tests.helpers.harness import approve, write_notebook
 
 BAD_SETTINGS: dict[str, tuple[Any, str]] = {
@@ -63,7 +63,21 @@ async def test_settings(name: str, folder: Path) -> None:
     assert sentence in caught.value.message + (caught.value.hint or "")
 
 
-def provisioner() -> KernelProvisionerBase:
-    spec = KernelSpecManager().get_kernel_spec("container")
+@pytest.mark.parametrize(("said", "language"), [("", "R"), ("python", "")])
+def test_the_notebooks_language_counts_where_the_kernel_spec_says_none(
+    said: str, language: str, folder: Path
+) -> None:
+    """As in that of `run`, where nobody looks into Shifter's images before the start."""
+    path = write_notebook(folder / "n.ipynb", {"image": "localhost/x"})
+    notebook = json.loads(path.read_text())
+    notebook["metadata"] = {"language_info": {"name": "R"}}
+    path.write_text(json.dumps(notebook))
+    asked = {"version": 1, "image": "localhost/x"}
+    spec = KernelSpec(display_name="x", language=said, metadata={"container": asked})
+    assert _allowed(provisioner(spec), path, folder)[-1] == language
+
+
+def provisioner(spec: KernelSpec | None = None) -> KernelProvisionerBase:
+    spec = spec or KernelSpecManager().get_kernel_spec("container")
     told = SimpleNamespace(kernel_spec=spec, kernel_id="test", config=None)
     return cast(KernelProvisionerBase, told)

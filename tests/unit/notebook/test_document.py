@@ -28,6 +28,7 @@ CONTAINER = json.loads(
     (Path(document.__file__).parents[1] / "kernelspec/container/kernel.json").read_text()
 )
 """Our own kernel spec, which speaks any language."""
+PYTHON = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
 def ran(path: Path, *indexes: int, output: Path | None = None) -> Path:
@@ -330,6 +331,19 @@ def test_where_nothing_can_be_written_nothing_is_left(
         ({"kernelspec": {"name": "python3", "language": "python"}}, ""),
         ({"kernelspec": CONTAINER, "language_info": {"name": "polyglot-notebook"}}, ""),
         ({"kernelspec": "ir", "language_info": {"name": 4}}, ""),
+        ({"kernelspec": PYTHON, "language_info": {"name": "R"}}, "R"),
+        ({"jupytext": {"main_language": "R"}}, "R"),
+        ({"kernelspec": {"name": "ir", "display_name": "R"}}, "ir"),
+        ({"kernelspec": {"name": "julia-1.10", "display_name": "Julia 1.10"}}, "julia-1.10"),
+        ({"kernelspec": {"name": ".net-csharp", "display_name": ".NET (C#)"}}, ".net-csharp"),
+        ({"kernel_info": {"name": "ir"}}, "ir"),
+        ({"kernelspec": {"name": "ir", "display_name": 4}, "kernel_info": {"name": "no"}}, "ir"),
+        ({"kernelspec": {"name": "container", "display_name": "Container"}}, ""),
+        ({"kernelspec": {"name": "python3", "display_name": "Python 3"}}, ""),
+        ({"kernelspec": {"name": "foo-py", "display_name": "Python [conda env:foo]"}}, ""),
+        ({"kernelspec": {"name": "mine", "display_name": "mine", "language": "python"}}, ""),
+        ({"kernelspec": {"name": "mine"}, "language_info": {"name": "python"}}, ""),
+        ({"kernelspec": {"name": 4}, "kernel_info": None, "jupytext": {"main_language": []}}, ""),
     ],
 )
 def test_the_language_is_what_the_notebook_says(
@@ -342,11 +356,17 @@ def test_the_language_is_what_the_notebook_says(
 
 def test_python_counts_once_a_cell_was_run(notebook: Path) -> None:
     data = json.loads(notebook.read_text())
-    data["metadata"] = {"kernelspec": {"name": "python3", "language": "python"}}
-    assert language_of(data) == ""
+    named = {"name": "mine", "display_name": "Python (mine)"}
+    info = {"name": "python"}
+    written: list[dict[str, Any]] = [
+        {"kernelspec": PYTHON},
+        {"kernelspec": named},
+        {"kernelspec": {"name": "mine", "display_name": "mine"}, "language_info": info},
+    ]
     code = [cell for cell in data["cells"] if cell["cell_type"] == "code"]
-    code[-1]["execution_count"] = 1
-    assert language_of(data) == "python"
+    for count, language in ((None, ""), (1, "python")):
+        code[-1]["execution_count"] = count
+        assert [language_of({**data, "metadata": one}) for one in written] == [language] * 3
 
 
 @pytest.mark.parametrize(

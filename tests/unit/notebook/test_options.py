@@ -48,6 +48,10 @@ class TestOptions:
             },
         )
 
+    @pytest.mark.parametrize("name", [".net-csharp", "_x", "x-"])
+    def test_kernels_are_named_as_jupyter_allows(self, name: str) -> None:
+        assert parse_options(f"--kernel {name}").settings == {"kernel": name}
+
     @pytest.mark.parametrize(
         "line",
         [

@@ -122,6 +122,16 @@ def test_our_key_must_be_an_object(tmp_path: Path) -> None:
         read_settings(path)
 
 
+@pytest.mark.parametrize(
+    "value", ["NaN", "-Infinity", "1e400", "1" * 400, "[" * 150 + "]" * 150, '[{"a": 1e999}]']
+)
+def test_settings_are_what_every_reader_of_json_takes(value: str, tmp_path: Path) -> None:
+    text = json.dumps({"cells": [], "metadata": {"jupyter_containers": {"x": "HERE"}}})
+    path = written(tmp_path, text.replace('"HERE"', value))
+    with pytest.raises((BadSettings, BadInput)):
+        read_settings(path)
+
+
 def test_a_bom_is_no_trouble(tmp_path: Path) -> None:
     path = tmp_path / "a.ipynb"
     path.write_bytes(b'\xef\xbb\xbf{"cells": [], "metadata": {}}')

@@ -23,7 +23,7 @@ BAD_TARGETS: list[Any] = [
     *("/dev/shm", "/etc", "/etc/passwd", "/opt", "/opt/jupyter-containers/guest", "/a\n"),
 ]
 BAD: dict[str, list[Any]] = {
-    "version": [None, True, 0, 2, "2", "1.x", "x", -1, 1e400, []],
+    "version": [None, True, 0, 2, "2", "1.x", "x", -1, 1e400, -1e400, 10**400, -(10**400), []],
     "engine": [1, "", "--host", "a b", "a\nb", "x" * 200],
     "memory": [True, 0, -1, "8x", "8 gb b", "1e9", "", "1m", "9" * 12 + "t", 1.5],
     "shm": [None, "1b", []],
@@ -47,7 +47,7 @@ BAD: dict[str, list[Any]] = {
     "workdir": ["", "/a/../b", "a\tb", "a\nb", None, "/a//b"],
     "read_only": [1, "true", None],
     "entrypoint": ["bash", True],
-    "kernel": ["../x", ".x", "-x", "a/b", 1],
+    "kernel": ["../x", ".", "..", "...", "", "-x", "a/b", "a+b", "a\n", "x" * 129, 1],
     "slurm": [
         *({"a b": "x"}, {"--wrap": "x"}, {"wrap": "a\nb"}, {"x": None}, "gpu"),
         *({"gpus": bad} for bad in (True, -1, 1.5, [1], 10**12)),

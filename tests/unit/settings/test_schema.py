@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_containers.builds.cells import settings_after
 from jupyter_containers.errors import BadSettings, PolicyRefused
 from jupyter_containers.models import Mount
+from jupyter_containers.notebook.cells import Options
 from jupyter_containers.policy.policy import Policy
 from jupyter_containers.settings.schema import FIELDS, Build, Settings, format_size, parse_size
 
@@ -57,7 +59,8 @@ def refused(**more: Any) -> BadSettings:
 
 
 def test_every_key_of_the_format_is_read_and_written_back() -> None:
-    assert set(DESIGNED) == {"version", *FIELDS} == {"version", *(f.name for f in fields(Settings))}
+    names = {f.name for f in fields(Settings)} - {"newer"}
+    assert set(DESIGNED) == {"version", *FIELDS} == {"version", *names}
     settings = Settings.parse(DESIGNED, where="n.ipynb")
     assert settings.to_json() == DESIGNED
     assert settings.memory == 8 << 30 and settings.shm == 2 << 30
@@ -114,8 +117,15 @@ def test_a_newer_minor_version_only_warns(version: Any, caplog: pytest.LogCaptur
         parse(version=version, memory="1x")
 
 
+def test_what_a_newer_minor_version_added_stays() -> None:
+    written = {"version": "1.3", "image": "localhost/a:1", "memory": "1g", "future": {"x": [1]}}
+    assert Settings.parse(written, where="").to_json() == written
+    switched = settings_after(written, Options(settings={"cpus": 2}), "localhost/b:1", None)
+    assert switched.to_json() == written | {"image": "localhost/b:1", "cpus": 2}
+
+
 @pytest.mark.parametrize("version", [1, 1.0, "1", "1.0"])
-def test_this_version_does_not(version: Any) -> None:
+def test_this_version_refuses_what_it_does_not_know(version: Any) -> None:
     with pytest.raises(BadSettings):
         parse(version=version, colour="blue")
 
@@ -128,6 +138,8 @@ def test_good_values_at_the_edges() -> None:
     assert parse(env={"LD_LIBRARY_PATH": "/x", "CUDA_VISIBLE_DEVICES": "0", "A": ""}).env["A"] == ""
     assert parse(devices=["nvidia.com/gpu=GPU-1a2b", "amd.com/gpu=0"]).devices[1] == "amd.com/gpu=0"
     assert parse(slurm={"gpus": 2, "time": "1:00:00"}).slurm == {"gpus": "2", "time": "01:00:00"}
+    for name in (".net-csharp", "_x", "x-", "julia-1.11"):
+        assert parse(kernel=name).kernel == name
     assert parse(workdir="-x").workdir == "./-x" and parse(workdir="/").workdir == "/"
     assert parse(image=f"sha256:{HEX}").image == f"sha256:{HEX}"
 
