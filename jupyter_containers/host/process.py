@@ -32,6 +32,8 @@ Environment = Mapping[str, str | None]
 
 _MAX_LINE = 64 * 1024
 _MAX_OUTPUT = 32 * 1024 * 1024
+_LOOK = 1.0
+"""Seconds without a line until a stream looks whether its process was killed."""
 _TERM_GRACE = 3.0
 """Seconds between SIGTERM and SIGKILL for a cancelled command: enough for buildah to unmount."""
 
@@ -149,13 +151,25 @@ class Stream:
             open_pipes = len(pumps)
             while open_pipes:
                 await turn.over()
-                if (item := await queue.get()) is None:
+                if (item := await self._next(queue)) is None:
                     open_pipes -= 1
                 else:
                     yield item
         finally:
             for task in pumps:
                 task.cancel()
+
+    async def _next(self, queue: asyncio.Queue[tuple[str, str] | None]) -> tuple[str, str] | None:
+        """The queue's next. Where another killed the process, what that had started still has the
+        pipes open, and is ended."""
+        while queue.empty():
+            try:
+                async with asyncio.timeout(_LOOK):
+                    return await queue.get()
+            except TimeoutError:
+                if (self._process.returncode or 0) < 0:
+                    await asyncio.shield(_end(self._process))
+        return queue.get_nowait()
 
     async def wait(self) -> int:
         """Its exit code; negative for a signal."""

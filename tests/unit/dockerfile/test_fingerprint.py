@@ -112,8 +112,8 @@ class TestFingerprint:
 
     def test_the_limit_comes_before_the_reading(self, here: Path) -> None:
         os.truncate(here / "data/1.csv", 50 * GB)  # sparse
-        began = time.monotonic()
+        began = time.process_time()  # reading them would take minutes
         with pytest.raises(PolicyRefused, match=r"50 GB in 3 files.*data/1\.csv \(50 GB\)"):
             take(here, "COPY data /x", max_bytes=2 * GB)
         assert names(here, "COPY src /x")
-        assert time.monotonic() - began < 1
+        assert time.process_time() - began < 1

@@ -165,12 +165,12 @@ class TestMistakes:
     )
     def test_none_takes_long(self, text: str) -> None:
         said = ""
-        began = time.monotonic()
+        began = time.process_time()  # how much, and not how long: machines are busy
         try:
             parse(text)
         except DockerfileError as error:
             said = str(error)
-        assert time.monotonic() - began < 10
+        assert time.process_time() - began < 10
         assert len(said) < 2000
 
     def test_a_slip_of_the_pen_gets_a_suggestion(self) -> None:

@@ -53,6 +53,17 @@ async def test_a_cancel_ends_the_whole_tree(tmp_path):
     await eventually(lambda: _is_gone(pid))
 
 
+async def test_a_killed_command_ends_what_it_started():
+    async with Stream(["sh", "-c", "sleep 1000 & echo $$ $!; wait"]) as stream:
+        said: list[int] = []
+        async for _, line in stream:
+            said += map(int, line.split())
+            os.kill(said[0], signal.SIGKILL)
+        assert await stream.wait() == -signal.SIGKILL
+    assert len(said) == 2
+    assert _is_gone(said[1])
+
+
 async def test_lines_of_both_pipes_and_one_without_end():
     async with Stream(["sh", "-c", "echo a; echo b >&2; head -c 200000 /dev/zero"]) as stream:
         said = [line async for line in stream]
