@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -107,11 +107,11 @@ async def build(store: Store, spec: BuildSpec) -> AsyncGenerator[Progress]:
     tag = f"jupyter-containers/build-{lineage}"
     async with storage_lock(store), _workplace(spec) as directory:
         await chimage("delete", tag, check=False)  # one that was killed may have left half of it
-        names = {}
+        names, variables = {}, {}
         for base in bases(spec):
             yield Progress(kind="notice", text=f"Getting {one_line(base)} ready")
-            names[base] = await _base(store, base, directory)
-        told = translate(spec, names)
+            names[base], variables[base] = await _base(store, base, directory)
+        told = translate(spec, names, variables)
         for text in told.notices:
             yield Progress(kind="notice", text=text)
         reader = _Reader(spec, told)
@@ -153,8 +153,10 @@ async def _workplace(spec: BuildSpec) -> AsyncIterator[Path]:
         reaper.forget(f"build-{directory}")
 
 
-async def _base(store: Store, reference: str, directory: Path) -> str:
-    """What `ch-image` calls an image of ours; it is imported where it was not yet."""
+async def _base(store: Store, reference: str, directory: Path) -> tuple[str, Mapping[str, str]]:
+    """What `ch-image` calls an image of ours, and its variables; it is imported where it was not
+    yet."""
+    env: Mapping[str, str] = {}
     if reference == "scratch":
         name, tree = "jupyter-containers/scratch", directory / "scratch"
         await asyncio.to_thread(tree.mkdir)
@@ -164,10 +166,10 @@ async def _base(store: Store, reference: str, directory: Path) -> str:
         if stored is None:
             raise ImageNotHere(reference, "charliecloud")
         name = f"jupyter-containers/base-{stored.image.id.removeprefix('sha256:')[:32]}"
-        tree = stored.directory / TREE
+        tree, env = stored.directory / TREE, stored.image.env
     if name not in (await chimage("list")).stdout.split():
         await chimage("import", str(tree), name)
-    return name
+    return name, env
 
 
 async def _keep(store: Store, spec: BuildSpec, told: Translated, tag: str) -> Image:
