@@ -69,7 +69,7 @@ while read -r _ _ _ _ point options _; do
   [ ! -w "$point" ] || { echo "error: $point would stay writable" >&2; exit 1; }
 done < /proc/self/mountinfo
 shift 3
-exec "$@"
+exec unshare --user --map-root-user --mount "$@"
 """
 """Arguments: the build's directory, `ch-image`'s storage, the context, the command.
 
@@ -77,7 +77,9 @@ exec "$@"
 it writes where that leads on this machine. And its RUN has this machine's /tmp, with the sockets
 in it. So nothing is writable but the build's directory and the storage, and /tmp is the build's
 own: in a mount namespace, where a flag that is taken away must be named (mount_namespaces(7)).
-mount(8) would look up the descriptor's path anew, which is another place by then.
+mount(8) would look up the descriptor's path anew, which is another place by then. In a second
+namespace around the command, where no mount of the first can be changed: its root cannot take back
+what its root did. It sees and signals no process but the build's.
 """
 
 
@@ -85,7 +87,8 @@ def build_argv(spec: BuildSpec, tag: str, directory: str, storage: str) -> list[
     """The command for a build whose Dockerfile comes on standard input, pure."""
     empty = f"{directory}/empty"
     return [
-        *("unshare", "--user", "--map-root-user", "--mount"),
+        *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork"),
+        *("--kill-child", "--mount-proc"),
         *(["--net"] if spec.network == "none" else []),
         *("sh", "-c", _SCRIPT, "ch-start", directory, storage, spec.context or empty),
         "ch-image",

@@ -6,12 +6,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
 
 import pytest
 
 from jupyter_containers.engines.charliecloud import images
+from jupyter_containers.engines.charliecloud.build import build_argv
 from jupyter_containers.engines.charliecloud.dockerfile import bases, translate
 from jupyter_containers.errors import DockerfileError
 from jupyter_containers.models import BuildSpec, Image
@@ -166,3 +169,29 @@ def test_a_link_leads_its_words_nowhere(tmp_path: Path) -> None:
     (tree / "ch").symlink_to(other)
     assert images._described(tree, Image(id="x", env={"B": "2"})).env == {"B": "2"}
     assert (other / "metadata.json").read_text() == '{"env": {"A": "1"}}'
+
+
+@pytest.fixture
+def apart() -> Iterator[Path]:
+    """A directory that is not below /tmp, of which builds have their own."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as made:
+        yield Path(made)
+
+
+def test_what_gets_out_of_a_build_changes_and_ends_nothing(apart: Path) -> None:
+    """The command itself, in the place of a `ch-image` that RUN has misled."""
+    for name in ("d/tmp", "d/empty", "storage", "canary"):
+        (apart / name).mkdir(parents=True)
+    argv = build_argv(BuildSpec(dockerfile="", tag="t"), "t", f"{apart}/d", f"{apart}/storage")
+    attack = (
+        'echo ran > "$1/storage/ran"; kill -0 "$2" && echo seen > "$1/storage/seen"; '
+        'point=$1; until mountpoint -q "$point"; do point=$(dirname "$point"); done; '
+        'mount -o remount,bind,rw "$point"; umount "$point"; mount -o remount,bind,rw /; '
+        'echo x > "$1/canary/new"; true'
+    )
+    argv = [*argv[: argv.index("ch-image")], "sh", "-c", attack, "sh", str(apart)]
+    done = subprocess.run([*argv, str(os.getpid())], capture_output=True, text=True)
+    if not (apart / "storage/ran").exists():
+        pytest.skip(f"no namespaces of one's own here: {done.stderr[-200:]}")
+    assert [one.name for one in (apart / "storage").iterdir()] == ["ran"]
+    assert not list((apart / "canary").iterdir())
