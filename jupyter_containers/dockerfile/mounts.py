@@ -242,6 +242,12 @@ def keeps_writes(found: Sequence[Mount]) -> Mount | None:
     return next((one for one in found if one.writable and one.origin), None)
 
 
+def of_caches(found: Sequence[Mount]) -> Mount | None:
+    """The first mount of a part of a cache. BuildKit before 0.12.5 followed a link that another
+    RUN put there meanwhile (CVE-2024-23651)."""
+    return next((one for one in found if one.kind == "cache" and one.source), None)
+
+
 def _of_context(found: Iterable[Mount]) -> list[Mount]:
     return [one for one in found if one.kind == "bind" and not one.origin]
 
