@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from ..dockerfile.context import Context, collect, context_directory
+from ..dockerfile.context import Context, collect
 from ..dockerfile.parser import Dockerfile, demands, parse, triggers
 from ..dockerfile.render import CA_ARGS, CA_SECRET, render
 from ..engines.guarded import Guarded
@@ -248,22 +248,26 @@ async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: Iterable[B
         dockerfile = await asyncio.to_thread(parse, dockerfile.text, dockerfile.args, env)
     lines = {fetch.reference: fetch.line for fetch in dockerfile.fetches}
     more = [triggers(base.onbuild, lines[base.reference]) for base in bases if base.onbuild]
-    directory = await asyncio.to_thread(
-        context_directory, request.directory, request.cell.options.context
-    )
     most = _MOST if policy.max_context is None else policy.max_context
     secrets, own = request.cell.options.secrets, request.directory
     urls = await of_this_machine(demands(dockerfile, *more).urls)
 
-    def allow(named: Mapping[str, bool]) -> None:
+    def allow(directory: Path, named: Mapping[str, bool]) -> None:
         policy.check_context(directory, named)  # nobody is asked for what may not be
         request.consent.check(own, directory, named, secrets, urls)
 
     context = await asyncio.to_thread(
-        collect, dockerfile, directory, most, more, request.file, allow
+        collect,
+        dockerfile,
+        own,
+        request.cell.options.context,
+        max_bytes=most,
+        more=more,
+        file=request.file,
+        allow=allow,
     )
     policy.check_build(demands(dockerfile, *more), context.total)
-    policy.check_context(directory, [file.path for file in context.files])
+    policy.check_context(context.directory, [file.path for file in context.files])
     return Plan(
         request=request, dockerfile=dockerfile, bases=bases, context=context, kept=tuple(more)
     )
