@@ -24,7 +24,7 @@ from e2b_dockerfile_utils import PatternMatcher
 
 from ..errors import BadInput, DockerfileError
 from .openat import SafeDir
-from .parser import Source
+from .understood import Source
 
 MAX_FILES = 200_000
 _MAX_HOPS = 40

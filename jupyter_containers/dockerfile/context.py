@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,7 +26,7 @@ from ..host.paths import cache_directory
 from .collect import Gatherer, matcher_of
 from .digest_cache import Digests
 from .openat import SafeDir
-from .parser import Dockerfile
+from .understood import Dockerfile
 
 _READABLE = stat.S_ISUID | stat.S_ISGID | 0o555
 """The mode bits that count. Who may write a file depends on the umask of whoever checked it
@@ -103,15 +103,14 @@ def collect(
     option: str = "",
     *,
     max_bytes: int | None = None,
-    more: Sequence[Dockerfile] = (),
     file: Path | None = None,
     allow: Allow = lambda *_: None,
 ) -> Context:
-    """The files that the Dockerfile (and `more`, the `triggers` of its bases) names, each hashed
-    at most once in its life. They lie below `base`, the notebook's directory, or the one that
-    `--context` names (`option`). `file` is where the Dockerfile is, if it is no cell: what to
-    leave out may be said beside it. `allow` gets what the sources lead to, and raises where that
-    may not be read. No folder is walked and no file is opened before.
+    """The files that the Dockerfile names, each hashed at most once in its life. They lie below
+    `base`, the notebook's directory, or the one that `--context` names (`option`). `file` is
+    where the Dockerfile is, if it is no cell: what to leave out may be said beside it. `allow`
+    gets what the sources lead to, and raises where that may not be read. No folder is walked and
+    no file is opened before.
 
     The directory is opened once, and `allow` is told where it really is: code in a container
     can put a link in its place at any time.
@@ -119,7 +118,7 @@ def collect(
     Raises DockerfileError for what is missing or leads out, with its line, PolicyRefused where
     it is over `max_bytes` (Policy.max_context; nothing is hashed then), BadInput for the rest.
     """
-    sources = [source for one in (dockerfile, *more) for source in one.sources]
+    sources = dockerfile.sources
     with contextlib.closing(_opened(base, option)) as root:
         directory = root.path
         gatherer = Gatherer(root)

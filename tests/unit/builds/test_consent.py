@@ -150,6 +150,8 @@ def test_what_was_typed_is_a_yes_and_is_not_remembered(work: Path, home: Path) -
         "http://[::ffff:127.0.0.1]/x",
         "git@127.0.0.1:notes.git",
         "git://localhost/notes.git",
+        "http://localhost.:8888/x",
+        "http://api.localhost/x",
     ],
 )
 async def test_what_add_downloads_from_this_machine_is_named(url: str, work: Path) -> None:

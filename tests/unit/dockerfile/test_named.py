@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.dockerfile.context import collect
-from jupyter_containers.dockerfile.parser import parse, triggers
+from jupyter_containers.dockerfile.parser import parse
 from jupyter_containers.errors import BadInput, DockerfileError
 from tests.unit.dockerfile.collecting import names, take
+from tests.unit.dockerfile.parsed import upon
 
 
 class TestWhatIsNamed:
@@ -119,7 +120,7 @@ class TestWhatIsNamed:
         assert take(here, "COPY data /x").left_out == ("data/fifo",)
 
     def test_a_bases_onbuild_names_files_too(self, here: Path) -> None:
-        context = collect(parse("FROM a"), here, more=[triggers(["COPY data/1.csv /x"])])
+        context = collect(upon(["COPY data/1.csv /x"]), here)
         assert [file.path for file in context.files] == ["data/1.csv"]
 
     def test_an_unreadable_file_is_named(self) -> None:
