@@ -195,7 +195,7 @@ class Resolver:
         exact = _at(reference, pin)
         pinned = await self._engine.image(exact)
         try:
-            pinned = pinned or await self._pull(exact)
+            pinned = pinned or await self._pull(exact, reference)
         except BaseUnknown as error:
             if image is None or _digests(reference, image):
                 error.hint = (
@@ -207,10 +207,12 @@ class Resolver:
             return None
         return _base(fetch.reference, reference, pinned, pin)
 
-    async def _pull(self, reference: str) -> Image:
+    async def _pull(self, reference: str, stands_for: str = "") -> Image:
         self._notice(f"Pulling {reference}")
         image = None
-        async with aclosing(self._engine.pull(reference)) as events:
+        engine = self._engine
+        found = engine.pull(reference, stands_for) if stands_for else engine.pull(reference)
+        async with aclosing(found) as events:
             async for event in events:
                 image = event.image or image
                 if event.kind != "image":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from jupyter_containers.builds.plan import BuildRequest, Plan, find, spec_of
 from jupyter_containers.dockerfile.context import stage
 from jupyter_containers.engines.guarded import Guarded
 from jupyter_containers.errors import BuildNotApproved, DockerfileError
-from jupyter_containers.models import EngineInfo, Image
+from jupyter_containers.models import NO_ENV, EngineInfo, Image, Progress
 from jupyter_containers.notebook.cells import parse_cell
 from tests.helpers.policies import policy
 from tests.helpers.private_home import private_home
@@ -47,7 +47,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-def plan(home: Path, source: str, engine: Engine) -> Plan:
+def plan(home: Path, source: str, engine: Engine, bases: Mapping[str, str] = NO_ENV) -> Plan:
     cell = parse_cell(f"%%dockerfile {source}\n")
     assert cell is not None
     work, guarded = home / "work", cast(Guarded, cast(Any, engine))
@@ -57,6 +57,7 @@ def plan(home: Path, source: str, engine: Engine) -> Plan:
         engine=guarded,
         builder=guarded,
         notebook="n.ipynb",
+        bases=bases,
         consent=Consent(notebook=work / "n.ipynb"),
     )
     return asyncio.run(find(request, lambda _: None))[0]
@@ -143,3 +144,20 @@ def test_a_stage_that_only_a_bases_onbuild_needs(home: Path) -> None:
     assert text(found, home)[:2] == ["FROM docker.io/library/one:latest AS build", "CMD make"]
     found = plan(home, source, Engine(base=Image(id="sha256:2")))
     assert text(found, home) == ["FROM docker.io/library/base:latest"]
+
+
+def test_a_recorded_base_is_pulled_by_its_digest(home: Path) -> None:
+    pin = "sha256:" + "a" * 64
+    engine = Engine()
+    engine.policy = policy(images=["docker.io/library/base:*t"])
+    pulled: list[tuple[str, str]] = []
+
+    async def pull(reference: str, stands_for: str = "") -> AsyncIterator[Progress]:
+        engine.policy.check_pull(reference, stands_for)
+        pulled.append((reference, stands_for))
+        yield Progress(kind="image", image=Image(id="sha256:1"))
+
+    engine.pull = pull  # type: ignore[attr-defined]
+    found = plan(home, "\nFROM base", engine, {"docker.io/library/base:latest": pin})
+    assert pulled == [(f"docker.io/library/base@{pin}", "docker.io/library/base:latest")]
+    assert text(found, home) == [f"FROM docker.io/library/base@{pin}"]
