@@ -27,6 +27,8 @@ from .openat import SafeDir
 from .understood import Source
 
 MAX_FILES = 200_000
+MAX_LOOKED = 10_000
+"""Names that patterns are held against before somebody is asked: beyond, it is for the folder."""
 _MAX_HOPS = 40
 _MAX_DEPTH = 200
 _MAX_PATH = 2000
@@ -67,6 +69,8 @@ class Gatherer:
         self._links: list[tuple[str, os.stat_result, range]] = []
         """Links that sources lead through, and which of `_later` is behind each."""
         self._asked: Mapping[str, bool] = {}
+        self._looked = 0
+        self._walking = False
 
     def take(self, source: Source) -> None:
         """Find what one source names. Raises DockerfileError, with its line, where that is not
@@ -85,8 +89,9 @@ class Gatherer:
         """Add what was found, with all that is in its folders, but for what `ignored_by` leaves
         out. Raises DockerfileError where that is what a source names."""
         self.ignore, self.ignored_by, self._asked = ignore, ignored_by, dict(self.named)
+        self._walking = True
         kept = []
-        for source, step in self._later:  # it grows: see `_anywhere`
+        for source, step in self._later:  # it grows: see `_reach`
             with _told(source):
                 kept.append(step())
         for path, status, behind in self._links:
@@ -124,13 +129,14 @@ class Gatherer:
                 return self._reach(above, rest, source, allows_hidden=allows_hidden, hops=hops)
             self._whole(above, source, allows_hidden=False)
             return True
-        if part.pattern and part.text == "**" and source.parents:
+        anywhere = part.pattern and part.text == "**" and source.parents
+        if not self._walking and part.pattern and (anywhere or self._looked > MAX_LOOKED):
             self.named[base] = True
-            step = partial(
-                self._anywhere, base, parts, source, allows_hidden=allows_hidden, hops=hops
-            )
+            step = partial(self._reach, base, parts, source, allows_hidden=allows_hidden, hops=hops)
             self._later.append((source, step))
             return True
+        if anywhere:
+            return self._anywhere(base, parts, source, allows_hidden=allows_hidden, hops=hops)
         found = False
         for name in self._names(base, part):
             path = f"{base}/{name}" if base else name
@@ -143,7 +149,9 @@ class Gatherer:
 
     def _names(self, base: str, part: Word) -> list[str]:
         if part.pattern:
-            return part.among([name for name, _ in self.root.names(base)])
+            names = [name for name, _ in self.root.names(base)]
+            self._looked += len(names)
+            return part.among(names)
         return [part.text]
 
     def _anywhere(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from jupyter_containers.builds.consent import BY_HAND, Consent, of_this_machine
 from jupyter_containers.dockerfile.context import collect
+from jupyter_containers.dockerfile.openat import SafeDir
 from jupyter_containers.dockerfile.parser import parse
 from jupyter_containers.errors import BadInput, BuildNotApproved
 from jupyter_containers.policy.approvals import asks_of_build
@@ -94,6 +96,30 @@ def test_nothing_is_read_before_the_yes(
         assert asked("COPY --parents **/letter1.txt /x", documents, work) == [whole]
     with pytest.raises(BadInput, match="cannot be read"):
         asked("COPY . /x", documents, work, consent=BY_HAND)
+
+
+def test_patterns_do_not_walk_either(
+    work: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        (home / f"d{number}").mkdir()
+    line, own = "COPY */letter1*.txt /x", home / "other"
+    assert len(asked(line, home, own)) == 1
+    seen: list[str] = []
+    names = SafeDir.names
+
+    def watched(self: SafeDir, path: str) -> list[tuple[str, os.stat_result]]:
+        seen.append(path)
+        return names(self, path)
+
+    monkeypatch.setattr(SafeDir, "names", watched)
+    monkeypatch.setattr("jupyter_containers.dockerfile.collect.MAX_LOOKED", 5)
+    assert asked(line, home, own) == [
+        f"the folder {home}, with all that is in it, read by its build"
+    ]
+    assert seen == [""]
+    asked(line, home, own, consent=BY_HAND)
+    assert "Documents" in seen
 
 
 def test_where_a_walk_is_led_is_asked_too(work: Path, home: Path) -> None:
