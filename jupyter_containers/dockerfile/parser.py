@@ -223,7 +223,7 @@ class _Reader:
     def settle(self, one: Instruction, index: int, value: str) -> str:
         """What stands for a word from now on: for `render`, so that no engine expands it by
         variables of its own (buildah knows HTTP_PROXY without an ARG)."""
-        if value and "$" in one.words[index] and not self.as_written:
+        if "$" in one.words[index] and not self.as_written:
             self.settled[one.line, index] = value
         return value
 

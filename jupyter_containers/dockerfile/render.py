@@ -149,7 +149,7 @@ class _Writer:
 
     def write(self, one: Instruction) -> None:
         flags, words, as_json = self.flags(one), self.words(one), one.json
-        if one.name in ("ADD", "COPY") and any(re.search(r"\s", word) for word in words):
+        if one.name in ("ADD", "COPY", "VOLUME") and any(re.search(r"\s", word) for word in words):
             if one.heredocs:
                 hint = "Copy it with a COPY of its own."
                 one.fail("no name with a space can stand beside a here-document.", hint)
@@ -173,9 +173,9 @@ class _Writer:
         if one.line in self.bases:
             as_name = (*one.words[1:2], *(name.lower() for name in one.words[2:]))
             return (self.bases[one.line], *as_name)
-        special = r"[\"'$" + re.escape(self.dockerfile.marks.escape) + "]"
+        escape = re.escape(self.dockerfile.marks.escape)
         return tuple(
-            re.sub(special, rf"{re.escape(self.dockerfile.marks.escape)}\g<0>", settled)
+            re.sub(rf"[\"'${escape}]", rf"{escape}\g<0>", settled) or '""'
             if (settled := self.dockerfile.settled.get((one.line, index))) is not None
             else word
             for index, word in enumerate(one.words)

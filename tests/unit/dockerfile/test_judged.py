@@ -28,6 +28,10 @@ class TestWords:
             "WORKDIR /srv"
         ]
 
+    def test_what_comes_to_nothing_stays_nothing(self) -> None:
+        text = "ADD ${HTTP_PROXY:+$HTTP_PROXY/x} /x\nWORKDIR ${HTTP_PROXY:+/proc}"
+        assert given(text, HTTP_PROXY=SECRET) == ['ADD "" /x', 'WORKDIR ""']
+
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
@@ -40,7 +44,8 @@ class TestWords:
             ("USER u$V:g", "USER u1:g"),
             ('VOLUME ["/a $V", "/b"]', 'VOLUME ["/a 1", "/b"]'),
             ('WORKDIR "/x/$V"', "WORKDIR /x/1"),
-            ("WORKDIR $UNSET", "WORKDIR $UNSET"),
+            ("WORKDIR $UNSET", 'WORKDIR ""'),
+            ("VOLUME $V /b/$S", 'VOLUME ["1", "/b/a b"]'),
             ("RUN echo $V", "RUN echo $V"),
         ],
     )
