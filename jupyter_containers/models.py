@@ -299,6 +299,8 @@ class BuilderFaults:
     """It follows a symbolic link of a stage, an image or the context out to this machine."""
     writes: bool = False
     """What a RUN writes into a stage or an image that it mounts stays there."""
+    caches: bool = False
+    """A link in a cache leads what mounts a part of it out to this machine."""
     tried: bool = True
     """Seen in a build; else it is only known of its version."""
 

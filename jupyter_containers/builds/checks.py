@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ..dockerfile.late import external, missing
-from ..dockerfile.mounts import keeps_writes, through_links
+from ..dockerfile.mounts import keeps_writes, of_caches, through_links
 from ..engines.guarded import Guarded
 from ..errors import BadInput, DiskFull, DockerfileError
 from ..host.paths import cache_directory
@@ -85,8 +85,8 @@ async def check_mounts(plan: Plan) -> None:
     """An old builder gets no mount that reaches out of the build, or changes an image. What its
     bases do with ONBUILD counts: the builder gets that as it is."""
     found = plan.dockerfile.mounts
-    links, writes = through_links(found), keeps_writes(found)
-    if links is None and writes is None:
+    links, writes, caches = through_links(found), keeps_writes(found), of_caches(found)
+    if links is None and writes is None and caches is None:
         return
     engine = plan.request.builder
     faults = await engine.builder_faults()
@@ -109,6 +109,14 @@ async def check_mounts(plan: Plan) -> None:
             f"the builder of {name} would change {writes.origin} itself with "
             f"--mount=type=bind,from={writes.origin},rw.",
             f"Leave out rw, or copy what is to be changed: COPY --from={writes.origin} …",
+        )
+    if faults.caches and caches is not None:
+        raise DockerfileError(
+            caches.line,
+            "RUN",
+            f"a link in a cache can lead the builder of {name} out to this machine, so "
+            f"--mount=type=cache with source={caches.source} is not given to it.",
+            f"Leave out source, and use {caches.source} within the cache; or update: docker 25.0.2",
         )
 
 

@@ -44,10 +44,13 @@ _HINTS: Mapping[str, str] = {
     "platform": "Leave it out: images are built for this machine.",
     "secret-env": "Leave out env, and read the secret from its file in /run/secrets.",
     "tmpfs-size": "Leave out size.",
+    "locked": "Leave out sharing.",
     "patterns": "Set the shorter value with an ARG or ENV of its own.",
 }
 LATE = frozenset((*_NEUTRAL, *_HINTS))
 """All names."""
+_OF_MOUNTS = ("locked",)
+"""What is left away of a mount (`Mount.flag`): the image is the same."""
 _EXPANDED = ("ADD", "ARG", "COPY", "ENV", "EXPOSE", "LABEL", "USER", "VOLUME", "WORKDIR")
 _PATTERN = re.compile(r"(?<!\\)\$\{\w+[#%/]")
 _OCTAL = re.compile(r"[0-7]+")
@@ -98,7 +101,8 @@ def external(dockerfile: Dockerfile, builder: EngineInfo) -> bool:
 
 def _unknown(dockerfile: Dockerfile, builder: EngineInfo) -> Iterator[Late]:
     for one in _late(dockerfile, dockerfile.instructions):
-        if one.name in builder.lacks and changes_nothing(one.written.partition(" ")[2]) is None:
+        neutral = one.name in _OF_MOUNTS or changes_nothing(one.written.partition(" ")[2])
+        if one.name in builder.lacks and not neutral:
             yield one
     for one in _late(dockerfile, dockerfile.ran):
         if one.name in builder.lacks:
@@ -115,6 +119,8 @@ def _late(dockerfile: Dockerfile, instructions: Iterable[Instruction]) -> Iterat
             kind = mount.get("type")
             if kind == "secret" and "env" in mount:
                 yield Late(one, "secret-env", "env= of RUN --mount=type=secret")
+            if kind == "cache" and mount.get("sharing") == "locked":
+                yield Late(one, "locked", "sharing=locked of RUN --mount=type=cache")
             if kind == "tmpfs" and "size" in mount:
                 yield Late(one, "tmpfs-size", "size= of RUN --mount=type=tmpfs")
         found = _PATTERN.search(one.header) if one.name in _EXPANDED else None

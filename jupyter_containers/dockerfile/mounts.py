@@ -12,7 +12,7 @@ import hashlib
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .instructions import Instruction, closest, mounts
@@ -104,9 +104,10 @@ class Mount:
         target = self.options.get("target", "")
         return self.options.get("id") or (posixpath.normpath(target) if target else "")
 
-    def flag(self, origin: str, caches: str) -> str:
+    def flag(self, origin: str, caches: str, lacks: Collection[str] = ()) -> str:
         """The whole flag, for the engine. `origin` is what stands for its `from`. With `caches`, a
-        word of one person's, the id of a cache is a hash of both: no path, whatever it was.
+        word of one person's, the id of a cache is a hash of both: no path, whatever it was. What
+        its builder `lacks` is said in `late.py`.
 
         buildah before 1.38 (and what distributions did not mend) joins the id to a directory of
         its own as it is: `..` mounted any directory of the host for writing (CVE-2024-9675).
@@ -115,6 +116,8 @@ class Mount:
         if self.kind == "cache" and caches:
             options.pop("id", None)
             options["id"] = hashed(caches, self.cache_id)
+        if "locked" in lacks and options.get("sharing") == "locked":
+            del options["sharing"]
         return "--mount=" + ",".join(f"{k}={v}" if v else k for k, v in options.items())
 
 
@@ -237,6 +240,12 @@ def keeps_writes(found: Sequence[Mount]) -> Mount | None:
     """The first mount that would change an image, or a stage that others see. buildah before
     1.38.1 writes to the files themselves; later ones, as BuildKit, throw away what was written."""
     return next((one for one in found if one.writable and one.origin), None)
+
+
+def of_caches(found: Sequence[Mount]) -> Mount | None:
+    """The first mount of a part of a cache. BuildKit before 0.12.5 followed a link that another
+    RUN put there meanwhile (CVE-2024-23651)."""
+    return next((one for one in found if one.kind == "cache" and one.source), None)
 
 
 def _of_context(found: Iterable[Mount]) -> list[Mount]:

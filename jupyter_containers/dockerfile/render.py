@@ -195,7 +195,7 @@ class _Writer:
             elif one.name == "RUN" and name == "--mount":
                 mount = self.mounts[one.line, next(numbers)]
                 origin = mount.origin and self.origin(one, mount.origin)
-                found.append(mount.flag(origin, self.caches))
+                found.append(mount.flag(origin, self.caches, self.lacks))
                 continue
             else:
                 found.append(flag)

@@ -217,6 +217,15 @@ async def builder_problems(info: EngineInfo, policy: Policy) -> tuple[Problem, .
                 out,
             )
         )
+    if faults.caches:
+        found.append(
+            Problem(
+                f"{program} can be led out to this machine by links that a RUN makes ({how}): it "
+                "removes an empty file there (CVE-2024-23652), and mounts of a cache with source= "
+                "are refused (CVE-2024-23651).",
+                "Update: docker 25.0.2 or newer, or one that your distribution mended.",
+            )
+        )
     return tuple(found)
 
 

@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +69,7 @@ while read -r _ _ _ _ point options _; do
   [ ! -w "$point" ] || { echo "error: $point would stay writable" >&2; exit 1; }
 done < /proc/self/mountinfo
 shift 3
-exec "$@"
+exec unshare --user --map-root-user --mount "$@"
 """
 """Arguments: the build's directory, `ch-image`'s storage, the context, the command.
 
@@ -77,7 +77,9 @@ exec "$@"
 it writes where that leads on this machine. And its RUN has this machine's /tmp, with the sockets
 in it. So nothing is writable but the build's directory and the storage, and /tmp is the build's
 own: in a mount namespace, where a flag that is taken away must be named (mount_namespaces(7)).
-mount(8) would look up the descriptor's path anew, which is another place by then.
+mount(8) would look up the descriptor's path anew, which is another place by then. In a second
+namespace around the command, where no mount of the first can be changed: its root cannot take back
+what its root did. It sees and signals no process but the build's.
 """
 
 
@@ -85,7 +87,8 @@ def build_argv(spec: BuildSpec, tag: str, directory: str, storage: str) -> list[
     """The command for a build whose Dockerfile comes on standard input, pure."""
     empty = f"{directory}/empty"
     return [
-        *("unshare", "--user", "--map-root-user", "--mount"),
+        *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork"),
+        *("--kill-child", "--mount-proc"),
         *(["--net"] if spec.network == "none" else []),
         *("sh", "-c", _SCRIPT, "ch-start", directory, storage, spec.context or empty),
         "ch-image",
@@ -107,11 +110,11 @@ async def build(store: Store, spec: BuildSpec) -> AsyncGenerator[Progress]:
     tag = f"jupyter-containers/build-{lineage}"
     async with storage_lock(store), _workplace(spec) as directory:
         await chimage("delete", tag, check=False)  # one that was killed may have left half of it
-        names = {}
+        names, variables = {}, {}
         for base in bases(spec):
             yield Progress(kind="notice", text=f"Getting {one_line(base)} ready")
-            names[base] = await _base(store, base, directory)
-        told = translate(spec, names)
+            names[base], variables[base] = await _base(store, base, directory)
+        told = translate(spec, names, variables)
         for text in told.notices:
             yield Progress(kind="notice", text=text)
         reader = _Reader(spec, told)
@@ -153,8 +156,10 @@ async def _workplace(spec: BuildSpec) -> AsyncIterator[Path]:
         reaper.forget(f"build-{directory}")
 
 
-async def _base(store: Store, reference: str, directory: Path) -> str:
-    """What `ch-image` calls an image of ours; it is imported where it was not yet."""
+async def _base(store: Store, reference: str, directory: Path) -> tuple[str, Mapping[str, str]]:
+    """What `ch-image` calls an image of ours, and its variables; it is imported where it was not
+    yet."""
+    env: Mapping[str, str] = {}
     if reference == "scratch":
         name, tree = "jupyter-containers/scratch", directory / "scratch"
         await asyncio.to_thread(tree.mkdir)
@@ -164,10 +169,10 @@ async def _base(store: Store, reference: str, directory: Path) -> str:
         if stored is None:
             raise ImageNotHere(reference, "charliecloud")
         name = f"jupyter-containers/base-{stored.image.id.removeprefix('sha256:')[:32]}"
-        tree = stored.directory / TREE
+        tree, env = stored.directory / TREE, stored.image.env
     if name not in (await chimage("list")).stdout.split():
         await chimage("import", str(tree), name)
-    return name
+    return name, env
 
 
 async def _keep(store: Store, spec: BuildSpec, told: Translated, tag: str) -> Image:

@@ -8,17 +8,28 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from ...dockerfile.lexer import read
 from ...errors import DockerfileError
-from ...models import BuildSpec, BuildStep
-from ...text import one_line, untrusted_json
+from ...models import NO_ENV, BuildSpec, BuildStep
+from ...text import one_line
 
 SECRETS = "/run/secrets"
 _BASE = "JUPYTER_CONTAINERS_BASE"
-_FLAGS = re.compile(r"(?:\s*--[a-zA-Z-]+(?:=\S+)?)*")
-_PAIR = re.compile(r"""\s*([^\s=]+)(?:=("(?:[^"\\]|\\.)*"|'[^']*'|(?:\\.|[^\s\\])*))?""")
+_APART = "JUPYTER_CONTAINERS_ENV_"
+_HOSTS = re.compile(
+    r"(?:LD|MALLOC|GLIBC|CH)_\w*|GCONV_PATH|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|LOCPATH|NIS_PATH|"
+    r"NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR",
+    re.ASCII,
+)
+"""What a program of the host obeys: the loader's own list of what it keeps from programs with more
+rights than their caller (glibc's unsecvars.h), and `ch-run`'s. It mounts TMPDIR on /tmp."""
+_NAME = re.compile(r"[\w.-]+", re.ASCII)
+_QUOTED = re.compile(r"""\"((?:[^"\\]|\\.)*)"|'([^']*)'|\\(.)""")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _ARCHIVE = re.compile(r"\.(tar|tgz|tbz2|txz|tar\.\w+)$|^\w+://|^git@", re.IGNORECASE)
 _IGNORED = {
     "USER": "everything runs as you, in builds and containers",
@@ -40,6 +51,8 @@ class Stage:
     lines: list[str] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
     entrypoint: tuple[str, ...] | None = None
+    apart: set[str] = field(default_factory=set)
+    """The variables that `ch-image` has under other names (`renamed`)."""
 
 
 @dataclass
@@ -54,7 +67,12 @@ class Translated:
     stages: list[Stage] = field(default_factory=list)
 
     def add(self, line: str, step: BuildStep | None) -> None:
-        """One more line."""
+        """One more line. Raises DockerfileError where `ch-image` would read on: a backslash at the
+        end continues a line for it, whatever the escape character is."""
+        if line.endswith("\\") or "\n" in line:
+            name, number = line.partition(" ")[0], step.line if step is not None else 0
+            why = "charliecloud would read what follows as a part of it."
+            raise DockerfileError(number, name, why, "Do not let it end with a backslash.")
         self.text += f"{line}\n"
         self.steps.append(step)
         self.stage.lines.append(line)
@@ -69,8 +87,14 @@ class Translated:
 class _Instruction:
     name: str
     flags: tuple[str, ...]
-    rest: str
+    words: tuple[str, ...]
+    json: bool
     step: BuildStep | None
+
+    @property
+    def rest(self) -> str:
+        """What follows its flags, on one line."""
+        return _json(self.words) if self.json else " ".join(self.words)
 
     def fail(self, why: str, hint: str) -> DockerfileError:
         line = self.step.line if self.step is not None else 0
@@ -93,10 +117,9 @@ def _plans(spec: BuildSpec) -> list[_Plan]:
     found: list[_Plan] = []
     for one in _instructions(spec):
         if one.name == "FROM":
-            words = one.rest.split()
-            earlier = _stage(found, words[0])
-            base = words[0] if earlier is None else earlier
-            found.append(_Plan(base, words[2].lower() if len(words) > 2 else ""))
+            earlier = _stage(found, one.words[0])
+            base = one.words[0] if earlier is None else earlier
+            found.append(_Plan(base, _stage_name(one.words)))
         elif found and (origin := _origin(one, found)) is not None:
             found[-1].uses.add(origin)
     return found
@@ -140,15 +163,29 @@ def bases(spec: BuildSpec) -> list[str]:
     return list(dict.fromkeys(base for base in found if isinstance(base, str)))
 
 
-def translate(spec: BuildSpec, names: Mapping[str, str]) -> Translated:
-    """`names` says what `ch-image` calls the images of `bases`. Raises DockerfileError."""
+def renamed(name: str) -> str:
+    """What `ch-image` has a variable under: it runs `ch-run`, a program of the host, with all those
+    that an image or a Dockerfile sets."""
+    return f"{_APART}{name}" if _HOSTS.fullmatch(name) else name
+
+
+def own_name(name: str) -> str:
+    """The name that `renamed` was given."""
+    return name.removeprefix(_APART)
+
+
+def translate(
+    spec: BuildSpec, names: Mapping[str, str], env: Mapping[str, Collection[str]] = NO_ENV
+) -> Translated:
+    """`names` says what `ch-image` calls the images of `bases`, `env` which variables they have.
+    Raises DockerfileError."""
     out, plans = Translated(), _plans(spec)
     reached = _reached(plans)
     for one in _instructions(spec):
         if one.name == "FROM":
             number = len(out.stages)
             plan = plans[number] if number in reached else _Plan("scratch", "")
-            _from(one, plan, names, out)
+            _from(one, plan, names, env, out)
         elif out.stages and len(out.stages) - 1 not in reached:
             continue
         elif one.name in ("ARG", "ENV"):
@@ -158,17 +195,23 @@ def translate(spec: BuildSpec, names: Mapping[str, str]) -> Translated:
         elif one.name in ("COPY", "ADD"):
             _copy(one, _origin(one, plans[: len(out.stages)]), out)
         elif one.name == "LABEL":
-            out.stage.labels |= {name: _plain(value or "") for name, value in _pairs(one.rest)}
+            out.stage.labels |= {name: _plain(value) for name, value in _pairs(one)}
         elif one.name == "ENTRYPOINT":
-            out.stage.entrypoint = _argv(one.rest)
+            out.stage.entrypoint = one.words if one.json else ("/bin/sh", "-c", one.rest)
         elif one.name in _IGNORED:
             out.notice(f"Charliecloud ignores {one.name}: {_IGNORED[one.name]}.")
         elif one.name != "CMD":
-            out.add(" ".join([one.name, *one.flags, one.rest]), one.step)
+            out.add(f"{one.name} {_referring(one.rest, out.stage)}", one.step)
     return out
 
 
-def _from(one: _Instruction, plan: _Plan, names: Mapping[str, str], out: Translated) -> None:
+def _from(
+    one: _Instruction,
+    plan: _Plan,
+    names: Mapping[str, str],
+    env: Mapping[str, Collection[str]],
+    out: Translated,
+) -> None:
     """Begin a stage. `ch-image` begins none with an earlier one (0.31): that one's lines stand
     there again, and its cache knows them. That cache takes all imported images for the same
     (`import_id` in its build_cache.py), so an argument tells them apart."""
@@ -176,10 +219,13 @@ def _from(one: _Instruction, plan: _Plan, names: Mapping[str, str], out: Transla
         raise one.fail(f"charliecloud knows no {one.flags[0]}.", "Leave it out.")
     if isinstance(plan.base, int):
         earlier = out.stages[plan.base]
-        out.stage = Stage(earlier.base, [], dict(earlier.labels), earlier.entrypoint)
+        out.stage = replace(
+            earlier, lines=[], labels=dict(earlier.labels), apart=set(earlier.apart)
+        )
         lines = list(earlier.lines)
     else:
         out.stage = Stage(plan.base)
+        out.stage.apart |= {name for name in env.get(plan.base, ()) if _HOSTS.fullmatch(name)}
         name = names.get(plan.base, plan.base)
         lines = [f"FROM {name}", f'ARG {_BASE}="{name}"']
     out.stages.append(out.stage)
@@ -188,76 +234,73 @@ def _from(one: _Instruction, plan: _Plan, names: Mapping[str, str], out: Transla
 
 
 def _instructions(spec: BuildSpec) -> Iterator[_Instruction]:
-    """To the end of the stage that is wanted. Each that comes after the first FROM has its step."""
+    """To the end of the stage that is wanted, as they were read when the build was judged. Each
+    that comes after the first FROM has its step."""
     steps = iter(spec.steps)
     stage = -1
     ends = False
-    for text in _joined(spec.dockerfile):
-        name, _, rest = text.partition(" ")
-        name = name.upper()
-        if name == "FROM":
+    for one in read(spec.dockerfile):
+        if one.name == "FROM":
             if ends:
                 return
             stage += 1
-            named = re.search(r"\sas\s+(\S+)\s*$", rest, re.IGNORECASE)
-            wanted = (str(stage), named[1].lower() if named else "")
-            ends = bool(spec.target) and spec.target.lower() in wanted
+            ends = bool(spec.target) and spec.target.lower() in (str(stage), _stage_name(one.words))
         step = next(steps, None) if stage >= 0 else None
-        flags = _FLAGS.match(rest) if name in ("FROM", "RUN", "COPY", "ADD") else None
-        given = flags[0] if flags else ""
-        yield _Instruction(name, tuple(given.split()), rest[len(given) :].strip(), step)
+        yield _Instruction(one.name, one.flags, one.words, one.json, step)
 
 
-def _joined(text: str) -> Iterator[str]:
-    """Instructions on one line each. Empty lines and comments within one are left out, as
-    BuildKit does."""
-    escape = re.search(r"\A(?:#.*\n)*?#\s*escape\s*=\s*(\S)", text, re.IGNORECASE)
-    mark = re.escape(escape[1] if escape else "\\")
-    whole = ""
-    for line in text.split("\n"):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        ended = re.sub(rf"{mark}[ \t]*$", "", line)
-        whole += ended if whole else ended.lstrip()
-        if ended == line:
-            yield whole
-            whole = ""
-    if whole:
-        yield whole
+def _stage_name(words: Sequence[str]) -> str:
+    return words[2].lower() if len(words) > 2 else ""
 
 
-def _pairs(text: str) -> list[tuple[str, str | None]]:
-    """NAME=value …, or ENV's old NAME value; values as written."""
-    first = text.split(None, 1)
-    if len(first) == 2 and "=" not in first[0]:
-        return [(first[0], '"' + re.sub(r'(?<!\\)"', r"\"", first[1].strip()) + '"')]
-    return [(found[1], found[2]) for found in _PAIR.finditer(text)]
+def _pairs(one: _Instruction) -> Iterator[tuple[str, str]]:
+    """The names of ENV or LABEL with their values as written."""
+    return zip(one.words[::2], one.words[1::2], strict=True)
 
 
 def _assign(one: _Instruction, args: Mapping[str, str], out: Translated) -> None:
     """One line for each name: `ch-image` takes one, gives an argument to the first ARG of its name
     only, and reads no `=` in a value without quotes."""
-    if one.name == "ARG":
-        for found in _PAIR.finditer(one.rest):
-            name, value, given = found[1], found[2], args.get(found[1])
-            quoted = _quoted(given) if given is not None else value and _requoted(value)
-            out.add(f"ARG {name}={_bare(quoted)}" if quoted else f"ARG {name}", one.step)
-        return
-    for name, value in _pairs(one.rest):
-        out.add(f"ENV {name}={_requoted(value or '')}", one.step)
+    if one.name == "ENV":
+        given = list(_pairs(one))
+    else:
+        given = [(word.partition("=")[0], word.partition("=")[2]) for word in one.words]
+    for name, value in given:
+        quoted = _requoted(value) if value or one.name == "ENV" else ""
+        if one.name == "ARG" and name in args:
+            quoted = _json(args[name])
+        quoted = _referring(quoted, out.stage)
+        if not _NAME.fullmatch(name) or (quoted and not _STRING.fullmatch(quoted)):
+            why = f"charliecloud cannot read the value of {one_line(name, 100)}."
+            raise one.fail(why, f'Write it in one pair of quotes: {one.name} NAME="value"')
+        if _HOSTS.fullmatch(name):
+            out.stage.apart.add(name)
+        text = f"={_bare(quoted) if one.name == 'ARG' else quoted}" if quoted else ""
+        out.add(f"{one.name} {renamed(name)}{text}", one.step)
 
 
-def _quoted(value: str) -> str:
+def _referring(text: str, stage: Stage) -> str:
+    """With the names that `ch-image` has for what `text` refers to."""
+    for name in stage.apart:
+        text = re.sub(rf"(?<!\\)(\$\{{?){re.escape(name)}(?!\w)", rf"\1{renamed(name)}", text)
+    return text
+
+
+def _json(value: str | Sequence[str]) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
 def _requoted(value: str) -> str:
-    """In double quotes, with what was escaped still so."""
-    if value.startswith('"'):
-        return value
-    if value.startswith("'"):
-        return _quoted(value[1:-1])
-    return '"' + re.sub(r'(?<!\\)"', r"\"", re.sub(r"\\([ '])", r"\1", value)) + '"'
+    """In one pair of double quotes, with what was escaped still so."""
+    return f'"{_QUOTED.sub(_unquoted, value)}"'
+
+
+def _unquoted(found: re.Match[str]) -> str:
+    if found[1] is not None:
+        return found[1]
+    if found[2] is not None:
+        return _json(found[2])[1:-1]
+    return found[3] if found[3] in (" ", "'") else found[0]
 
 
 def _bare(quoted: str) -> str:
@@ -271,16 +314,11 @@ def _plain(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value[1:-1] if value[:1] in ("'", '"') else value)
 
 
-def _argv(text: str) -> tuple[str, ...]:
-    try:
-        found = untrusted_json(text)
-        return tuple(str(word) for word in found)
-    except (ValueError, TypeError):
-        return ("/bin/sh", "-c", text)
-
-
 def _run(one: _Instruction, out: Translated) -> None:
-    """Secrets lie in one directory of every RUN; caches and memory are the image's own then."""
+    """Secrets lie in one directory of every RUN; caches and memory are the image's own then.
+
+    Variables get their names back in the image's own shell, after what fakeroot has in LD_PRELOAD
+    and LD_LIBRARY_PATH: `ch-image --force` runs package managers in it."""
     for flag in one.flags:
         name, _, value = flag.partition("=")
         fields = dict(part.partition("=")[::2] for part in value.split(","))
@@ -300,7 +338,15 @@ def _run(one: _Instruction, out: Translated) -> None:
             raise one.fail(f"charliecloud knows no mounts of the type {kind}.", hint)
         elif kind == "cache":
             out.notice("Charliecloud keeps no caches (RUN --mount=type=cache) between builds.")
-    out.add(f"RUN {one.rest}", one.step)
+    if not out.stage.apart:
+        out.add(f"RUN {one.rest}", one.step)
+        return
+    exports = (
+        f'${{{renamed(name)}+export {name}="${{{name}:+${name}:}}${renamed(name)}"}}; '
+        for name in sorted(out.stage.apart)
+    )
+    command = f"exec {shlex.join(one.words)}" if one.json else one.rest
+    out.add(f"RUN {''.join(exports)}{command}", one.step)
 
 
 def _copy(one: _Instruction, origin: int | None, out: Translated) -> None:
@@ -311,9 +357,8 @@ def _copy(one: _Instruction, origin: int | None, out: Translated) -> None:
             out.notice("Charliecloud ignores --chown: every file is yours, in containers too.")
         elif name not in ("--from", "--link"):
             raise one.fail(f"charliecloud knows no {name}.", "Leave it out.")
-    if one.name == "ADD":
-        sources = one.rest.strip("[]").replace('"', " ").replace(",", " ").split()[:-1]
-        if odd := [source for source in sources if _ARCHIVE.search(source)]:
-            why = f"charliecloud neither fetches nor unpacks: {one_line(odd[0], 100)}."
-            raise one.fail(why, "Use COPY, and RUN with curl or tar.")
-    out.add(" ".join(["COPY", *flags, one.rest]), one.step)
+    odd = [source for source in one.words[:-1] if _ARCHIVE.search(source)]
+    if one.name == "ADD" and odd:
+        why = f"charliecloud neither fetches nor unpacks: {one_line(odd[0], 100)}."
+        raise one.fail(why, "Use COPY, and RUN with curl or tar.")
+    out.add(" ".join(["COPY", *flags, _referring(one.rest, out.stage)]), one.step)

@@ -18,12 +18,13 @@ from ...errors import DiskFull, EngineDown, EngineFailed, ImageNotHere, KernelEr
 from ...host.paths import read_untrusted
 from ...host.process import Completed, Stream, run
 from ...models import Image, Progress
-from ...text import one_line, printable, untrusted_json
+from ...text import as_dict, as_list, one_line, printable, untrusted_json
 from ..common.errors import build_trouble
 from ..process_engine import image_archive
 from ..process_engine.image_archive import FULL, TREE, OnBytes, with_progress
 from ..process_engine.image_store import Store, locked, random_id
 from ..process_engine.rootfs import complete
+from .dockerfile import own_name, renamed
 from .site import environment
 
 METADATA = "ch/metadata.json"
@@ -51,16 +52,16 @@ async def load(store: Store, archive: Path, image: Image) -> AsyncGenerator[Prog
 
 
 def _tell(tree: Path, image: Image, config: Mapping[str, Any]) -> None:
-    """What `ch-image` needs to know of an image that others build on."""
-    runs = config.get("config") or {}
+    """What `ch-image` needs to know of an image that others build on. Raises OSError."""
+    runs = as_dict(config.get("config"))
     told = {
         "arch": image.architecture or "amd64",
         "arg": {},
         "cwd": str(runs.get("WorkingDir") or "/"),
-        "env": dict(image.env),
+        "env": {renamed(name): value for name, value in image.env.items()},
         "history": [],
         "labels": {},
-        "shell": [str(word) for word in runs.get("Shell") or ("/bin/sh", "-c")],
+        "shell": [str(word) for word in as_list(runs.get("Shell"))] or ["/bin/sh", "-c"],
         "volumes": [],
     }
     directory = (tree / METADATA).parent
@@ -186,17 +187,25 @@ async def export(name: str, new: Path, image: Image) -> Image:
             raise DiskFull(FULL)
         raise EngineFailed(argv, done.code, done.stderr)
     await asyncio.to_thread(complete, new / TREE)
-    return await asyncio.to_thread(_described, new / TREE, image)
+    try:
+        return await asyncio.to_thread(_described, new / TREE, image)
+    except OSError as error:
+        raise EngineFailed(argv, 1, f"{METADATA} of {name} cannot be written: {error}") from None
 
 
 def _described(tree: Path, image: Image) -> Image:
-    place = tree / METADATA
+    """With what the tree tells of itself. It is told anew, in our words: who builds on it gives it
+    back to `ch-image`."""
+    place, told = tree / METADATA, {}
     try:
-        if place.parent.is_symlink():
-            return image
-        told = untrusted_json(read_untrusted(place, _MOST_METADATA))
-        env = {str(name): str(value) for name, value in dict(told["env"]).items()}
-        labels = {one_line(str(k)): printable(str(v)) for k, v in dict(told["labels"]).items()}
-    except (KernelError, OSError, ValueError, KeyError, TypeError):
-        return image
-    return replace(image, env=env, labels={**labels, **image.labels})
+        if not place.parent.is_symlink():
+            told = as_dict(untrusted_json(read_untrusted(place, _MOST_METADATA)))
+    except (KernelError, OSError, ValueError):
+        pass
+    env = {own_name(name): str(value) for name, value in as_dict(told.get("env")).items()}
+    env = env if told else dict(image.env)
+    said = as_dict(told.get("labels")).items()
+    labels = {one_line(name): printable(str(value)) for name, value in said}
+    image = replace(image, env=env, labels={**labels, **image.labels})
+    _tell(tree, image, {"config": {"WorkingDir": told.get("cwd"), "Shell": told.get("shell")}})
+    return image

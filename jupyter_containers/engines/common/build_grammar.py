@@ -13,6 +13,7 @@ from .versions import at_least
 
 _NEVER = (1 << 20, 0)
 PODMAN: Mapping[str, tuple[int, int]] = {
+    "locked": (4, 4),
     "network": (4, 5),
     "checksum": (4, 8),
     "patterns": (5, 2),
@@ -23,7 +24,9 @@ PODMAN: Mapping[str, tuple[int, int]] = {
     "secret-env": (6, 0),
     **dict.fromkeys(("chmod-letters", "keep-git-dir", "security", "tmpfs-size", "unpack"), _NEVER),
 }
-"""buildah 1.28 came with Podman 4.3, 1.33 with 4.8, 1.35 with 5.0, and so on."""
+"""buildah 1.28 came with Podman 4.3, 1.33 with 4.8, 1.35 with 5.0 and so on. Before 1.29 it had the
+lock of a cache within it: one RUN makes a link of that name, which the next one's mount opens on
+this machine. https://github.com/containers/buildah/pull/4349"""
 DOCKER: Mapping[str, tuple[int, int]] = {
     "link": (23, 0),
     "tmpfs-size": (23, 0),

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from ...errors import EngineDown, EngineFailed
 from ...host.process import Completed, Waiting, run
 from ...models import (
+    BuilderFaults,
     BuildSpec,
     Container,
     ContainerSpec,
@@ -31,6 +32,7 @@ from ...models import (
 )
 from ...text import as_int, as_text, one_line, printable
 from ..base import ISOLATES
+from ..common import versions
 from ..common.errors import container_trouble, daemon_trouble
 from ..common.info_cache import InfoCache
 from ..common.mounts import held, with_parts
@@ -116,6 +118,12 @@ class Docker:
     def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
         """See `Engine.build`."""
         return buildkit.build((self.program,), None, spec, self.image)
+
+    async def builder_faults(self) -> BuilderFaults:
+        """See `ProbedBuilder.builder_faults`. It takes a race to see them: by the version, though
+        distributions mend old ones. https://github.com/moby/moby/releases/tag/v25.0.2"""
+        old = not versions.at_least((await self.info()).version, 25, 0, 2)
+        return BuilderFaults(caches=old, tried=False)
 
     def save(self, reference: str, archive: Path) -> AsyncGenerator[Progress]:
         """See `Engine.save`."""

@@ -100,13 +100,15 @@ _BUILD = r"""set -e
 directory=$1 v4=$2 v6=$3 program=$4 verb=$5
 shift 5
 outside=$(readlink /proc/self/ns/net)
-unshare --net sleep infinity </dev/null >/dev/null 2>&1 &
+mkfifo "$directory/ready" "$directory/lives"
+exec 9<>"$directory/lives"
+unshare --net cat <"$directory/lives" 9>&- >/dev/null 2>&1 &
 holder=$!
 trap 'kill -9 $holder $slirp 2>/dev/null' EXIT
 until [ "$(readlink /proc/$holder/ns/net)" != "$outside" ]; do sleep 0.01; done
-mkfifo "$directory/ready"
 slirp4netns --configure --mtu=65520 --disable-host-loopback --enable-sandbox --enable-seccomp \
-    --ready-fd=3 $holder tap0 3>"$directory/ready" </dev/null >/dev/null 2>"$directory/slirp" &
+    --ready-fd=3 --exit-fd=4 $holder tap0 3>"$directory/ready" 4<"$directory/lives" 9>&- \
+    </dev/null >/dev/null 2>"$directory/slirp" &
 slirp=$!
 if [ "$(cat "$directory/ready")" != 1 ]; then
     echo "Error: slirp4netns: $(cat "$directory/slirp")" >&2
@@ -116,11 +118,13 @@ inside="nsenter --net=/proc/$holder/ns/net ip"
 printf '%s' "$v4" | $inside -batch - >&2
 printf '%s' "$v6" | $inside -batch - >&2 || [ -z "$($inside -6 address show)" ]
 code=0
-"$program" "$verb" --network=ns:/proc/$holder/ns/net --dns=10.0.2.3 "$@" || code=$?
+"$program" "$verb" --network=ns:/proc/$holder/ns/net --dns=10.0.2.3 "$@" 9>&- || code=$?
 exit $code
 """
 """Runs a build in a network of its own whose routes are made. Arguments: a private directory, what
-`ip -batch` gets for IPv4 and IPv6, and the build's command. All of it is one process group."""
+`ip -batch` gets for IPv4 and IPv6, and the build's command. All of it is one process group. The
+shell alone has a pipe open for writing: what holds the network up reads it, and ends with the
+shell, killed or not."""
 
 
 def leads_to_loopback(option: str, *, rootless: bool) -> bool:

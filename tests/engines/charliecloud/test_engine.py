@@ -241,7 +241,9 @@ def test_the_command_for_a_build() -> None:
     )
     words = build_argv(given, "name", "/d", "/s")
     at = words.index("-c") + 1
-    assert " ".join(words[:at]) == "unshare --user --map-root-user --mount --net sh -c"
+    assert " ".join(words[:at]) == (
+        "unshare --user --map-root-user --mount --pid --fork --kill-child --mount-proc --net sh -c"
+    )
     assert words[at].startswith("set -e\n")
     assert " ".join(words[at + 1 :]) == (
         "ch-start /d /s /c/context ch-image build --force --rebuild "

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import subprocess
+import time
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -87,3 +91,42 @@ def test_a_build_is_barred_by_a_network_around_it() -> None:
     assert found[-5:] == argv
     assert found[-8:-5] == ["/tmp/d", *network.routes(["metadata"])]
     assert network.own_for_build(argv, ["metadata"], "/tmp/d", rootless=False)[0] == "sh"
+
+
+def holders(pipe: Path) -> list[str]:
+    """The programs that have it open."""
+    found = []
+    for one in psutil.process_iter():
+        try:
+            links = [os.readlink(fd) for fd in Path(f"/proc/{one.pid}/fd").iterdir()]
+        except OSError:
+            continue
+        if str(pipe) in links:
+            found.append(one.name())
+    return sorted(found)
+
+
+def test_the_network_of_a_build_ends_with_it(tmp_path: Path) -> None:
+    """Also where nothing but the shell around the build is killed, which runs no trap then."""
+    build = tmp_path / "build"
+    build.write_text('#!/bin/sh\necho > "$4/began"\nread -r _ < "$4/go"\nkill -9 $PPID\n')
+    build.chmod(0o755)
+    os.mkfifo(tmp_path / "go")
+    argv = network.own_for_build(
+        [str(build), "build", str(tmp_path)], [], str(tmp_path), rootless=False
+    )
+    within = ["unshare", "--user", "--map-root-user", *argv]
+    with subprocess.Popen(within, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while not (tmp_path / "began").exists():
+            if process.poll() is not None:
+                assert process.stderr is not None
+                pytest.skip(f"no network of one's own here: {process.stderr.read()[-200:]!r}")
+            time.sleep(0.05)
+        found = holders(tmp_path / "lives")
+        (tmp_path / "go").write_text("now\n")
+        assert process.wait(60) == -9
+    assert {"cat", "slirp4netns"} <= set(found)
+    deadline = time.monotonic() + 60
+    while found := holders(tmp_path / "lives"):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)

@@ -125,3 +125,16 @@ def test_charliecloud_gets_what_is_left() -> None:
     done = translate(spec, {"docker.io/library/a:latest": "base"})
     lines = [line for line in done.text.splitlines() if not line.startswith("ARG ")]
     assert lines == ["FROM base", "COPY a /a"]
+
+
+def test_a_lock_within_the_cache_is_not_asked_for() -> None:
+    """podman 4.3 opens the lock where a link of its name leads, which a RUN can put there."""
+    text = "FROM a\nRUN --mount=type=cache,target=/c,sharing=locked true\n"
+    found = parse(text)
+    assert list(missing(found, podman())) == []
+    assert "sharing" not in render(found, lacks=podman().lacks).text
+    assert "sharing=locked" in render(found, lacks=podman("4.4.0").lacks).text
+    private = parse(text.replace("locked", "private"))
+    assert "sharing=private" in render(private, lacks=podman().lacks).text
+    [one] = missing(upon([text.splitlines()[1]], 7), podman())
+    assert (one.at.line, one.hint) == (7, "Leave out sharing.")
