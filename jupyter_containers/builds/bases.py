@@ -11,42 +11,38 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from ..dockerfile.instructions import mounts
-from ..dockerfile.parser import Dockerfile, Fetch
+from ..dockerfile.understood import Dockerfile, Fetch, Inherited
 from ..engines.guarded import Guarded
 from ..errors import BaseUnknown, ContainersError, PolicyRefused
 from ..host.cache import place, recall, remember
-from ..models import NO_ENV, Image, Progress, Reference
+from ..models import Image, Progress, Reference
 
 OnEvent = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Base:
+class Base(Inherited):
     """One base image. `pin` is its digest, or the engine's id where no registry knows it;
     `name` is what the engine is told instead of `reference`."""
 
     reference: str
     pin: str
     name: str
-    onbuild: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
-    """Its variables, which a Dockerfile may use."""
     local: bool = False
     earlier: bool = False
 
 
 def needed(dockerfile: Dockerfile, target: str) -> list[Fetch]:
-    """The images that a build of `target` fetches: those of stages it does not reach are not
-    looked at by the engines either."""
-    reached = _reached(dockerfile, target)
+    """The images that a build of `target` begins with or takes from: stages that it does not
+    reach do not come to the engine."""
+    reached = reached_stages(dockerfile, target)
     begun = [stage.line for stage in dockerfile.stages]
     found: dict[str, Fetch] = {}
     for fetch in dockerfile.fetches:
         stage = sum(line <= fetch.line for line in begun) - 1
-        if stage in reached and fetch.instruction != "# syntax":
+        if stage in reached and fetch.instruction != "# syntax" and not fetch.kept:
             found.setdefault(fetch.reference, fetch)
     return list(found.values())
 
@@ -59,26 +55,15 @@ def target_stage(dockerfile: Dockerfile, target: str) -> int:
     return int(target) if target.isdecimal() else len(dockerfile.stages) - 1
 
 
-def _reached(dockerfile: Dockerfile, target: str) -> set[int]:
-    names = {stage.name: stage.index for stage in dockerfile.stages if stage.name}
-    names |= {str(stage.index): stage.index for stage in dockerfile.stages}
-    uses: dict[int, set[int]] = {stage.index: set() for stage in dockerfile.stages}
-    current = -1
-    for one in dockerfile.instructions:
-        if one.name == "FROM":
-            current += 1
-            parent = dockerfile.stages[current].parent
-            uses[current] |= {parent} if parent is not None else set()
-        origins = one.values("from") if one.name == "COPY" else []
-        origins += [mount.get("from", "") for mount in mounts(one)] if one.name == "RUN" else []
-        if current >= 0:
-            uses[current] |= {names[o.lower()] for o in origins if o.lower() in names}
-    reached, pending = set(), [target_stage(dockerfile, target)]
+def reached_stages(dockerfile: Dockerfile, target: str) -> set[int]:
+    """The numbers of the stages that a build of `target` needs."""
+    reached: set[int] = set()
+    pending = [target_stage(dockerfile, target)]
     while pending:
         stage = pending.pop()
         if stage not in reached:
             reached.add(stage)
-            pending += uses[stage]
+            pending += dockerfile.uses[stage]
     return reached
 
 
@@ -210,7 +195,7 @@ class Resolver:
         exact = _at(reference, pin)
         pinned = await self._engine.image(exact)
         try:
-            pinned = pinned or await self._pull(exact)
+            pinned = pinned or await self._pull(exact, reference)
         except BaseUnknown as error:
             if image is None or _digests(reference, image):
                 error.hint = (
@@ -222,10 +207,12 @@ class Resolver:
             return None
         return _base(fetch.reference, reference, pinned, pin)
 
-    async def _pull(self, reference: str) -> Image:
+    async def _pull(self, reference: str, stands_for: str = "") -> Image:
         self._notice(f"Pulling {reference}")
         image = None
-        async with aclosing(self._engine.pull(reference)) as events:
+        engine = self._engine
+        found = engine.pull(reference, stands_for) if stands_for else engine.pull(reference)
+        async with aclosing(found) as events:
             async for event in events:
                 image = event.image or image
                 if event.kind != "image":

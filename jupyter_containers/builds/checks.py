@@ -9,10 +9,9 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import chain
 from pathlib import Path
 
-from ..dockerfile.late import missing
+from ..dockerfile.late import external, missing
 from ..dockerfile.mounts import keeps_writes, of_caches, through_links
 from ..engines.guarded import Guarded
 from ..errors import BadInput, DiskFull, DockerfileError
@@ -73,11 +72,8 @@ async def check_heredocs(plan: Plan) -> None:
     """An engine that knows no here-documents reads their bodies as instructions, FROM and all,
     so it must never see one."""
     engine = plan.request.builder
-    every = (plan.dockerfile, *plan.kept)
-    found = next((one.heredoc for one in every if one.heredoc), None)
-    if found is None or "heredocs" in (await engine.info()).features:
-        return
-    if engine.name == "docker" and plan.dockerfile.marks.syntax:
+    found, info = plan.dockerfile.heredoc, await engine.info()
+    if found is None or "heredocs" in info.features or external(plan.dockerfile, info):
         return
     hint = "Write the lines as RUN … && …, or put them into a file beside the notebook and COPY it."
     if engine.name == "docker":
@@ -88,7 +84,7 @@ async def check_heredocs(plan: Plan) -> None:
 async def check_mounts(plan: Plan) -> None:
     """An old builder gets no mount that reaches out of the build, or changes an image. What its
     bases do with ONBUILD counts: the builder gets that as it is."""
-    found = [mount for one in (plan.dockerfile, *plan.kept) for mount in one.mounts]
+    found = plan.dockerfile.mounts
     links, writes, caches = through_links(found), keeps_writes(found), of_caches(found)
     if links is None and writes is None and caches is None:
         return
@@ -127,8 +123,7 @@ async def check_mounts(plan: Plan) -> None:
 async def check_late(plan: Plan) -> None:
     """What the builder is too old for is told before anything is run."""
     info = await plan.request.builder.info()
-    theirs = chain.from_iterable(missing(one, info, kept=True) for one in plan.kept)
-    for found in (*missing(plan.dockerfile, info), *theirs):
+    for found in missing(plan.dockerfile, info):
         found.at.fail(found.why(info), found.hint)
 
 

@@ -13,14 +13,13 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
-import re
 import socket
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from ..dockerfile.addresses import host_of
 from ..policy.approvals import Approvals, asks_of_build
 
 _MOST_OF_A_FOLDER = 10
@@ -28,8 +27,6 @@ _MOST = 40
 """Questions in one list: beyond these it is a folder, or the whole context, that is asked for."""
 _RESOLVES = 3.0
 """Seconds for the names of what ADD downloads; the builder waits for them once more."""
-_GIT = re.compile(r"[\w.-]+@([^:/]+):")
-"""https://docs.docker.com/reference/dockerfile/#adding-files-from-a-git-repository"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,21 +64,17 @@ async def of_this_machine(urls: Collection[str]) -> list[str]:
     """Those of what ADD downloads whose host is this machine's 127.0.0.1, however it is spelled. A
     name that is not known in time is none. Where a server sends the builder elsewhere is only
     known to the builder."""
-    hosts = {url: _host(url) for url in urls}
+    hosts = {url: host_of(url) for url in urls}
     names = list({*hosts.values()})
     found = dict(zip(names, await asyncio.gather(*map(_is_loopback, names)), strict=True))
     return [url for url, host in hosts.items() if found[host]]
 
 
-def _host(url: str) -> str:
-    try:
-        found = _GIT.match(url)
-        return (found[1] if found else urlsplit(url).hostname) or ""
-    except ValueError:  # "http://[": the builder says so
-        return ""
-
-
 async def _is_loopback(host: str) -> bool:
+    if not host:
+        return False
+    if f".{host}".endswith(".localhost"):  # whatever a name server says
+        return True
     try:
         async with asyncio.timeout(_RESOLVES):
             answers = await asyncio.get_running_loop().getaddrinfo(

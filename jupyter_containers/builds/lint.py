@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from ..dockerfile.late import missing
-from ..dockerfile.parser import Dockerfile, parse
+from ..dockerfile.late import external, missing
+from ..dockerfile.parser import parse
 from ..dockerfile.render import render
+from ..dockerfile.understood import Dockerfile
 from ..engines.common.versions import at_least
 from ..engines.registry import open_engine, preferred_engine
 from ..errors import BadInput, ContainersError, DockerfileError, EngineError, EngineFailed
@@ -86,7 +87,7 @@ async def lint(
     found: list[Diagnostic] = []
     dockerfile = None
     try:
-        dockerfile = parse(text, args)
+        dockerfile = parse(text, args, {})
     except DockerfileError as error:
         message = f"{error.message} {error.hint}".removeprefix(f"Dockerfile line {error.line}: ")
         found.append(Diagnostic(error.line, 1, "error", "Dockerfile", message.strip()))
@@ -156,8 +157,8 @@ def _of_builder(dockerfile: Dockerfile, builder: EngineInfo | None) -> Iterator[
         text = f"{one.at.name}: {one.why(builder)} {one.hint}"
         yield Diagnostic(one.at.line, 1, "warning", "Builder", text)
     found = dockerfile.heredoc
-    external = builder.name == "docker" and dockerfile.marks.syntax
-    if found is not None and "heredocs" not in builder.features and not external:
+    known = "heredocs" in builder.features or external(dockerfile, builder)
+    if found is not None and not known:
         text = f"This version of {builder.name} ({builder.version}) knows no here-documents (<<)."
         yield Diagnostic(found.line, 1, "warning", "Builder", text)
 
@@ -232,14 +233,11 @@ async def _buildkit(dockerfile: Dockerfile, buildx: Sequence[str]) -> list[Diagn
         blank = render(dockerfile, pins)
     except DockerfileError as error:
         return [Diagnostic(error.line, 1, "error", "Dockerfile", error.message)]
-    lines = blank.text.split("\n")
-    if dockerfile.marks.syntax_line:
-        lines[dockerfile.marks.syntax_line - 1] = "#"  # it would be fetched and run
     argv = [*buildx, "build", "--call=check,format=json", "-"]
     for name, value in dockerfile.args.items():
         argv[-1:-1] = ["--build-arg", f"{name}={value}"]
     try:
-        done = await process.run(argv, input="\n".join(lines).encode(), timeout=_TIMEOUT)
+        done = await process.run(argv, input=blank.text.encode(), timeout=_TIMEOUT)
         report = untrusted_json(done.stdout)
         return [
             Diagnostic(

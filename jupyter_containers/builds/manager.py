@@ -156,8 +156,8 @@ class Build(Job):
             self.add(notice)
         async with workplace("contexts") as work, _staged(plan, work / "context") as context:
             engine = plan.request.builder
-            lacks = (await engine.info()).lacks
-            spec = await asyncio.to_thread(spec_of, plan, context, work, lacks)
+            info = await engine.info()
+            spec = await asyncio.to_thread(spec_of, plan, context, work, info)
             last = engine.name == self.engine.name
             image = await self.add_until_image(engine.build(spec), last=last)
             if image is not None:

@@ -14,22 +14,34 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from ..dockerfile.context import Context, collect, context_directory
-from ..dockerfile.parser import Dockerfile, demands, parse, triggers
-from ..dockerfile.render import CA_ARGS, CA_SECRET, render
+from ..dockerfile.context import Context, collect
+from ..dockerfile.late import external
+from ..dockerfile.lexer import read
+from ..dockerfile.parser import parse
+from ..dockerfile.render import CA_ARGS, CA_SECRET, Rendered, render
+from ..dockerfile.understood import Dockerfile, Fetch, demands
 from ..engines.guarded import Guarded
 from ..errors import BadInput
 from ..host.cache import personal_word
 from ..layout import BUILD_LABEL
-from ..models import NO_ENV, BuildSecret, BuildSpec, BuildStep, Image, Progress, Reference
+from ..models import (
+    NO_ENV,
+    BuildSecret,
+    BuildSpec,
+    BuildStep,
+    EngineInfo,
+    Image,
+    Progress,
+    Reference,
+)
 from ..notebook.cells import DockerfileCell
 from ..settings.schema import Build as BuiltFrom
-from .bases import Base, OnEvent, Resolver, as_remembered, needed, recall_bases, target_stage
+from .bases import Base, OnEvent, Resolver, as_remembered, needed, reached_stages, recall_bases
 from .consent import Consent, of_this_machine
 
 NAMESPACE = "localhost/jupyter-containers"
@@ -104,8 +116,6 @@ class Plan:
     dockerfile: Dockerfile
     bases: tuple[Base, ...]
     context: Context
-    kept: tuple[Dockerfile, ...] = ()
-    """What its bases do with ONBUILD."""
 
     @property
     def fingerprint(self) -> str:
@@ -195,37 +205,64 @@ async def find(request: BuildRequest, on_event: OnEvent) -> tuple[Plan, Image | 
     Raises BadInput, PolicyRefused, BaseUnknown, NetworkFailed.
     """
     options, engine = request.cell.options, request.builder
-    dockerfile = await asyncio.to_thread(parse, request.cell.text, options.build_args)
+    dockerfile = await asyncio.to_thread(parse, request.cell.text, options.build_args, {})
     dockerfile.check_target(options.target)
     _check_tag(options.tag)
     engine.policy.check_build(demands(dockerfile), 0)
     secrets(request)
-    fetches = needed(dockerfile, options.target)
-    earlier = [
-        Base(
-            reference=fetch.reference,
-            pin=request.earlier[fetch.reference].fingerprint,
-            name=request.earlier[fetch.reference].name,
-            onbuild=request.earlier[fetch.reference].image.onbuild,
-            env=request.earlier[fetch.reference].image.env,
-            earlier=True,
-        )
-        for fetch in fetches
-        if fetch.reference in request.earlier
-    ]
-    others = [fetch for fetch in fetches if fetch.reference not in request.earlier]
     if not request.update_bases:
-        names = [fetch.reference for fetch in others]
-        known = recall_bases(engine.name, request.cell.fingerprint, names)
-        if known is not None and _agree(known, request.bases):
-            plan = await _plan(request, dockerfile, [*earlier, *known])
-            image, same = await as_remembered(engine, plan.name, known)
+
+        async def remembered(fetches: Sequence[Fetch]) -> list[Base] | None:
+            names = [fetch.reference for fetch in fetches]
+            return recall_bases(engine.name, request.cell.fingerprint, names)
+
+        known = await _with_bases(request, dockerfile, remembered)
+        bases = [] if known is None else [base for base in known[1] if not base.earlier]
+        if known is not None and _agree(bases, request.bases):
+            plan = await _plan(request, *known)
+            image, same = await as_remembered(engine, plan.name, bases)
             if same and (plan.is_made(image) or image is None):
                 return plan, image if plan.is_made(image) and not options.no_cache else None
     resolver = Resolver(engine, request.bases, on_event, update=request.update_bases)
-    plan = await _plan(request, dockerfile, [*earlier, *await resolver.all(others)])
+    found = await _with_bases(request, dockerfile, resolver.all)
+    assert found is not None
+    plan = await _plan(request, *found)
     image = await engine.image(plan.name)
     return plan, image if plan.is_made(image) and not options.no_cache else None
+
+
+async def _with_bases(
+    request: BuildRequest,
+    dockerfile: Dockerfile,
+    find_all: Callable[[Sequence[Fetch]], Awaitable[list[Base] | None]],
+) -> tuple[Dockerfile, tuple[Base, ...]] | None:
+    """The Dockerfile as it is with its bases: what they define counts in it, and their ONBUILD
+    may take from stages that nothing else reaches, whose bases are found next."""
+    known: dict[str, Base] = {}
+    while new := [
+        fetch
+        for fetch in needed(dockerfile, request.cell.options.target)
+        if fetch.reference not in known
+    ]:
+        known |= {
+            name: Base(
+                reference=name,
+                pin=built.fingerprint,
+                name=built.name,
+                onbuild=built.image.onbuild,
+                env=built.image.env,
+                earlier=True,
+            )
+            for name, built in request.earlier.items()
+            if any(fetch.reference == name for fetch in new)
+        }
+        found = await find_all([fetch for fetch in new if fetch.reference not in known])
+        if found is None:
+            return None
+        known |= {base.reference: base for base in found}
+        if "$" in dockerfile.text or any(base.onbuild for base in known.values()):
+            dockerfile = await asyncio.to_thread(parse, dockerfile.text, dockerfile.args, known)
+    return dockerfile, tuple(known.values())
 
 
 def _check_tag(tag: str) -> None:
@@ -241,32 +278,28 @@ def _agree(known: Iterable[Base], pins: Mapping[str, str]) -> bool:
     return all(pins.get(base.reference, base.pin) == base.pin for base in known if not base.local)
 
 
-async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: Iterable[Base]) -> Plan:
-    policy, bases = request.builder.policy, tuple(bases)
-    env = {base.reference: base.env for base in bases if base.env}
-    if env and "$" in dockerfile.text:
-        dockerfile = await asyncio.to_thread(parse, dockerfile.text, dockerfile.args, env)
-    lines = {fetch.reference: fetch.line for fetch in dockerfile.fetches}
-    more = [triggers(base.onbuild, lines[base.reference]) for base in bases if base.onbuild]
-    directory = await asyncio.to_thread(
-        context_directory, request.directory, request.cell.options.context
-    )
+async def _plan(request: BuildRequest, dockerfile: Dockerfile, bases: tuple[Base, ...]) -> Plan:
+    policy = request.builder.policy
     most = _MOST if policy.max_context is None else policy.max_context
     secrets, own = request.cell.options.secrets, request.directory
-    urls = await of_this_machine(demands(dockerfile, *more).urls)
+    urls = await of_this_machine(demands(dockerfile).urls)
 
-    def allow(named: Mapping[str, bool]) -> None:
+    def allow(directory: Path, named: Mapping[str, bool]) -> None:
         policy.check_context(directory, named)  # nobody is asked for what may not be
         request.consent.check(own, directory, named, secrets, urls)
 
     context = await asyncio.to_thread(
-        collect, dockerfile, directory, most, more, request.file, allow
+        collect,
+        dockerfile,
+        own,
+        request.cell.options.context,
+        max_bytes=most,
+        file=request.file,
+        allow=allow,
     )
-    policy.check_build(demands(dockerfile, *more), context.total)
-    policy.check_context(directory, [file.path for file in context.files])
-    return Plan(
-        request=request, dockerfile=dockerfile, bases=bases, context=context, kept=tuple(more)
-    )
+    policy.check_build(demands(dockerfile), context.total)
+    policy.check_context(context.directory, [file.path for file in context.files])
+    return Plan(request=request, dockerfile=dockerfile, bases=bases, context=context)
 
 
 def secrets(request: BuildRequest) -> tuple[BuildSecret, ...]:
@@ -284,28 +317,37 @@ def secrets(request: BuildRequest) -> tuple[BuildSecret, ...]:
     return tuple(found)
 
 
-def spec_of(plan: Plan, context: Path | None, work: Path, lacks: Collection[str] = ()) -> BuildSpec:
+def spec_of(plan: Plan, context: Path | None, work: Path, builder: EngineInfo) -> BuildSpec:
     """What the engine gets. `context` is where the files were staged; `work` is a directory of
     ours, where each secret gets a link with a plain name: engines split the option at commas.
-    `lacks` is what the builder does not know."""
+    `builder` says what it does not know."""
     options, policy = plan.request.cell.options, plan.request.engine.policy
     runs = any(one.name == "RUN" for one in plan.dockerfile.instructions)
     ca = policy.ca_bundle() if runs else None
     pins = {base.reference: base.name for base in plan.bases}
-    rendered = render(plan.dockerfile, pins, ca=ca is not None, caches=personal_word(), lacks=lacks)
+    stages = sorted(reached_stages(plan.dockerfile, options.target))
+    rendered = render(
+        plan.dockerfile,
+        pins,
+        ca=ca is not None,
+        caches=personal_word(),
+        lacks=builder.lacks,
+        external=external(plan.dockerfile, builder),
+        stages=stages,
+    )
     trusted = (BuildSecret(id=CA_SECRET, source=str(ca)),) if ca is not None else ()
     return BuildSpec(
         dockerfile=rendered.text,
         tag=plan.name,
         also=(plan.tag,) if plan.tag else (),
-        steps=_steps(plan, rendered.text, rendered.lines),
+        steps=_steps(plan, stages, rendered),
         context=str(context) if context is not None else None,
         args={
             **(CA_ARGS if ca is not None else {}),
             **(policy.proxies() if runs else {}),
             **options.build_args,
         },
-        target=options.target.lower(),
+        target=plan.dockerfile.stages[stages[-1]].name if options.target else "",
         secrets=tuple(_linked(secret, work) for secret in (*secrets(plan.request), *trusted)),
         labels={BUILD_LABEL: plan.label},
         no_cache=options.no_cache,
@@ -318,24 +360,23 @@ def _linked(secret: BuildSecret, work: Path) -> BuildSecret:
     return BuildSecret(id=secret.id, source=str(link))
 
 
-def _steps(plan: Plan, text: str, lines: tuple[int, ...]) -> tuple[BuildStep, ...]:
+def _steps(plan: Plan, stages: Sequence[int], rendered: Rendered) -> tuple[BuildStep, ...]:
     """The instructions of the rendered text, shown as the person wrote them. What rendering
     puts in stands at the line of another instruction, which came first."""
     written = {one.line: one for one in plan.dockerfile.instructions}
-    last = target_stage(plan.dockerfile, plan.request.cell.options.target)
     found: list[BuildStep] = []
     stage = -1
-    for one in parse(text, plan.dockerfile.args).instructions:
+    for one in read(rendered.text):
         stage += one.name == "FROM"
-        line = lines[one.line - 1]
+        line = rendered.original(one.line)
         ours = any(step.line == line for step in found)
-        if 0 <= stage <= last:
+        if stage >= 0:
             found.append(
                 BuildStep(
                     stage=stage,
                     line=line,
                     text=one.header if ours else written[line].header,
-                    stage_name=plan.dockerfile.stages[stage].name,
+                    stage_name=plan.dockerfile.stages[stages[stage]].name,
                     ours=ours,
                 )
             )

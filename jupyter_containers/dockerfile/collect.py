@@ -15,57 +15,106 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from e2b_dockerfile_utils import PatternMatcher
 
 from ..errors import BadInput, DockerfileError
 from .openat import SafeDir
-from .parser import Source
+from .understood import Source
 
 MAX_FILES = 200_000
+MAX_LOOKED = 10_000
+"""Names that patterns are held against before somebody is asked: beyond, it is for the folder."""
 _MAX_HOPS = 40
 _MAX_DEPTH = 200
 _MAX_PATH = 2000
 
 
-class Gatherer:
-    """Collects what sources name below one directory; `found` maps paths to their status."""
+@contextmanager
+def _told(source: Source) -> Iterator[None]:
+    """What goes wrong, as a mistake in what a source names."""
+    try:
+        yield
+    except ValueError as error:
+        raise error_at(source, f"{source.path!r} is no pattern: {error}.") from error
+    except PermissionError as error:
+        raise error_at(
+            source,
+            f"{error.filename or source.path!r} cannot be read: permission denied.",
+            "Change its mode, or name it in .dockerignore.",
+        ) from error
+    except OSError as error:
+        raise error_at(source, f"{source.path!r} changed meanwhile: {error}.") from error
 
-    def __init__(
-        self, root: SafeDir, ignore: PatternMatcher | None, ignored_by: str = ".dockerignore"
-    ) -> None:
+
+class Gatherer:
+    """Collects what sources name below one directory, in two steps: `take` each source, which
+    looks only where it leads, and `walk`, which goes through folders. Between them somebody may
+    be asked. `found` maps paths to their status."""
+
+    def __init__(self, root: SafeDir) -> None:
         self.root = root
-        self.ignore = ignore
-        self.ignored_by = ignored_by
+        self.ignore: PatternMatcher | None = None
+        self.ignored_by = ""
         self.found: dict[str, os.stat_result] = {}
         self.named: dict[str, bool] = {}
         """What sources lead to, and whether that is a folder, of which all is taken."""
         self.left_out: set[str] = set()
+        self._later: list[tuple[Source, Callable[[], bool]]] = []
+        """What `walk` does: each says whether anything was kept."""
+        self._links: list[tuple[str, os.stat_result, range]] = []
+        """Links that sources lead through, and which of `_later` is behind each."""
+        self._asked: Mapping[str, bool] = {}
+        self._looked = 0
+        self._walking = False
 
     def take(self, source: Source) -> None:
-        """Add what one source names. Raises DockerfileError, with its line, where that is not
-        there, leads out of the directory, or is left out by `.dockerignore`.
+        """Find what one source names. Raises DockerfileError, with its line, where that is not
+        there or leads out of the directory.
         """
         parts = words(source)
-        try:
+        with _told(source):
             if not parts:
-                self._whole("", allows_hidden=False)
+                self._whole("", source, allows_hidden=False)
                 return
             found = self._reach("", parts, source, allows_hidden=False, hops=0)
             if not found and not any(part.pattern for part in parts):
                 raise self._missing(source, parts)
-        except ValueError as error:
-            raise error_at(source, f"{source.path!r} is no pattern: {error}.") from error
-        except PermissionError as error:
-            raise error_at(
-                source,
-                f"{error.filename or source.path!r} cannot be read: permission denied.",
-                "Change its mode, or name it in .dockerignore.",
-            ) from error
-        except OSError as error:
-            raise error_at(source, f"{source.path!r} changed meanwhile: {error}.") from error
+
+    def walk(self, ignore: PatternMatcher | None, ignored_by: str = ".dockerignore") -> None:
+        """Add what was found, with all that is in its folders, but for what `ignored_by` leaves
+        out. Raises DockerfileError where that is what a source names."""
+        self.ignore, self.ignored_by, self._asked = ignore, ignored_by, dict(self.named)
+        self._walking = True
+        kept = []
+        for source, step in self._later:  # it grows: see `_reach`
+            with _told(source):
+                kept.append(step())
+        for path, status, behind in self._links:
+            if any(kept[behind.start : behind.stop]):
+                self._add(path, status)
+            else:
+                self.left_out.add(path)
+
+    @property
+    def beside(self) -> dict[str, bool]:
+        """Of `named`, what `walk` came upon outside of all that was named before it."""
+
+        def inside(path: str) -> bool:
+            above = path.split("/")
+            return path in self._asked or any(
+                self._asked.get("/".join(above[:n])) for n in range(len(above))
+            )
+
+        return {path: folder for path, folder in self.named.items() if not inside(path)}
+
+    def _whole(self, path: str, source: Source, *, allows_hidden: bool) -> None:
+        self.named[path] = True
+        self._later.append((source, partial(self.folder, path, allows_hidden=allows_hidden)))
 
     def _reach(
         self, base: str, parts: Sequence[Word], source: Source, *, allows_hidden: bool, hops: int
@@ -78,9 +127,15 @@ class Gatherer:
             above = base.rpartition("/")[0]
             if rest:
                 return self._reach(above, rest, source, allows_hidden=allows_hidden, hops=hops)
-            self._whole(above, allows_hidden=False)
+            self._whole(above, source, allows_hidden=False)
             return True
-        if part.pattern and part.text == "**" and source.parents:
+        anywhere = part.pattern and part.text == "**" and source.parents
+        if not self._walking and part.pattern and (anywhere or self._looked > MAX_LOOKED):
+            self.named[base] = True
+            step = partial(self._reach, base, parts, source, allows_hidden=allows_hidden, hops=hops)
+            self._later.append((source, step))
+            return True
+        if anywhere:
             return self._anywhere(base, parts, source, allows_hidden=allows_hidden, hops=hops)
         found = False
         for name in self._names(base, part):
@@ -94,7 +149,9 @@ class Gatherer:
 
     def _names(self, base: str, part: Word) -> list[str]:
         if part.pattern:
-            return part.among([name for name, _ in self.root.names(base)])
+            names = [name for name, _ in self.root.names(base)]
+            self._looked += len(names)
+            return part.among(names)
         return [part.text]
 
     def _anywhere(
@@ -128,21 +185,24 @@ class Gatherer:
             return inside and self._reach(
                 path, rest, source, allows_hidden=allows_hidden, hops=hops
             )
-        ignored = self._ignored(path)
-        if stat.S_ISDIR(status.st_mode):
-            if not ignored:
-                self._add(path, status)
-                self._whole(path, allows_hidden=allows_hidden)
-            elif self._may_keep(path):
-                self._whole(path, allows_hidden=allows_hidden)
-            return not ignored or self._may_keep(path) or self._is_ignored(path, source)
-        if not stat.S_ISREG(status.st_mode):
+        is_folder = stat.S_ISDIR(status.st_mode)
+        if not (is_folder or stat.S_ISREG(status.st_mode)):
             raise error_at(source, f"{path!r} is neither a file nor a folder.")
-        if ignored:
-            return self._is_ignored(path, source)
-        self._add(path, status)
-        self.named[path] = False
+        self.named[path] = is_folder
+        step = partial(self._keep, path, status, source, allows_hidden=allows_hidden)
+        self._later.append((source, step))
         return True
+
+    def _keep(
+        self, path: str, status: os.stat_result, source: Source, *, allows_hidden: bool
+    ) -> bool:
+        """Add a file or folder that a source names, unless it is left out."""
+        ignored = self._ignored(path)
+        if not ignored:
+            self._add(path, status)
+        if stat.S_ISDIR(status.st_mode) and (not ignored or self._may_keep(path)):
+            return self.folder(path, allows_hidden=allows_hidden)
+        return not ignored or self._is_ignored(path, source)
 
     def _follow(
         self,
@@ -160,24 +220,17 @@ class Gatherer:
             return self._leads_out(source, path)
         onward = [Word(part) for part in target.split("/") if part not in ("", ".")]
         base = path.rpartition("/")[0]
-        found = True
+        found, before = True, len(self._later)
         if [*onward, *rest]:
             found = self._reach(
                 base, [*onward, *rest], source, allows_hidden=allows_hidden, hops=hops + 1
             )
         else:
-            self._whole(base, allows_hidden=False)
-        if found:
-            self._add(path, status)
-        else:
-            self.left_out.add(path)
+            self._whole(base, source, allows_hidden=False)
+        self._links.append((path, status, range(before, len(self._later))))
         return found
 
-    def _whole(self, path: str, *, allows_hidden: bool) -> None:
-        self.named[path] = True
-        self.folder(path, allows_hidden=allows_hidden)
-
-    def folder(self, path: str, *, allows_hidden: bool) -> None:
+    def folder(self, path: str, *, allows_hidden: bool) -> bool:
         """All below a folder. Links stay links; sockets, pipes and devices are left out."""
         pending = [path]
         while pending:
@@ -193,6 +246,7 @@ class Gatherer:
                     pending.append(inner)
                 if not ignored:
                     self._add(inner, status)
+        return True
 
     def _add(self, path: str, status: os.stat_result) -> None:
         kind = stat.S_IFMT(status.st_mode)

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,7 +26,7 @@ from ..host.paths import cache_directory
 from .collect import Gatherer, matcher_of
 from .digest_cache import Digests
 from .openat import SafeDir
-from .parser import Dockerfile
+from .understood import Dockerfile
 
 _READABLE = stat.S_ISUID | stat.S_ISGID | 0o555
 """The mode bits that count. Who may write a file depends on the umask of whoever checked it
@@ -76,54 +76,60 @@ class Context:
         return digest.hexdigest()
 
 
-Allow = Callable[[Mapping[str, bool]], None]
-"""Gets paths below the context's directory, and whether each is a folder."""
+Allow = Callable[[Path, Mapping[str, bool]], None]
+"""Gets the context's directory, resolved, and paths below it with whether each is a folder."""
 
 
-def context_directory(base: Path, option: str) -> Path:
-    """The directory that `--context` names, relative to the notebook's; resolved.
+def _opened(base: Path, option: str) -> SafeDir:
+    """The directory that `--context` names, relative to the notebook's.
 
     Raises BadInput where there is none. Whether it may be used is the caller's to decide: it
     may be anywhere.
     """
     try:
-        directory = (base / option).resolve(strict=True)
-    except (OSError, ValueError, RuntimeError):
-        directory = None
-    if directory is None or not directory.is_dir():
+        return SafeDir(base / option, through_links=True)
+    except (OSError, ValueError) as error:
+        closed = isinstance(error, PermissionError)
         raise BadInput(
-            f"The build's folder {option or base.name!r} is not there.",
+            f"The build's folder {option or base.name!r} "
+            + ("cannot be read: permission denied." if closed else "is not there."),
             f"--context is a folder, relative to {base}.",
-        )
-    return directory
+        ) from None
 
 
 def collect(
     dockerfile: Dockerfile,
-    directory: Path,
+    base: Path,
+    option: str = "",
+    *,
     max_bytes: int | None = None,
-    more: Sequence[Dockerfile] = (),
     file: Path | None = None,
-    allow: Allow = lambda _: None,
+    allow: Allow = lambda *_: None,
 ) -> Context:
-    """The files below `directory` that the Dockerfile (and `more`, the `triggers` of its
-    bases) names, each hashed at most once in its life. `file` is where the Dockerfile is, if it
-    is no cell: what to leave out may be said beside it. `allow` gets what the sources lead to
-    before any of it is read, and raises where it may not be.
+    """The files that the Dockerfile names, each hashed at most once in its life. They lie below
+    `base`, the notebook's directory, or the one that `--context` names (`option`). `file` is
+    where the Dockerfile is, if it is no cell: what to leave out may be said beside it. `allow`
+    gets what the sources lead to, and raises where that may not be read. No folder is walked and
+    no file is opened before.
+
+    The directory is opened once, and `allow` is told where it really is: code in a container
+    can put a link in its place at any time.
 
     Raises DockerfileError for what is missing or leads out, with its line, PolicyRefused where
     it is over `max_bytes` (Policy.max_context; nothing is hashed then), BadInput for the rest.
     """
-    sources = [source for one in (dockerfile, *more) for source in one.sources]
-    directory = context_directory(directory, "")
-    if not sources:
-        allow({})
-        return Context(directory=directory)
-    with contextlib.closing(SafeDir(directory)) as root:
-        gatherer = Gatherer(root, *_ignore(root, file))
+    sources = dockerfile.sources
+    with contextlib.closing(_opened(base, option)) as root:
+        directory = root.path
+        gatherer = Gatherer(root)
         for source in sources:
             gatherer.take(source)
-        allow(gatherer.named)
+        allow(directory, gatherer.named)
+        if not sources:
+            return Context(directory=directory)
+        gatherer.walk(*_ignore(root, file))
+        if gatherer.beside:
+            allow(directory, gatherer.beside)
         _limit(gatherer, max_bytes)
         with contextlib.closing(_digests()) as digests:
             files = [

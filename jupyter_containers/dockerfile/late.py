@@ -9,12 +9,12 @@ https://docs.docker.com/reference/dockerfile/ (the tables "Minimum Dockerfile ve
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..models import EngineInfo
 from .instructions import Instruction, mounts
-from .parser import Dockerfile
+from .understood import Dockerfile
 from .variables import platform_args
 
 _ANY = ".*"
@@ -82,20 +82,36 @@ def changes_nothing(flag: str) -> str | None:
     return name if neutral is not None and re.fullmatch(neutral, value.lower()) else None
 
 
-def missing(dockerfile: Dockerfile, builder: EngineInfo, *, kept: bool = False) -> Iterator[Late]:
-    """What a builder does not know and cannot go without, in order of lines. Of what a base has
-    `kept` with ONBUILD nothing can be left away."""
-    if builder.name == "docker" and dockerfile.marks.syntax:
-        return  # it fetches the reader that the Dockerfile names
-    for one in _late(dockerfile):
+def missing(dockerfile: Dockerfile, builder: EngineInfo) -> Iterator[Late]:
+    """What a builder does not know and cannot go without, in order of lines. Of what ONBUILD has
+    kept nothing can be left away."""
+    if not external(dockerfile, builder):
+        yield from _unknown(dockerfile, builder)
+
+
+def external(dockerfile: Dockerfile, builder: EngineInfo) -> bool:
+    """Whether a builder has to fetch the reader that the Dockerfile names with `# syntax=`, since
+    its own is too old."""
+    if builder.name != "docker" or not dockerfile.marks.syntax:
+        return False
+    if dockerfile.heredoc is not None and "heredocs" not in builder.features:
+        return True
+    return any(True for _ in _unknown(dockerfile, builder))
+
+
+def _unknown(dockerfile: Dockerfile, builder: EngineInfo) -> Iterator[Late]:
+    for one in _late(dockerfile, dockerfile.instructions):
         neutral = one.name in _OF_MOUNTS or changes_nothing(one.written.partition(" ")[2])
-        if one.name in builder.lacks and (kept or not neutral):
+        if one.name in builder.lacks and not neutral:
+            yield one
+    for one in _late(dockerfile, dockerfile.ran):
+        if one.name in builder.lacks:
             yield one
 
 
-def _late(dockerfile: Dockerfile) -> Iterator[Late]:
+def _late(dockerfile: Dockerfile, instructions: Iterable[Instruction]) -> Iterator[Late]:
     fetched = {(one.line, one.written) for one in dockerfile.fetches}
-    for one in dockerfile.instructions:
+    for one in instructions:
         for flag in one.flags:
             if name := _name(one, flag, fetched):
                 yield Late(one, name, f"{one.name} {flag}")

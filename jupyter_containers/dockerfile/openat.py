@@ -22,8 +22,15 @@ class SafeDir:
     `..`; every method raises OSError where a component of one is a symlink.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._descriptor = os.open(directory, _DIRECTORY)
+    def __init__(self, directory: Path, *, through_links: bool = False) -> None:
+        """`through_links`: of the directory's own path, wherever it leads: see `path`."""
+        flags = _DIRECTORY & ~os.O_NOFOLLOW if through_links else _DIRECTORY
+        self._descriptor = os.open(directory, flags)
+
+    @property
+    def path(self) -> Path:
+        """Where the open directory is, whatever has become of the name that it was opened by."""
+        return Path(f"/proc/self/fd/{self._descriptor}").readlink()
 
     def close(self) -> None:
         """Let it go; twice is an error."""

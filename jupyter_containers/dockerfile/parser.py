@@ -1,7 +1,7 @@
 """A Dockerfile understood: its stages, what it fetches, which files it names. Pure.
 
-Made once per build by `parse`; `builds` asks it for `demands` (judged by the policy), `context`
-for the files, `render` for the text that engines get.
+Made by `parse`; `builds` has what it demands judged by the policy, `context` takes the files,
+`render` writes the text that engines get.
 """
 
 from __future__ import annotations
@@ -9,98 +9,31 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 from ..errors import BadInput, BadReference, DockerfileError
-from ..models import NO_ENV, Demands, parse_image
-from .instructions import Instruction, closest, is_heredoc, mounts
-from .lexer import NO_TRIGGERS, Directives, clean, directives, read
+from ..models import NO_ENV, parse_image
+from .addresses import is_remote, why_not
+from .directives import directives
+from .instructions import Instruction, is_heredoc, mounts
+from .lexer import NO_TRIGGERS, clean, read
 from .mounts import KEPT_OUT, Mount, read_kept, read_mounts
+from .understood import Dockerfile, Fetch, Inherited, Source, Stage
 from .variables import Scope, platform_args
 
-_REMOTE = re.compile(r"[a-zA-Z0-9]+://|[\w.-]+@[\w.-]+:")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,3}")
 _USER = re.compile(r"[^/,\"'\\]*")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One FROM. `base` is what is written there, `reference` the image it comes to ("" for
-    scratch and for an earlier stage, which is then `parent`).
-    """
-
-    index: int
-    name: str
-    line: int
-    base: str
-    reference: str = ""
-    parent: int | None = None
-
-
-@dataclass(frozen=True)
-class Fetch:
-    """An image that the engine will fetch: where it is asked for, as written, and in full."""
-
-    line: int
-    instruction: str
-    written: str
-    reference: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """A path of the context that COPY, ADD or RUN --mount names, variables put in."""
-
-    line: int
-    instruction: str
-    path: str
-    wildcards: bool = True
-    parents: bool = False
-    writable: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dockerfile:
-    """Lines count from 1 in `text`, which is the cell's or file's with plain line ends."""
-
-    text: str
-    args: Mapping[str, str]
-    marks: Directives
-    instructions: tuple[Instruction, ...]
-    stages: tuple[Stage, ...]
-    fetches: tuple[Fetch, ...] = ()
-    sources: tuple[Source, ...] = ()
-    urls: tuple[tuple[int, str], ...] = ()
-    entitlements: tuple[tuple[int, str], ...] = ()
-    mounts: tuple[Mount, ...] = ()
-    """Of every RUN, those behind an ONBUILD that this file uses itself among them."""
-
-    @property
-    def heredoc(self) -> Instruction | None:
-        """The first instruction with a heredoc: engines that know none would read its body
-        as instructions, so such a text must never reach them.
-        """
-        return next((one for one in self.instructions if one.heredocs), None)
-
-    def check_target(self, target: str) -> None:
-        """Raise BadInput unless `target` is "" or names a stage (or its number)."""
-        names = [stage.name for stage in self.stages if stage.name]
-        if target and target.lower() not in [*names, *map(str, range(len(self.stages)))]:
-            close = closest(target, names) or ", ".join(names)
-            raise BadInput(
-                f"The Dockerfile has no stage {target!r}.",
-                f"Did you mean {close}?" if close else "Name one with FROM image AS name.",
-            )
 
 
 def parse(
     text: str,
     args: Mapping[str, str] = NO_ENV,
-    bases: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    bases: Mapping[str, Inherited] | None = None,
 ) -> Dockerfile:
-    """Understand a Dockerfile with these build arguments. `bases` are the variables that the
-    images have which its stages begin with, by their reference; where they are not known (yet),
-    what they define counts as empty.
+    """Understand a Dockerfile with these build arguments. `bases` are the images that its stages
+    begin with, by their reference; None where they define nothing. Of a stage whose base is not
+    among them (yet), what may depend on it is not judged, and its files and addresses are missing.
 
     Raises DockerfileError with the line and instruction of the first mistake.
     """
@@ -113,59 +46,21 @@ def parse(
     return _Reader(text, args, bases).dockerfile()
 
 
-def triggers(onbuild: Sequence[str], line: int = 1) -> Dockerfile:
-    """What a base's ONBUILD adds to a build of it: for `demands` and `collect`'s `more`. All of it
-    stands at `line`, that of the FROM.
+def _triggers(onbuild: Sequence[str], line: int) -> list[Instruction]:
+    """What a base's ONBUILD adds to a build of it. All of it stands at `line`, that of the FROM.
 
     Each is one instruction by itself, as BuildKit wants it; buildah joins them, so that one which
     is continued would swallow the next. Raises DockerfileError.
     https://github.com/moby/buildkit/blob/master/frontend/dockerfile/dockerfile2llb/convert.go
     """
-    try:
-        for text in onbuild:
-            alone = read(clean(text))
-            kept = len(alone) == 1 and alone[0].name not in NO_TRIGGERS
-            if not kept or text.rstrip().endswith("\\"):
-                raise DockerfileError(1, text.split(" ")[0][:20], "it is no instruction by itself.")
-        text = clean("\n".join(["FROM scratch", *onbuild]))
-        found = _Reader(text, NO_ENV, {}, kept=True).dockerfile()
-    except DockerfileError as error:
-        why = error.message.partition(": ")[2]
-        raise DockerfileError(
-            line,
-            "FROM",
-            f"what its base does with ONBUILD cannot be read: {why}",
-            "Begin with another base, or with one that was built from it where it can be.",
-        ) from None
-    return replace(
-        found,
-        instructions=tuple(replace(one, line=line) for one in found.instructions),
-        fetches=tuple(replace(one, line=line) for one in found.fetches),
-        sources=tuple(replace(one, line=line) for one in found.sources),
-        urls=tuple((line, url) for _, url in found.urls),
-        entitlements=tuple((line, what) for _, what in found.entitlements),
-        mounts=tuple(replace(mount, line=line) for mount in found.mounts),
-    )
-
-
-def demands(*dockerfiles: Dockerfile) -> Demands:
-    """All that a build of these (a Dockerfile, and `triggers` of its bases) fetches or wants."""
-    images: dict[str, int] = {}
-    urls: dict[str, int] = {}
-    wanted: dict[str, int] = {}
-    for one in dockerfiles:
-        for fetch in one.fetches:
-            images.setdefault(fetch.reference, fetch.line)
-        for line, url in one.urls:
-            urls.setdefault(url, line)
-        for line, what in one.entitlements:
-            wanted.setdefault(what, line)
-    return Demands(
-        images=tuple(images),
-        urls=tuple(urls),
-        entitlements=tuple(wanted),
-        lines=MappingProxyType(images | urls | wanted),
-    )
+    found: list[Instruction] = []
+    for text in onbuild:
+        alone = read(clean(text))
+        kept = len(alone) == 1 and alone[0].name not in NO_TRIGGERS
+        if not kept or text.rstrip().endswith("\\"):
+            raise DockerfileError(1, text.split(" ")[0][:20], "it is no instruction by itself.")
+        found.append(replace(alone[0], line=line, end=line, header_end=line))
+    return found
 
 
 class _Reader:
@@ -175,15 +70,13 @@ class _Reader:
         self,
         text: str,
         args: Mapping[str, str],
-        bases: Mapping[str, Mapping[str, str]],
-        *,
-        kept: bool = False,
+        bases: Mapping[str, Inherited] | None,
     ) -> None:
-        """`kept`: ONBUILD kept these instructions, so engines get them as they are."""
         self.text = text
         self.args = args
         self.bases = bases
-        self.as_written = kept
+        self.as_written = False
+        """Whether ONBUILD kept what is read now, so that engines get it as it is."""
         self.marks = directives(text)
         self.instructions = read(text)
         predefined = platform_args()
@@ -200,10 +93,13 @@ class _Reader:
         self.entitlements: list[tuple[int, str]] = []
         self.mounts: list[Mount] = []
         self.workdirs: list[str] = []
+        self.ran: list[Instruction] = []
+        self.uses: list[set[int]] = []
+        self.settled: dict[tuple[int, int], str] = {}
 
     def dockerfile(self) -> Dockerfile:
         if self.marks.syntax:
-            self.fetch(self.marks.syntax, self.marks.syntax_line, "# syntax")
+            self.fetch(self.marks.frontend, self.marks.syntax_line, "# syntax")
         for one in self.instructions:
             if one.name == "FROM":
                 self.begin(one)
@@ -226,6 +122,9 @@ class _Reader:
             urls=tuple(self.urls),
             entitlements=tuple(self.entitlements),
             mounts=tuple(self.mounts),
+            ran=tuple(self.ran),
+            uses=tuple(map(frozenset, self.uses)),
+            settled=MappingProxyType(self.settled),
         )
 
     def before(self, one: Instruction) -> None:
@@ -253,13 +152,20 @@ class _Reader:
             stage = replace(stage, parent=parent.index)
         elif base != "scratch":
             stage = replace(stage, reference=self.base(base, one))
-        begun = Scope(self.marks.escape, env=dict(self.bases.get(stage.reference, {})))
+        base_image: Inherited | None = Inherited()
+        if stage.reference and self.bases is not None:
+            base_image = self.bases.get(stage.reference)
+        env = dict(base_image.env) if base_image is not None else {}
+        begun = Scope(self.marks.escape, env=env, whole=base_image is not None)
         self.scopes.append(self.scopes[parent.index].copy() if parent else begun)
+        self.uses.append({parent.index} if parent else set())
         self.workdirs.append(self.workdirs[parent.index] if parent else "/")
         self.stages.append(stage)
         self.kept.append([])
         if parent:
             self.triggered(self.kept[parent.index])
+        elif base_image is not None:
+            self.of_base(base_image.onbuild, one)
 
     def base(self, base: str, one: Instruction) -> str:
         """The image that a stage begins with. Where it is none since a variable is empty, that is
@@ -270,15 +176,28 @@ class _Reader:
             self.globals.refuse_unset(one.words[0], one)
             raise
 
-    def triggered(self, kept: Sequence[Instruction]) -> None:
-        """ONBUILD of an earlier stage of this file, which runs where a stage begins with it."""
+    def triggered(self, kept: Sequence[Instruction], *, may_fetch: bool = False) -> None:
+        """ONBUILD of an earlier stage of this file, or of an image, which runs where a stage
+        begins with it."""
         before = len(self.fetches)
         self.as_written = True
         for one in kept:
             self.inside(one, self.scopes[-1])
-            if len(self.fetches) > before:
+            if len(self.fetches) > before and not may_fetch:
                 one.fail("an ONBUILD that fetches cannot be used in the file it stands in.")
         self.as_written = False
+        self.ran += kept
+
+    def of_base(self, onbuild: Sequence[str], one: Instruction) -> None:
+        """ONBUILD of the image that a stage begins with, at its FROM."""
+        try:
+            self.triggered(_triggers(onbuild, one.line), may_fetch=True)
+        except DockerfileError as error:
+            why = error.message.partition(": ")[2]
+            one.fail(
+                f"what its base does with ONBUILD cannot be read: {why}",
+                "Begin with another base, or with one that was built from it where it can be.",
+            )
 
     def inside(self, one: Instruction, scope: Scope) -> None:
         """An instruction of a stage."""
@@ -295,8 +214,18 @@ class _Reader:
             self.runs(one, scope)
         elif one.name in ("WORKDIR", "VOLUME"):
             self.places(one, scope)
-        elif one.name == "USER" and not _USER.fullmatch(user := scope.expand(one.words[0], one)):
-            one.fail(f"{user!r} names no user.", "Write a name or a number, and perhaps :group.")
+        elif one.name == "USER":
+            user = self.settle(one, 0, scope.expand(one.words[0], one))
+            if not _USER.fullmatch(user):
+                hint = "Write a name or a number, and perhaps :group."
+                one.fail(f"{user!r} names no user.", hint)
+
+    def settle(self, one: Instruction, index: int, value: str) -> str:
+        """What stands for a word from now on: for `render`, so that no engine expands it by
+        variables of its own (buildah knows HTTP_PROXY without an ARG)."""
+        if "$" in one.words[index] and not self.as_written:
+            self.settled[one.line, index] = value
+        return value
 
     def declare(self, one: Instruction, scope: Scope) -> None:
         for word in one.words:
@@ -315,16 +244,24 @@ class _Reader:
             self.origin(one, origin[0])
             return
         parents = one.values("parents") not in ([], ["false"])
-        for word in one.words[:-1]:
+        for index, word in enumerate(one.words[:-1]):
             if not one.json and is_heredoc(word):
                 continue
-            path = scope.expand(word, one, strict=True)
-            if not _REMOTE.match(path):
+            if self.as_written and one.name == "ADD" and "$" in word:
+                hint = "Write the name itself, or COPY."
+                one.fail("variables do not work in an ADD that ONBUILD keeps.", hint)
+            if scope.awaits(word, one):
+                continue
+            path = self.settle(one, index, scope.expand(word, one, strict=True))
+            if not is_remote(path):
                 self.sources.append(Source(one.line, one.name, path, parents=parents))
-            elif one.name == "ADD":
-                self.urls.append((one.line, path))
-            else:
+                continue
+            if one.name != "ADD":
                 one.fail(f"{path!r} is not in the context.", "ADD downloads; COPY does not.")
+            why, hint = why_not(path)
+            if why:
+                one.fail(why, hint)
+            self.urls.append((one.line, path))
 
     def runs(self, one: Instruction, scope: Scope) -> None:
         for flag, usual in (("security", "sandbox"), ("network", "default none")):
@@ -338,7 +275,7 @@ class _Reader:
             self.mounts.append(mount)
             if mount.origin:
                 self.origin(one, mount.origin)
-            elif mount.kind == "bind":
+            elif mount.kind == "bind" and not scope.awaits(written.get("source", ""), one):
                 path = scope.expand(written.get("source", "."), one, strict=True)
                 self.sources.append(
                     Source(one.line, "RUN --mount", path, False, False, mount.touched)
@@ -347,8 +284,8 @@ class _Reader:
     def places(self, one: Instruction, scope: Scope) -> None:
         """WORKDIR and VOLUME: directories of the image's own. A runtime that leaves a directory of
         the host open would begin there with `WORKDIR /proc/self/fd/8` (CVE-2024-21626)."""
-        for word in one.words:
-            path = scope.expand(word, one)
+        for index, word in enumerate(one.words):
+            path = self.settle(one, index, scope.expand(word, one))
             whole = posixpath.normpath(posixpath.join(self.workdirs[-1], path)).lstrip("/")
             if f"/{whole}/".startswith(KEPT_OUT):
                 one.fail(f"{path!r} is no directory of the image.", "Choose one of its own.")
@@ -362,14 +299,16 @@ class _Reader:
         if "$" in name:
             hint = f"Add a stage FROM {name} AS other, and write from=other."
             one.fail(f"variables do not work in from={name}.", hint)
-        if name.isdecimal() and one.name == "RUN":
-            one.fail(f"from={name} must be a stage's name or an image.")
+        if name.isdecimal() and (one.name == "RUN" or self.as_written):
+            one.fail(f"from={name[:20]} must be a stage's name or an image.")
         elif name.isdecimal():
-            if int(name) >= len(self.stages) - 1:
-                one.fail(f"stage {name} does not come before this one.")
+            if not _NUMBER.fullmatch(name) or int(name) >= len(self.stages) - 1:
+                one.fail(f"stage {name[:20]} does not come before this one.")
+            self.uses[-1].add(int(name))
         elif (stage := self.stage(name)) is not None:
             if stage is self.stages[-1]:
                 one.fail(f"{name!r} is this stage itself.")
+            self.uses[-1].add(stage.index)
         elif name.lower() in self.named:
             one.fail(f"the stage {name!r} comes later.", "Move it above this stage.")
         elif name != "scratch":
@@ -383,5 +322,5 @@ class _Reader:
             reference = parse_image(written)
         except BadReference as error:
             raise DockerfileError(line, instruction, error.message, error.hint) from None
-        self.fetches.append(Fetch(line, instruction, written, reference))
+        self.fetches.append(Fetch(line, instruction, written, reference, self.as_written))
         return reference

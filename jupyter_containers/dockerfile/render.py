@@ -4,11 +4,13 @@ Every image stands there in full, with its digest where one is pinned, so that n
 rule or build argument makes an engine fetch another one than was judged. Every stage's name
 stands in small letters, where it is given and where it is used: BuildKit takes `Base` and `base`
 for one name, buildah for two, and would pull an image of the other name. Every RUN --mount is
-what was read of it (`mounts.py`).
+what was read of it (`mounts.py`), and so is every word with variables that was judged: a source
+of ADD, a WORKDIR. Stages that the build does not reach are left out.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +20,7 @@ from ..models import NO_ENV
 from .instructions import Instruction
 from .late import changes_nothing
 from .lexer import read
-from .parser import Dockerfile
+from .understood import Dockerfile
 
 CA_SECRET = "jupyter-containers-ca"
 """The id of the build secret whose file is the CA bundle."""
@@ -37,7 +39,9 @@ CA_ARGS: Mapping[str, str] = dict.fromkeys(
 """The build arguments to give with a Dockerfile rendered with `ca=True`."""
 _MOUNT = f"--mount=type=secret,id={CA_SECRET},target={CA_PATH},mode=0444"
 _PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
-_HEADER = re.compile(r"(\s*\S+)((?:\s+--\S+)*)(\s.*|$)")
+_FLAG = r"""\s+--(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')*"""
+"""As BuildKit's extractBuilderFlags reads it:
+https://github.com/moby/buildkit/blob/master/frontend/dockerfile/parser/line_parsers.go"""
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,14 @@ def render(
     ca: bool = False,
     caches: str = "",
     lacks: Collection[str] = (),
+    external: bool = False,
+    stages: Collection[int] | None = None,
 ) -> Rendered:
     """The text for the engine. `pins` maps references of `demands().images` to what shall
     stand instead (`ref@sha256:…`, or a local name). `caches` is whose the caches are
     (`Mount.flag`). Flags that the builder `lacks` are left away where they change no image
-    (`late.py`).
+    (`late.py`), and so is `# syntax=` unless the builder needs it (`external`). `stages` are those
+    that the build reaches; None for all.
 
     With `ca`, each RUN sees the CA bundle as a secret mount, and an ARG line after its FROM
     takes `CA_ARGS`: neither a layer nor the final environment keeps anything of it. What
@@ -72,7 +79,11 @@ def render(
     """
     if odd := [pin for pin in pins.values() if _PIN.fullmatch(pin) is None]:
         raise ValueError(f"not a reference: {odd[0]!r}")
-    return _Writer(dockerfile, pins, ca, caches, lacks).rendered()
+    writer = _Writer(dockerfile, pins, ca, caches, lacks)
+    writer.external = external
+    if stages is not None:
+        writer.stages = sorted(stages)
+    return writer.rendered()
 
 
 class _Writer:
@@ -90,6 +101,8 @@ class _Writer:
         self.caches = caches
         self.mounts = {(mount.line, mount.index): mount for mount in dockerfile.mounts}
         self.lacks = lacks
+        self.external = False
+        self.stages = [stage.index for stage in dockerfile.stages]
         self.pinned = {
             (fetch.line, fetch.written): pins.get(fetch.reference, fetch.reference)
             for fetch in dockerfile.fetches
@@ -113,10 +126,12 @@ class _Writer:
         self.expected: list[Instruction] = []
 
     def rendered(self) -> Rendered:
-        done = 0
+        done, stage = 0, -1
         for one in self.dockerfile.instructions:
-            self.keep(done + 1, one.line - 1)
-            self.write(one)
+            stage += one.name == "FROM"
+            if stage < 0 or stage in self.stages:
+                self.keep(done + 1, one.line - 1)
+                self.write(one)
             done = one.end
         self.keep(done + 1, len(self.source))
         text = "".join(f"{line}\n" for line, _ in self.out)
@@ -127,27 +142,44 @@ class _Writer:
         for number in range(first, last + 1):
             line = self.source[number - 1]
             if number == self.dockerfile.marks.syntax_line:
-                before, written, after = line.partition(self.dockerfile.marks.syntax)
-                line = before + self.pinned[(number, written)] + after
+                if not self.external:
+                    continue
+                line = f"# syntax={self.dockerfile.marks.frontend}"
             self.out.append((line, number))
 
     def write(self, one: Instruction) -> None:
-        flags, words = self.flags(one), one.words
-        if one.line in self.bases:
-            words = (self.bases[one.line], *words[1:2], *(name.lower() for name in words[2:]))
+        flags, words, as_json = self.flags(one), self.words(one), one.json
+        if one.name in ("ADD", "COPY", "VOLUME") and any(re.search(r"\s", word) for word in words):
+            if one.heredocs:
+                hint = "Copy it with a COPY of its own."
+                one.fail("no name with a space can stand beside a here-document.", hint)
+            as_json = True
         header = self.source[one.line - 1 : one.header_end]
         if (flags, words) != (one.flags, one.words):
-            header = [_header(one, flags, words)]
+            header = [_header(one, flags, words, as_json)]
         if one.name == "RUN" and self.ca:
             header[0] = re.sub(r"^(\s*\w+)", rf"\1 {_MOUNT}", header[0], count=1)
             flags = (_MOUNT, *flags)
         self.out += [(line, one.line + n) for n, line in enumerate(header)]
         self.keep(one.header_end + 1, one.end)
-        self.expected.append(replace(one, flags=flags, words=words))
+        self.expected.append(replace(one, flags=flags, words=words, json=as_json))
         if one.line in self.with_run and self.ca:
             # One line for all: podman commits a layer for each ARG instruction.
             self.out.append((f"ARG {' '.join(CA_ARGS)}", one.line))
             self.expected.append(replace(one, name="ARG", words=tuple(CA_ARGS), flags=()))
+
+    def words(self, one: Instruction) -> tuple[str, ...]:
+        """A base as it was judged, and each word that was settled, quoted as engines read it."""
+        if one.line in self.bases:
+            as_name = (*one.words[1:2], *(name.lower() for name in one.words[2:]))
+            return (self.bases[one.line], *as_name)
+        escape = re.escape(self.dockerfile.marks.escape)
+        return tuple(
+            re.sub(rf"[\"'${escape}]", rf"{escape}\g<0>", settled) or '""'
+            if (settled := self.dockerfile.settled.get((one.line, index))) is not None
+            else word
+            for index, word in enumerate(one.words)
+        )
 
     def flags(self, one: Instruction) -> tuple[str, ...]:
         """Its flags with every image in full, COPY --from= and from= in RUN --mount=, and each
@@ -175,6 +207,8 @@ class _Writer:
         """An image as it was judged, or a stage by its one name."""
         if (one.line, written) in self.pinned:
             return self.pinned[one.line, written]
+        if written.isdecimal():
+            return str(self.stages.index(int(written)))
         return written.lower() if written.lower() in self.names else written
 
     def confirm(self, text: str) -> None:
@@ -192,10 +226,12 @@ def _meaning(one: Instruction) -> tuple[object, ...]:
     return one.name, one.words, one.flags, one.json, one.heredocs, inner
 
 
-def _header(one: Instruction, flags: tuple[str, ...], words: tuple[str, ...]) -> str:
-    """The instruction on one line with other flags, or for FROM another image."""
-    found = _HEADER.fullmatch(one.header)
-    if found is None or tuple(found[2].split()) != one.flags:
-        one.fail("its flags cannot be quoted where an image is named.", "Write them plainly.")
-    rest = " " + " ".join(words) if one.name == "FROM" else found[3]
-    return " ".join([found[1].strip(), *flags]) + rest
+def _header(one: Instruction, flags: tuple[str, ...], words: tuple[str, ...], as_json: bool) -> str:
+    """The instruction on one line with other flags and words."""
+    found = re.match(rf"\s*(\S+)({_FLAG}){{{len(one.flags)}}}", one.header)
+    if found is None:
+        one.fail("its flags cannot be read where one is to be replaced.", "Write them plainly.")
+    rest = one.header[found.end() :]
+    if words != one.words:
+        rest = " " + (json.dumps(words, ensure_ascii=False) if as_json else " ".join(words))
+    return " ".join([found[1], *flags]) + rest

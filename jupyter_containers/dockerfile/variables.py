@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from e2b_dockerfile_utils import ShellLex
 
@@ -26,10 +26,12 @@ class Scope:
     env: dict[str, str] = field(default_factory=dict)
     declared: set[str] = field(default_factory=set)
     """Names of ARG that got no value: they are empty, as their writer meant them."""
+    whole: bool = True
+    """Whether the variables of the image that the stage begins with are among them."""
 
     def copy(self) -> Scope:
         """What a stage begins with that begins with this one."""
-        return Scope(self.escape, {**self.args}, {**self.env}, {*self.declared})
+        return replace(self, args={**self.args}, env={**self.env}, declared={*self.declared})
 
     def expand(self, word: str, at: Instruction, *, strict: bool = False) -> str:
         """`word` as BuildKit expands it; `strict` refuses a variable that nobody declared."""
@@ -43,11 +45,22 @@ class Scope:
             at.fail(f"{str(error)[:300]}.")
         return result
 
+    def awaits(self, word: str, at: Instruction) -> bool:
+        """Whether `word` may change with what the base defines, which is not known yet."""
+        return not self.whole and "$" in word and bool(self._unset(word, at))
+
+    def _unset(self, word: str, at: Instruction) -> list[str]:
+        asked = _Asked({**self.args, **self.env})
+        _refuse_bombs(word, asked, at)
+        try:
+            ShellLex(self.escape, env=asked, skip_unset_env=False).process_word(word)
+        except ValueError as error:
+            at.fail(f"{str(error)[:300]}.")
+        return asked.missing
+
     def refuse_unset(self, word: str, at: Instruction, unless: Container[str] = ()) -> None:
         """Fail at a variable in `word` that has no value, and no default there."""
-        asked = _Asked({**self.args, **self.env})
-        ShellLex(self.escape, env=asked, skip_unset_env=False).process_word(word)
-        for name in asked.missing:
+        for name in self._unset(word, at):
             if name in unless:
                 continue
             if re.search(r"\$\{" + re.escape(name) + r":?[-+]", word) is None:

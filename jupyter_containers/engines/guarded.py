@@ -91,9 +91,9 @@ class Guarded:
         """Checked like `start`: a probe gets no more than a kernel."""
         return await self._engine.run(await self.allowed(spec), timeout)
 
-    def pull(self, reference: str) -> AsyncGenerator[Progress]:
+    def pull(self, reference: str, stands_for: str = "") -> AsyncGenerator[Progress]:
         """Checked by `Policy.check_pull`."""
-        self.policy.check_pull(reference)
+        self.policy.check_pull(reference, stands_for)
         return self._answers.invalidating(self._engine.pull(reference))
 
     def only_here(self) -> Guarded:
@@ -275,5 +275,5 @@ def _cannot_bar(name: str, barred: Sequence[Barred], can: Collection[str]) -> Po
 
 
 class _OnlyHere(Guarded):
-    def pull(self, reference: str) -> AsyncGenerator[Progress]:
-        raise BaseUnknown(reference, None, "it was not asked")
+    def pull(self, reference: str, stands_for: str = "") -> AsyncGenerator[Progress]:
+        raise BaseUnknown(stands_for or reference, None, "it was not asked")

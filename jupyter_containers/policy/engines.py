@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
@@ -17,6 +18,29 @@ by a pattern."""
 def matches(name: str, globs: Sequence[str]) -> bool:
     """Whether one of the globs is meant."""
     return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def matches_place(name: str, globs: Sequence[str]) -> bool:
+    """The same for what begins with a host, an image or an address. A glob that has a `/` behind
+    its host means that host: its `*` there goes no further, and no user before the host counts."""
+    return any(_is_place(name, glob) if "/" in glob else fnmatchcase(name, glob) for glob in globs)
+
+
+def _is_place(name: str, glob: str) -> bool:
+    scheme, host, rest = _place(name, "[/?#]")
+    wanted, at, behind = _place(glob, "/")
+    if "@" not in at:
+        host = host.rpartition("@")[2]
+    if not behind and at.endswith("*"):
+        behind = "*"
+    parts = ((scheme, wanted or "*"), (host, at), (rest, behind))
+    return all(fnmatchcase(part, one) for part, one in parts)
+
+
+def _place(text: str, end: str) -> tuple[str, str, str]:
+    scheme, _, after = text.partition("://") if "://" in text else ("", "", text)
+    host = re.split(end, after, maxsplit=1)[0]
+    return scheme, host, after[len(host) :]
 
 
 def engine_allowed(name: str, engines: Sequence[str]) -> bool:

@@ -21,7 +21,7 @@ from ..models import Barred, ContainerSpec, Demands, Reference, parse_image
 from ..settings.schema import Settings
 from ..settings.validators import format_size
 from . import slurm
-from .engines import engine_allowed, engine_refused, matches
+from .engines import engine_allowed, engine_refused, matches, matches_place
 from .mounts import judge, refused_files, rules_of, with_exposed
 from .traits import PolicyTraits
 
@@ -65,13 +65,26 @@ class Policy(PolicyTraits):
         if not any(matches(host, self.registries) for host in hosts):
             what = f"The image {full} may not be used: not from {registry}"
             raise PolicyRefused(what, "Policy.registries")
-        if not any(matches(name, self.images) for name in reference.spellings):
-            raise PolicyRefused(f"The image {full} may not be used", "Policy.images")
+        if not self._may_use(reference):
+            what, hint = f"The image {full} may not be used", ""
+            if reference.digest and reference.tag and self._may_use(replace(reference, digest="")):
+                hint = "Name it by its tag alone: a notebook records the digest that it had."
+            raise PolicyRefused(what, "Policy.images", hint)
         return full
 
-    def check_pull(self, reference: str) -> str:
-        """Called before every pull."""
-        return self.check_image(reference)
+    def _may_use(self, reference: Reference) -> bool:
+        """A digest counts and not the tag beside it, in whose place a glob sees it: who may use
+        python:3.* may not use any image of that name, whatever tag is written before its digest."""
+        seen = replace(reference, tag=reference.digest or reference.tag, digest="").spellings
+        whole = [glob for glob in self.images if "@" in glob]
+        others = [glob for glob in self.images if "@" not in glob]
+        return any(matches_place(name, others) for name in seen) or any(
+            matches_place(name, whole) for name in reference.spellings
+        )
+
+    def check_pull(self, reference: str, stands_for: str = "") -> str:
+        """Called before every pull. What a notebook recorded for an image `stands_for` it."""
+        return self.check_image(stands_for or reference)
 
     # -- containers ------------------------------------------------------------------------
 
@@ -217,7 +230,7 @@ class Policy(PolicyTraits):
         # Whoever builds downloads it, and not a RUN that could be barred from an address.
         urls = [glob for glob in self.build_urls if not (self.barred and glob == "*")]
         for url in demands.urls:
-            if not matches(url, urls):
+            if not matches_place(url, urls):
                 what = f"{_at(demands, url)}ADD may not download {url}"
                 raise PolicyRefused(what, "Policy.build_urls")
         for wanted in demands.entitlements:

@@ -47,7 +47,8 @@ class PolicyTraits(Configurable):
         ["*"],
         help="Images that may be run, pulled and built on: globs on the full reference, such as "
         "registry.example.org/*, docker.io/library/python:3.* and, for images built here, "
-        "localhost/*.",
+        "localhost/*. A digest counts in place of a tag (python:3.* means none, python:* all); one "
+        "that a notebook recorded for a base is judged by the base's tag.",
     ).tag(config=True)
     registries = List(
         Unicode(), ["*"], help="Registries that images may come from: globs, such as *.example.org."
@@ -168,9 +169,11 @@ class PolicyTraits(Configurable):
         key_trait=Unicode(),
         help="Secrets that builds may ask for: name to file.",
     ).tag(config=True)
-    build_urls = List(Unicode(), ["*"], help="What ADD may download: globs on the address.").tag(
-        config=True
-    )
+    build_urls = List(
+        Unicode(),
+        ["*"],
+        help="What ADD may download: globs on the address, such as https://*.example.org/*.",
+    ).tag(config=True)
     build_ca = Unicode(
         "auto",
         help="CA bundle that RUN trusts, kept out of every layer: a path; auto for the one of "

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from jupyter_containers.builds.consent import BY_HAND, Consent, of_this_machine
 from jupyter_containers.dockerfile.context import collect
+from jupyter_containers.dockerfile.openat import SafeDir
 from jupyter_containers.dockerfile.parser import parse
-from jupyter_containers.errors import BuildNotApproved
+from jupyter_containers.errors import BadInput, BuildNotApproved
 from jupyter_containers.policy.approvals import asks_of_build
 from tests.helpers.private_home import private_home
 
@@ -43,14 +45,14 @@ def asked(
     consent = consent or Consent(notebook=own / "n.ipynb")
     read: list[bool] = []
 
-    def allow(named):
-        consent.check(own, directory, named, secrets)
+    def allow(where, named):
+        assert where == directory
+        consent.check(own, where, named, secrets)
         read.append(True)
 
     try:
         collect(parse(f"FROM scratch\n{text}\n", {}), directory, allow=allow)
     except BuildNotApproved as error:
-        assert not read
         return list(error.items)
     assert read
     return []
@@ -80,6 +82,54 @@ def test_what_lies_elsewhere_is_named(work: Path, home: Path) -> None:
         f"the file {documents}/letter1.txt, read by its build"
     ]
     assert asked("COPY nothing* /x/", documents, work) == []
+
+
+def test_nothing_is_read_before_the_yes(
+    work: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = home / "Documents"
+    (documents / ".dockerignore").write_text("a[")  # an error, where it is read
+    whole = f"the folder {documents}, with all that is in it, read by its build"
+    for limit in (200_000, 5):
+        monkeypatch.setattr("jupyter_containers.dockerfile.collect.MAX_FILES", limit)
+        assert asked("COPY . /x", documents, work) == [whole]
+        assert asked("COPY --parents **/letter1.txt /x", documents, work) == [whole]
+    with pytest.raises(BadInput, match="cannot be read"):
+        asked("COPY . /x", documents, work, consent=BY_HAND)
+
+
+def test_patterns_do_not_walk_either(
+    work: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        (home / f"d{number}").mkdir()
+    line, own = "COPY */letter1*.txt /x", home / "other"
+    assert len(asked(line, home, own)) == 1
+    seen: list[str] = []
+    names = SafeDir.names
+
+    def watched(self: SafeDir, path: str) -> list[tuple[str, os.stat_result]]:
+        seen.append(path)
+        return names(self, path)
+
+    monkeypatch.setattr(SafeDir, "names", watched)
+    monkeypatch.setattr("jupyter_containers.dockerfile.collect.MAX_LOOKED", 5)
+    assert asked(line, home, own) == [
+        f"the folder {home}, with all that is in it, read by its build"
+    ]
+    assert seen == [""]
+    asked(line, home, own, consent=BY_HAND)
+    assert "Documents" in seen
+
+
+def test_where_a_walk_is_led_is_asked_too(work: Path, home: Path) -> None:
+    (home / "Documents" / "b.csv").symlink_to("../work/data/b.csv")
+    line, own = "COPY --parents Documents/**/b.csv /x", home / "other"
+    items = asked(line, home, own)
+    assert items == [f"the folder {home}/Documents, with all that is in it, read by its build"]
+    more = asked(line, home, own, consent=Consent(notebook=own / "n.ipynb", shown=items))
+    assert more == [f"the file {work}/data/b.csv, read by its build"]
+    assert asked(line, home, own, consent=Consent(notebook=own / "n.ipynb", shown=more)) == []
 
 
 def test_a_home_that_is_not_mounted_is_not_read(work: Path, home: Path) -> None:
@@ -126,6 +176,8 @@ def test_what_was_typed_is_a_yes_and_is_not_remembered(work: Path, home: Path) -
         "http://[::ffff:127.0.0.1]/x",
         "git@127.0.0.1:notes.git",
         "git://localhost/notes.git",
+        "http://localhost.:8888/x",
+        "http://api.localhost/x",
     ],
 )
 async def test_what_add_downloads_from_this_machine_is_named(url: str, work: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from jupyter_containers.builds.cells import settings_after
 from jupyter_containers.builds.consent import Consent
-from jupyter_containers.dockerfile.context import collect, context_directory
+from jupyter_containers.dockerfile.context import collect
 from jupyter_containers.dockerfile.parser import parse
 from jupyter_containers.errors import BuildNotApproved
 from jupyter_containers.notebook.cells import parse_cell
@@ -75,15 +75,15 @@ def walk(session: Session, home: Path) -> int:
     assert cell is not None
     questions = 0
     shown: tuple[str, ...] = ()
-    context = context_directory(notebook.parent, cell.options.context)
     for _ in range(3):
         consent = Consent(notebook=notebook, shown=shown)
 
-        def allow(named, consent=consent):
-            consent.check(notebook.parent, context, named, cell.options.secrets)
+        def allow(directory, named, consent=consent):
+            consent.check(notebook.parent, directory, named, cell.options.secrets)
 
         try:
-            collect(parse(cell.text, {}), context, allow=allow)
+            found = parse(cell.text, {})
+            collect(found, notebook.parent, cell.options.context, allow=allow)
             break
         except BuildNotApproved as error:
             questions, shown = questions + 1, error.items

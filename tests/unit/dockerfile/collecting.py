@@ -11,7 +11,7 @@ GB = 10**9
 
 
 def take(here: Path, *lines: str, max_bytes: int = GB) -> Context:
-    return collect(parse("\n".join(["FROM scratch", *lines])), here, max_bytes)
+    return collect(parse("\n".join(["FROM scratch", *lines])), here, max_bytes=max_bytes)
 
 
 def names(here: Path, *lines: str) -> list[str]:

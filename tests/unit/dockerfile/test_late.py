@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_containers.dockerfile.late import LATE, missing
-from jupyter_containers.dockerfile.parser import parse, triggers
+from jupyter_containers.dockerfile.late import LATE, external, missing
+from jupyter_containers.dockerfile.parser import parse
 from jupyter_containers.dockerfile.render import render
 from jupyter_containers.engines.charliecloud.dockerfile import translate
 from jupyter_containers.engines.common.build_grammar import DOCKER, PODMAN, lacks
 from jupyter_containers.models import BuildSpec, EngineInfo
+from tests.unit.dockerfile.parsed import upon
 
 
 def podman(version: str = "4.3.1") -> EngineInfo:
@@ -103,11 +104,16 @@ def test_docker_fetches_the_reader_that_a_dockerfile_names() -> None:
     text = "# syntax=docker/dockerfile:1\nFROM a\nCOPY --parents a/b /a/\n"
     assert list(missing(parse(text), docker("20.10.24"))) == []
     assert [one.name for one in missing(parse(text), podman())] == ["parents"]
+    assert external(parse(text), docker("20.10.24"))
+    assert not external(parse(text), docker("29.1.0"))
+    assert not external(parse(text), podman())
+    heredoc = text.replace("COPY --parents a/b /a/", "RUN <<EOF\ntrue\nEOF")
+    assert external(parse(heredoc), docker("20.10.24"))
+    assert not external(parse(heredoc.partition("\n")[2]), docker("20.10.24"))
 
 
 def test_of_what_a_base_keeps_nothing_can_be_left_away() -> None:
-    kept = triggers(["COPY --link a /a"], 7)
-    [one] = missing(kept, podman(), kept=True)
+    [one] = missing(upon(["COPY --link a /a"], 7), podman())
     assert (one.at.line, one.written) == (7, "COPY --link")
 
 
@@ -130,6 +136,5 @@ def test_a_lock_within_the_cache_is_not_asked_for() -> None:
     assert "sharing=locked" in render(found, lacks=podman("4.4.0").lacks).text
     private = parse(text.replace("locked", "private"))
     assert "sharing=private" in render(private, lacks=podman().lacks).text
-    kept = triggers([text.splitlines()[1]], 7)
-    [one] = missing(kept, podman(), kept=True)
+    [one] = missing(upon([text.splitlines()[1]], 7), podman())
     assert (one.at.line, one.hint) == (7, "Leave out sharing.")

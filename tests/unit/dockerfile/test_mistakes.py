@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_containers.dockerfile.parser import demands, parse
+from jupyter_containers.dockerfile.parser import parse
 from jupyter_containers.dockerfile.render import render
+from jupyter_containers.dockerfile.understood import demands
 from jupyter_containers.errors import BadInput, ContainersError, DockerfileError
 from jupyter_containers.models import parse_image
 from tests.unit.dockerfile.parsed import of
@@ -114,8 +115,6 @@ class TestMistakes:
             ("FROM a\nRU\\\nN b", 2, "RUN", "keyword"),
             ("# escape=x\nFROM a", 1, "#", "escape"),
             ("# escape=`\n# escape=`\nFROM a", 2, "# escape", "first line"),
-            ("# check=skip=all\n# escape=`\nFROM a", 2, "# escape", "first line"),
-            ("# syntax=b\n#escape = `\nFROM a", 2, "# escape", "first line"),
             ("#!/bin/sh\n# ESCAPE=`\nFROM a", 2, "# escape", "first line"),
             ("# later=x\n  # escape=`\nFROM a", 2, "# escape", "first line"),
             ("FROM a\nRUN cat << EOF\nFROM b\nEOF", 2, "RUN", "alike"),

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_containers.dockerfile.mounts import OURS, hashed, keeps_writes, through_links
-from jupyter_containers.dockerfile.parser import parse, triggers
+from jupyter_containers.dockerfile.parser import parse
 from jupyter_containers.dockerfile.render import render
+from jupyter_containers.dockerfile.understood import Inherited
 from jupyter_containers.errors import DockerfileError
 from jupyter_containers.models import NO_ENV
+from tests.unit.dockerfile.parsed import upon
 
 BASE = "docker.io/library/a:latest"
 MINE, THEIRS = "mine", "theirs"
@@ -21,7 +23,7 @@ MINE, THEIRS = "mine", "theirs"
 
 def flags(text: str, env: Mapping[str, str] = NO_ENV, caches: str = MINE, **args: str) -> list[str]:
     """The mounts of the last RUN as an engine gets them, without `--mount=`. The base is `a`."""
-    found = render(parse(text, args, {BASE: env}), caches=caches).text
+    found = render(parse(text, args, {BASE: Inherited(env=env)}), caches=caches).text
     last = [line for line in found.splitlines() if line.startswith("RUN ")][-1]
     return re.findall(r"--mount=(\S+)", last)
 
@@ -93,7 +95,7 @@ class TestCacheIds:
     def test_nobody_names_one_of_ours_behind_onbuild(self) -> None:
         text = f"RUN --mount=type=cache,id={hashed(MINE, 'pip')},target=/x cat /x/token"
         with pytest.raises(DockerfileError, match="cannot be used"):
-            triggers([text])
+            upon([text])
 
 
 class TestWhatTheEngineGets:
@@ -263,7 +265,7 @@ class TestOnbuild:
     def test_what_would_have_to_be_rewritten(self, mount: str, why: str) -> None:
         kept = f"RUN --mount={mount} x"
         with pytest.raises(DockerfileError, match=re.escape(why)):
-            triggers([kept], 3)
+            upon([kept], 3)
         with pytest.raises(DockerfileError, match=re.escape(why)):
             parse(f"FROM a AS one\nONBUILD {kept}\nFROM one\n")
         parse(f"FROM a\nONBUILD {kept}\n")  # kept for whoever begins with the image
@@ -274,7 +276,7 @@ class TestOnbuild:
             "type=cache,target=/x",
             "type=tmpfs,target=/y",
         ):
-            assert triggers([f"RUN --mount={mount} x"]).mounts[0].options["target"]
+            assert upon([f"RUN --mount={mount} x"]).mounts[0].options["target"]
 
 
 class TestOldBuilders:
@@ -320,7 +322,7 @@ class TestOldBuilders:
         assert (keeps_writes(parse(f"FROM a\nRUN {run} x").mounts) is not None) == changes
 
     def test_what_a_base_does(self) -> None:
-        found = triggers(["RUN --mount=from=b,source=/link,target=/x y"], 7).mounts
+        found = upon(["RUN --mount=from=b,source=/link,target=/x y"], 7).mounts
         assert (link := through_links(found)) is not None and link.line == 7
 
     def test_files_that_the_engine_changes_are_copies(self) -> None:

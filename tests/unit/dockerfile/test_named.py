@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_containers.dockerfile.context import collect, context_directory
-from jupyter_containers.dockerfile.parser import parse, triggers
+from jupyter_containers.dockerfile.context import collect
+from jupyter_containers.dockerfile.parser import parse
 from jupyter_containers.errors import BadInput, DockerfileError
-from tests.unit.dockerfile.collecting import GB, names, take
+from tests.unit.dockerfile.collecting import names, take
+from tests.unit.dockerfile.parsed import upon
 
 
 class TestWhatIsNamed:
@@ -119,7 +120,7 @@ class TestWhatIsNamed:
         assert take(here, "COPY data /x").left_out == ("data/fifo",)
 
     def test_a_bases_onbuild_names_files_too(self, here: Path) -> None:
-        context = collect(parse("FROM a"), here, GB, [triggers(["COPY data/1.csv /x"])])
+        context = collect(upon(["COPY data/1.csv /x"]), here)
         assert [file.path for file in context.files] == ["data/1.csv"]
 
     def test_an_unreadable_file_is_named(self) -> None:
@@ -145,9 +146,15 @@ class TestWhatIsNamed:
 
 
 def test_context_directory(here: Path) -> None:
-    assert context_directory(here, "") == here
-    assert context_directory(here, "src/..") == here
-    assert context_directory(here / "src", "..") == here
+    (here / "link").symlink_to("src/deep")
+    found = parse("FROM a")
+    for base, option, expected in (
+        (here, "", here),
+        (here, "src/..", here),
+        (here / "src", "..", here),
+        (here, "link", here / "src/deep"),
+    ):
+        assert collect(found, base, option).directory == expected
     for wrong in ("gone", "requirements.txt", "a\0b", "x" * 5000):
         with pytest.raises(BadInput, match="is not there"):
-            context_directory(here, wrong)
+            collect(found, here, wrong)

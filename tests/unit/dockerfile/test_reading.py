@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_containers.dockerfile.parser import Source, demands, parse, triggers
+from jupyter_containers.dockerfile.parser import parse
+from jupyter_containers.dockerfile.render import render
+from jupyter_containers.dockerfile.understood import Source, demands
 from jupyter_containers.dockerfile.variables import platform_args
 from jupyter_containers.errors import DockerfileError
-from tests.unit.dockerfile.parsed import images, of, paths
+from tests.unit.dockerfile.parsed import images, of, paths, upon
 
 PYTHON = "docker.io/library/python:3.12"
 
@@ -113,10 +115,43 @@ class TestDemands:
             "# escape=`\n# syntax=evil/x\nFROM a",
             "# check=skip=all\r\n# syntax=evil/x\r\nFROM a",
             "  # syntax=evil/x\nFROM a",
+            "# about=mine\n# syntax=evil/x\nFROM a",
+            "# syntax=example.org/docker/dockerfile:1\nFROM a",
+            "# syntax=docker/dockerfile-evil:1\nFROM a",
+            "# syntax=Evil:1\nFROM a",
         ],
     )
-    def test_no_syntax_line_is_missed(self, text: str) -> None:
-        assert "evil/x:latest" in images(text)
+    def test_no_other_reader_is_let_in(self, text: str) -> None:
+        with pytest.raises(DockerfileError, match=r"# syntax"):
+            parse(text)
+
+    @pytest.mark.parametrize(
+        ("written", "taken"),
+        [
+            ("docker/dockerfile:1", "1"),
+            ("docker/dockerfile:1.4", "1.4"),
+            ("docker.io/docker/dockerfile:1.10.2", "1.10.2"),
+            ("docker/dockerfile:1.7-labs", "1.7-labs"),
+            ("docker/dockerfile", "1"),
+            # From before here-documents, whose bodies they take for instructions.
+            ("docker/dockerfile:1.2", "1"),
+            ("docker/dockerfile:1.0-experimental", "1"),
+            ("docker/dockerfile:experimental", "1"),
+            ("docker/dockerfile:1.3-labs", "1-labs"),
+            ("docker/dockerfile-upstream:master-labs", "1-labs"),
+            # A digest may be that of any of them.
+            ("docker/dockerfile:1.5@sha256:" + "0" * 64, "1.5"),
+        ],
+    )
+    def test_dockers_own_readers(self, written: str, taken: str) -> None:
+        assert images(f"# syntax={written}\nFROM a")[0] == f"docker/dockerfile:{taken}"
+
+    def test_an_escape_counts_behind_a_syntax(self) -> None:
+        text = "# syntax=docker/dockerfile:1\n# escape=`\nFROM a\nRUN b `\n  c\nWORKDIR C:\\d"
+        found = of(text)
+        assert found.marks.escape == "`"
+        assert [one.line for one in found.instructions] == [3, 4, 6]
+        assert render(found, external=True).text.startswith("# escape=`\n# syntax=docker.io/")
 
     @pytest.mark.parametrize("text", ["# c\n# syntax=evil\nFROM a", "FROM a\n# syntax=evil"])
     def test_a_comment_is_no_directive(self, text: str) -> None:
@@ -171,11 +206,11 @@ class TestDemands:
             parse("FROM a AS x\nONBUILD COPY --from=b c d\nFROM x\n")
 
     def test_a_base_images_onbuild(self) -> None:
-        found = triggers(["COPY . /src", "RUN --mount=from=b ls", "ADD http://c /d"])
+        found = upon(["COPY . /src", "RUN --mount=from=b ls", "ADD http://c /d"])
         assert [source.path for source in found.sources] == ["."]
-        both = demands(of("FROM a"), found)
-        assert both.images == ("docker.io/library/a:latest", "docker.io/library/b:latest")
-        assert both.urls == ("http://c",)
+        asked = demands(found)
+        assert asked.images == ("docker.io/library/base:latest", "docker.io/library/b:latest")
+        assert asked.urls == ("http://c",)
 
     @pytest.mark.parametrize(
         "onbuild",
@@ -191,13 +226,13 @@ class TestDemands:
     )
     def test_a_trigger_is_one_instruction_by_itself(self, onbuild: list[str]) -> None:
         with pytest.raises(DockerfileError, match="line 7: FROM: what its base does with ONBUILD"):
-            triggers(onbuild, 7)
+            upon(onbuild, 7)
 
     def test_all_of_a_bases_onbuild_stands_where_the_base_is_named(self) -> None:
-        found = triggers(["ARG A=b", "COPY $A /x", "RUN --mount=from=c ls", "ADD http://d /e"], 7)
+        found = upon(["ARG A=b", "COPY $A /x", "RUN --mount=from=c ls", "ADD http://d /e"], 7)
         assert [(source.path, source.line) for source in found.sources] == [("b", 7)]
         assert set(demands(found).lines.values()) == {7}
-        assert {one.line for one in found.instructions} == {7}
+        assert {one.line for one in found.ran} == {7}
 
     def test_a_list_may_be_kept(self) -> None:
         found = of('FROM a\nONBUILD RUN ["pip", "install"]\nONBUILD CMD ["x"]\n')

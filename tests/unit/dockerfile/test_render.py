@@ -61,7 +61,7 @@ class TestRender:
 
     def test_pins_everywhere(self) -> None:
         text = """
-            #  syntax =  dd  rest
+            #  syntax =  docker/dockerfile:1.2  rest
             from \\
               # why
               --platform=$BUILDPLATFORM a \\
@@ -75,9 +75,11 @@ class TestRender:
             USER me
         """
         other = "source=/,from=E@x,target=/y"
-        found = self.rendered(text, dd="D@x", a="A@x", c="localhost/c:1", d="E@x")
+        pins = {"a": "A@x", "c": "localhost/c:1", "d": "E@x"}
+        full = {f"docker.io/library/{name}:latest": pin for name, pin in pins.items()}
+        found = render(of(text), full, external=True)
         assert found.text.splitlines() == [
-            "#  syntax =  D@x  rest",
+            "# syntax=docker.io/docker/dockerfile:1",
             "from --platform=$BUILDPLATFORM A@x as b",
             "COPY --chown=1 --from=localhost/c:1    x y",
             f"RUN --mount=type=cache,target=/x --mount=type=bind,{other}    <<EOF cat",
@@ -87,6 +89,9 @@ class TestRender:
         ]
         assert found.lines == (1, 2, 6, 8, 10, 11, 12)
         assert [found.original(line) for line in (0, 1, 4, 7, 8)] == [0, 1, 8, 12, 0]
+        without = render(of(text), full)
+        assert without.text.splitlines() == found.text.splitlines()[1:]
+        assert without.lines == found.lines[1:]
 
     def test_the_ca(self) -> None:
         text = """
@@ -152,9 +157,19 @@ class TestRender:
             f"FROM scratch\nARG {' '.join(CA_ARGS)}\nRUN {MOUNT} a \\\n  b\n"
         )
 
-    def test_flags_that_cannot_be_quoted(self) -> None:
-        with pytest.raises(DockerfileError, match="line 2: COPY: its flags"):
-            self.rendered('FROM scratch\nCOPY --from="a" b c')
+    def test_flags_may_be_quoted(self) -> None:
+        text = """
+            FROM --platform="linux/amd64" a
+            RUN --mount=type=tmpfs,dst="/x" echo "--not a flag"
+            RUN  --network='none'   --mount="type=tmpfs,dst=/x"   echo --neither
+            COPY --chown="1:1" --from=b --exclude='*.md'  /x  "/y"
+        """
+        assert self.lines(text) == [
+            "FROM --platform=linux/amd64 docker.io/library/a:latest",
+            'RUN --mount=type=tmpfs,target=/x echo "--not a flag"',
+            "RUN --network=none --mount=type=tmpfs,target=/x   echo --neither",
+            'COPY --chown=1:1 --from=docker.io/library/b:latest --exclude=*.md  /x  "/y"',
+        ]
 
     def test_a_pin_is_a_reference(self) -> None:
         with pytest.raises(ValueError, match="not a reference"):

@@ -40,8 +40,8 @@ def test_what_builds_passes(name: str, tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize("name", BUILDS)
 def test_what_builds_is_given_to_engines(name: str) -> None:
     """The text that they get means the same."""
-    found = parse(BUILDS[name])
-    again = parse(render(found).text)
+    found = parse(BUILDS[name], {}, {})
+    again = parse(render(found).text, {}, {})
     assert [one.name for one in again.instructions] == [one.name for one in found.instructions]
     assert len(again.stages) == len(found.stages)
 

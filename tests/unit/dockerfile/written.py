@@ -236,6 +236,35 @@ FROM python:3.12
 # Größe der Daten: 3 µm — 日本語
 ENV TITLE="Übung №1"
 RUN echo "naïve café" > /grüße.txt
+=== flags in quotes
+FROM --platform="linux/amd64" python:3.12
+RUN --mount=type=cache,target="/root/.cache/pip" pip install pandas
+RUN --mount="type=cache,target=/root/.cache/pip" pip install "numpy"
+COPY --chown="1000:1000" --from=debian:12 /etc/os-release /etc/debian
+=== what the base defines
+FROM nvidia/cuda:12.4.1-base-ubuntu22.04
+ADD https://developer.download.nvidia.com/compute/cuda/${NVARCH}/3bf863cc.pub /k.pub
+COPY ${APP}.jar /app/
+WORKDIR "${HOME}"
+=== an escape behind a syntax
+# syntax=docker/dockerfile:1
+# escape=`
+FROM mcr.microsoft.com/windows/nanoserver:ltsc2022
+WORKDIR C:\app
+RUN dir `
+    C:\app
+=== a reader of long ago
+# syntax = docker/dockerfile:1.0-experimental
+FROM golang:1.13
+RUN --mount=type=cache,target=/go/pkg/mod go version
+=== variables in what is copied
+FROM debian:12 AS build
+ARG VERSION=1.2 DIR="my files"
+ADD https://example.org/tool-${VERSION}.tar.gz /src/
+COPY $DIR/a.txt ${VERSION}/*.csv /src/
+FROM debian:12
+WORKDIR /src/${UNSET}
+COPY --from=build /src/$UNSET /src/
 === an entry point and its arguments
 FROM openjdk:17-slim
 COPY target/*.jar /app.jar

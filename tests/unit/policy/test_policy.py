@@ -20,6 +20,46 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return private_home(tmp_path, monkeypatch)
 
 
+def test_what_a_notebook_recorded_is_judged_by_what_it_stands_for() -> None:
+    judge = policy(images=["docker.io/library/python:3.*"])
+    assert judge.check_pull(f"docker.io/library/python@{ID}", "docker.io/library/python:3.12")
+    with pytest.raises(PolicyRefused, match=r"Policy\.images"):
+        judge.check_pull(f"docker.io/library/python@{ID}", "docker.io/library/python:2.7")
+    with pytest.raises(PolicyRefused) as raised:
+        judge.check_image(f"python:3.12@{ID}")
+    assert "by its tag alone" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("glob", "url", "may"),
+    [
+        ("*", "https://evil.com/x", True),
+        ("https://*.example.org/*", "https://a.example.org/x/y", True),
+        ("https://*.example.org/*", "https://evil.com/x.example.org/y", False),
+        ("https://*.example.org/*", "https://evil.com?a.example.org/y", False),
+        ("https://files.example.org*", "https://files.example.org/x", True),
+        ("https://files.example.org*", "https://files.example.org:8443/x", True),
+        ("https://files.example.org*", "https://files.example.org@evil.com/", False),
+        ("https://files.example.org/x", "https://files.example.org/x", True),
+        ("https://files.example.org/x", "https://files.example.org/x/y", False),
+        ("https://*", "http://a.example.org/", False),
+        ("*.example.org/*", "https://a.example.org/x", True),
+        ("*.example.org/*", "https://evil.com/a.example.org/x", False),
+        ("ssh://*", "ssh://git@example.org/x.git", True),
+        ("git@github.com:*", "git@github.com:a/b.git", True),
+        ("git@github.com:a/*", "git@github.com:a/b.git", True),
+        ("git@github.com:a/*", "git@github.com:evil/b.git", False),
+    ],
+)
+def test_a_host_of_a_glob_is_the_host(glob: str, url: str, may: bool) -> None:
+    judge = policy(build_urls=[glob])
+    if may:
+        judge.check_build(Demands(urls=(url,)), 0)
+    else:
+        with pytest.raises(PolicyRefused, match=r"Policy\.build_urls"):
+            judge.check_build(Demands(urls=(url,)), 0)
+
+
 # -- engines and images ------------------------------------------------------------------------
 
 
@@ -60,6 +100,17 @@ def test_an_engine_that_keeps_nothing_from_a_container_is_named_or_not_used() ->
         (["ghcr.io/org/*"], "ghcr.io/organisation/x", False),
         (["ghcr.io/org/*"], ID, False),
         (["docker.io/library/python:3.12"], f"python:3.12@{ID}", False),
+        (["docker.io/library/python:3.*"], f"python:3.12@{ID}", False),
+        (["docker.io/library/python:3.*"], f"python@{ID}", False),
+        (["docker.io/library/python:*"], f"python:3.12@{ID}", True),
+        (["docker.io/library/python*"], f"python@{ID}", True),
+        (["docker.io/*"], f"python:3.12@{ID}", True),
+        (["docker.io/library/python@sha256:*"], f"python@{ID}", True),
+        (["docker.io/library/python:3.*@*"], f"python:3.12@{ID}", True),
+        (["*.example.org/*"], "evil.com/x.example.org/y", False),
+        (["*.example.org/*"], "a.example.org/team/y:1", True),
+        (["*/team/*"], "a.example.org/team/y:1", True),
+        (["*jupyter*"], "quay.io/jupyter/base-notebook", True),
         ([], "python", False),
     ],
 )
