@@ -269,9 +269,10 @@ def _make_below(source: str, names: Names) -> None:
     """Make what is not there yet of Jupyter's folders: what is there is covered, and else a cell
     would make it."""
     follow = follower()
-    for place in _of_jupyter():
-        path, _ = follow(place)
-        if any(_is_below(name, source) for name in (path, *names.of(path))):
+    paths = {follow(place)[0] for place in _of_jupyter()}
+    for path in paths:
+        within = any(_is_below(path, other) and _is_directory(other) for other in paths)
+        if not within and any(_is_below(name, source) for name in (path, *names.of(path))):
             _make(path)
 
 
