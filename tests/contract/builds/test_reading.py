@@ -73,7 +73,7 @@ def test_a_secret_is_asked_for(folder, engine, image, tmp_path, monkeypatch):
 
 def test_what_add_downloads_from_this_machine_is_asked_for(folder, engine, image):
     with serving(b"swordfish") as (url, asked):
-        cell = f"%%dockerfile --engine {engine}\nFROM {image}\nADD {url} /x"
+        cell = f"%%dockerfile --engine {engine}\nFROM {image}\nADD {url} /x\nRUN chmod a+r /x"
         path = notebook_of(folder / "n.ipynb", cell, "open('/x').read()")
         refused = jc("build", str(path), code=1)
         assert f"{url} of this machine, downloaded by its build" in refused.stderr
