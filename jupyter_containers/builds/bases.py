@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from ..dockerfile.understood import Dockerfile, Fetch, Inherited
+from ..dockerfile.contents import Dockerfile, Fetch, Inherited
 from ..engines.guarded import Guarded
 from ..errors import BaseUnknown, ContainersError, PolicyRefused
 from ..host.cache import place, recall, remember

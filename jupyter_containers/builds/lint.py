@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from ..dockerfile.contents import Dockerfile
 from ..dockerfile.late import external, missing
 from ..dockerfile.parser import parse
 from ..dockerfile.render import render
-from ..dockerfile.understood import Dockerfile
 from ..engines.common.versions import at_least
 from ..engines.registry import open_engine, preferred_engine
 from ..errors import BadInput, ContainersError, DockerfileError, EngineError, EngineFailed

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from ..dockerfile.contents import Dockerfile, Fetch, demands
 from ..dockerfile.context import Context, collect
 from ..dockerfile.late import external
 from ..dockerfile.lexer import read
 from ..dockerfile.parser import parse
 from ..dockerfile.render import CA_ARGS, CA_SECRET, Rendered, render
-from ..dockerfile.understood import Dockerfile, Fetch, demands
 from ..engines.guarded import Guarded
 from ..errors import BadInput
 from ..host.cache import personal_word

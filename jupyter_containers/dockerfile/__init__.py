@@ -1,1 +1,1 @@
-"""A Dockerfile's text understood, and the files it names. Starts nothing."""
+"""Reads a Dockerfile and the files it names. Starts nothing."""

@@ -23,8 +23,8 @@ from functools import partial
 from e2b_dockerfile_utils import PatternMatcher
 
 from ..errors import BadInput, DockerfileError
+from .contents import Source
 from .openat import SafeDir
-from .understood import Source
 
 MAX_FILES = 200_000
 MAX_LOOKED = 10_000

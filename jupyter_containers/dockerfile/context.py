@@ -24,9 +24,9 @@ from e2b_dockerfile_utils import PatternMatcher
 from ..errors import BadInput, DiskFull, PolicyRefused
 from ..host.paths import cache_directory
 from .collect import Gatherer, matcher_of
+from .contents import Dockerfile
 from .digest_cache import Digests
 from .openat import SafeDir
-from .understood import Dockerfile
 
 _READABLE = stat.S_ISUID | stat.S_ISGID | 0o555
 """The mode bits that count. Who may write a file depends on the umask of whoever checked it

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..models import EngineInfo
+from .contents import Dockerfile
 from .instructions import Instruction, mounts
-from .understood import Dockerfile
 from .variables import platform_args
 
 _ANY = ".*"

@@ -1,4 +1,4 @@
-"""A Dockerfile understood: its stages, what it fetches, which files it names. Pure.
+"""Reads a Dockerfile: its stages, what it fetches, which files it names. Pure.
 
 Made by `parse`; `builds` has what it demands judged by the policy, `context` takes the files,
 `render` writes the text that engines get.
@@ -15,11 +15,11 @@ from types import MappingProxyType
 from ..errors import BadInput, BadReference, DockerfileError
 from ..models import NO_ENV, parse_image
 from .addresses import is_remote, why_not
+from .contents import Dockerfile, Fetch, Inherited, Source, Stage
 from .directives import directives
 from .instructions import Instruction, is_heredoc, mounts
 from .lexer import NO_TRIGGERS, clean, read
 from .mounts import KEPT_OUT, Mount, read_kept, read_mounts
-from .understood import Dockerfile, Fetch, Inherited, Source, Stage
 from .variables import Scope, platform_args
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,3}")

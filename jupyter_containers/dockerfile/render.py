@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from ..models import NO_ENV
+from .contents import Dockerfile
 from .instructions import Instruction
 from .late import changes_nothing
 from .lexer import read
-from .understood import Dockerfile
 
 CA_SECRET = "jupyter-containers-ca"
 """The id of the build secret whose file is the CA bundle."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from jupyter_containers.dockerfile.contents import Dockerfile, Inherited, demands
 from jupyter_containers.dockerfile.parser import parse
-from jupyter_containers.dockerfile.understood import Dockerfile, Inherited, demands
 from jupyter_containers.models import NO_ENV
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from jupyter_containers.dockerfile.contents import Inherited
 from jupyter_containers.dockerfile.parser import parse
 from jupyter_containers.dockerfile.render import render
-from jupyter_containers.dockerfile.understood import Inherited
 from jupyter_containers.errors import DockerfileError
 from tests.unit.dockerfile.parsed import of, upon
 

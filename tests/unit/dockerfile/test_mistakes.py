@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_containers.dockerfile.contents import demands
 from jupyter_containers.dockerfile.parser import parse
 from jupyter_containers.dockerfile.render import render
-from jupyter_containers.dockerfile.understood import demands
 from jupyter_containers.errors import BadInput, ContainersError, DockerfileError
 from jupyter_containers.models import parse_image
 from tests.unit.dockerfile.parsed import of

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_containers.dockerfile.contents import Inherited
 from jupyter_containers.dockerfile.mounts import OURS, hashed, keeps_writes, through_links
 from jupyter_containers.dockerfile.parser import parse
 from jupyter_containers.dockerfile.render import render
-from jupyter_containers.dockerfile.understood import Inherited
 from jupyter_containers.errors import DockerfileError
 from jupyter_containers.models import NO_ENV
 from tests.unit.dockerfile.parsed import upon

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from jupyter_containers.dockerfile.contents import Source, demands
 from jupyter_containers.dockerfile.parser import parse
 from jupyter_containers.dockerfile.render import render
-from jupyter_containers.dockerfile.understood import Source, demands
 from jupyter_containers.dockerfile.variables import platform_args
 from jupyter_containers.errors import DockerfileError
 from tests.unit.dockerfile.parsed import images, of, paths, upon
