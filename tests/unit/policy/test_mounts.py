@@ -226,17 +226,18 @@ def test_the_persons_own_packages_are_read_only(
     mounted(policy(), home / ".local/lib/python3/site-packages")
 
 
-def test_places_under_another_name(home: Path, tmp_path: Path) -> None:
+def test_places_under_another_name(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is mounted a second time is judged by what it is."""
+    home = private_home(short_path, monkeypatch)
     for name in (".ssh", "work"):
         (home / name).mkdir()
     for name in ("net/home", "project/keys", "project/data"):
-        (tmp_path / name).mkdir(parents=True)
+        (short_path / name).mkdir(parents=True)
     binds = {"net/home": "", "project/keys": ".ssh", "project/data": "work"}
     script = "".join(
-        f"mount --bind {home / there} {tmp_path / name}\n" for name, there in binds.items()
+        f"mount --bind {home / there} {short_path / name}\n" for name, there in binds.items()
     )
-    script += f'exec "{sys.executable}" -c "$1" "{tmp_path}"'
+    script += f'exec "{sys.executable}" -c "$1" "{short_path}"'
     done = subprocess.run(
         [*("unshare", "--user", "--map-root-user", "--mount"), "sh", "-ec", script, "sh", JUDGED],
         capture_output=True,
