@@ -16,7 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ...errors import ContainersError, EngineFailed, ImageNotHere, StartFailed, Unsupported
+from ...errors import (
+    ContainersError,
+    EngineFailed,
+    ImageNotHere,
+    MountReplaced,
+    StartFailed,
+    Unsupported,
+)
 from ...host.process import Completed, Environment, run
 from ...models import (
     BuildSpec,
@@ -241,6 +248,9 @@ class ProcessEngine(ABC):
                 hold.write(spec, state_dir)
             self.write_files(spec, stored, state_dir)
         except OSError as error:
+            for mount in (*spec.own, *spec.mounts):
+                if error.filename == mount.source:  # it was there when it was judged
+                    raise MountReplaced(mount.target) from None
             raise StartFailed(
                 f"The container's directory cannot be made: {error}.",
                 "Free some disk space, or set XDG_CACHE_HOME to a directory that is yours.",

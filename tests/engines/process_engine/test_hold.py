@@ -173,3 +173,17 @@ def test_engines_mount_what_is_held(
         assert (str(data) in text.replace("\\040", " ")) is not exposed
         assert ((hold.held(one.mounts[0], state_dir) or "nothing") in text) is exposed
         assert any(word == "unshare" for word in argv) or not exposed
+
+
+def test_a_source_that_is_gone_by_now_is_named(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    engine = Charliecloud()
+    (tmp_path / "image/tree").mkdir(parents=True)
+    stored = Stored(STORED.image, tmp_path / "image")
+    monkeypatch.setattr(engine.store, "find", lambda _: stored)
+    one = asked(data, exposed=False)
+    data.rename(data.with_name("elsewhere"))
+    with pytest.raises(MountReplaced, match="mounted at /data is not the one that was allowed"):
+        engine._prepared(one)
