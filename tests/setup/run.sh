@@ -124,6 +124,13 @@ root_tests() { # ENGINE PYTEST-ARGUMENTS...
     python -m pytest -o cache_dir="$state/run/tried-$1" -m engine tests/contract tests/engines "${@:2}"
 }
 
+# Unit tests that only root can run: they mount, or own what is others'.
+root_units() {
+  check "unit tests as root" selected env XDG_CACHE_HOME="$state/run/xdg/units" \
+    JC_STREAM="unit tests as root" python -m pytest -o cache_dir="$state/run/tried-units" \
+    tests/unit/host/test_trees.py tests/unit/notebook/test_document.py
+}
+
 # People of a Hub are made for it; its servers run from the environment of the tests.
 as_hub() { # NAME COMMAND...
   env XDG_CACHE_HOME="$state/run/xdg/$1" JC_TEST_ENGINES_FILE="$state/run/engines-root.json" \
@@ -182,6 +189,7 @@ docker_tests() {
 
 # Of the shard podman, but for its engine; beside podman's own stream that is too long.
 more_of_podman() {
+  root_units
   user_tests "what needs all packages" o "" -n 2 -m "not engine" --ignore=tests/ui --ignore=tests/hub
   hub_tests own-engines tests/hub --ignore=tests/hub/test_slurm.py
 }
