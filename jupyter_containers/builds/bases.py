@@ -210,9 +210,7 @@ class Resolver:
     async def _pull(self, reference: str, stands_for: str = "") -> Image:
         self._notice(f"Pulling {reference}")
         image = None
-        engine = self._engine
-        found = engine.pull(reference, stands_for) if stands_for else engine.pull(reference)
-        async with aclosing(found) as events:
+        async with aclosing(self._engine.pull(reference, stands_for)) as events:
             async for event in events:
                 image = event.image or image
                 if event.kind != "image":

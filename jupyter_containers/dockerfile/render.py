@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -79,11 +79,8 @@ def render(
     """
     if odd := [pin for pin in pins.values() if _PIN.fullmatch(pin) is None]:
         raise ValueError(f"not a reference: {odd[0]!r}")
-    writer = _Writer(dockerfile, pins, ca, caches, lacks)
-    writer.external = external
-    if stages is not None:
-        writer.stages = sorted(stages)
-    return writer.rendered()
+    reached = range(len(dockerfile.stages)) if stages is None else sorted(stages)
+    return _Writer(dockerfile, pins, ca, caches, lacks, external, reached).rendered()
 
 
 class _Writer:
@@ -94,6 +91,8 @@ class _Writer:
         ca: bool,
         caches: str,
         lacks: Collection[str],
+        external: bool,
+        stages: Sequence[int],
     ) -> None:
         self.source = dockerfile.text.rstrip("\n").split("\n")
         self.dockerfile = dockerfile
@@ -101,8 +100,8 @@ class _Writer:
         self.caches = caches
         self.mounts = {(mount.line, mount.index): mount for mount in dockerfile.mounts}
         self.lacks = lacks
-        self.external = False
-        self.stages = [stage.index for stage in dockerfile.stages]
+        self.external = external
+        self.stages = stages
         self.pinned = {
             (fetch.line, fetch.written): pins.get(fetch.reference, fetch.reference)
             for fetch in dockerfile.fetches

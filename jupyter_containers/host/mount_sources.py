@@ -1,4 +1,4 @@
-"""What a path leads to now, by which other paths it is reached, and who can make it lead elsewhere.
+"""What a path leads to now, and who can make it lead elsewhere.
 
 Code in a container can swap what lies below a folder that it can write: a folder for a link to
 `~/.ssh`, between a look at it and the engine's mount. So a source is opened once; what is judged
@@ -20,7 +20,6 @@ from pathlib import Path
 
 from ..errors import KernelError
 from ..text import untrusted_json
-from .mountinfo import _OWN, _decoded, _encoded
 from .paths import read_untrusted, replace_file, runtime_directory
 
 _PATH = os.O_PATH | os.O_CLOEXEC
@@ -74,7 +73,7 @@ def follower() -> Callable[[str], tuple[str, list[str]]]:
     """A function that resolves a path as far as it exists, and tells the links on the way by their
     own places: who can write there can have the path lead elsewhere. For many paths at one time,
     since it looks at each folder once. It never fails."""
-    link = cache(_link)
+    link = cache(link_target)
 
     def follow(path: str) -> tuple[str, list[str]]:
         real = ""
@@ -103,61 +102,12 @@ def _from_here(path: str) -> list[str]:
         return path.split("/")[::-1]
 
 
-def _link(path: str) -> str:
+def link_target(path: str) -> str:
+    """What a link says; empty where there is none."""
     try:
         return os.readlink(path)  # noqa: PTH115 - quick, for hundreds
     except (OSError, ValueError):
         return ""
-
-
-class Names:
-    """By which other paths the same things are reached: through bind mounts, and where a file
-    system is mounted more than once. One look at what is mounted."""
-
-    def __init__(self, file: Path = _OWN) -> None:
-        self._at: dict[bytes, tuple[bytes, bytes]] = {}
-        """By mount point: the device, and which of its folders is mounted. The last is on top."""
-        with suppress(OSError):
-            for line in file.read_bytes().split(b"\n"):
-                if len(fields := line.split(b" ", 5)) > 4:
-                    self._at[fields[4]] = (fields[2], fields[3])
-        mounts: dict[bytes, list[tuple[bytes, bytes]]] = {}
-        for point, (device, root) in self._at.items():
-            folder, _, name = point.rpartition(b"/")
-            above, inner = self._place(folder or b"/")
-            itself = name and (above, inner.rstrip(b"/") + b"/" + name) == (device, root)
-            if not itself:
-                mounts.setdefault(device, []).append((point, root))
-        self._mounts = {device: some for device, some in mounts.items() if len(some) > 1}
-
-    def of(self, path: str, *, parts: bool = False) -> list[str]:
-        """The others of a path without links; with `parts`, where something below it is mounted
-        elsewhere too."""
-        if not self._mounts:
-            return []
-        device, inner = place = self._place(_encoded(path))
-        inner = inner.rstrip(b"/") + b"/"
-        found = set()
-        for point, root in self._mounts.get(device, ()):
-            above = root.rstrip(b"/") + b"/"
-            if inner.startswith(above):
-                name = (point.rstrip(b"/") + b"/" + inner[len(above) :]).rstrip(b"/") or b"/"
-                if self._place(name) == place:  # not under another mount
-                    found.add(name)
-            elif parts and above.startswith(inner):
-                found.add(point)
-        return sorted({_decoded(name) for name in found} - {path})
-
-    def _place(self, path: bytes) -> tuple[bytes, bytes]:
-        """The device that a path is on, and its path there."""
-        point = path
-        while point not in self._at:
-            if point in (b"", b"/"):
-                return b"", path
-            point = point.rpartition(b"/")[0] or b"/"
-        device, root = self._at[point]
-        rest = path[len(point) :] if point != b"/" else path
-        return device, (root.rstrip(b"/") + rest).rstrip(b"/") or b"/"
 
 
 def is_exposed(path: str, writable: Iterable[str]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _OWN = Path("/proc/self/mountinfo")
@@ -16,9 +17,8 @@ _OWN = Path("/proc/self/mountinfo")
 
 def mount_points(file: Path | str = _OWN) -> Iterator[str]:
     """Where something is mounted, in the order of the mounts. Raises OSError."""
-    for line in Path(file).read_bytes().split(b"\n"):
-        if len(fields := line.split(b" ", 5)) > 4:
-            yield _decoded(fields[4])
+    for _, _, point in _mounts(file):
+        yield _decoded(point)
 
 
 def submounts(folder: str, file: Path = _OWN, root: str = "") -> list[str]:
@@ -26,12 +26,65 @@ def submounts(folder: str, file: Path = _OWN, root: str = "") -> list[str]:
     `root` of whom `file` belongs to. Quick: machines with many containers have thousands of mounts.
     Raises OSError."""
     above = _encoded(f"{folder.rstrip('/')}/")
-    found = set()
-    for line in file.read_bytes().split(b"\n"):
-        if len(fields := line.split(b" ", 5)) > 4 and fields[4].startswith(above):
-            found.add(_decoded(fields[4]))
+    found = {_decoded(point) for _, _, point in _mounts(file) if point.startswith(above)}
     # One that lies under another one, or was mounted where nobody of us may look, is not reached.
     return sorted(path for path in found - {folder} if os.access(root + path, os.F_OK))
+
+
+class Names:
+    """By which other paths the same things are reached: through bind mounts, and where a file
+    system is mounted more than once. One look at what is mounted."""
+
+    def __init__(self, file: Path = _OWN) -> None:
+        self._at: dict[bytes, tuple[bytes, bytes]] = {}
+        """By mount point: the device, and which of its folders is mounted. The last is on top."""
+        with suppress(OSError):
+            for device, root, point in _mounts(file):
+                self._at[point] = (device, root)
+        mounts: dict[bytes, list[tuple[bytes, bytes]]] = {}
+        for point, (device, root) in self._at.items():
+            folder, _, name = point.rpartition(b"/")
+            above, inner = self._place(folder or b"/")
+            itself = name and (above, inner.rstrip(b"/") + b"/" + name) == (device, root)
+            if not itself:
+                mounts.setdefault(device, []).append((point, root))
+        self._mounts = {device: some for device, some in mounts.items() if len(some) > 1}
+
+    def of(self, path: str, *, parts: bool = False) -> list[str]:
+        """The others of a path without links; with `parts`, where something below it is mounted
+        elsewhere too."""
+        if not self._mounts:
+            return []
+        device, inner = place = self._place(_encoded(path))
+        inner = inner.rstrip(b"/") + b"/"
+        found = set()
+        for point, root in self._mounts.get(device, ()):
+            above = root.rstrip(b"/") + b"/"
+            if inner.startswith(above):
+                name = (point.rstrip(b"/") + b"/" + inner[len(above) :]).rstrip(b"/") or b"/"
+                if self._place(name) == place:  # not under another mount
+                    found.add(name)
+            elif parts and above.startswith(inner):
+                found.add(point)
+        return sorted({_decoded(name) for name in found} - {path})
+
+    def _place(self, path: bytes) -> tuple[bytes, bytes]:
+        """The device that a path is on, and its path there."""
+        point = path
+        while point not in self._at:
+            if point in (b"", b"/"):
+                return b"", path
+            point = point.rpartition(b"/")[0] or b"/"
+        device, root = self._at[point]
+        rest = path[len(point) :] if point != b"/" else path
+        return device, (root.rstrip(b"/") + rest).rstrip(b"/") or b"/"
+
+
+def _mounts(file: Path | str) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Device, which of its folders, and where it is mounted, as they are written there."""
+    for line in Path(file).read_bytes().split(b"\n"):
+        if len(fields := line.split(b" ", 5)) > 4:
+            yield fields[2], fields[3], fields[4]
 
 
 def _encoded(path: str) -> bytes:

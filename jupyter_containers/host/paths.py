@@ -135,8 +135,12 @@ def data_directory() -> Path:
 
 def jupyter_directories() -> tuple[Path, ...]:
     """Jupyter's config, data and runtime directories (tokens, approvals), resolved."""
-    named = (jupyter_config_dir(), jupyter_data_dir(), jupyter_runtime_dir())
-    return tuple(Path(os.path.realpath(name)) for name in named)
+    return tuple(Path(os.path.realpath(name)) for name in named_jupyter_directories())
+
+
+def named_jupyter_directories() -> tuple[str, ...]:
+    """The same as they are named, for whom a link on the way counts."""
+    return jupyter_config_dir(), jupyter_data_dir(), jupyter_runtime_dir()
 
 
 @cache

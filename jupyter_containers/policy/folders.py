@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from ..host.mount_sources import Names, follower
+from ..host.mount_sources import follower, link_target
+from ..host.mountinfo import Names
 from ..host.paths import jupyter_directories
 from ..layout import INSIDE
 
@@ -55,7 +56,7 @@ def contains_home(path: str) -> bool:
 def _contains(path: str, places: Iterable[str], names: Names) -> bool:
     here = os.path.realpath(path)
     resolved = map(os.path.realpath, places)
-    return any(_is_within(name, here) for place in resolved for name in (place, *names.of(place)))
+    return any(is_within(name, here) for place in resolved for name in (place, *names.of(place)))
 
 
 def holds_home(directory: Path) -> str:
@@ -87,13 +88,14 @@ def is_shared(directory: Path) -> str:
         return f"programs of yours listen on sockets in it ({shown}{more})"
     follow = follower()
     for link in (*follow(sys.prefix)[1], *follow(sys.base_prefix)[1]):
-        if _is_within(link, here):
+        if is_within(link, here):
             name = os.path.relpath(link, here)
             return f"the Python that Jupyter runs on is a link in it ({name})"
     return ""
 
 
-def _is_within(path: str, above: str) -> bool:
+def is_within(path: str, above: str) -> bool:
+    """Of resolved paths: whether one is the other, or below it."""
     return f"{path}/".startswith(f"{above.rstrip('/')}/")
 
 
@@ -177,7 +179,7 @@ def _in_containers(inodes: Iterable[str]) -> Iterator[str]:
         except OSError:
             continue
         for file in files:
-            if (target := _link(str(file))) in wanted:
+            if (target := link_target(str(file))) in wanted:
                 yield wanted[target]
 
 
@@ -191,13 +193,6 @@ def _is_contained(process: Path) -> bool:
         )
     except OSError:
         return False
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)  # noqa: PTH115 - quick, for thousands
-    except OSError:
-        return ""
 
 
 def socket_places() -> Iterator[str]:

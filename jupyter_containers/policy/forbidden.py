@@ -13,7 +13,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from ..host.mount_sources import Names
+from ..host.mountinfo import Names
 from ..text import as_dict, as_text, untrusted_json
 
 _NAMED_BY = (

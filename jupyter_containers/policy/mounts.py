@@ -15,13 +15,18 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
-
 from ..errors import BadSettings, PolicyRefused
-from ..host.mount_sources import Found, Names, find_source, follower, is_exposed
-from ..host.paths import cache_directory, data_directory, empty_directory, empty_file
+from ..host.mount_sources import Found, find_source, follower, is_exposed
+from ..host.mountinfo import Names
+from ..host.paths import (
+    cache_directory,
+    data_directory,
+    empty_directory,
+    empty_file,
+    named_jupyter_directories,
+)
 from ..models import Mount, Source, refuse_unquotable
-from .folders import contains_home, homes, socket_places, sockets_below
+from .folders import contains_home, homes, is_within, socket_places, sockets_below
 from .forbidden import others_keys, own_source, storages
 
 TRAIT = "Policy.mounts"
@@ -107,8 +112,7 @@ def _private_places() -> list[str]:
 def _of_jupyter() -> list[str]:
     """Jupyter's own directories and ours."""
     places = [f"{home}/{name}" for home in homes() for name in _JUPYTER]
-    places += [jupyter_config_dir(), jupyter_data_dir(), jupyter_runtime_dir()]
-    return [*places, str(cache_directory()), str(data_directory())]
+    return [*places, *named_jupyter_directories(), str(cache_directory()), str(data_directory())]
 
 
 def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
@@ -197,10 +201,6 @@ def _is_below(path: str, above: str) -> bool:
     return path.startswith("/" if above == "/" else f"{above}/") and path != above
 
 
-def _is_within(path: str, above: str) -> bool:
-    return path == above or _is_below(path, above)
-
-
 def _mode(path: str, rules: Mapping[str, str]) -> str:
     while path not in rules:
         if path == "/":
@@ -217,7 +217,7 @@ def _covered(mount: Mount, found: Found, private: list[str], names: Names) -> Al
     if mount.writable:
         source, places = mount.source, list(hidden)
         for part in _run_from(source, names):
-            if not _is_below(part, source) or any(_is_within(part, place) for place in places):
+            if not _is_below(part, source) or any(is_within(part, place) for place in places):
                 continue
             if (itself := _itself(part)) is not None:
                 places.append(part)
@@ -260,7 +260,7 @@ def _run_from(source: str, names: Names) -> set[str]:
             _make(place)
         found.add(place)
     found = found.union(*map(names.of, found))
-    if any(_is_within(source, part) for part in found):
+    if any(is_within(source, part) for part in found):
         raise _refused(source, "may only be mounted read-only: Jupyter runs from there")
     return found
 

@@ -154,7 +154,7 @@ async def test_asking_for_a_build_fetches_nothing(
 ):
     pulled = []
 
-    def pull(self, reference):
+    def pull(self, reference, stands_for=""):
         pulled.append(reference)
         raise BaseUnknown(reference, None, "no")
 

@@ -128,9 +128,9 @@ shell, killed or not."""
 
 
 def leads_to_loopback(option: str, *, rootless: bool) -> bool:
-    """Whether RUN of a build that is left to Podman may reach this machine's 127.0.0.1: before
-    4.7, rootless Podman starts slirp4netns for it without `--disable-host-loopback` (4.3.1: what
-    listens there answered at 10.0.2.2)."""
+    """Whether RUN of a build that is left to Podman may reach this machine's 127.0.0.1: Podman
+    4.3.1 starts slirp4netns for it without `--disable-host-loopback` (what listens there answered
+    at 10.0.2.2), and later ones were not tried."""
     return rootless and option.startswith(SLIRP)
 
 

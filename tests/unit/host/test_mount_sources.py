@@ -12,7 +12,6 @@ import pytest
 
 from jupyter_containers.host import mount_sources
 from jupyter_containers.host.mount_sources import (
-    Names,
     find_source,
     follower,
     is_exposed,
@@ -20,6 +19,7 @@ from jupyter_containers.host.mount_sources import (
     tell_writable,
     told_writable,
 )
+from jupyter_containers.host.mountinfo import Names
 from tests.helpers.private_home import private_home, private_runtime
 
 

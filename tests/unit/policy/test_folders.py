@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.errors import PolicyRefused
-from jupyter_containers.host.mount_sources import Names
+from jupyter_containers.host.mountinfo import Names
 from jupyter_containers.host.paths import empty_directory, empty_file
 from jupyter_containers.layout import INSIDE
 from jupyter_containers.models import Mount
@@ -178,7 +178,7 @@ def test_what_a_container_of_ours_listens_on_is_its_own(
 def test_the_home_that_the_list_of_users_names(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """HOME may be another: `HOME=/work/x jupyter lab`."""
+    """HOME may be another, by `HOME=… jupyter lab`."""
     real = pwd.getpwuid(os.getuid())
     listed = pwd.struct_passwd((*real[:5], str(folder / "me"), *real[6:]))
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: listed)
