@@ -36,6 +36,9 @@ _HUB_PATIENCE = 20.0
 _LONGEST = 600.0
 
 _PACKAGES = ("ca-certificates", "python-is-python3", "python3", "python3-pip", "python3-venv")
+_MERGED = Path("/usr/share/mmdebstrap/hooks/maybe-merged-usr")
+"""Merges /usr before the first package: Debian 12 would install `usrmerge` to do it, and all of
+perl with that (48 MB). From mmdebstrap 1.3; its manual page, "--hook-directory"."""
 _MIRROR = "http://deb.debian.org/debian"
 _CONFIG = {
     "architecture": platform_args()["TARGETARCH"],
@@ -173,6 +176,7 @@ def _mmdebstrap(suite: str, tar: Path, sources: Sequence[str]) -> list[str]:
         "mmdebstrap",
         "--variant=apt",
         "--format=tar",
+        *([f"--hook-directory={_MERGED}"] if _MERGED.is_dir() else []),
         f"--include={','.join(_PACKAGES)}",
         '--aptopt=Apt::Install-Recommends "false"',
         # A mirror that is a snapshot has an old date.
