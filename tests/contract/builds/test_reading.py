@@ -5,8 +5,15 @@ from __future__ import annotations
 import json
 import uuid
 
+import pytest
+
 from tests.helpers.command import jc, notebook_of
 from tests.helpers.listening import serving
+
+
+@pytest.fixture(autouse=True)
+def private_places() -> None:
+    """None: kernels run here, and to make their kit again for each test takes long."""
 
 
 def test_a_context_elsewhere_is_asked_for(folder, engine, image, tmp_path):
