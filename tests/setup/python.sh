@@ -51,7 +51,7 @@ new_environment() {
 # environment EXTRA: what pyproject.toml says, once until it changes. Another checkout's is another's.
 environment() {
   local stamp
-  stamp="$PWD $1 $(sha256sum <pyproject.toml)"
+  stamp="$PWD $1 $(cat pyproject.toml "$here/python.sh" | sha256sum)"
   [ "$(cat .venv/.ready 2>/dev/null)" != "$stamp" ] || return 0
   case $(cat .venv/.ready 2>/dev/null) in "$PWD "*) ;; *) new_environment ;; esac
   say "installing jupyter-containers with its $1 and lint packages into .venv"
@@ -59,8 +59,11 @@ environment() {
     umask 022
     pips_settings
     .venv/bin/python -m pip install -q 'uv>=0.5'
+    # jsonschema does without it, and where it is, every server and every test run compiles its
+    # grammar first: a second or two. No schema here has a format that asks for it.
+    echo 'rfc3987-syntax; python_version < "3"' >.venv/.without
     HATCH_JUPYTER_BUILDER_SKIP_NPM=1 VIRTUAL_ENV=$(readlink -f .venv) .venv/bin/uv pip install -q \
-      --compile-bytecode -e ".[$1,lint]"
+      --compile-bytecode --overrides .venv/.without -e ".[$1,lint]"
     if [ "$(id -u)" = 0 ]; then
       echo "$state/src" >"$(echo .venv/lib/python3*/site-packages)/zz-copy-for-the-tests.pth"
     fi
