@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..models import EngineInfo
+from .addresses import folder_of
 from .contents import Dockerfile
 from .instructions import Instruction, mounts
 from .variables import platform_args
@@ -46,11 +47,14 @@ _HINTS: Mapping[str, str] = {
     "tmpfs-size": "Leave out size.",
     "locked": "Leave out sharing.",
     "patterns": "Set the shorter value with an ARG or ENV of its own.",
+    "subdir": "Clone it in a RUN: git clone …, and copy the folder from there.",
 }
 LATE = frozenset((*_NEUTRAL, *_HINTS))
 """All names."""
 _OF_MOUNTS = ("locked",)
 """What is left away of a mount (`Mount.flag`): the image is the same."""
+_OF_BUILDKIT = ("subdir",)
+"""What is not the reader's, which `# syntax=` replaces."""
 _EXPANDED = ("ADD", "ARG", "COPY", "ENV", "EXPOSE", "LABEL", "USER", "VOLUME", "WORKDIR")
 _PATTERN = re.compile(r"(?<!\\)\$\{\w+[#%/]")
 _OCTAL = re.compile(r"[0-7]+")
@@ -71,8 +75,11 @@ class Late:
 
     def why(self, builder: EngineInfo) -> str:
         """What is wrong with it."""
+        who = f"the builder of {builder.name} {builder.version}"
         shown = self.written if len(self.written) < 60 else f"{self.written[:40]}…"
-        return f"the builder of {builder.name} {builder.version} does not know {shown}."
+        if self.name == "subdir":
+            return f"a repository can lead {who} out to this machine with {shown}."
+        return f"{who} does not know {shown}."
 
 
 def changes_nothing(flag: str) -> str | None:
@@ -85,8 +92,10 @@ def changes_nothing(flag: str) -> str | None:
 def missing(dockerfile: Dockerfile, builder: EngineInfo) -> Iterator[Late]:
     """What a builder does not know and cannot go without, in order of lines. Of what ONBUILD has
     kept nothing can be left away."""
-    if not external(dockerfile, builder):
-        yield from _unknown(dockerfile, builder)
+    brought = external(dockerfile, builder)
+    for one in _unknown(dockerfile, builder):
+        if not brought or one.name in _OF_BUILDKIT:
+            yield one
 
 
 def external(dockerfile: Dockerfile, builder: EngineInfo) -> bool:
@@ -96,7 +105,7 @@ def external(dockerfile: Dockerfile, builder: EngineInfo) -> bool:
         return False
     if dockerfile.heredoc is not None and "heredocs" not in builder.features:
         return True
-    return any(True for _ in _unknown(dockerfile, builder))
+    return any(one.name not in _OF_BUILDKIT for one in _unknown(dockerfile, builder))
 
 
 def _unknown(dockerfile: Dockerfile, builder: EngineInfo) -> Iterator[Late]:
@@ -111,7 +120,10 @@ def _unknown(dockerfile: Dockerfile, builder: EngineInfo) -> Iterator[Late]:
 
 def _late(dockerfile: Dockerfile, instructions: Iterable[Instruction]) -> Iterator[Late]:
     fetched = {(one.line, one.written) for one in dockerfile.fetches}
+    folders = {line: folder for line, url in dockerfile.urls if (folder := folder_of(url))}
     for one in instructions:
+        if one.name == "ADD" and one.line in folders:
+            yield Late(one, "subdir", f"ADD …{folders[one.line]}")
         for flag in one.flags:
             if name := _name(one, flag, fetched):
                 yield Late(one, name, f"{one.name} {flag}")

@@ -22,6 +22,7 @@ PODMAN: Mapping[str, tuple[int, int]] = {
     "parents": (5, 5),
     "link": (5, 6),
     "secret-env": (6, 0),
+    "subdir": (6, 0),
     **dict.fromkeys(("chmod-letters", "keep-git-dir", "security", "tmpfs-size", "unpack"), _NEVER),
 }
 """buildah 1.28 came with Podman 4.3, 1.33 with 4.8, 1.35 with 5.0 and so on. Before 1.29 it had the
@@ -41,8 +42,14 @@ DOCKER: Mapping[str, tuple[int, int]] = {
     "exclude": (28, 5),
     "parents": (29, 1),
     "security": (29, 1),
+    "subdir": (29, 4),
 }
-"""A Dockerfile that begins with # syntax= brings its own reader, and lacks nothing."""
+"""A Dockerfile that begins with # syntax= brings its own reader, and lacks nothing of that.
+
+Older builders join the `subdir` of a repository to the folder that they cloned it to, through `..`
+and its links: https://github.com/moby/buildkit/security/advisories/GHSA-4vrq-3vrq-g6gg and, for
+buildah, https://github.com/advisories/GHSA-49p4-px3h-rq49
+"""
 
 
 def lacks(known: Mapping[str, tuple[int, int]], version: str) -> frozenset[str]:

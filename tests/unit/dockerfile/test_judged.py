@@ -86,6 +86,38 @@ class TestWords:
     @pytest.mark.parametrize(
         "address",
         [
+            "https://ok.example/mine/../others/x",
+            "https://ok.example/mine/%2e%2E/others/x",
+            "https://ok.example/mine%2f..%2fothers/x",
+            "https://ok.example/mine/..",
+            "https://ok.example/./x",
+            "https://ok.example/x.git#main:../../home/me/.ssh",
+            "https://ok.example/x.git#main:a/..",
+            "https://ok.example/x.git?branch=main&subdir=../x",
+            "git@ok.example:mine/../x.git",
+            "git@ok.example:x.git#:..",
+        ],
+    )
+    def test_no_address_leads_upwards(self, address: str) -> None:
+        with pytest.raises(DockerfileError, match=r"has a \. or \.\. in its path"):
+            of(f"FROM a\nADD {address} /x")
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "https://ok.example/x.git#--upload-pack=x",
+            "git@ok.example:x.git#--upload-pack=x:docs",
+            "ssh://git@ok.example/x#-x",
+            "https://ok.example/x.git?branch=%2dx",
+        ],
+    )
+    def test_no_branch_is_an_option(self, address: str) -> None:
+        with pytest.raises(DockerfileError, match="branch that begins with -"):
+            of(f"FROM a\nADD {address} /x")
+
+    @pytest.mark.parametrize(
+        "address",
+        [
             "https://example.org/a%20b?c=d@e#f",
             "https://example.org:8443/x",
             "http://[2001:db8::1]:80/x",
@@ -95,6 +127,9 @@ class TestWords:
             "git@github.com:a/b.git#main",
             "ssh://git@host:22/x.git",
             "git://host/x",
+            "https://example.org/a..b/.well-known/x...y?at=-1",
+            "https://github.com/a/b.git#refs/pull/1/head",
+            "git@github.com:a/b.git#v1.0-rc1:docs/.vitepress",
             "HTTPS://Example.ORG",
         ],
     )

@@ -112,6 +112,31 @@ def test_docker_fetches_the_reader_that_a_dockerfile_names() -> None:
     assert not external(parse(heredoc.partition("\n")[2]), docker("20.10.24"))
 
 
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("https://example.org/a.git#main:docs", "ADD …#main:docs"),
+        ("git@example.org:a.git#:docs", "ADD …#:docs"),
+        ("https://example.org/a.git?sub%64ir=docs", "ADD …?subdir=docs"),
+    ],
+)
+def test_a_folder_of_a_repository_is_not_given_to_who_follows_its_links(
+    address: str, written: str
+) -> None:
+    text = f"# syntax=docker/dockerfile:1\nFROM a\nADD {address} /a\n"
+    for builder in (podman("4.3.1"), podman("5.8.0"), docker("20.10.24"), docker("29.3.0")):
+        [one] = missing(parse(text), builder)
+        assert (one.at.line, one.written) == (3, written)
+        assert one.why(builder).endswith(f"out to this machine with {written}.")
+        assert "git clone" in one.hint
+        assert not external(parse(text), builder)
+    assert [one.name for one in missing(upon([f"ADD {address} /a"], 7), podman("5.8.0"))]
+    assert list(missing(parse(text), podman("6.0.0"))) == []
+    assert list(missing(parse(text), docker("29.4.0"))) == []
+    whole = parse("FROM a\nADD https://example.org/a.git#main /a\nADD https://example.org/b:c /b\n")
+    assert list(missing(whole, podman())) == []
+
+
 def test_of_what_a_base_keeps_nothing_can_be_left_away() -> None:
     [one] = missing(upon(["COPY --link a /a"], 7), podman())
     assert (one.at.line, one.written) == (7, "COPY --link")
