@@ -282,6 +282,9 @@ class BuildSpec:
     """Its instructions in order, so that progress and errors name lines; may be empty."""
     context: str | None = None
     args: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
+    proxies: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
+    """More arguments: this machine's own proxies, which may hold a password. The builder gets them
+    as its environment and may use them itself, unlike those that a cell names."""
     target: str = ""
     secrets: tuple[BuildSecret, ...] = ()
     labels: Mapping[str, str] = field(default_factory=lambda: NO_ENV)

@@ -335,6 +335,8 @@ def spec_of(plan: Plan, context: Path | None, work: Path, builder: EngineInfo) -
         external=external(plan.dockerfile, builder),
         stages=stages,
     )
+    own = policy.proxies() if runs else {}
+    proxies = {k: v for k, v in own.items() if options.build_args.get(k, v) == v}
     trusted = (BuildSecret(id=CA_SECRET, source=str(ca)),) if ca is not None else ()
     return BuildSpec(
         dockerfile=rendered.text,
@@ -344,9 +346,9 @@ def spec_of(plan: Plan, context: Path | None, work: Path, builder: EngineInfo) -
         context=str(context) if context is not None else None,
         args={
             **(CA_ARGS if ca is not None else {}),
-            **(policy.proxies() if runs else {}),
-            **options.build_args,
+            **{name: value for name, value in options.build_args.items() if name not in proxies},
         },
+        proxies=proxies,
         target=plan.dockerfile.stages[stages[-1]].name if options.target else "",
         secrets=tuple(_linked(secret, work) for secret in (*secrets(plan.request), *trusted)),
         labels={BUILD_LABEL: plan.label},

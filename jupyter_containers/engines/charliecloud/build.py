@@ -25,7 +25,6 @@ from ...host.reaper.client import reaper
 from ...host.reaper.trees import remove_tree
 from ...models import BuildSpec, BuildStep, Image, Progress
 from ...text import one_line
-from ..common.build_argv import common_env
 from ..common.build_steps import Steps
 from ..common.errors import build_trouble
 from ..process_engine.image_archive import TREE
@@ -47,6 +46,7 @@ _OF_ITSELF = (
     "copying image ",
     "something went wrong, rolling back",
 )
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 _EXITED = re.compile(r"RUN command exited with (\d{1,9})")
 
 
@@ -118,7 +118,9 @@ async def build(store: Store, spec: BuildSpec) -> AsyncGenerator[Progress]:
         for text in told.notices:
             yield Progress(kind="notice", text=text)
         reader = _Reader(spec, told)
-        env = {**environment(), **IDENTITY, **common_env(spec), "TMPDIR": "/tmp"}
+        # It downloads nothing itself, and has its RUNs know these without an ARG.
+        own = {name: value for name, value in spec.args.items() if name.lower() in _PROXIES}
+        env = {**environment(), **IDENTITY, **spec.proxies, **own, "TMPDIR": "/tmp"}
         storage = (await chimage("gestalt", "storage-path")).stdout.strip()
         argv = build_argv(spec, tag, str(directory), storage)
         try:

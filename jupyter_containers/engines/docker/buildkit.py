@@ -19,7 +19,7 @@ from ...errors import EngineDown, EngineFailed, ImageNotHere
 from ...host.process import Stream
 from ...models import BuildSpec, BuildStep, Progress
 from ...text import as_dict, as_int, as_list, as_text, untrusted_json
-from ..common.build_argv import FindImage, common_argv, common_env
+from ..common.build_argv import FindImage, common_argv
 from ..common.build_steps import Steps
 from ..common.errors import build_trouble, fetch_trouble
 
@@ -64,7 +64,7 @@ async def build(
     """See `Engine.build`. Called by `Docker.build`; `command` is the program and its options."""
     known = tuple(command)
     modes = [False] if known in _without_rawjson else [True, False]
-    environment = {**(env or {}), **_ENV, **common_env(spec)}
+    environment = {**(env or {}), **_ENV, **spec.proxies}
     for rawjson in modes:
         track = Track(Steps(spec.steps))
         reader = RawJson(track) if rawjson else Plain(track)

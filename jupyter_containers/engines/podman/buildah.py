@@ -22,7 +22,7 @@ from ...host.process import Stream, run
 from ...host.reaper import podman_build
 from ...host.reaper.client import reaper
 from ...models import BuildSpec, BuildStep, Progress
-from ..common.build_argv import FindImage, common_argv, common_env
+from ..common.build_argv import FindImage, common_argv
 from ..common.build_steps import Steps
 from ..common.errors import build_trouble
 from . import network
@@ -87,7 +87,7 @@ async def build(
         argv = build_argv(command, spec, directory, options)
         if spec.barred or (own_network and spec.network == "private"):
             argv = network.own_for_build(argv, spec.barred, directory, rootless=os.getuid() != 0)
-        environment = {**(env or {}), **common_env(spec), "TMPDIR": directory}
+        environment = {**(env or {}), **spec.proxies, "TMPDIR": directory}
         async with Stream(argv, input=spec.dockerfile.encode(), env=environment) as stream:
             try:
                 async for source, line in stream:

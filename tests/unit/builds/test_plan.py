@@ -12,6 +12,7 @@ import pytest
 from jupyter_containers.builds.consent import Consent
 from jupyter_containers.builds.plan import BuildRequest, Plan, find, spec_of
 from jupyter_containers.dockerfile.context import stage
+from jupyter_containers.engines.common.build_argv import common_argv
 from jupyter_containers.engines.guarded import Guarded
 from jupyter_containers.errors import BuildNotApproved, DockerfileError
 from jupyter_containers.models import NO_ENV, EngineInfo, Image, Progress
@@ -103,6 +104,33 @@ def test_a_folder_that_is_swapped_later(home: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(Exception, match="cannot be read for the build"):
         stage(found.context, home / "staged")
     assert not (home / "staged").exists()
+
+
+def test_the_builder_uses_no_proxy_that_a_cell_names(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "ftp_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("https_proxy", "http://me:swordfish@proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "x.example")
+    cell = {
+        "HTTP_PROXY": "http://127.0.0.1:2375",
+        "HTTPS_PROXY": "http://x",
+        "no_proxy": "x.example",
+    }
+    options = " ".join(f"--build-arg {name}={value}" for name, value in cell.items())
+    engine = Engine(base=Image(id="sha256:1"))
+    engine.policy = policy(build_proxies=True)
+    found = plan(home, f"{options}\nFROM base\nRUN true", engine)
+    spec = spec_of(found, None, home, INFO)
+    https = {"https_proxy": "http://me:swordfish@proxy.example:3128"}
+    assert spec.proxies == {**https, "no_proxy": "x.example", "NO_PROXY": "x.example"}
+    argv = common_argv(spec)
+    assert "--build-arg=HTTP_PROXY=http://127.0.0.1:2375" in argv
+    assert "--build-arg=HTTPS_PROXY=http://x" in argv
+    assert "--build-arg=https_proxy" in argv
+    assert not any("swordfish" in word for word in argv)
 
 
 def test_what_a_base_defines_counts(home: Path) -> None:
