@@ -5,7 +5,7 @@ Options in a cell are a request, like settings: whoever sent the notebook can ha
 command line is a yes.
 
 So does what ADD downloads from this machine: the builder does that, to whom 127.0.0.1 is not the
-build's own.
+build's own. Whoever built a Dockerfile with options of theirs has not typed what stands in it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from ..dockerfile.addresses import host_of
 from ..policy.approvals import Approvals, asks_of_build
@@ -37,6 +38,8 @@ class Consent:
     """What was approved for it counts, and is remembered for it."""
     shown: Collection[str] | None = ()
     """What the person has just said yes to, in the words of the question; None for all of it."""
+    typed: bool = False
+    """The person typed the options, so that only what ADD downloads is asked for."""
 
     def check(
         self,
@@ -44,12 +47,16 @@ class Consent:
         directory: Path,
         named: Mapping[str, bool],
         secrets: Collection[str] = (),
-        urls: Collection[str] = (),
+        urls: Mapping[str, bool] = MappingProxyType({}),
     ) -> None:
         """Called before a build reads anything: `named` are its files (False) and folders (True)
-        below the resolved `directory`, `own` is the notebook's folder, `urls` are those that
+        below the resolved `directory`, `own` is the notebook's folder, `urls` are what
         `of_this_machine` found. Raises BuildNotApproved."""
-        asked = asks_of_build(secrets, _asked(own, directory, named), urls)
+        asked = (
+            asks_of_build((), (), urls)
+            if self.typed
+            else asks_of_build(secrets, _asked(own, directory, named), urls)
+        )
         if self.notebook is not None:
             Approvals().check_build(self.notebook, asked, self.shown)
         elif asked and self.shown is not None:
@@ -57,20 +64,21 @@ class Consent:
 
 
 BY_HAND = Consent(shown=None)
-"""The person typed the options."""
+"""The person typed all of it."""
 
 
-async def of_this_machine(urls: Collection[str]) -> list[str]:
-    """Those of what ADD downloads whose host is this machine's 127.0.0.1, however it is spelled. A
-    name that is not known in time is none. Where a server sends the builder elsewhere is only
-    known to the builder."""
+async def of_this_machine(urls: Collection[str]) -> dict[str, bool]:
+    """Those of what ADD downloads whose host is this machine's 127.0.0.1, however it is spelled
+    (True), and those whose name server is too slow to say so (False): the builder waits longer.
+    Where a server sends the builder elsewhere is only known to the builder."""
     hosts = {url: host_of(url) for url in urls}
     names = list({*hosts.values()})
     found = dict(zip(names, await asyncio.gather(*map(_is_loopback, names)), strict=True))
-    return [url for url, host in hosts.items() if found[host]]
+    return {url: bool(found[host]) for url, host in hosts.items() if found[host] is not False}
 
 
-async def _is_loopback(host: str) -> bool:
+async def _is_loopback(host: str) -> bool | None:
+    """None where that is not known in time."""
     if not host:
         return False
     if f".{host}".endswith(".localhost"):  # whatever a name server says
@@ -80,7 +88,9 @@ async def _is_loopback(host: str) -> bool:
             answers = await asyncio.get_running_loop().getaddrinfo(
                 host, None, type=socket.SOCK_STREAM
             )
-    except (OSError, UnicodeError, TimeoutError):
+    except TimeoutError:
+        return None
+    except (OSError, UnicodeError):
         return False
     for *_, (address, *_) in answers:
         one = ipaddress.ip_address(str(address).partition("%")[0])

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..builds.consent import BY_HAND, Consent
+from ..builds.consent import Consent
 from ..builds.lint import Diagnostic, builder_here, buildkit_check, lint
 from ..builds.manager import BuildRequest, Builds, Built
 from ..builds.plan import earlier_images
@@ -34,7 +34,8 @@ def build_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--approve",
         action="store_true",
-        help="approve what a notebook's builds read beside its folder, and remember it",
+        help="approve what a notebook's builds read beside its folder, and what builds download "
+        "from this machine; remember it",
     )
     parser.add_argument("--no-cache", action="store_true", help="build every step anew")
     parser.add_argument(
@@ -146,18 +147,19 @@ async def _request(
     done: list[tuple[DockerfileCell, Built]],
     args: Namespace,
 ) -> BuildRequest:
-    in_cell = Consent(notebook=path, shown=None if args.approve else ())
+    of_a_file = path.suffix != ".ipynb"
+    yes = None if args.approve else ()
     return BuildRequest(
         cell=cell,
         directory=path.parent,
         engine=engine,
         builder=await builder_for(engine),
-        notebook=path.name if path.suffix == ".ipynb" else path.parent.name,
+        notebook=path.parent.name if of_a_file else path.name,
         earlier=earlier_images(done),
         update_bases=args.update_bases,
-        consent=in_cell if path.suffix == ".ipynb" else BY_HAND,
-        file=None if path.suffix == ".ipynb" else path,
-        may_retag=path.suffix != ".ipynb",
+        consent=Consent(notebook=path, shown=yes, typed=of_a_file),
+        file=path if of_a_file else None,
+        may_retag=of_a_file,
     )
 
 

@@ -10,9 +10,10 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from ..errors import AsksMore, BuildNotApproved, NotApproved
 from ..host.paths import data_directory
@@ -133,9 +134,10 @@ def asks_of_build(
         above = tuple(("read", "folder", str(one)) for one in path.parents)
         what = f"the {kind} {_shown(path)}{within}, read by its build"
         asked.append(Ask(("read", kind, str(path)), what, above))
-    asked += [
-        Ask(("url", url), f"{_shown(url)} of this machine, downloaded by its build") for url in urls
-    ]
+    for url, is_here in urls.items():
+        where = "of this machine" if is_here else "whose host could not be looked up in time"
+        key = ("url", url) if is_here else ("url", url, "unknown")
+        asked.append(Ask(key, f"{_shown(url)} {where}, downloaded by its build"))
     return asked
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -181,16 +183,17 @@ def test_what_was_typed_is_a_yes_and_is_not_remembered(work: Path, home: Path) -
     ],
 )
 async def test_what_add_downloads_from_this_machine_is_named(url: str, work: Path) -> None:
-    assert await of_this_machine([url, "https://192.0.2.1/x"]) == [url]
-    (item,) = asks_of_build([], [], [url])
+    found = await of_this_machine([url, "https://192.0.2.1/x"])
+    assert found == {url: True}
+    (item,) = asks_of_build([], [], found)
     assert url in item.text
     notebook = work / "n.ipynb"
     with pytest.raises(BuildNotApproved) as raised:
-        Consent(notebook=notebook).check(work, work, {}, (), [url])
+        Consent(notebook=notebook).check(work, work, {}, (), found)
     assert raised.value.items == (item.text,)
-    Consent(notebook=notebook, shown=[item.text]).check(work, work, {}, (), [url])
-    Consent(notebook=notebook).check(work, work, {}, (), [url])
-    BY_HAND.check(work, work, {}, (), [url])
+    Consent(notebook=notebook, shown=[item.text]).check(work, work, {}, (), found)
+    Consent(notebook=notebook).check(work, work, {}, (), found)
+    BY_HAND.check(work, work, {}, (), found)
 
 
 @pytest.mark.parametrize(
@@ -206,4 +209,35 @@ async def test_what_add_downloads_from_this_machine_is_named(url: str, work: Pat
     ],
 )
 async def test_what_add_downloads_elsewhere_needs_no_yes(url: str) -> None:
-    assert await of_this_machine([url]) == []
+    assert await of_this_machine([url]) == {}
+
+
+async def test_a_name_that_is_not_known_in_time_is_asked_for(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(*args: Any, **options: Any) -> list[Any]:
+        await asyncio.sleep(60)
+        return []
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", slow)
+    monkeypatch.setattr("jupyter_containers.builds.consent._RESOLVES", 0.01)
+    url, notebook = "http://slow.example/x", work / "n.ipynb"
+    found = await of_this_machine([url])
+    items = [f"{url} whose host could not be looked up in time, downloaded by its build"]
+    assert [ask.text for ask in asks_of_build([], [], found)] == items
+    Consent(notebook=notebook, shown=items).check(work, work, {}, (), found)
+    with pytest.raises(BuildNotApproved, match="of this machine"):
+        Consent(notebook=notebook).check(work, work, {}, (), {url: True})
+
+
+def test_typed_options_are_no_yes_to_what_stands_in_a_dockerfile(work: Path, home: Path) -> None:
+    file, url = work / "Dockerfile", {"http://127.0.0.1:8888/api": True}
+    named = {"letter1.txt": False}
+    typed = Consent(notebook=file, typed=True)
+    typed.check(work, home / "Documents", named, ("pip",), {})
+    with pytest.raises(BuildNotApproved) as raised:
+        typed.check(work, home / "Documents", named, ("pip",), url)
+    [item] = raised.value.items
+    assert item.startswith("http://127.0.0.1:8888/api of this machine")
+    Consent(notebook=file, typed=True, shown=None).check(work, work, {}, (), url)
+    typed.check(work, work, {}, (), url)

@@ -75,10 +75,10 @@ def test_a_folder_that_is_swapped_while_a_name_is_looked_up(
         folder.mkdir(parents=True)
         (folder / "x").write_text(word)
 
-    async def slow(_: Collection[str]) -> list[str]:
+    async def slow(_: Collection[str]) -> dict[str, bool]:
         (home / "work/a").rename(home / "work/b")
         (home / "work/a").symlink_to(home)
-        return []
+        return {}
 
     monkeypatch.setattr("jupyter_containers.builds.plan.of_this_machine", slow)
     source = "--context a/letters\nFROM base\nADD https://slow.example/x /x\nCOPY x /s"
