@@ -66,8 +66,15 @@ class Reference:
 
     @property
     def short(self) -> str:
-        """As people write it: docker.io/library/python:3 is python:3."""
-        return str(self).removeprefix("docker.io/").removeprefix("library/")
+        """As people write it: docker.io/library/python:3 is python:3. Never as another image is
+        written: docker.io/localhost/x stays what it is."""
+        whole = str(self)
+        path = whole.removeprefix("docker.io/")
+        return next(
+            name
+            for name in (path.removeprefix("library/"), path, whole)
+            if str(Reference.parse(name)) == whole
+        )
 
     @property
     def spellings(self) -> tuple[str, ...]:

@@ -25,10 +25,17 @@ from .records import Record, Records
 
 _PLAIN = re.compile(r"[\w./~@+:=-]+( [\w./~@+:=-]+)*")
 """Text that cannot be taken for a part of the sentence that it stands in."""
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U00013441\U00013442\U0001d159\U000e0100-\U000e01ef]"
+)
+"""What Python takes for printable, and nobody sees: https://www.unicode.org/reports/tr44/ has most
+of it as Default_Ignorable_Code_Point; U+2800 is a letter of Braille without a dot."""
 _FOLDER = ("folder",)
 """The key of a folder's own record."""
 _LONGEST = 200
-"""Characters of a value that are shown."""
+"""Characters of a value that are shown, those at its end among them."""
+_END = 80
 
 
 @dataclass(frozen=True)
@@ -111,20 +118,25 @@ def _shown(value: object) -> str:
     text = str(value)
     if len(text) > _LONGEST:
         digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
-        return f"{_quoted(text[:_LONGEST])}… ({len(text)} characters, SHA-256 {digest})"
-    return text if _PLAIN.fullmatch(text) else _quoted(text)
+        shown = f"{_quoted(text[: _LONGEST - _END])}…{_quoted(text[-_END:])}"
+        return f"{shown} ({len(text)} characters, SHA-256 {digest})"
+    return text if _PLAIN.fullmatch(text) and not _BLANK.search(text) else _quoted(text)
 
 
 def _quoted(text: str) -> str:
     """As JSON; what could deceive an eye or a terminal is escaped."""
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    readable = text.isprintable() and not _BLANK.search(text)
+    return json.dumps(text, ensure_ascii=not readable)
 
 
 def asks_of_build(
-    secrets: Collection[str], copied: Sequence[tuple[Path, bool]], urls: Collection[str] = ()
+    secrets: Collection[str],
+    copied: Sequence[tuple[Path, bool]],
+    urls: Mapping[str, bool] = MappingProxyType({}),
 ) -> list[Ask]:
     """What a build reads beside its notebook's own folder: the administrator's secrets by their
-    names, files (or folders: True) by their resolved paths, and addresses of this machine."""
+    names, files (or folders: True) by their resolved paths, and addresses: of this machine (True),
+    or of a host that may be (False)."""
     asked = [
         Ask(("secret", name), f"the secret {_shown(name)}, read by its build") for name in secrets
     ]

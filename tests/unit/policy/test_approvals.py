@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from jupyter_containers.errors import AsksMore, BadInput, BuildNotApproved, NotApproved
 from jupyter_containers.models import Mount
@@ -276,30 +274,6 @@ def test_a_yes_to_a_text_is_a_yes_to_its_values(notebook: Path) -> None:
     assert raised.value.items[-1] == "the environment variable PATH, as /evil"
     assert len(Approvals().missing(notebook, PLAIN)) == 1
     Approvals().approve(notebook, with_(env={"PATH": "/usr/bin"}), shown)
-
-
-VALUES = st.text(max_size=12) | st.sampled_from(["a, read-only", "/a, at /b", 'x"', "A, as B"])
-PATHS = VALUES.map(lambda text: "/" + text.replace("\0", ""))
-ASKED = (
-    st.builds(lambda a, b: {"env": {a: b}}, VALUES, VALUES)
-    | st.builds(lambda a, b, w: {"mounts": (Mount(a, b, w),)}, PATHS, PATHS, st.booleans())
-    | st.builds(lambda a: {"devices": (a,)}, VALUES)
-    | st.builds(lambda a, b: {"slurm": {"partition": a, "account": b}}, VALUES, VALUES)
-)
-
-
-@given(ASKED, ASKED)
-def test_no_two_questions_share_a_text(one: dict[str, Any], other: dict[str, Any]) -> None:
-    first, second = asks(with_(**one))[-1], asks(with_(**other))[-1]
-    assert (first.text == second.text) == (first.key == second.key)
-    assert first.text.isprintable()
-
-
-def test_what_is_too_long_to_read_has_its_hash(notebook: Path) -> None:
-    one, other = ({"A": "x" * 5000 + end} for end in "12")
-    texts = [asks(with_(env=env))[-1].text for env in (one, other)]
-    assert texts[0] != texts[1]
-    assert all("… (5001 characters, SHA-256 " in text and len(text) < 400 for text in texts)
 
 
 # -- records -----------------------------------------------------------------------------------
