@@ -63,6 +63,9 @@ class Gatherer:
         self.found: dict[str, os.stat_result] = {}
         self.named: dict[str, bool] = {}
         """What sources lead to, and whether that is a folder, of which all is taken."""
+        self.targets: dict[str, str] = {}
+        """Where the links point that sources lead through. Each is read once: a container can put
+        another in its place, of which nobody was asked."""
         self.left_out: set[str] = set()
         self._later: list[tuple[Source, Callable[[], bool]]] = []
         """What `walk` does: each says whether anything was kept."""
@@ -215,7 +218,9 @@ class Gatherer:
         hops: int,
     ) -> bool:
         """Keep a link that a source leads through, and go on where it points."""
-        target = self.root.link(path)
+        if path not in self.targets:
+            self.targets[path] = self.root.link(path)
+        target = self.targets[path]
         if target.startswith("/") or hops >= _MAX_HOPS:
             return self._leads_out(source, path)
         onward = [Word(part) for part in target.split("/") if part not in ("", ".")]
@@ -255,7 +260,8 @@ class Gatherer:
             return
         if path.count("/") > _MAX_DEPTH or len(path) > _MAX_PATH:
             raise BadInput(f"The folder {path[:60]}… nests too deep for a build.")
-        self.found[path] = status
+        if stat.S_IFMT(self.found.setdefault(path, status).st_mode) != kind:
+            raise BadInput(f"{path} was changed just now.", "Run the cell again.")
         if len(self.found) > MAX_FILES:
             raise BadInput(
                 f"COPY and ADD name more than {MAX_FILES:,} files.",

@@ -133,7 +133,7 @@ def collect(
         _limit(gatherer, max_bytes)
         with contextlib.closing(_digests()) as digests:
             files = [
-                _file(root, digests, directory, path, status)
+                _file(root, digests, directory, path, status, gatherer.targets.get(path))
                 for path, status in sorted(gatherer.found.items())
             ]
     return Context(
@@ -211,14 +211,21 @@ def _human(size: float) -> str:
 
 
 def _file(
-    root: SafeDir, digests: Digests, directory: Path, path: str, status: os.stat_result
+    root: SafeDir,
+    digests: Digests,
+    directory: Path,
+    path: str,
+    status: os.stat_result,
+    target: str | None,
 ) -> File:
+    """`target` is where a link points that was followed."""
     mode, identity = stat.S_IMODE(status.st_mode), _identity(status)
     try:
         if stat.S_ISDIR(status.st_mode):
             return File(path, "folder", 0, mode, "", identity)
         if stat.S_ISLNK(status.st_mode):
-            return File(path, "link", 0, mode, root.link(path), identity)
+            target = root.link(path) if target is None else target
+            return File(path, "link", 0, mode, target, identity)
         if (content := digests.known(f"{directory}/{path}", status)) is not None:
             return File(path, "file", status.st_size, mode, content, identity)
         with root.file(path) as descriptor:

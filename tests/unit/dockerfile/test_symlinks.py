@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from jupyter_containers.dockerfile.context import collect, stage
+from jupyter_containers.dockerfile.openat import SafeDir
+from jupyter_containers.dockerfile.parser import parse
 from jupyter_containers.errors import BadInput, DockerfileError
 from tests.unit.dockerfile.collecting import names, take
 
@@ -43,6 +47,42 @@ class TestSymlinks:
         context = take(here, "COPY lin* /x")
         assert all(file.kind == "link" for file in context.files)
         assert any(path in ("link", "loop") or path == "" for path in context.left_out)
+
+    @pytest.mark.parametrize("line", ["COPY link /x", "RUN --mount=source=link,target=/x true"])
+    def test_where_one_led_when_it_was_asked_for(self, here: Path, line: str) -> None:
+        """A cell that is running can put another link in its place at any time."""
+        (here / "link").symlink_to("data")
+        asked: list[str] = []
+
+        def allow(_: Path, named: Mapping[str, bool]) -> None:
+            asked.extend(named)
+            (here / "link").unlink()
+            (here / "link").symlink_to("../secret")
+
+        context = collect(parse(f"FROM scratch\n{line}\nCOPY . /y"), here, allow=allow)
+        assert "data" in asked
+        stage(context, here.parent / "staged")
+        assert (here.parent / "staged/link").readlink() == Path("data")
+
+    @pytest.mark.parametrize("first", ["empty", "."])
+    def test_a_folder_that_becomes_one(
+        self, here: Path, first: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """While it is walked through, for two sources."""
+        (here / "empty").mkdir()
+        looked = SafeDir.names
+
+        def names(self: SafeDir, path: str) -> list[tuple[str, os.stat_result]]:
+            found = looked(self, path)
+            if path == "empty" and not (here / "empty").is_symlink():
+                (here / "empty").rmdir()
+                (here / "empty").symlink_to("../secret")
+            return found
+
+        monkeypatch.setattr(SafeDir, "names", names)
+        mount, rest = "RUN --mount=source=empty,target=/x true", "COPY . /y"
+        with pytest.raises((BadInput, DockerfileError), match="changed"):
+            take(here, *((mount, rest) if first == "empty" else (rest, mount)))
 
     def test_a_folder_outside_is_never_entered(self, here: Path) -> None:
         (here / "up").symlink_to("..")
