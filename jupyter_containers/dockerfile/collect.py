@@ -344,7 +344,7 @@ def matcher_of(patterns: Sequence[str]) -> PatternMatcher:
         raise ValueError(f"over {_MAX_PATTERNS:,} patterns")
     for pattern in patterns:
         stars = max(len(re.findall(r"\*+", part)) for part in pattern.split("/"))
-        if stars > 4 or pattern.count("**") > 3:
+        if stars > 4 or pattern.rstrip().removesuffix("/**").count("**") > 3:
             raise ValueError(f"too many * in {pattern[:100]!r}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import posixpath
 import shutil
 import stat
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from e2b_dockerfile_utils import PatternMatcher
 
 from ..errors import BadInput, DiskFull, PolicyRefused
 from ..host.paths import cache_directory
+from ..text import one_line
 from .collect import Gatherer, matcher_of
 from .contents import Dockerfile
 from .digest_cache import Digests
@@ -31,6 +33,7 @@ from .openat import SafeDir
 _READABLE = stat.S_ISUID | stat.S_ISGID | 0o555
 """The mode bits that count. Who may write a file depends on the umask of whoever checked it
 out, and two people's contexts of one commit shall have one fingerprint."""
+_MAX_HOPS = 40
 _FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file (btrfs, xfs)
 
 
@@ -173,15 +176,29 @@ def _ignore(root: SafeDir, file: Path | None) -> tuple[PatternMatcher | None, st
 def _matcher(root: SafeDir, name: str) -> PatternMatcher | None:
     """The patterns of a file, as moby reads them; None where it is not there."""
     try:
-        with root.file(name) as descriptor, open(descriptor, "rb", closefd=False) as f:
-            text = f.read(1024 * 1024).decode("utf-8-sig")
-        return matcher_of(text.split("\n"))
+        path = _linked(root, name)
+        with root.file(path) as descriptor, open(descriptor, "rb", closefd=False) as f:
+            text = f.read(1024 * 1024).decode("utf-8-sig", "surrogateescape")
+        if "\0" in text:
+            raise ValueError("it is no text in UTF-8")
+        lines = (line for line in text.split("\n") if line.strip() and line[0] != "#")
+        return matcher_of(list(lines))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise BadInput(
-            f"{name} cannot be read: {str(error)[:300]}.", "Mend or remove it."
-        ) from error
+        why = one_line(getattr(error, "strerror", None) or str(error), 300)
+        raise BadInput(f"{name} cannot be read: {why}.", "Mend or remove it.") from error
+
+
+def _linked(root: SafeDir, name: str) -> str:
+    """What a file's name leads to through links within its folder, such as to .gitignore."""
+    for _ in range(_MAX_HOPS):
+        if not stat.S_ISLNK(root.status(name).st_mode):
+            return name
+        name = posixpath.normpath(posixpath.join(posixpath.dirname(name), root.link(name)))
+        if f"{name}/".startswith(("/", "../")):
+            break
+    raise OSError("it is a link that leads out of its folder")
 
 
 def _limit(gatherer: Gatherer, max_bytes: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,9 @@ class TestIgnore:
             ("src/**/b.py", "COPY src /x", ["src/a.py"]),
             ("data/1.csv", "COPY data/*.csv /x", ["data/2.csv"]),
             ("\ufeffdata\r\nsrc/deep\r\n", "COPY src /x", ["src/a.py"]),
+            ("# **********\n# * a * b * c * d * e\nsrc/deep", "COPY src /x", ["src/a.py"]),
+            ("# x\n\n" * 3000 + "src/deep", "COPY src /x", ["src/a.py"]),
+            ("**/a/**/b/**/c/**\nsrc/deep", "COPY src /x", ["src/a.py"]),
         ],
     )
     def test_as_moby_has_it(self, here: Path, ignore: str, line: str, expected: list[str]) -> None:
@@ -47,10 +51,26 @@ class TestIgnore:
         (here / ".dockerignore").write_text("a[")
         with pytest.raises(BadInput, match=r"\.dockerignore cannot be read"):
             take(here, "COPY src /x")
+        for target in ("../secret", str(here / "src/a.py"), ".dockerignore", ".."):
+            (here / ".dockerignore").unlink()
+            (here / ".dockerignore").symlink_to(target)
+            with pytest.raises(BadInput, match=r"\.dockerignore cannot be read: .* leads out"):
+                take(here, "COPY src /x")
         (here / ".dockerignore").unlink()
-        (here / ".dockerignore").symlink_to("../secret")
-        with pytest.raises(BadInput, match=r"\.dockerignore cannot be read"):
+        (here / ".dockerignore").write_text("src", encoding="utf-16")
+        with pytest.raises(BadInput, match="no text in UTF-8"):
             take(here, "COPY src /x")
+
+    def test_a_link_to_another_file_of_the_folder(self, here: Path) -> None:
+        (here / ".dockerignore").symlink_to("src/ignored")
+        (here / "src/ignored").symlink_to("../.gitignore")
+        (here / ".gitignore").write_text("src/deep\nsrc/ignored\n")
+        assert names(here, "COPY src /x") == ["src/a.py"]
+
+    def test_letters_of_another_encoding(self, here: Path) -> None:
+        (here / ".dockerignore").write_bytes(b"# f\xfcr alle\nsrc/deep\nsrc/\xfc*\n")
+        (here / "src" / os.fsdecode(b"\xfc.txt")).write_text("x")
+        assert names(here, "COPY src /x") == ["src/a.py"]
 
     @pytest.mark.parametrize(
         "ignore", ["a*" * 20 + "b", "**/" * 5 + "a/**/b/**/c/**/d", "x\n" * 3000]
