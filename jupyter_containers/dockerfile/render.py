@@ -19,6 +19,7 @@ from itertools import count
 from ..models import NO_ENV
 from .contents import Dockerfile
 from .instructions import Instruction
+from .directives import directives
 from .late import changes_nothing
 from .lexer import read
 
@@ -139,11 +140,16 @@ class _Writer:
 
     def keep(self, first: int, last: int) -> None:
         for number in range(first, last + 1):
+        """Lines between instructions. Before the first one no comment but the directives: where
+        what stood above it is left out, it would be one."""
+        marks = self.dockerfile.marks
             line = self.source[number - 1]
-            if number == self.dockerfile.marks.syntax_line:
+            if not self.expected and number not in marks.lines:
+                continue
+            if number == marks.syntax_line:
                 if not self.external:
                     continue
-                line = f"# syntax={self.dockerfile.marks.frontend}"
+                line = f"# syntax={marks.frontend}"
             self.out.append((line, number))
 
     def write(self, one: Instruction) -> None:
@@ -219,6 +225,19 @@ class _Writer:
         if len(found) != len(self.expected):
             self.expected[-1].fail("what follows cannot be prepared for the engine.")
 
+        marks, meant = directives(text), self.dockerfile.marks
+        syntax = meant.frontend if meant.syntax and self.external else ""
+        if (marks.syntax, marks.escape) != (syntax, meant.escape):
+            self.expected[0].fail("what stands before it cannot be prepared for the engine.")
+
+
+def _quoted(word: str) -> str:
+    return re.sub(r"[\"'$\\]", r"\\\g<0>", word) or '""'
+
+
+def _between_quotes(word: str) -> str:
+    """For a Dockerfile with another escape: within a word buildah knows the backslash alone."""
+    return shlex.quote(word) if not word or re.search(r"[\"'$`\\]", word) else word
 
 def _meaning(one: Instruction) -> tuple[object, ...]:
     inner = one.trigger and one.trigger.header

@@ -116,6 +116,8 @@ class TestDemands:
             "# check=skip=all\r\n# syntax=evil/x\r\nFROM a",
             "  # syntax=evil/x\nFROM a",
             "# about=mine\n# syntax=evil/x\nFROM a",
+            "# about= \n# syntax=evil/x\nFROM a",
+            "# about=\u00a0\n# syntax=evil/x\nFROM a",
             "# syntax=example.org/docker/dockerfile:1\nFROM a",
             "# syntax=docker/dockerfile-evil:1\nFROM a",
             "# syntax=Evil:1\nFROM a",
@@ -153,7 +155,15 @@ class TestDemands:
         assert [one.line for one in found.instructions] == [3, 4, 6]
         assert render(found, external=True).text.startswith("# escape=`\n# syntax=docker.io/")
 
-    @pytest.mark.parametrize("text", ["# c\n# syntax=evil\nFROM a", "FROM a\n# syntax=evil"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "# c\n# syntax=evil\nFROM a",
+            "# c=\n# syntax=evil\nFROM a",
+            "FROM a\n# syntax=evil",
+            "# syntax= \nFROM a",
+        ],
+    )
     def test_a_comment_is_no_directive(self, text: str) -> None:
         assert images(text) == ["library/a:latest"]
 
