@@ -13,6 +13,7 @@ from .instructions import Instruction
 
 _MAX_VALUE = 64 * 1024
 _PATTERN = re.compile(r"\$\{\w+[/#%]")
+_MUST = re.compile(r"(\$\{\w+):?\?")
 _NAME = re.compile(r"\w+")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
@@ -38,7 +39,7 @@ class Scope:
         values = {**self.args, **self.env}
         _refuse_bombs(word, values, at)
         try:
-            result = ShellLex(self.escape, env=values, skip_unset_env=False).process_word(word)
+            result = self._lex(word, values)
             if strict:
                 self.refuse_unset(word, at, unless=self.declared)
         except ValueError as error:
@@ -53,7 +54,7 @@ class Scope:
         asked = _Asked({**self.args, **self.env})
         _refuse_bombs(word, asked, at)
         try:
-            ShellLex(self.escape, env=asked, skip_unset_env=False).process_word(word)
+            self._lex(word, asked)
         except ValueError as error:
             at.fail(f"{str(error)[:300]}.")
         return asked.missing
@@ -62,6 +63,11 @@ class Scope:
         """Fail at a variable in `word` that has no value, and no default there."""
         for name in self._unset(word, at):
             if name in unless:
+    def _lex(self, word: str, values: dict[str, str]) -> str:
+        if not self.whole:  # What must have a value may get it from the base.
+            word = _MUST.sub(r"\1:-", word)
+        return ShellLex(self.escape, env=values, skip_unset_env=False).process_word(word)
+
                 continue
             if re.search(r"\$\{" + re.escape(name) + r":?[-+]", word) is None:
                 at.fail(

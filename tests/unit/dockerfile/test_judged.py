@@ -186,3 +186,24 @@ def test_what_may_depend_on_the_base_waits_for_it() -> None:
     assert found.urls == ((2, "https://x/amd64/k"),)
     with pytest.raises(DockerfileError, match=r"\$ARCH has no value"):
         upon([], rest=text.partition("\n")[2], APP="app")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "COPY ${NB_USER:?}/x /y",
+        "ADD https://x/${NB_USER:?missing}/k /k",
+        "WORKDIR ${NB_USER?}",
+        "USER ${NB_USER:?}",
+        "ENV A=${NB_USER:?missing}",
+        "ARG A=${NB_USER?}",
+        "RUN --mount=source=${NB_USER:?},target=/x a",
+    ],
+)
+def test_what_must_have_a_value_waits_for_the_base_too(line: str) -> None:
+    parse(f"FROM base\n{line}\n", {}, {})
+    upon([], rest=line, NB_USER="jovyan")
+    with pytest.raises(DockerfileError, match="NB_USER"):
+        upon([], rest=line)
+    with pytest.raises(DockerfileError, match="B: none"):
+        parse("FROM ${B:?none}", {}, {})
