@@ -245,6 +245,8 @@ class Image:
     env: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     entrypoint: tuple[str, ...] = ()
     onbuild: tuple[str, ...] = ()
+    """As the engine has it, control characters and all: its builds run it so."""
+    workdir: str = ""
     layers: tuple[str, ...] = ()
     """Digests of its layers, lowest first: an image built on another begins with that one's."""
     architecture: str = ""

@@ -82,6 +82,7 @@ def recall_bases(engine: str, cell: str, wanted: Iterable[str]) -> list[Base] | 
                 pin=str(known["pin"]),
                 name=str(known["name"]),
                 onbuild=tuple(str(line) for line in known["onbuild"]),
+                workdir=str(known["workdir"]),
                 env={str(name): str(value) for name, value in known["env"].items()},
                 local=known["local"] is True,
             )
@@ -98,6 +99,7 @@ def remember_bases(engine: str, cell: str, bases: Iterable[Base]) -> None:
             "pin": base.pin,
             "name": base.name,
             "onbuild": list(base.onbuild),
+            "workdir": base.workdir,
             "env": dict(base.env),
             "local": base.local,
         }
@@ -239,6 +241,7 @@ def _base(wanted: str, reference: str, image: Image, digest: str) -> Base:
         pin=digest or image.id,
         name=_at(reference, digest) if digest else reference,
         onbuild=image.onbuild,
+        workdir=image.workdir,
         env=image.env,
         local=not digest,
     )

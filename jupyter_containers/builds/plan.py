@@ -250,6 +250,7 @@ async def _with_bases(
                 pin=built.fingerprint,
                 name=built.name,
                 onbuild=built.image.onbuild,
+                workdir=built.image.workdir,
                 env=built.image.env,
                 earlier=True,
             )
@@ -260,7 +261,7 @@ async def _with_bases(
         if found is None:
             return None
         known |= {base.reference: base for base in found}
-        if "$" in dockerfile.text or any(base.onbuild for base in known.values()):
+        if "$" in dockerfile.text or any(one.onbuild or one.workdir for one in known.values()):
             dockerfile = await asyncio.to_thread(parse, dockerfile.text, dockerfile.args, known)
     return dockerfile, tuple(known.values())
 

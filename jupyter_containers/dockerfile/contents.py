@@ -23,6 +23,7 @@ class Inherited:
     env: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     """Its variables, which a Dockerfile may use."""
     onbuild: tuple[str, ...] = ()
+    workdir: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ class Dockerfile:
         """The first instruction with a heredoc: engines that know none would read its body
         as instructions, so such a text must never reach them.
         """
-        return next((one for one in self.instructions if one.heredocs), None)
+        return next((one for one in (*self.instructions, *self.ran) if one.heredocs), None)
 
     def check_target(self, target: str) -> None:
         """Raise BadInput unless `target` is "" or names a stage (or its number)."""

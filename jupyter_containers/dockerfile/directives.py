@@ -29,6 +29,8 @@ class Directives:
     syntax: str = ""
     syntax_line: int = 0
     escape: str = "\\"
+    lines: tuple[int, ...] = ()
+    """Where they stand, `# check=` among them."""
 
     @property
     def frontend(self) -> str:
@@ -65,15 +67,20 @@ def directives(text: str) -> Directives:
         if number == 1 and line.startswith("#!"):
             continue
         match = _DIRECTIVE.match(line)
-        if match is None or not (value := match[2].strip()):
+        if match is None or not match[2]:  # a blank is a value
             break
         if (key := match[1].lower()) not in ("syntax", "escape", "check"):
             continue
         if key in found:
             raise DockerfileError(number, f"# {key}", "a directive can stand only once.")
-        found[key] = (value, number)
+        found[key] = (match[2].strip(), number)
     syntax, line_number = found.get("syntax", ("", 0))
-    return Directives(syntax.split(" ")[0], line_number, found.get("escape", ("\\", 0))[0])
+    return Directives(
+        syntax=syntax.split(" ")[0],
+        syntax_line=line_number,
+        escape=found.get("escape", ("\\", 0))[0],
+        lines=tuple(number for _, number in found.values()),
+    )
 
 
 def escape_first(text: str) -> str:

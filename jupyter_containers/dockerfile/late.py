@@ -46,17 +46,21 @@ _HINTS: Mapping[str, str] = {
     "secret-env": "Leave out env, and read the secret from its file in /run/secrets.",
     "tmpfs-size": "Leave out size.",
     "locked": "Leave out sharing.",
+    "private": "Leave out sharing.",
     "patterns": "Set the shorter value with an ARG or ENV of its own.",
     "subdir": "Clone it in a RUN: git clone …, and copy the folder from there.",
+    "unset": "Write a colon: ${NAME:-…}",
+    "unset-fails": "Write a colon: ${NAME:?…}",
 }
 LATE = frozenset((*_NEUTRAL, *_HINTS))
 """All names."""
-_OF_MOUNTS = ("locked",)
+_OF_MOUNTS = ("locked", "private")
 """What is left away of a mount (`Mount.flag`): the image is the same."""
 _OF_BUILDKIT = ("subdir",)
 """What is not the reader's, which `# syntax=` replaces."""
 _EXPANDED = ("ADD", "ARG", "COPY", "ENV", "EXPOSE", "LABEL", "USER", "VOLUME", "WORKDIR")
-_PATTERN = re.compile(r"(?<!\\)\$\{\w+[#%/]")
+_FORM = re.compile(r"(?<!\\)\$\{\w+([#%/+?-])")
+_FORMS = {**dict.fromkeys("#%/", "patterns"), **dict.fromkeys("+-", "unset"), "?": "unset-fails"}
 _OCTAL = re.compile(r"[0-7]+")
 
 
@@ -131,13 +135,21 @@ def _late(dockerfile: Dockerfile, instructions: Iterable[Instruction]) -> Iterat
             kind = mount.get("type")
             if kind == "secret" and "env" in mount:
                 yield Late(one, "secret-env", "env= of RUN --mount=type=secret")
-            if kind == "cache" and mount.get("sharing") == "locked":
-                yield Late(one, "locked", "sharing=locked of RUN --mount=type=cache")
+            if kind == "cache" and (sharing := mount.get("sharing", "")) in _OF_MOUNTS:
+                yield Late(one, sharing, f"sharing={sharing} of RUN --mount=type=cache")
             if kind == "tmpfs" and "size" in mount:
                 yield Late(one, "tmpfs-size", "size= of RUN --mount=type=tmpfs")
-        found = _PATTERN.search(one.header) if one.name in _EXPANDED else None
-        if found is not None:
-            yield Late(one, "patterns", f"{found[0]}…}}")
+        for found in _forms(dockerfile, one) if one.name in _EXPANDED else ():
+            yield Late(one, _FORMS[found[1]], f"{found[0]}…}}")
+
+
+def _forms(dockerfile: Dockerfile, one: Instruction) -> Iterator[re.Match[str]]:
+    """The first of each form of a variable that the builder has to expand itself."""
+    words = [
+        word for index, word in enumerate(one.words) if (one.line, index) not in dockerfile.settled
+    ]
+    found = {_FORMS[form[1]]: form for form in _FORM.finditer(" ".join((*one.flags, *words)))}
+    yield from found.values()
 
 
 def _name(one: Instruction, flag: str, fetched: set[tuple[int, str]]) -> str:

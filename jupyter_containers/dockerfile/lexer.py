@@ -8,6 +8,7 @@ that only the engine sees, behind a heredoc or a continuation, would get past th
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
@@ -36,6 +37,7 @@ def read(text: str) -> tuple[Instruction, ...]:
     trouble = _disagreement(text, found)
     for instruction in found:
         _keyword_whole(instruction, lines[instruction.line - 1], marks.escape)
+        _ends_once(instruction, lines, marks.escape)
         check(instruction)
     if trouble is not None:
         raise trouble
@@ -87,6 +89,18 @@ def _keyword_whole(instruction: Instruction, first: str, escape: str) -> None:
     if not re.match(rf"\s*{keyword}(\s|{re.escape(escape)}\s*$|$)", first, re.IGNORECASE):
         check_name(instruction)
         instruction.fail("its keyword must stand whole on its first line.")
+
+
+def _ends_once(instruction: Instruction, lines: Sequence[str], escape: str) -> None:
+    """Refuse a line that ends with two escape characters: to buildah it goes on in the next one,
+    which is then no instruction, and to BuildKit it does not.
+    https://github.com/openshift/imagebuilder/blob/master/dockerfile/parser/parser.go"""
+    for line in lines[instruction.line - 1 : instruction.header_end]:
+        if line.rstrip(" \t").endswith(escape * 2) and not line.lstrip().startswith("#"):
+            instruction.fail(
+                f"a line of it ends with {escape * 2}, after which some engines read on.",
+                "Write one to go on in the next line, or something behind them.",
+            )
 
 
 def _disagreement(text: str, found: list[Instruction]) -> DockerfileError | None:

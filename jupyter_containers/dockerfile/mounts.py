@@ -116,7 +116,7 @@ class Mount:
         if self.kind == "cache" and caches:
             options.pop("id", None)
             options["id"] = hashed(caches, self.cache_id)
-        if "locked" in lacks and options.get("sharing") == "locked":
+        if options.get("sharing") in lacks:
             del options["sharing"]
         return "--mount=" + ",".join(f"{k}={v}" if v else k for k, v in options.items())
 

@@ -24,6 +24,7 @@ from .variables import Scope, platform_args
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,3}")
 _USER = re.compile(r"[^/,\"'\\]*")
+_HOST = re.compile(r"(localhost|[^/]*[.:][^/]*)/")
 
 
 def parse(
@@ -46,21 +47,30 @@ def parse(
     return _Reader(text, args, bases).dockerfile()
 
 
-def _triggers(onbuild: Sequence[str], line: int) -> list[Instruction]:
-    """What a base's ONBUILD adds to a build of it. All of it stands at `line`, that of the FROM.
+def _alone(text: str, line: int) -> Instruction:
+    """What an ONBUILD adds to a build, at `line`. Engines get it without the Dockerfile that it
+    stood in: `# escape=` there says nothing here.
 
-    Each is one instruction by itself, as BuildKit wants it; buildah joins them, so that one which
-    is continued would swallow the next. Raises DockerfileError.
+    It is one instruction by itself, as BuildKit wants it. buildah joins all of a base, so that one
+    which is continued would swallow the next, and the escape of one be that of all. Raises
+    DockerfileError.
     https://github.com/moby/buildkit/blob/master/frontend/dockerfile/dockerfile2llb/convert.go
     """
-    found: list[Instruction] = []
-    for text in onbuild:
-        alone = read(clean(text))
-        kept = len(alone) == 1 and alone[0].name not in NO_TRIGGERS
-        if not kept or text.rstrip().endswith("\\"):
-            raise DockerfileError(1, text.split(" ")[0][:20], "it is no instruction by itself.")
-        found.append(replace(alone[0], line=line, end=line, header_end=line))
-    return found
+    found = read(clean(text))
+    kept = len(found) == 1 and found[0].name not in NO_TRIGGERS
+    if not kept or text.lstrip().startswith("#") or text.rstrip().endswith("\\"):
+        name = text.partition(" ")[0][:20]
+        raise DockerfileError(line, name, "it is no instruction by itself.")
+    return replace(found[0], line=line, end=line, header_end=line)
+
+
+def _place(one: Instruction, path: str) -> str:
+    """A directory of the image, in plain form. A runtime that leaves a directory of the host open
+    would work there with `/proc/self/fd/8` (CVE-2024-21626). Raises DockerfileError."""
+    whole = "/" + posixpath.normpath(path).lstrip("/")
+    if f"{whole}/".startswith(KEPT_OUT):
+        one.fail(f"{path!r} is no directory of the image.", "Choose one of its own.")
+    return whole
 
 
 class _Reader:
@@ -81,7 +91,7 @@ class _Reader:
         self.instructions = read(text)
         predefined = platform_args()
         given = {name: args[name] for name in predefined if name in args}
-        self.globals = Scope(self.marks.escape, args=predefined | given)
+        self.globals = Scope(self.marks.escape, predefined | given, foreign=set(args) - set(given))
         froms = [one.words for one in self.instructions if one.name == "FROM"]
         self.named = {words[2].lower() for words in froms if len(words) == 3}
         self.scopes: list[Scope] = []
@@ -106,7 +116,7 @@ class _Reader:
             elif self.stages:
                 self.inside(one, self.scopes[-1])
             elif one.name == "ARG":
-                self.before(one)
+                self.declare(one, self.globals)
             else:
                 one.fail("it stands before the first FROM.", "Begin with FROM, then an image.")
         if not self.stages:
@@ -127,17 +137,6 @@ class _Reader:
             settled=MappingProxyType(self.settled),
         )
 
-    def before(self, one: Instruction) -> None:
-        """ARG before the first FROM: for FROM lines only, until a stage asks for it again."""
-        for word in one.words:
-            name, given, default = word.partition("=")
-            if name in self.args:
-                self.globals.args[name] = self.args[name]
-            elif given:
-                self.globals.args[name] = self.globals.expand(default, one)
-            else:
-                self.globals.declared.add(name)
-
     def begin(self, one: Instruction) -> None:
         """FROM: an image, an earlier stage, or nothing (scratch)."""
         base = self.globals.expand(one.words[0], one, strict=True)
@@ -156,14 +155,16 @@ class _Reader:
         if stage.reference and self.bases is not None:
             base_image = self.bases.get(stage.reference)
         env = dict(base_image.env) if base_image is not None else {}
-        begun = Scope(self.marks.escape, env=env, whole=base_image is not None)
+        foreign = set(self.args) - env.keys()
+        begun = Scope(self.marks.escape, env=env, foreign=foreign, whole=base_image is not None)
         self.scopes.append(self.scopes[parent.index].copy() if parent else begun)
         self.uses.append({parent.index} if parent else set())
-        self.workdirs.append(self.workdirs[parent.index] if parent else "/")
+        workdir = base_image.workdir if base_image is not None else ""
+        self.workdirs.append(self.workdirs[parent.index] if parent else _place(one, workdir or "/"))
         self.stages.append(stage)
         self.kept.append([])
         if parent:
-            self.triggered(self.kept[parent.index])
+            self.triggered([_alone(kept.header, kept.line) for kept in self.kept[parent.index]])
         elif base_image is not None:
             self.of_base(base_image.onbuild, one)
 
@@ -183,15 +184,18 @@ class _Reader:
         self.as_written = True
         for one in kept:
             self.inside(one, self.scopes[-1])
-            if len(self.fetches) > before and not may_fetch:
-                one.fail("an ONBUILD that fetches cannot be used in the file it stands in.")
+            for fetch in self.fetches[before:]:
+                if not may_fetch:
+                    one.fail("an ONBUILD that fetches cannot be used in the file it stands in.")
+                if not _HOST.match(fetch.written):  # podman's shortnames.conf leads it anywhere
+                    one.fail(f"from={fetch.written} is an image without its registry.")
         self.as_written = False
         self.ran += kept
 
     def of_base(self, onbuild: Sequence[str], one: Instruction) -> None:
         """ONBUILD of the image that a stage begins with, at its FROM."""
         try:
-            self.triggered(_triggers(onbuild, one.line), may_fetch=True)
+            self.triggered([_alone(text, one.line) for text in onbuild], may_fetch=True)
         except DockerfileError as error:
             why = error.message.partition(": ")[2]
             one.fail(
@@ -207,7 +211,16 @@ class _Reader:
             self.declare(one, scope)
         elif one.name == "ENV":
             pairs = zip(one.words[::2], one.words[1::2], strict=False)
-            scope.env.update({name: scope.expand(value, one) for name, value in pairs})
+            found = [
+                (
+                    scope.expand(name, one),
+                    scope.expand(word, one),
+                    bool(scope.foreign_in(word, one)),
+                )
+                for name, word in pairs
+            ]
+            for name, value, foreign in found:  # none of them sees the others
+                scope.define(scope.env, name, value, foreign)
         elif one.name in ("COPY", "ADD"):
             self.copies(one, scope)
         elif one.name == "RUN":
@@ -215,27 +228,42 @@ class _Reader:
         elif one.name in ("WORKDIR", "VOLUME"):
             self.places(one, scope)
         elif one.name == "USER":
-            user = self.settle(one, 0, scope.expand(one.words[0], one))
+            user = self.settle(one, 0, scope)
             if not _USER.fullmatch(user):
                 hint = "Write a name or a number, and perhaps :group."
                 one.fail(f"{user!r} names no user.", hint)
 
-    def settle(self, one: Instruction, index: int, value: str) -> str:
+    def settle(self, one: Instruction, index: int, scope: Scope, *, strict: bool = False) -> str:
         """What stands for a word from now on: for `render`, so that no engine expands it by
-        variables of its own (buildah knows HTTP_PROXY without an ARG)."""
-        if "$" in one.words[index] and not self.as_written:
-            self.settled[one.line, index] = value
+        variables of its own (buildah knows HTTP_PROXY without an ARG) or by another escape (it
+        knows the backslash alone). What ONBUILD kept is refused where that would count."""
+        word = one.words[index]
+        value = scope.expand(word, one, strict=strict)
+        escaped = self.marks.escape != "\\" and re.search(r"[\\`]", word) is not None
+        if not self.as_written:
+            if escaped or "$" in word:
+                self.settled[one.line, index] = value
+            return value
+        if escaped:
+            one.fail(f"ONBUILD cannot keep {word!r} in a Dockerfile with another escape.")
+        if scope.whole and (foreign := scope.foreign_in(word, one)):
+            hint = "Leave it out of the build arguments, or declare it there with ARG."
+            one.fail(f"${min(foreign)} in what ONBUILD keeps is no variable of the stage.", hint)
         return value
 
     def declare(self, one: Instruction, scope: Scope) -> None:
+        """ARG. Before the first FROM it is for FROM lines only, until a stage asks for it again."""
         for word in one.words:
             name, given, default = word.partition("=")
+            name = scope.expand(name, one)
             if name in self.args:
-                scope.args[name] = self.args[name]
+                scope.define(scope.args, name, self.args[name], False)
             elif given:
-                scope.args[name] = scope.expand(default, one)
+                foreign = bool(scope.foreign_in(default, one))
+                scope.define(scope.args, name, scope.expand(default, one), foreign)
             elif name in self.globals.args:
-                scope.args[name] = self.globals.args[name]
+                foreign = name in self.globals.foreign
+                scope.define(scope.args, name, self.globals.args[name], foreign)
             else:
                 scope.declared.add(name)
 
@@ -252,7 +280,7 @@ class _Reader:
                 one.fail("variables do not work in an ADD that ONBUILD keeps.", hint)
             if scope.awaits(word, one):
                 continue
-            path = self.settle(one, index, scope.expand(word, one, strict=True))
+            path = self.settle(one, index, scope, strict=True)
             if not is_remote(path):
                 self.sources.append(Source(one.line, one.name, path, parents=parents))
                 continue
@@ -282,17 +310,14 @@ class _Reader:
                 )
 
     def places(self, one: Instruction, scope: Scope) -> None:
-        """WORKDIR and VOLUME: directories of the image's own. A runtime that leaves a directory of
-        the host open would begin there with `WORKDIR /proc/self/fd/8` (CVE-2024-21626)."""
-        for index, word in enumerate(one.words):
-            path = self.settle(one, index, scope.expand(word, one))
-            whole = posixpath.normpath(posixpath.join(self.workdirs[-1], path)).lstrip("/")
-            if f"/{whole}/".startswith(KEPT_OUT):
-                one.fail(f"{path!r} is no directory of the image.", "Choose one of its own.")
+        """WORKDIR and VOLUME: directories of the image's own."""
+        for index in range(len(one.words)):
+            path = self.settle(one, index, scope)
+            whole = _place(one, posixpath.join(self.workdirs[-1], path))
             if one.name == "VOLUME" and ".." in path.split("/"):
                 one.fail(f"{path!r} leads upwards.", "Write the whole path.")
             if one.name == "WORKDIR":
-                self.workdirs[-1] = f"/{whole}"
+                self.workdirs[-1] = whole
 
     def origin(self, one: Instruction, name: str) -> None:
         """COPY --from, RUN --mount=from=: an earlier stage, or an image."""

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
 from ..models import NO_ENV
 from .contents import Dockerfile
+from .directives import directives
 from .instructions import Instruction
 from .late import changes_nothing
 from .lexer import read
@@ -138,12 +140,17 @@ class _Writer:
         return Rendered(text, tuple(number for _, number in self.out))
 
     def keep(self, first: int, last: int) -> None:
+        """Lines between instructions. Before the first one no comment but the directives: where
+        what stood above it is left out, it would be one."""
+        marks = self.dockerfile.marks
         for number in range(first, last + 1):
             line = self.source[number - 1]
-            if number == self.dockerfile.marks.syntax_line:
+            if not self.expected and number not in marks.lines:
+                continue
+            if number == marks.syntax_line:
                 if not self.external:
                     continue
-                line = f"# syntax={self.dockerfile.marks.frontend}"
+                line = f"# syntax={marks.frontend}"
             self.out.append((line, number))
 
     def write(self, one: Instruction) -> None:
@@ -172,9 +179,9 @@ class _Writer:
         if one.line in self.bases:
             as_name = (*one.words[1:2], *(name.lower() for name in one.words[2:]))
             return (self.bases[one.line], *as_name)
-        escape = re.escape(self.dockerfile.marks.escape)
+        quoted = _quoted if self.dockerfile.marks.escape == "\\" else _between_quotes
         return tuple(
-            re.sub(rf"[\"'${escape}]", rf"{escape}\g<0>", settled) or '""'
+            quoted(settled)
             if (settled := self.dockerfile.settled.get((one.line, index))) is not None
             else word
             for index, word in enumerate(one.words)
@@ -218,6 +225,19 @@ class _Writer:
                 one.fail("it cannot be prepared for the engine.", "Write it on a line of its own.")
         if len(found) != len(self.expected):
             self.expected[-1].fail("what follows cannot be prepared for the engine.")
+        marks, meant = directives(text), self.dockerfile.marks
+        syntax = meant.frontend if meant.syntax and self.external else ""
+        if (marks.syntax, marks.escape) != (syntax, meant.escape):
+            self.expected[0].fail("what stands before it cannot be prepared for the engine.")
+
+
+def _quoted(word: str) -> str:
+    return re.sub(r"[\"'$\\]", r"\\\g<0>", word) or '""'
+
+
+def _between_quotes(word: str) -> str:
+    """For a Dockerfile with another escape: within a word buildah knows the backslash alone."""
+    return shlex.quote(word) if not word or re.search(r"[\"'$`\\]", word) else word
 
 
 def _meaning(one: Instruction) -> tuple[object, ...]:

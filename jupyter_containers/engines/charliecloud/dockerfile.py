@@ -267,6 +267,8 @@ def _assign(one: _Instruction, args: Mapping[str, str], out: Translated) -> None
         given = [(word.partition("=")[0], word.partition("=")[2]) for word in one.words]
     for name, value in given:
         quoted = _requoted(value) if value or one.name == "ENV" else ""
+        if any(re.search(r"\$[\w{]", found[2] or "") for found in _QUOTED.finditer(value)):
+            out.notice(f"Charliecloud puts variables into {name}, single quotes or not.")
         if one.name == "ARG" and name in args:
             quoted = _json(args[name])
         quoted = _referring(quoted, out.stage)

@@ -24,6 +24,7 @@ PODMAN: Mapping[str, tuple[int, int]] = {
     "secret-env": (6, 0),
     "subdir": (6, 0),
     **dict.fromkeys(("chmod-letters", "keep-git-dir", "security", "tmpfs-size", "unpack"), _NEVER),
+    **dict.fromkeys(("private", "unset", "unset-fails"), _NEVER),
 }
 """buildah 1.28 came with Podman 4.3, 1.33 with 4.8, 1.35 with 5.0 and so on. Before 1.29 it had the
 lock of a cache within it: one RUN makes a link of that name, which the next one's mount opens on
@@ -35,6 +36,7 @@ DOCKER: Mapping[str, tuple[int, int]] = {
     "checksum": (25, 0),
     "keep-git-dir": (25, 0),
     "start-interval": (25, 0),
+    "unset": (25, 0),
     "patterns": (26, 0),
     "secret-env": (27, 4),
     "chmod-letters": (28, 0),

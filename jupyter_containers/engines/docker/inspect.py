@@ -66,7 +66,8 @@ def image(said: dict[str, Any]) -> Image:
         env=_env(config.get("Env")),
         entrypoint=tuple(str(word) for word in as_list(config.get("Entrypoint"))),
         layers=tuple(str(one) for one in as_list(as_dict(said.get("RootFS")).get("Layers"))),
-        onbuild=tuple(printable(str(line)) for line in as_list(config.get("OnBuild"))),
+        onbuild=tuple(str(line) for line in as_list(config.get("OnBuild"))),
+        workdir=str(config.get("WorkingDir") or ""),
         architecture=one_line(str(said.get("Architecture", ""))),
     )
 
@@ -93,12 +94,12 @@ def onbuild(said: dict[str, Any], root: str) -> tuple[str, ...]:
                 config = as_dict(parse_object(file.read(_MOST_CONFIG)).get("config"))
         except (OSError, ValueError):
             continue
-        return tuple(printable(str(line)) for line in as_list(config.get("OnBuild")))
+        return tuple(str(line) for line in as_list(config.get("OnBuild")))
     # Not to be read (another machine's): what the history tells of itself.
     told = (as_dict(one) for one in as_list(said.get("History")))
     history = (as_text(one.get("created_by")) for one in told)
     lines = (line.partition("ONBUILD ") for line in history)
-    return tuple(printable(line) for _, found, line in lines if found)
+    return tuple(line for _, found, line in lines if found)
 
 
 def container(said: dict[str, Any]) -> Container:

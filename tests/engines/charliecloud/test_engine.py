@@ -165,6 +165,15 @@ CMD ["c"]
     ]
 
 
+def test_variables_in_single_quotes_are_told() -> None:
+    text = "FROM a\nENV A='$HOME/x' B=\"$HOME\" C='5 $'\nARG D='${A}'\nLABEL e='$A'\n"
+    told = translate(BuildSpec(dockerfile=text, tag="t"), {})
+    assert told.notices == [
+        "Charliecloud puts variables into A, single quotes or not.",
+        "Charliecloud puts variables into D, single quotes or not.",
+    ]
+
+
 def test_the_stage_that_is_wanted_is_the_last() -> None:
     text = "FROM a AS one\nRUN 1\nFROM b AS two\nRUN 2\nFROM c\nRUN 3\n"
     for target, last in (("one", "RUN 1"), ("TWO", "RUN 2"), ("0", "RUN 1"), ("", "RUN 3")):

@@ -139,7 +139,7 @@ RUN\techo\tHi
     "text", ["FROM a\nRUN echo \\\\\nRUN b\n", "# escape=`\nFROM a\nRUN a\\\n"]
 )
 def test_a_line_that_ch_image_would_continue_is_refused(text: str) -> None:
-    with pytest.raises(DockerfileError, match="end with a backslash"):
+    with pytest.raises(DockerfileError, match=r"ends? with"):
         translated(text)
 
 

@@ -48,6 +48,15 @@ async def test_what_a_container_uses(said, stats):
     assert await inspect.stats("podman", "x", saying(said)) == stats
 
 
+def test_what_an_image_keeps_is_what_its_builds_run():
+    """Nothing is cut, or taken out as for a terminal."""
+    kept = ["RUN a\x1b]\nADD http://b /c\x07", "COPY " + "x " * 4000 + "/y"]
+    found = inspect.image({"Id": "a", "Config": {"OnBuild": kept, "WorkingDir": "/w"}})
+    assert (found.onbuild, found.workdir) == (tuple(kept), "/w")
+    history = [{"created_by": f"/bin/sh -c #(nop) ONBUILD {line}"} for line in kept]
+    assert inspect.onbuild({"Id": "a", "History": history}, "/nowhere") == tuple(kept)
+
+
 async def test_a_container_that_is_gone_uses_nothing():
     gone = saying("", 125, 'Error: no container with name or ID "x" found: no such container')
     assert await inspect.stats("podman", "x", gone) is None

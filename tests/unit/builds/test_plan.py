@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from jupyter_containers.builds.bases import recall_bases, remember_bases
 from jupyter_containers.builds.consent import Consent
 from jupyter_containers.builds.plan import BuildRequest, Plan, find, spec_of
 from jupyter_containers.dockerfile.context import stage
@@ -143,6 +145,17 @@ def test_what_a_base_defines_counts(home: Path) -> None:
     ]
     with pytest.raises(DockerfileError, match=r"\$ARCH has no value"):
         plan(home, source, Engine(base=Image(id="sha256:1")))
+
+
+def test_where_a_base_works_counts(home: Path) -> None:
+    source = "\nFROM base\nRUN true"
+    base = Image(id="sha256:1", workdir="/srv")
+    found = plan(home, source, Engine(base=base))
+    remember_bases("podman", found.request.cell.fingerprint, found.bases)
+    known = recall_bases("podman", found.request.cell.fingerprint, [found.bases[0].reference])
+    assert known == list(found.bases)
+    with pytest.raises(DockerfileError, match="no directory of the image"):
+        plan(home, source, Engine(base=replace(base, id="sha256:2", workdir="/proc/self")))
 
 
 def test_stages_that_are_not_needed(home: Path) -> None:

@@ -55,6 +55,22 @@ class TestWords:
         assert found == [*before, expected]
         assert given("\n".join(found)) == found
 
+    def test_with_another_escape(self) -> None:
+        """Within a word buildah knows the backslash alone."""
+        text = "# escape=`\nFROM scratch\nARG V=`$HTTP_PROXY\n{}\n"
+        for line, expected in (
+            ("WORKDIR /pr\\oc/self/fd/8", r"WORKDIR '/pr\oc/self/fd/8'"),
+            ("WORKDIR /`$HTTP_PROXY", "WORKDIR '/$HTTP_PROXY'"),
+            ("VOLUME /a $V", "VOLUME /a '$HTTP_PROXY'"),
+            ("ADD http:\\//ok.example/x /x", r"ADD 'http:\//ok.example/x' /x"),
+            ("COPY a`'b$W /x", "COPY 'a'\"'\"'b' /x"),
+            ("WORKDIR $W", "WORKDIR ''"),
+            ("COPY a C:\\b", "COPY a C:\\b"),
+        ):
+            found = render(parse(text.format(f"ARG W\n{line}"))).text
+            assert found.splitlines()[4] == expected
+            assert render(parse(found)).text == found
+
     def test_with_a_here_document(self) -> None:
         text = "ARG V=1\nCOPY <<EOF a$V /x/\nFROM $V\nEOF"
         assert given(text)[1:] == ["COPY <<EOF a1 /x/", "FROM $V", "EOF"]
@@ -161,6 +177,57 @@ class TestTriggers:
         with pytest.raises(DockerfileError, match="no directory of the image"):
             upon(["WORKDIR /proc"], rest="WORKDIR self/fd/8\n")
         upon(["WORKDIR $W"], W="/srv")
+        with pytest.raises(DockerfileError, match="no directory of the image"):
+            upon(['ENV "W"=/proc/self/fd/8', "WORKDIR $W"], W="/srv")
+        with pytest.raises(DockerfileError, match="no directory of the image"):
+            upon(['ARG "W"=/srv', "WORKDIR $W"], args={"W": "/proc/self/fd/8"})
+
+    @pytest.mark.parametrize("kept", ["WORKDIR {}", 'VOLUME ["/a", "{}"]', "USER {}"])
+    def test_what_an_engine_knows_by_itself(self, kept: str) -> None:
+        """buildah knows HTTP_PROXY without an ARG; what the stage has, it takes as others do."""
+        args = {"HTTP_PROXY": "proxy.example"}
+        trigger, own = kept.format("${HTTP_PROXY:-x}"), kept.format("${NB_USER:-x}")
+        with pytest.raises(DockerfileError, match=r"line 1: FROM: .*no variable of the stage"):
+            upon([trigger], args=args)
+        text = f"FROM base AS a\nONBUILD {trigger}\nFROM a\n"
+        parse(text, args, {})
+        with pytest.raises(DockerfileError, match=r"line 2: .*no variable of the stage"):
+            parse(text, args, {"docker.io/library/base:latest": Inherited()})
+        for before in (
+            ["ENV W=${HTTP_PROXY:-x}"],
+            ["ARG W=$HTTP_PROXY"],
+            ["ENV V=$HTTP_PROXY", "ENV W=$V V=y", "ARG W"],
+        ):
+            with pytest.raises(DockerfileError, match="no variable of the stage"):
+                upon([*before, kept.format("$W")], args={"W": "y", **args} if before[2:] else args)
+        above = f"ARG W=${{HTTP_PROXY:-x}}\n{text.replace(trigger, kept.format('$W'))}"
+        with pytest.raises(DockerfileError, match="no variable of the stage"):
+            parse(above.replace("AS a", "AS a\nARG W"), args)
+        upon([trigger])
+        upon(["ARG HTTP_PROXY", "ENV W=$HTTP_PROXY", trigger, kept.format("$W")], args=args)
+        upon(["ENV W=$HTTP_PROXY", "ENV W=y", kept.format("$W")], args=args)
+        upon([own], args={"NB_USER": "me", **args}, NB_USER="jovyan")
+        upon(["ARG NB_USER", own], args={"NB_USER": "me"})
+
+    def test_the_escape_of_its_own_dockerfile_counts_for_none(self) -> None:
+        for line in ("RUN a \\", "WORKDIR /pr\\oc"):
+            text = f"# escape=`\nFROM a AS b\nONBUILD {line}\nFROM b\n"
+            with pytest.raises(DockerfileError, match=r"line 3: .*(by itself|another escape)"):
+                parse(text)
+
+    @pytest.mark.parametrize("workdir", ["/proc", "/proc/self/fd/8", "//sys/", "/a/../proc"])
+    def test_where_a_base_works(self, workdir: str) -> None:
+        bases = {"docker.io/library/base:latest": Inherited(workdir=workdir)}
+        with pytest.raises(DockerfileError, match=r"line 1: FROM: .* no directory of the image"):
+            parse("FROM base\nRUN a\n", {}, bases)
+
+    def test_a_short_name_is_no_image(self) -> None:
+        """podman's own rules may lead it elsewhere."""
+        for kept in ("COPY --from=fedora /x /y", "RUN --mount=from=fedora:40,target=/x a"):
+            with pytest.raises(DockerfileError, match="without its registry"):
+                upon([kept])
+            whole = kept.replace("fedora", "docker.io/fedora")
+            assert upon([whole]).fetches[1].reference.startswith("docker.io/library/fedora:")
 
     def test_files(self) -> None:
         found = upon(["ARG D=x", "COPY $D $E /y/"], args={"D": "src"}, E="lib")
@@ -168,8 +235,8 @@ class TestTriggers:
 
     def test_it_takes_from_the_stages_before(self) -> None:
         text = "FROM a AS tools\nFROM base\n"
-        base = upon(["COPY --from=tools /x /y"]).fetches
-        assert [fetch.written for fetch in base] == ["base", "tools"]
+        base = upon(["COPY --from=a.io/tools /x /y"]).fetches
+        assert [fetch.written for fetch in base] == ["base", "a.io/tools"]
         found = parse(text, {}, {"docker.io/library/base:latest": _kept("COPY --from=Tools /x /y")})
         assert [fetch.written for fetch in found.fetches] == ["a", "base"]
         assert found.uses == (frozenset(), frozenset({0}))
@@ -221,3 +288,24 @@ def test_what_may_depend_on_the_base_waits_for_it() -> None:
     assert found.urls == ((2, "https://x/amd64/k"),)
     with pytest.raises(DockerfileError, match=r"\$ARCH has no value"):
         upon([], rest=text.partition("\n")[2], APP="app")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "COPY ${NB_USER:?}/x /y",
+        "ADD https://x/${NB_USER:?missing}/k /k",
+        "WORKDIR ${NB_USER?}",
+        "USER ${NB_USER:?}",
+        "ENV A=${NB_USER:?missing}",
+        "ARG A=${NB_USER?}",
+        "RUN --mount=source=${NB_USER:?},target=/x a",
+    ],
+)
+def test_what_must_have_a_value_waits_for_the_base_too(line: str) -> None:
+    parse(f"FROM base\n{line}\n", {}, {})
+    upon([], rest=line, NB_USER="jovyan")
+    with pytest.raises(DockerfileError, match="NB_USER"):
+        upon([], rest=line)
+    with pytest.raises(DockerfileError, match="B: none"):
+        parse("FROM ${B:?none}", {}, {})

@@ -44,6 +44,13 @@ REFUSED = (
     ("RUN --mount=type=tmpfs,target=/t,size=1m true", "size= of RUN --mount=type=tmpfs"),
     ("ENV A=${PATH#/usr}", "${PATH#…}"),
 )
+NOT_YET = (
+    ("ENV A=${B-x}", "${B-…}", "Write a colon: ${NAME:-…}"),
+    ("ENV A=${B+x} C=${D+y}", "${D+…}", "Write a colon: ${NAME:-…}"),
+    ("ENV B=1\nLABEL a=${B?x}", "${B?…}", "Write a colon: ${NAME:?…}"),
+    ("COPY --chown=${B-1} a /a", "${B-…}", "Write a colon: ${NAME:-…}"),
+    ("COPY a /a${B-1}", "${B-…}", "Write a colon: ${NAME:-…}"),
+)
 
 
 @pytest.mark.parametrize(("line", "without"), LEFT_AWAY)
@@ -63,6 +70,21 @@ def test_what_changes_an_image_is_told(line: str, what: str) -> None:
     assert one.why(podman()) == f"the builder of podman 4.3.1 does not know {what}."
     assert one.hint and one.hint != "Begin with another base."
     assert list(missing(found, docker("29.1.0"))) == []
+
+
+@pytest.mark.parametrize(("lines", "what", "hint"), NOT_YET)
+def test_what_no_podman_knows(lines: str, what: str, hint: str) -> None:
+    [one] = missing(parse(f"FROM a\n{lines}\n"), podman("5.4.0"))
+    assert (one.written, one.hint) == (what, hint)
+    assert list(missing(parse(f"FROM a\n{lines}\n"), docker("25.0.0"))) == []
+    known = "?" in what  # docker has always known that one
+    assert (list(missing(parse(f"FROM a\n{lines}\n"), docker("24.0.7"))) == []) is known
+
+
+def test_what_is_put_in_here_is_no_builders_to_know() -> None:
+    text = "FROM a\nARG B\nWORKDIR ${B-x}\nUSER ${B+y}\nCOPY ${B-z} /z\nRUN echo ${B-x}\n"
+    assert list(missing(parse(text), podman())) == []
+    assert [one.name for one in missing(upon(["WORKDIR ${B-x}"]), podman())] == ["unset"]
 
 
 def test_what_old_builders_know() -> None:
@@ -159,7 +181,9 @@ def test_a_lock_within_the_cache_is_not_asked_for() -> None:
     assert list(missing(found, podman())) == []
     assert "sharing" not in render(found, lacks=podman().lacks).text
     assert "sharing=locked" in render(found, lacks=podman("4.4.0").lacks).text
-    private = parse(text.replace("locked", "private"))
-    assert "sharing=private" in render(private, lacks=podman().lacks).text
+    private = parse(text.replace("locked", "private"))  # no podman takes it
+    assert list(missing(private, podman("5.4.0"))) == []
+    assert "sharing" not in render(private, lacks=podman("5.4.0").lacks).text
+    assert "sharing=private" in render(private, lacks=docker("20.10.24").lacks).text
     [one] = missing(upon([text.splitlines()[1]], 7), podman())
     assert (one.at.line, one.hint) == (7, "Leave out sharing.")

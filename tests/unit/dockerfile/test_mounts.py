@@ -322,7 +322,7 @@ class TestOldBuilders:
         assert (keeps_writes(parse(f"FROM a\nRUN {run} x").mounts) is not None) == changes
 
     def test_what_a_base_does(self) -> None:
-        found = upon(["RUN --mount=from=b,source=/link,target=/x y"], 7).mounts
+        found = upon(["RUN --mount=from=b.io/b,source=/link,target=/x y"], 7).mounts
         assert (link := through_links(found)) is not None and link.line == 7
 
     def test_files_that_the_engine_changes_are_copies(self) -> None:

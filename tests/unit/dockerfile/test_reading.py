@@ -116,6 +116,8 @@ class TestDemands:
             "# check=skip=all\r\n# syntax=evil/x\r\nFROM a",
             "  # syntax=evil/x\nFROM a",
             "# about=mine\n# syntax=evil/x\nFROM a",
+            "# about= \n# syntax=evil/x\nFROM a",
+            "# about=\u00a0\n# syntax=evil/x\nFROM a",
             "# syntax=example.org/docker/dockerfile:1\nFROM a",
             "# syntax=docker/dockerfile-evil:1\nFROM a",
             "# syntax=Evil:1\nFROM a",
@@ -153,7 +155,15 @@ class TestDemands:
         assert [one.line for one in found.instructions] == [3, 4, 6]
         assert render(found, external=True).text.startswith("# escape=`\n# syntax=docker.io/")
 
-    @pytest.mark.parametrize("text", ["# c\n# syntax=evil\nFROM a", "FROM a\n# syntax=evil"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "# c\n# syntax=evil\nFROM a",
+            "# c=\n# syntax=evil\nFROM a",
+            "FROM a\n# syntax=evil",
+            "# syntax= \nFROM a",
+        ],
+    )
     def test_a_comment_is_no_directive(self, text: str) -> None:
         assert images(text) == ["library/a:latest"]
 
@@ -195,6 +205,17 @@ class TestDemands:
         assert found.heredoc.line == 2
         assert of("FROM a\nRUN b").heredoc is None
 
+    def test_a_here_document_of_a_base_is_one(self) -> None:
+        found = upon(['RUN <<"# end"\nADD http://127.0.0.1:2375/x /y\n# end'], 7)
+        assert found.heredoc is not None
+        assert found.heredoc.line == 7
+        assert found.urls == ()
+
+    def test_two_escapes_within_a_comment_or_a_text_end_nothing(self) -> None:
+        text = "FROM a\nRUN b \\\n  # c \\\\\n  d\nRUN <<EOF\ne \\\\\nEOF\n"
+        assert [one.name for one in of(text).instructions] == ["FROM", "RUN", "RUN"]
+        assert len(of("# escape=`\nFROM a\nCOPY b C:\\\\\nRUN c").instructions) == 3
+
     def test_onbuild_counts_where_it_runs(self) -> None:
         # Kept for other builds: nothing is fetched now.
         assert images("FROM a\nONBUILD COPY --from=b c d") == ["library/a:latest"]
@@ -206,7 +227,7 @@ class TestDemands:
             parse("FROM a AS x\nONBUILD COPY --from=b c d\nFROM x\n")
 
     def test_a_base_images_onbuild(self) -> None:
-        found = upon(["COPY . /src", "RUN --mount=from=b ls", "ADD http://c /d"])
+        found = upon(["COPY . /src", "RUN --mount=from=docker.io/b ls", "ADD http://c /d"])
         assert [source.path for source in found.sources] == ["."]
         asked = demands(found)
         assert asked.images == ("docker.io/library/base:latest", "docker.io/library/b:latest")
@@ -222,6 +243,9 @@ class TestDemands:
             ["FROM evil"],
             [""],
             ["# nothing"],
+            ["# escape=`\nLABEL a=b", "RUN c \\\n ADD http://d /e"],
+            [" \n# a\nRUN b"],
+            ["RUN a \\\\"],
         ],
     )
     def test_a_trigger_is_one_instruction_by_itself(self, onbuild: list[str]) -> None:
@@ -229,7 +253,8 @@ class TestDemands:
             upon(onbuild, 7)
 
     def test_all_of_a_bases_onbuild_stands_where_the_base_is_named(self) -> None:
-        found = upon(["ARG A=b", "COPY $A /x", "RUN --mount=from=c ls", "ADD http://d /e"], 7)
+        onbuild = ["ARG A=b", "COPY $A /x", "RUN --mount=from=c.io/c ls", "ADD http://d /e"]
+        found = upon(onbuild, 7)
         assert [(source.path, source.line) for source in found.sources] == [("b", 7)]
         assert set(demands(found).lines.values()) == {7}
         assert {one.line for one in found.ran} == {7}

@@ -151,6 +151,21 @@ class TestRender:
             "RUN --mount=type=bind,from=busybox,target=/z ls",
         ]
 
+    @pytest.mark.parametrize(
+        "comment", ["# syntax=evil.example/x", "# escape=`", "# check=error=true", "\n# escape=`"]
+    )
+    def test_what_is_left_out_makes_no_comment_a_directive(self, comment: str) -> None:
+        text = f"FROM a AS unused\n{comment}\nFROM scratch\nRUN b \\\n  c\n"
+        found = render(parse(text), stages=[1])
+        assert found.text == "FROM scratch\nRUN b \\\n  c\n"
+        assert [found.original(line) for line in (1, 3)] == [text.count("\n") - n for n in (2, 0)]
+
+    def test_directives_stay(self) -> None:
+        text = "#!/x\n# check=skip=all\n\n# of the base\nFROM scratch\n# of the end\n"
+        found = render(parse(text))
+        assert found.text == "# check=skip=all\nFROM scratch\n# of the end\n"
+        assert found.lines == (2, 5, 6)
+
     def test_line_ends_and_marks_are_made_plain(self) -> None:
         text = "\ufeffFROM scratch\r\nRUN a \\\r\n  b\r\n"
         assert render(parse(text), ca=True).text == (

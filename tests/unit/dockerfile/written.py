@@ -246,6 +246,11 @@ FROM nvidia/cuda:12.4.1-base-ubuntu22.04
 ADD https://developer.download.nvidia.com/compute/cuda/${NVARCH}/3bf863cc.pub /k.pub
 COPY ${APP}.jar /app/
 WORKDIR "${HOME}"
+=== what the base must define
+FROM quay.io/jupyter/base-notebook:2024-05-27
+ENV KERNELS=${CONDA_DIR:?}/share/jupyter/kernels
+WORKDIR ${HOME:?}
+USER ${NB_UID?}
 === an escape behind a syntax
 # syntax=docker/dockerfile:1
 # escape=`
