@@ -87,7 +87,8 @@ def rules_of(given: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, 
         for name in names.of(path, parts=mode in ("no", "private")):
             rules.setdefault(name, mode)
     for link in links:
-        rules.setdefault(link, _LINK)
+        for name in (link, *names.of(link)):
+            rules.setdefault(name, _LINK)
     return rules
 
 
@@ -154,11 +155,13 @@ def judge(mount: Mount, rules: Mapping[str, str], *, make: bool = True) -> Allow
 def with_exposed(allowed: Iterable[Allowed], writable: Collection[str]) -> tuple[Source, ...]:
     """All sources, marked where they can be swapped until they are mounted. `writable` is what
     other containers can write; what these mounts make so counts as well: a kernel that ran before
-    may have left something behind."""
-    allowed = list(allowed)
+    may have left something behind. Both may be known by other names."""
+    allowed, names = list(allowed), Names()
     places = {one.mount.source for one in allowed if one.mount.writable} | set(writable)
     sources = [source for one in allowed for source in (one.source, *one.over_sources)]
-    return tuple(replace(one, exposed=is_exposed(one.path, places)) for one in sources)
+    return tuple(
+        replace(one, exposed=is_exposed(one.path, places, names.of(one.path))) for one in sources
+    )
 
 
 def refused_files(directory: Path, paths: Iterable[str], rules: Mapping[str, str]) -> str:
