@@ -47,7 +47,8 @@ class Consent:
         urls: Collection[str] = (),
     ) -> None:
         """Called before a build reads anything: `named` are its files (False) and folders (True)
-        below the resolved `directory`, `own` is the notebook's folder, `urls` are those that
+        below the resolved `directory`, `own` is the notebook's folder, resolved when the build was
+        asked for, `urls` are those that
         `of_this_machine` found. Raises BuildNotApproved."""
         asked = asks_of_build(secrets, _asked(own, directory, named), urls)
         if self.notebook is not None:
@@ -92,9 +93,8 @@ async def _is_loopback(host: str) -> bool:
 
 def _asked(own: Path, directory: Path, named: Mapping[str, bool]) -> list[tuple[Path, bool]]:
     """The paths to ask about, few enough to be read."""
-    here = Path(os.path.realpath(own))
-    inside = directory == here or here in directory.parents
-    if not named or (inside and not Approvals().why_not_mounted(here)):
+    inside = directory == own or own in directory.parents
+    if not named or (inside and not Approvals().why_not_mounted(own)):
         return []
     within = Counter(os.path.dirname(path) for path in named)  # noqa: PTH120 - may be ""
     found = {
