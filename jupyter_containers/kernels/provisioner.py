@@ -177,6 +177,8 @@ class ContainerProvisioner(KernelProcess):
             self._plan = await self._prepare(request)
             if self.container is not None and not self.container.can_host(self._plan):
                 await self._remove()
+                if self._run_dir is not None and self._run_dir.root.exists():
+                    self._plan = await self._prepare(request)  # something stays there: elsewhere
         except (ContainersError, OSError) as trouble:
             self._stand_in(trouble)
             with contextlib.suppress(ContainersError, OSError):  # the reaper tries again
