@@ -50,8 +50,8 @@ class Consent:
         urls: Mapping[str, bool] = MappingProxyType({}),
     ) -> None:
         """Called before a build reads anything: `named` are its files (False) and folders (True)
-        below the resolved `directory`, `own` is the notebook's folder, `urls` are what
-        `of_this_machine` found. Raises BuildNotApproved."""
+        below the resolved `directory`, `own` is the notebook's folder, resolved when the build was
+        asked for, `urls` are what `of_this_machine` found. Raises BuildNotApproved."""
         asked = (
             asks_of_build((), (), urls)
             if self.typed
@@ -102,9 +102,8 @@ async def _is_loopback(host: str) -> bool | None:
 
 def _asked(own: Path, directory: Path, named: Mapping[str, bool]) -> list[tuple[Path, bool]]:
     """The paths to ask about, few enough to be read."""
-    here = Path(os.path.realpath(own))
-    inside = directory == here or here in directory.parents
-    if not named or (inside and not Approvals().why_not_mounted(here)):
+    inside = directory == own or own in directory.parents
+    if not named or (inside and not Approvals().why_not_mounted(own)):
         return []
     within = Counter(os.path.dirname(path) for path in named)  # noqa: PTH120 - may be ""
     found = {

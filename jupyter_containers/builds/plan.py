@@ -68,7 +68,7 @@ class BuildRequest:
 
     cell: DockerfileCell
     directory: Path
-    """The notebook's (or Dockerfile's): `--context` is relative to it."""
+    """The notebook's (or Dockerfile's), resolved: `--context` is relative to it."""
     engine: Guarded
     """The engine that is to run the image."""
     builder: Guarded

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from ..errors import ContainersError, KernelError, StartFailed
 from ..events import Change, subscribe, unsubscribe
 from ..host.cache import workplace
 from ..kernels.provisioner import ContainerProvisioner
+from ..kernels.request import NOTEBOOK
 from ..kernelspecs import GENERIC, PROVISIONER
 from ..settings.schema import Settings
 from ..text import as_dict, is_deep, printable
@@ -129,7 +129,8 @@ class Execution:
         self._runs: tuple[Settings, str] | None = None
 
     async def enter(self, settings: Settings, image_id: str) -> bool:
-        """Move to a container of these settings; True where a kernel was started for it.
+        """Move to a container of these settings, whose sources are resolved; True where a kernel
+        was started for it.
 
         The same settings and the same image mean the same kernel, with all its variables.
         Raises whatever keeps a container from starting.
@@ -139,9 +140,9 @@ class Execution:
         await self.close()
         # Its connection file goes where the reaper finds it, should we be killed.
         directory = await self._files.enter_async_context(workplace("clients"))
-        manager = self._client.km = self._manager = _manager(settings, directory)
+        manager = self._client.km = self._manager = _manager(settings, self._path, directory)
         try:
-            with _named(self._path), self._telling():
+            with self._telling():
                 await manager.start_kernel(cwd=str(self._path.parent))
             if (trouble := _provisioner(manager).trouble) is not None:
                 raise trouble
@@ -242,13 +243,14 @@ def error_output(error: ContainersError) -> NotebookNode:
     )
 
 
-def _manager(settings: Settings, directory: Path) -> AsyncKernelManager:
+def _manager(settings: Settings, notebook: Path, directory: Path) -> AsyncKernelManager:
     specs = _InMemory()
     specs.spec = KernelSpec(
         display_name=settings.image,
         metadata={
             "container": settings.to_json(),
             "kernel_provisioner": {"provisioner_name": PROVISIONER},
+            NOTEBOOK: str(notebook),
         },
     )
     manager = AsyncKernelManager(
@@ -271,17 +273,3 @@ async def _why(manager: AsyncKernelManager) -> KernelError | None:
     if container is None:
         return None
     return await container.why() if container.poll() is not None else None
-
-
-@contextlib.contextmanager
-def _named(notebook: Path) -> Iterator[None]:
-    """The provisioner learns of the notebook as it does from other clients without names."""
-    name = "JUPYTER_CONTAINERS_NOTEBOOK"
-    before = os.environ.get(name)
-    os.environ[name] = str(notebook)
-    try:
-        yield
-    finally:
-        os.environ.pop(name)
-        if before is not None:
-            os.environ[name] = before

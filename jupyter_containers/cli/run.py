@@ -217,14 +217,14 @@ class _Runner:
         settings = Settings.parse(self._asked, where=self._run.notebook.name)
         if self._run.engine:
             settings = replace(settings, engine=self._run.engine)
-        self._approve(settings)
+        approved = self._approve(settings)
         engine = await preferred_engine(settings.engine, self._policy)
         image = await engine.image(settings.image)
         if image is None:
             raise ImageNotHere(settings.image, engine.name)
         settings = await self._with_kernel(settings, engine, image)
         self._warn(settings)
-        self._runs_in = (settings, image.id)
+        self._runs_in = (replace(approved, kernel=settings.kernel), image.id)
 
     async def _with_kernel(self, settings: Settings, engine: Guarded, image: Image) -> Settings:
         """The same with the image's kernel for the notebook's language, where none is named. The
@@ -245,9 +245,10 @@ class _Runner:
             settings={**cell.options.settings, "engine": self._run.engine},
         )
 
-    def _check_approved(self, settings: Settings) -> None:
+    def _check_approved(self, settings: Settings) -> Settings:
         """All but the image, which the person approved by naming the notebook, and that it is a
-        job of Slurm's, by naming such an engine."""
+        job of Slurm's, by naming such an engine. The same with sources resolved: nothing else is
+        started, whatever leads elsewhere by then."""
         resolved = settings.resolved(self._run.notebook.parent, self._policy)
         image, *rest = asks(resolved)
         named = {image.text}
@@ -258,16 +259,18 @@ class _Runner:
             error = NotApproved(items, str(self._run.notebook))
             error.hint = "Add --approve, if you trust this notebook with that."
             raise error
+        return replace(settings, mounts=resolved.mounts)
 
-    def _approve(self, settings: Settings) -> None:
-        """Remember what naming the notebook, or `--approve`, has approved."""
-        self._check_approved(settings)
+    def _approve(self, settings: Settings) -> Settings:
+        """Remember what naming the notebook, or `--approve`, has approved: see there."""
+        approved = self._check_approved(settings)
         for notebook in {self._run.notebook, self._run.output}:
             if self._run.approve:
                 resolved = settings.resolved(notebook.parent, self._policy)
                 self._approvals.approve(notebook, resolved)
             else:
                 self._approvals.approve_image(notebook, settings.image)
+        return approved
 
     def _warn(self, settings: Settings) -> None:
         folder = self._run.notebook.parent
@@ -353,9 +356,8 @@ class _Runner:
 
     def _switch(self, settings: Settings, built: Built) -> None:
         """What follows runs in this image; the file says so, as after Run All in JupyterLab."""
-        self._approve(settings)
+        self._runs_in = (self._approve(settings), built.image.id)
         self._warn(settings)
-        self._runs_in = (settings, built.image.id)
         self._asked = settings.to_json()
         self._notebook.metadata[KEY] = nbformat.from_dict(self._asked)
         self._notebook.metadata["kernelspec"] = _generic()

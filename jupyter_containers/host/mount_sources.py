@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ..errors import KernelError
 from ..text import untrusted_json
-from .paths import read_untrusted, replace_file, runtime_directory
+from .paths import cache_directory, read_untrusted, replace_file, runtime_directory
 
 _PATH = os.O_PATH | os.O_CLOEXEC
 _WRITABLE = "writable"
@@ -110,10 +110,12 @@ def link_target(path: str) -> str:
         return ""
 
 
-def is_exposed(path: str, writable: Iterable[str]) -> bool:
-    """Whether a path (without links) can be made to lead elsewhere: it lies below one of the
-    `writable` folders of containers, or in a folder where others may rename what is in it."""
-    return any(path.startswith(f"{place}/") for place in writable) or _others_may_swap(path)
+def is_exposed(path: str, writable: Collection[str], names: Iterable[str] = ()) -> bool:
+    """Whether a path (without links) can be made to lead elsewhere: by this or another of its
+    `names` it lies below one of the `writable` folders of containers, or it lies in a folder where
+    others may rename what is in it."""
+    below = (name.startswith(f"{place}/") for name in (path, *names) for place in writable)
+    return any(below) or _others_may_swap(path)
 
 
 def _others_may_swap(path: str) -> bool:
@@ -160,17 +162,32 @@ def _is_own_group(gid: int) -> bool:
 
 
 def tell_writable(run_dir: Path, places: Collection[str]) -> None:
-    """Write down what a container to be can write, for the starts of others."""
-    data = json.dumps(sorted({os.path.realpath(place) for place in places}))
-    replace_file(run_dir / _WRITABLE, data.encode(), lasting=False)
+    """Write down what a container to be can write (paths without links), for the starts of others;
+    also of those whose runtime directory is another one, as where cron, su or ssh started them."""
+    replace_file(run_dir / _WRITABLE, json.dumps(sorted(places)).encode(), lasting=False)
+    _runtimes().mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        runtime = run_dir.parent
+        (_runtimes() / str(runtime).replace("/", "%")).symlink_to(runtime)
 
 
 def told_writable() -> set[str]:
     """What this person's containers on this host can write, as far as they run or may run."""
     found: set[str] = set()
-    with suppress(OSError), os.scandir(runtime_directory()) as entries:
-        for entry in entries:
+    for runtime in {str(runtime_directory()), *map(link_target, _entries(str(_runtimes())))}:
+        for run_dir in _entries(runtime):
             with suppress(KernelError, ValueError, TypeError):
-                said = untrusted_json(read_untrusted(Path(entry.path, _WRITABLE), _MOST))
+                said = untrusted_json(read_untrusted(Path(run_dir, _WRITABLE), _MOST))
                 found.update(str(place) for place in said)
     return found
+
+
+def _runtimes() -> Path:
+    """Links to the runtime directories that containers of this person were started from."""
+    return cache_directory() / "runtimes"
+
+
+def _entries(folder: str) -> list[str]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        return [entry.path for entry in entries]
+    return []

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 _OWN = Path("/proc/self/mountinfo")
 
 
 def mount_points(file: Path | str = _OWN) -> Iterator[str]:
     """Where something is mounted, in the order of the mounts. Raises OSError."""
-    for _, _, point in _mounts(file):
-        yield _decoded(point)
+    for mount in _mounts(file):
+        yield _decoded(mount.point)
 
 
 def submounts(folder: str, file: Path = _OWN, root: str = "") -> list[str]:
@@ -26,7 +27,7 @@ def submounts(folder: str, file: Path = _OWN, root: str = "") -> list[str]:
     `root` of whom `file` belongs to. Quick: machines with many containers have thousands of mounts.
     Raises OSError."""
     above = _encoded(f"{folder.rstrip('/')}/")
-    found = {_decoded(point) for _, _, point in _mounts(file) if point.startswith(above)}
+    found = {_decoded(one.point) for one in _mounts(file) if one.point.startswith(above)}
     # One that lies under another one, or was mounted where nobody of us may look, is not reached.
     return sorted(path for path in found - {folder} if os.access(root + path, os.F_OK))
 
@@ -37,10 +38,9 @@ class Names:
 
     def __init__(self, file: Path = _OWN) -> None:
         self._at: dict[bytes, tuple[bytes, bytes]] = {}
-        """By mount point: the device, and which of its folders is mounted. The last is on top."""
+        """By mount point: the device, and which of its folders is mounted."""
         with suppress(OSError):
-            for device, root, point in _mounts(file):
-                self._at[point] = (device, root)
+            self._at = {one.point: (one.device, one.root) for one in _reached([*_mounts(file)])}
         mounts: dict[bytes, list[tuple[bytes, bytes]]] = {}
         for point, (device, root) in self._at.items():
             folder, _, name = point.rpartition(b"/")
@@ -80,11 +80,52 @@ class Names:
         return device, (root.rstrip(b"/") + rest).rstrip(b"/") or b"/"
 
 
-def _mounts(file: Path | str) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Device, which of its folders, and where it is mounted, as they are written there."""
+class _Mount(NamedTuple):
+    """A line, as it is written there."""
+
+    id: bytes
+    parent: bytes
+    """The mount that it is mounted on; where that is none of ours, it is not listed."""
+    device: bytes
+    root: bytes
+    """Which folder of the device."""
+    point: bytes
+
+
+def _mounts(file: Path | str) -> Iterator[_Mount]:
     for line in Path(file).read_bytes().split(b"\n"):
         if len(fields := line.split(b" ", 5)) > 4:
-            yield fields[2], fields[3], fields[4]
+            yield _Mount(*fields[:5])
+
+
+def _reached(mounts: Sequence[_Mount]) -> Iterator[_Mount]:
+    """Those that their paths lead to. A later mount over a folder above, or at the same place,
+    hides one, which is listed all the same."""
+    on: dict[bytes, dict[bytes, _Mount]] = {}
+    ids = {one.id for one in mounts}
+    todo = []
+    for one in mounts:
+        if one.parent not in ids or one.parent == one.id:
+            todo.append(one)
+        else:
+            on.setdefault(one.parent, {})[one.point] = one
+    for mount in todo:
+        if (here := on.get(mount.id)) is None:
+            yield mount
+        elif (top := here.get(mount.point)) is not None:
+            todo.append(top)
+        else:
+            yield mount
+            size = len(mount.point)
+            todo += [one for point, one in here.items() if not _is_hidden(point, here, size)]
+
+
+def _is_hidden(point: bytes, others: Collection[bytes], size: int) -> bool:
+    """Whether one of the others, on the same mount, lies above; `size` is that of its own point."""
+    while len(point := point.rpartition(b"/")[0]) > size:
+        if point in others:
+            return True
+    return False
 
 
 def _encoded(path: str) -> bytes:

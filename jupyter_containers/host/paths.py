@@ -4,6 +4,7 @@
       RUNDIR/        one container's; whose it is: `owners.py`
       empty          stands over what a container must not see
     CACHE            $XDG_CACHE_HOME/jupyter-containers: may be deleted at any time
+      runtimes/      links to each RUNTIME that containers were started from
     DATA             Jupyter's data directory/jupyter_containers: approvals
 
 No function here waits for anybody; each touches a file or two.

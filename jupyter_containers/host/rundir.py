@@ -143,14 +143,25 @@ def keep_for_reaper(run_dir: RunDir) -> None:
 def run_dir_for(before: RunDir | None, *, shared: bool, used: bool) -> RunDir:
     """The run directory of a kernel's next start: `before` if it may be, since the sockets keep
     their place over restarts. Another one where it has to be `shared`, or no longer; then that of
-    `before` goes, unless a container still has it (`used`)."""
+    `before` goes, unless a container still has it (`used`). Another one, too, where something of an
+    earlier container could not be removed."""
     if before is not None and (before.shared is not None) != shared:
         if not used:
             remove_run_dir(before)
         before = None
     if before is not None and before.root.exists():
-        return before
+        if used or _is_new(before):
+            return before
+        before = None
     return make_run_dir(before, shared=shared)
+
+
+def _is_new(run_dir: RunDir) -> bool:
+    """Whether no container was to have it yet."""
+    try:
+        return not any(any(one.iterdir()) for one in (run_dir.home, run_dir.conf))
+    except OSError:  # partly removed
+        return False
 
 
 def remove_run_dir(run_dir: RunDir) -> list[str]:

@@ -27,6 +27,8 @@ _GUEST = "guest"
 PORT = "port"
 """The file in `run` that a guest on another machine writes its port into."""
 
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _BIND_SECONDS = 30.0
 _FAR_PATIENCE = 300.0
 """Seconds in which a job's owner finds out where it runs: while Slurm's controller is silent it
@@ -129,16 +131,25 @@ def write_container_files(
 
 def _mount_points(run_dir: RunDir, home: str, mounts: tuple[Mount, ...]) -> None:
     """Directories under HOME that are mounted over are made by us: made by a rootful engine
-    they would belong to root and could not be removed."""
+    they would belong to root and could not be removed. Through no link that leads out of it."""
     for mount in mounts:
         target = PurePosixPath(mount.target)
         if target.is_relative_to(home) and str(target) != home:
-            point = run_dir.home / target.relative_to(home)
-            if Path(mount.source).is_dir():
-                point.mkdir(parents=True, exist_ok=True)
-            else:
-                point.parent.mkdir(parents=True, exist_ok=True)
-                point.touch()
+            _make_point(run_dir.home, target.relative_to(home).parts, Path(mount.source).is_dir())
+
+
+def _make_point(home: Path, names: tuple[str, ...], is_folder: bool) -> None:
+    folder = os.open(home, _FOLDER)
+    try:
+        for name in names if is_folder else names[:-1]:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, dir_fd=folder)
+            above, folder = folder, os.open(name, _FOLDER, dir_fd=folder)
+            os.close(above)
+        if not is_folder:
+            os.close(os.open(names[-1], _NEW_FILE, 0o666, dir_fd=folder))
+    finally:
+        os.close(folder)
 
 
 def passwd(image: str, user: User, home: str) -> str:

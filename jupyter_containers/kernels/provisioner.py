@@ -32,7 +32,7 @@ from .container import KernelContainer
 from .container_files import bound, host_path, unbind, write_container_files
 from .exit_reasons import raise_if_no_restart
 from .record import AdoptedKernel, record_kernel, take_adopted
-from .request import Request, find_notebook, find_request
+from .request import Request, find_notebook, find_request, notebook_name
 from .spec import StartPlan, ask_image, plan_start
 from .state import KernelState, forget, report, report_before, state_of
 
@@ -108,6 +108,8 @@ class ContainerProvisioner(KernelProcess):
     """Whether `container` runs its kernel already, which a server before this one has started."""
     _phase = ""
     _notebook: Path | None = None
+    _named: tuple[str, str] | None = None
+    """By what `_notebook` was found."""
     _starting: KernelContainer | None = None
 
     @property
@@ -170,11 +172,13 @@ class ContainerProvisioner(KernelProcess):
         try:
             if died is not None and self.container is not None:
                 raise_if_no_restart(died, self.container.started)
-            self._notebook = await asyncio.to_thread(find_notebook, self, environment)
+            await asyncio.to_thread(self._find_notebook, environment)
             request = await find_request(self, self._notebook, kwargs.get("cwd"))
             self._plan = await self._prepare(request)
             if self.container is not None and not self.container.can_host(self._plan):
                 await self._remove()
+                if self._run_dir is not None and self._run_dir.root.exists():
+                    self._plan = await self._prepare(request)  # something stays there: elsewhere
         except (ContainersError, OSError) as trouble:
             self._stand_in(trouble)
             with contextlib.suppress(ContainersError, OSError):  # the reaper tries again
@@ -183,6 +187,14 @@ class ContainerProvisioner(KernelProcess):
         await self._connect()
         argv = list(self._plan.spec.argv) if self._plan is not None else []
         return await super().pre_launch(cmd=argv, **kwargs)
+
+    def _find_notebook(self, environment: Mapping[str, str]) -> None:
+        """Where its name led once it leads for as long as there is this kernel: what a cell of
+        another one has put in its folder's place since is not what a person opened."""
+        named, found = notebook_name(environment), find_notebook(self, environment)
+        if found is None or self._notebook is None or named != self._named:
+            self._notebook = found
+        self._named = named
 
     def _stand_in(self, trouble: ContainersError | OSError) -> None:
         """The fallback kernel comes, and says why."""
@@ -197,6 +209,7 @@ class ContainerProvisioner(KernelProcess):
         self.container, self._goes_on = left.container, True
         self._run_dir, self._plan = left.container.run_dir, left.container.plan
         self._request, self._notebook = left.request, left.request.notebook
+        self._named = notebook_name(kwargs.get("env") or os.environ)
         self._session, self._ports = left.record.session, left.record.ports
         self._say("Going on with its kernel")
         info = left.record.connection_info
@@ -227,6 +240,7 @@ class ContainerProvisioner(KernelProcess):
             request.settings,
             image,
             request.directory,
+            request.source,
             request.engine,
             await self._open_run_dir(shared=request.engine.places),
             request.labels,

@@ -113,6 +113,7 @@ class KernelRecord:
             settings=settings,
             asked=asked,
             directory=Path(self.directory),
+            source=self.directory,
             notebook=notebook,
             engine=open_engine(self.engine, policy),
             policy=policy,

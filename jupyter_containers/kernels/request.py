@@ -21,7 +21,7 @@ from jupyter_client.provisioning import KernelProvisionerBase
 
 from ..engines.guarded import Guarded
 from ..engines.registry import choose_engine, instead_of, preferred_engine
-from ..errors import BadSettings
+from ..errors import BadSettings, MountReplaced
 from ..host.owners import owner
 from ..host.paths import boot_id
 from ..kernelspecs import read_spec
@@ -42,6 +42,10 @@ from ..text import escaped
 
 log = logging.getLogger("jupyter_containers")
 
+NOTEBOOK = "container_notebook"
+"""In a kernel spec's metadata: the notebook's path, resolved when `run` began. On no disk; in such
+a spec the sources of the mounts are resolved, too."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -51,6 +55,9 @@ class Request:
     asked: Settings
     """The same as it was written: relative sources, no defaults of the policy's."""
     directory: Path
+    source: str
+    """What the directory's path led to: resolved once, since code in another container may put a
+    link there at any time."""
     notebook: Path | None
     engine: Guarded
     policy: Policy
@@ -67,7 +74,7 @@ async def find_request(
     Raises NotApproved, BadSettings, PolicyRefused, EngineMissing.
     """
     begin = asyncio.to_thread(_allowed, provisioner, notebook, Path(cwd or Path.cwd()).absolute())
-    policy, asked, settings, directory, language = await begin
+    policy, asked, settings, directory, source, language = await begin
     pinned = read_spec(provisioner.kernel_spec) is not None
     choose = choose_engine if pinned else preferred_engine
     engine = await choose(settings.engine, policy)
@@ -77,6 +84,7 @@ async def find_request(
         settings=settings,
         asked=asked,
         directory=directory,
+        source=source,
         notebook=notebook,
         engine=engine,
         policy=policy,
@@ -87,10 +95,10 @@ async def find_request(
 
 def _allowed(
     provisioner: KernelProvisionerBase, notebook: Path | None, directory: Path
-) -> tuple[Policy, Settings, Settings, Path, str]:
-    """The policy, what is asked as it is written, the same resolved, where, and in which language;
-    allowed and approved. Reads files, some of which may lie on a slow disk: not in the event
-    loop."""
+) -> tuple[Policy, Settings, Settings, Path, str, str]:
+    """The policy, what is asked as it is written, the same resolved, where, what that leads to, and
+    in which language; allowed and approved. Reads files, some of which may lie on a slow disk: not
+    in the event loop."""
     policy = load_policy(provisioner.config)
     asked, language = read_spec(provisioner.kernel_spec), ""
     pinned = asked is not None
@@ -98,13 +106,24 @@ def _allowed(
         asked, language = _notebook_settings(notebook)
     elif not provisioner.kernel_spec.language:  # that of `run`: nobody chose it for its language
         language = read_language(notebook)
-    if notebook is not None:
+    source = os.path.realpath(directory)
+    if notebook is not None:  # that is resolved
         directory = notebook.parent
+        source = str(directory)
     settings = asked.resolved(directory, policy)
+    if NOTEBOOK in provisioner.kernel_spec.metadata:
+        _check_same(asked, settings)
     policy.check_asked(settings)
     if not pinned and notebook is not None:
         Approvals().check(notebook, settings)
-    return policy, asked, settings, directory, language
+    return policy, asked, settings, directory, source, language
+
+
+def _check_same(approved: Settings, settings: Settings) -> None:
+    """`run` has resolved the sources when it looked at what is approved. Raises MountReplaced."""
+    for before, now in zip(approved.mounts, settings.mounts, strict=True):
+        if before.source != now.source:
+            raise MountReplaced(now.target, now.source)
 
 
 def container_labels(kernel_id: str, notebook: Path | None) -> dict[str, str]:
@@ -122,12 +141,21 @@ def container_labels(kernel_id: str, notebook: Path | None) -> dict[str, str]:
     return labels
 
 
+def notebook_name(environment: Mapping[str, str]) -> tuple[str, str]:
+    """By what `find_notebook` finds it: two starts with the same are of the same notebook."""
+    named = os.environ.get("JUPYTER_CONTAINERS_NOTEBOOK", "")
+    return named, str(environment.get("JPY_SESSION_NAME", ""))
+
+
 def find_notebook(
     provisioner: KernelProvisionerBase, environment: Mapping[str, str]
 ) -> Path | None:
-    """The notebook on disk: from the environment of this process where somebody set it, else
-    from the client's text, which counts only as a path under the server's root. Called by the
-    provisioner before `find_request`; raises BadInput where the first is no notebook."""
+    """The notebook on disk: what `run` says, else from the environment of this process where
+    somebody set it, else from the client's text, which counts only as a path under the server's
+    root. Called by the provisioner before `find_request`; raises BadInput where the second is no
+    notebook."""
+    if NOTEBOOK in provisioner.kernel_spec.metadata:
+        return Path(provisioner.kernel_spec.metadata[NOTEBOOK])
     named = notebook_from_environment()
     if named is not None:
         return named

@@ -122,6 +122,7 @@ async def plan_start(
     settings: Settings,
     image: Image,
     directory: Path,
+    source: str,
     engine: Guarded,
     run_dir: RunDir,
     labels: Mapping[str, str],
@@ -129,10 +130,10 @@ async def plan_start(
     language: str = "",
 ) -> StartPlan:
     """Everything up to, but not including, the container. The kernel is the one that the settings
-    name, else one that speaks the notebook's `language`.
+    name, else one that speaks the notebook's `language`. `source` is what the directory's path led
+    to when the start was asked for: nothing else is mounted at `directory`.
 
-    Raises ImageUnusable, KitFailed, Unsupported, BadSettings, BadInput, and whatever an
-    engine that does not answer raises.
+    Raises ImageUnusable, KitFailed, Unsupported, BadSettings, BadInput, and what engines raise.
     """
     devices = await granted(engine, settings.devices)
     found = await ready(engine, image, settings.kernel, run_dir.root, on_progress, language)
@@ -141,7 +142,7 @@ async def plan_start(
     sockets = _transport(facts, engine, kit)
     published = not sockets and not engine.places
     home = facts.user_home if user.mode == "image" else home_inside()
-    mounts, ours, workdir = await folders(settings, directory, engine, run_dir, home)
+    mounts, ours, workdir = await folders(settings, directory, source, engine, run_dir, home)
     argv = _kernel_argv(found.launch, kit, connection_file(sockets))
     guest = facts.guest_python is not None
     name = f"jupyter-{run_dir.root.name}"
@@ -280,11 +281,11 @@ def home_inside() -> str:
 
 
 async def folders(
-    settings: Settings, directory: Path, engine: Guarded, run_dir: RunDir, home: str
+    settings: Settings, directory: Path, source: str, engine: Guarded, run_dir: RunDir, home: str
 ) -> tuple[tuple[Mount, ...], list[Mount], str]:
     """The person's mounts, what of ours stands where they have none (at HOME, and at the working
     directory), the working directory. Raises BadSettings, Unsupported."""
-    mounts, ours = await asyncio.to_thread(_mounts, settings, directory), []
+    mounts, ours = await asyncio.to_thread(_mounts, settings, directory, source), []
     await engine.check_mounts(mounts)
     if home not in {mount.target for mount in mounts}:
         ours.append(Mount(str(run_dir.home), home, True))
@@ -294,11 +295,10 @@ async def folders(
     return mounts, ours, workdir
 
 
-def _mounts(settings: Settings, directory: Path) -> tuple[Mount, ...]:
+def _mounts(settings: Settings, directory: Path, source: str) -> tuple[Mount, ...]:
     mounts = []
     asked = {mount.target for mount in settings.mounts}
     here = str(directory)
-    source = os.path.realpath(directory)  # once: what is looked at is what is mounted
     if here not in asked and not Approvals().why_not_mounted(Path(source)):
         refuse_unquotable(here, "mounts")
         mounts.append(Mount(source, here, True))

@@ -156,7 +156,7 @@ def asks_of_build(
 class Approvals:
     """The records. Cheap to make; several servers may use them at the same time.
 
-    `notebook` is a path; a copy or a moved notebook is another one, and asks again.
+    `notebook` is a resolved path; a copy or a moved notebook is another one, and asks again.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
@@ -225,7 +225,7 @@ class Approvals:
         return "" if why and self._records.read(directory).holds(_FOLDER) else why
 
     def _approve_folder(self, directory: Path, settings: Settings) -> None:
-        own = os.path.realpath(directory)
+        own = str(directory)
         if not holds_home(directory) and Mount(own, own, True) in settings.mounts:
             self._records.change(directory, lambda record: record.with_rest([_FOLDER]))
 

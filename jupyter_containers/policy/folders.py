@@ -82,12 +82,14 @@ def is_shared(directory: Path) -> str:
         return ""
     if mode & (stat.S_IWOTH | stat.S_ISVTX):
         return "everybody on this machine can write in it"
-    if found := sockets_below(here, Names()):
+    names = Names()
+    if found := sockets_below(here, names):
         shown = ", ".join(os.path.relpath(path, here) for path in found[:_SHOWN])
         more = "…" if len(found) > _SHOWN else ""
         return f"programs of yours listen on sockets in it ({shown}{more})"
     follow = follower()
-    for link in (*follow(sys.prefix)[1], *follow(sys.base_prefix)[1]):
+    links = {*follow(sys.prefix)[1], *follow(sys.base_prefix)[1]}
+    for link in sorted(links.union(*map(names.of, links))):
         if is_within(link, here):
             name = os.path.relpath(link, here)
             return f"the Python that Jupyter runs on is a link in it ({name})"

@@ -87,7 +87,8 @@ def rules_of(given: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, 
         for name in names.of(path, parts=mode in ("no", "private")):
             rules.setdefault(name, mode)
     for link in links:
-        rules.setdefault(link, _LINK)
+        for name in (link, *names.of(link)):
+            rules.setdefault(name, _LINK)
     return rules
 
 
@@ -115,8 +116,9 @@ def _of_jupyter() -> list[str]:
     return [*places, *named_jupyter_directories(), str(cache_directory()), str(data_directory())]
 
 
-def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
-    """What may be mounted of what is asked. Called for every mount before every start.
+def judge(mount: Mount, rules: Mapping[str, str], *, make: bool = True) -> Allowed:
+    """What may be mounted of what is asked. Called for every mount before every start, which makes
+    the folders that are covered before a cell can; without `make` by who only looks.
 
     Raises PolicyRefused, and BadSettings where the source is not there, or not for this person.
     """
@@ -147,17 +149,19 @@ def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
             what = f"{path} in it is a link to keys, tokens or Jupyter's own files"
             hint = f"Mount it read-only, or put a folder in the place of {path}."
             raise _refused(source, f"may only be mounted read-only: {what}", hint)
-    return _covered(Mount(source, mount.target, mount.writable), found, private, names)
+    return _covered(Mount(source, mount.target, mount.writable), found, private, names, make)
 
 
 def with_exposed(allowed: Iterable[Allowed], writable: Collection[str]) -> tuple[Source, ...]:
     """All sources, marked where they can be swapped until they are mounted. `writable` is what
     other containers can write; what these mounts make so counts as well: a kernel that ran before
-    may have left something behind."""
-    allowed = list(allowed)
+    may have left something behind. Both may be known by other names."""
+    allowed, names = list(allowed), Names()
     places = {one.mount.source for one in allowed if one.mount.writable} | set(writable)
     sources = [source for one in allowed for source in (one.source, *one.over_sources)]
-    return tuple(replace(one, exposed=is_exposed(one.path, places)) for one in sources)
+    return tuple(
+        replace(one, exposed=is_exposed(one.path, places, names.of(one.path))) for one in sources
+    )
 
 
 def refused_files(directory: Path, paths: Iterable[str], rules: Mapping[str, str]) -> str:
@@ -209,14 +213,14 @@ def _mode(path: str, rules: Mapping[str, str]) -> str:
     return rules[path]
 
 
-def _covered(mount: Mount, found: Found, private: list[str], names: Names) -> Allowed:
-    if mount.writable and private:
+def _covered(mount: Mount, found: Found, private: list[str], names: Names, make: bool) -> Allowed:
+    if make and mount.writable and private:
         _make_below(mount.source, names)
     hidden = _hidden(mount, private)
     kept: list[tuple[Mount, Found]] = []
     if mount.writable:
         source, places = mount.source, list(hidden)
-        for part in _run_from(source, names):
+        for part in _run_from(source, names, make):
             if not _is_below(part, source) or any(is_within(part, place) for place in places):
                 continue
             if (itself := _itself(part)) is not None:
@@ -245,10 +249,10 @@ def _hidden(mount: Mount, private: list[str]) -> dict[str, Mount]:
     return over
 
 
-def _run_from(source: str, names: Names) -> set[str]:
-    """What the server runs from, resolved, by every name; what a cell could add to it below
-    `source` is made. Raises PolicyRefused where a writable source is part of it. For a link in it
-    that leads there, see `is_shared`."""
+def _run_from(source: str, names: Names, make: bool) -> set[str]:
+    """What the server runs from, resolved, by every name; with `make`, what a cell could add to it
+    below `source` is made. Raises PolicyRefused where a writable source is part of it. For a link
+    in it that leads there, see `is_shared`."""
     parts = [f"{prefix}/{one}" for prefix in (sys.prefix, sys.base_prefix) for one in _RUNS_FROM]
     if site.ENABLE_USER_SITE:
         parts += [f"{site.getuserbase()}/{one}" for one in ("bin", "lib")]
@@ -256,7 +260,7 @@ def _run_from(source: str, names: Names) -> set[str]:
     follow = follower()
     for part in parts:
         place, _ = follow(part)
-        if _is_below(place, source) and not place.endswith(".cfg"):
+        if make and _is_below(place, source) and not place.endswith(".cfg"):
             _make(place)
         found.add(place)
     found = found.union(*map(names.of, found))

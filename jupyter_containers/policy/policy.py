@@ -133,15 +133,15 @@ class Policy(PolicyTraits):
 
     def check_asked(self, settings: Settings, *, image: bool = True) -> None:
         """What `check_run` would refuse of a request, before anybody is asked to approve it; of
-        its image too, unless that is yet to be. `settings` are `resolved`. Raises PolicyRefused,
-        BadSettings."""
+        its image too, unless that is yet to be. `settings` are `resolved`. Changes nothing. Raises
+        PolicyRefused, BadSettings."""
         if image:
             self.check_image(settings.image)
         self._check_parts(settings.devices, settings.network, settings.user, settings.ports)
         slurm.allowed(settings.slurm, self, settings.cpus)
         rules = self._rules()
         for mount in settings.mounts:
-            judge(mount, rules)
+            judge(mount, rules, make=False)
 
     def _check_parts(
         self, devices: Sequence[str], network: str, user: str, ports: Sequence[int]

@@ -96,14 +96,15 @@ class Record:
 
 
 class Records:
-    """The files, below one directory of this person's."""
+    """The files, below one directory of this person's. Notebooks are named by their resolved paths:
+    resolved again, a link that was put in a folder's place since would lead to another's record."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def read(self, notebook: Path) -> Record:
         """A notebook's; an empty one where there is none that can be read."""
-        path = os.path.realpath(notebook)
+        path = str(notebook)
         try:
             return Record.parse(read_untrusted(self.file(notebook), _MAX_BYTES), path)
         except KernelError:  # not there, not ours, too large: nothing was approved
@@ -122,7 +123,7 @@ class Records:
 
     def file(self, notebook: Path) -> Path:
         """Where a notebook's is."""
-        return self.directory / f"{_hash(os.path.realpath(notebook), ())[:40]}.json"
+        return self.directory / f"{_hash(str(notebook), ())[:40]}.json"
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

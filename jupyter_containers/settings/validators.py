@@ -221,6 +221,9 @@ _RESERVED_ENV = re.compile(
 )
 _HELD_TARGETS = ("/proc", "/sys", "/dev", INSIDE)
 _EXACT_TARGETS = ("/etc", "/etc/passwd", "/etc/group", "/opt")
+_OF_THE_LINKER = ("/etc/ld.so.", "/etc/ld-musl-")
+"""How targets begin that name files to the dynamic linker, as LD_PRELOAD does: ld.so.preload,
+ld.so.cache, and what ldconfig makes that from; musl's ld-musl-ARCH.path."""
 
 
 def env(value: Any, key: str) -> Mapping[str, str]:
@@ -261,8 +264,10 @@ def mount(value: Any, key: str) -> Mount:
         raise BadSettings(key, f"{show(source)} is not a path.", "Write ${NAME} or ${NAME}/below.")
     refuse_unquotable(source, key)
     target = parse_target(text(given["target"], key), key)
-    if any(target == t or target.startswith(t + "/") for t in _HELD_TARGETS) or (
-        target in _EXACT_TARGETS
+    if (
+        any(target == t or target.startswith(t + "/") for t in _HELD_TARGETS)
+        or target in _EXACT_TARGETS
+        or target.startswith(_OF_THE_LINKER)
     ):
         raise BadSettings(key, f"nothing can be mounted at {target}: it is needed as it is.")
     return Mount(source, target, flag(given.get("writable", False), key))

@@ -66,9 +66,15 @@ async def _by_hand(request: Request, image: str) -> float:
     inside = use_sockets(manager, run_dir, "")
     found = await request.engine.image(image)
     assert found is not None
-    labels = request.labels
     plan = await plan_start(
-        request.settings, found, request.directory, request.engine, run_dir, labels, lambda _: None
+        request.settings,
+        found,
+        request.directory,
+        request.source,
+        request.engine,
+        run_dir,
+        request.labels,
+        lambda _: None,
     )
     write_container_files(run_dir, plan, inside, request.policy.orphan_grace, "")
     argv, text, env = await _command(plan)

@@ -45,8 +45,9 @@ hold_file() {{
   exec 9<&-
 }}
 # PLACE: the mounts in it that can be written. Of several at one path the last is seen: begin there.
+# In other locales grep keeps back names that are no text.
 writable() {{
-  mounts=$(grep -F -- " $1" /proc/self/mountinfo | sed '1!G; h; $!d')
+  mounts=$(LC_ALL=C grep -a -F -- " $1" /proc/self/mountinfo | LC_ALL=C sed '1!G; h; $!d')
   seen=' '
   while read -r _ _ _ _ point options _; do
     case $point in "$1"|"$1"/*) ;; *) continue ;; esac
@@ -61,7 +62,7 @@ END
 # PLACE: make it read-only with all that is below. Flags that are set have to stay
 # (mount_namespaces(7), "locked").
 hold_readonly() {{
-  place=$(readlink -f -- "$1" | sed 's/\\/\\134/g; s/ /\\040/g')
+  place=$(readlink -f -- "$1" | LC_ALL=C sed 's/\\/\\134/g; s/ /\\040/g')
   found=$(writable "$place")
   while read -r point options; do
     [ -n "$point" ] || continue
@@ -69,7 +70,7 @@ hold_readonly() {{
     for flag in nosuid nodev noexec; do
       case ,$options, in *,$flag,*) flags=$flags,$flag ;; esac
     done
-    plain=$(printf '%s' "$point" | sed 's/\\\([0-7][0-7][0-7]\)/\\0\1/g')
+    plain=$(printf '%s' "$point" | LC_ALL=C sed 's/\\\([0-7][0-7][0-7]\)/\\0\1/g')
     mount -o "$flags" "$(printf '%b' "$plain")" || exit 125
   done <<END
 $found

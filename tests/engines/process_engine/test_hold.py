@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -140,6 +141,21 @@ def test_read_only_is_all_that_is_below(
     done = run(state_dir, f"{looks}; grep -c noexec /proc/self/mountinfo", before=mount)
     assert done.stderr.count("Read-only file system") == 3, done.stderr
     assert int(done.stdout) >= 2
+
+
+def test_read_only_is_what_has_a_name_that_is_no_text(
+    state_dir: StateDir, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.setattr(hold, "submounts", lambda path: [path])
+    below = data / os.fsdecode(b"B\xf6rse")
+    below.mkdir()
+    one = asked(data, exposed=False)
+    hold.write(one, state_dir)
+    look = f'cd "{place(state_dir, one)}"/B*; echo "$LC_ALL"; touch x'
+    done = run(state_dir, look, before=f'mount -t tmpfs none "{below}"')
+    assert "Read-only file system" in done.stderr
+    assert done.stdout == "C.UTF-8\n"  # the engine's, and the container's, stays
 
 
 def test_a_container_cannot_make_up_where_it_was_led() -> None:

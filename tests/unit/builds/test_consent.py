@@ -86,6 +86,16 @@ def test_what_lies_elsewhere_is_named(work: Path, home: Path) -> None:
     assert asked("COPY nothing* /x/", documents, work) == []
 
 
+def test_the_notebooks_folder_is_what_it_was(work: Path, home: Path) -> None:
+    """A cell of a kernel that can write above it put a link there since the build was asked for."""
+    own, documents = work / "sub", home / "Documents"
+    own.symlink_to(documents)
+    consent, copied = Consent(notebook=own / "n.ipynb"), parse("FROM x\nCOPY letter1.txt /x\n", {})
+    with pytest.raises(BuildNotApproved) as raised:
+        collect(copied, own, allow=lambda where, named: consent.check(own, where, named))
+    assert list(raised.value.items) == [f"the file {documents}/letter1.txt, read by its build"]
+
+
 def test_nothing_is_read_before_the_yes(
     work: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def test_below_what_a_container_can_write(home: Path) -> None:
     assert not is_exposed(str(home / "nb"), writable)
     assert not is_exposed(str(home / "nb-other"), writable)
     assert not is_exposed(str(home / "nb/data"), [])
+    assert is_exposed(str(home / "nb-other"), writable, [f"{home}/nb/other"])  # another name of it
 
 
 @pytest.mark.parametrize(
@@ -104,14 +105,35 @@ def test_what_is_not_there_is_exposed(home: Path) -> None:
 
 
 def test_containers_tell_what_they_can_write(home: Path, runtime: Path) -> None:
-    (home / "nb").mkdir()
-    (home / "link").symlink_to("nb")
     assert told_writable() == set()
-    for name, places in {"00000001": [str(home / "link")], "00000002": []}.items():
+    for name, places in {"00000001": [str(home / "nb")], "00000002": []}.items():
         run_dir = runtime / name
         run_dir.mkdir(mode=0o700)
         tell_writable(run_dir, places)
     assert told_writable() == {str(home / "nb")}
+
+
+def test_a_folder_that_is_a_link_by_now_is_told_as_it_was(home: Path, runtime: Path) -> None:
+    """It was resolved for the mount: who swaps it for a moment would have another one told."""
+    (home / "other").mkdir()
+    (home / "nb").symlink_to("other")
+    (runtime / "00000001").mkdir()
+    tell_writable(runtime / "00000001", [str(home / "nb")])
+    assert told_writable() == {str(home / "nb")}
+
+
+def test_what_was_told_in_another_runtime_directory(
+    home: Path, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """cron, su and ssh come with none, or with another one."""
+    for name in ("00000001", "00000002"):
+        (runtime / name).mkdir()
+        tell_writable(runtime / name, [f"{home}/{name}"])
+    (tmp_path / "other").mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "other"))
+    assert told_writable() == {f"{home}/00000001", f"{home}/00000002"}
+    (runtime / "00000001/writable").unlink()
+    assert told_writable() == {f"{home}/00000002"}
 
 
 @pytest.mark.parametrize("text", ["", "null", "7", "[[", '{"a": 1}', "\xff", "[" * 60_000])
@@ -194,4 +216,28 @@ def test_other_names_of_the_same(tmp_path: Path) -> None:
     assert names.of("/var/lib/x") == names.of("/usr") == names.of("/") == []
     assert Names(tmp_path / "none").of("/home/me") == []
     table.write_text("8:1\n\n1 2 8:1 / / rw\n")
+    assert Names(table).of("/home/me") == []
+
+
+def test_names_below_what_was_mounted_later(tmp_path: Path) -> None:
+    """A mount over a folder hides what was mounted below it before, and one at the same place."""
+    table = tmp_path / "mountinfo"
+    mounts = [
+        ("1 1", "8:1", "/", "/"),
+        ("2 1", "0:9", "/", "/x/.ssh"),
+        ("3 1", "8:1", "/home/me", "/x"),
+        ("4 1", "8:1", "/srv", "/y"),
+        ("5 4", "8:1", "/home/me/.ssh", "/y/keys"),
+        ("6 4", "0:8", "/", "/y"),
+        ("7 6", "8:1", "/home/me/work", "/y/a/b"),
+    ]
+    for lines in (mounts, mounts[::-1]):  # the order says nothing
+        table.write_text("".join(f"{ids} {dev} {root} {at} rw\n" for ids, dev, root, at in lines))
+        names = Names(table)
+        assert names.of("/home/me/.ssh/id") == ["/x/.ssh/id"]
+        assert names.of("/x/.ssh") == ["/home/me/.ssh"]
+        assert names.of("/home/me/work") == ["/x/work", "/y/a/b"]
+        assert names.of("/y/keys") == names.of("/srv") == []
+    many = [f"{number + 1} {number} 0:9 / /x rw\n" for number in range(1, 5000)]
+    table.write_text("1 0 8:1 / / rw\n" + "".join(many) + "9999 1 8:1 /x /z rw\n")
     assert Names(table).of("/home/me") == []

@@ -11,9 +11,18 @@ import pytest
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.provisioning import KernelProvisionerBase
 
-from jupyter_containers.errors import ContainersError
-from jupyter_containers.kernels.request import _allowed, find_request
+from jupyter_containers.cli.execution import _manager
+from jupyter_containers.engines.guarded import Guarded
+from jupyter_containers.errors import ContainersError, MountReplaced, NotApproved
+from jupyter_containers.kernels.provisioner import ContainerProvisioner
+from jupyter_containers.kernels.request import _allowed, find_notebook, find_request
+from jupyter_containers.kernels.spec import StartPlan, _mounts
+from jupyter_containers.models import Mount
+from jupyter_containers.notebook.file import resolve_notebook
+from jupyter_containers.settings.schema import Settings
 from tests.helpers.harness import approve, write_notebook
+from tests.helpers.policies import spec
+from tests.helpers.private_home import private_home
 
 BAD_SETTINGS: dict[str, tuple[Any, str]] = {
     "option as an image": ({"image": "--privileged"}, "not an image reference"),
@@ -75,6 +84,82 @@ def test_the_notebooks_language_counts_where_the_kernel_spec_says_none(
     asked = {"version": 1, "image": "localhost/x"}
     spec = KernelSpec(display_name="x", language=said, metadata={"container": asked})
     assert _allowed(provisioner(spec), path, folder)[-1] == language
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that another kernel can write, with an approved notebook in `sub`, and its data."""
+    home = private_home(tmp_path, monkeypatch)
+    (home / "work/sub/data").mkdir(parents=True)
+    (home / "other/data").mkdir(parents=True)
+    for name in ("work/sub", "other"):
+        mounts = [{"source": "data", "target": "/data"}]
+        approve(write_notebook(home / name / "n.ipynb", {"image": "localhost/x", "mounts": mounts}))
+    return home / "work"
+
+
+def swap(folder: Path, other: Path) -> None:
+    """As a cell of a kernel that can write above the folder."""
+    folder.rename(folder.with_name(".was"))
+    folder.symlink_to(other)
+
+
+def test_the_notebooks_folder_is_not_resolved_again(work: Path) -> None:
+    notebook = resolve_notebook("sub/n.ipynb", work)
+    assert notebook is not None
+    _, _, settings, directory, source, _ = _allowed(provisioner(), notebook, work)
+    swap(work / "sub", work.parent / "other")
+    mounts = _mounts(settings, directory, source)
+    assert mounts[0] == Mount(f"{work}/sub", f"{work}/sub", True)
+    asked = StartPlan(
+        spec=spec(mounts=mounts), guest=True, sockets=True, token="", engine=cast(Guarded, None)
+    )
+    with pytest.raises(MountReplaced, match="other"):
+        asked.with_sources()
+    # Another notebook's folder, and that one's approvals.
+    with pytest.raises(NotApproved):
+        _allowed(provisioner(), notebook, work)
+
+
+def test_a_folder_without_a_notebook_is_resolved_once(work: Path) -> None:
+    (work / "link").symlink_to("sub")
+    asked = KernelSpec(metadata={"container": {"version": 1, "image": "localhost/x"}})
+    _, _, settings, directory, source, _ = _allowed(provisioner(asked), None, work / "link")
+    (work / "link").unlink()
+    (work / "link").symlink_to(work.parent / "other")
+    assert _mounts(settings, directory, source) == (Mount(f"{work}/sub", f"{work}/link", True),)
+
+
+def test_a_restart_is_of_the_same_notebook(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JUPYTER_CONTAINERS_NOTEBOOK", raising=False)
+    (work / "link").symlink_to("sub")
+    kernel = ContainerProvisioner(kernel_id="x", kernel_spec=provisioner().kernel_spec)
+    told = SimpleNamespace(parent=SimpleNamespace(root_dir=str(work.parent)))
+    monkeypatch.setattr(ContainerProvisioner, "parent", told)
+    session = {"JPY_SESSION_NAME": "work/link/n.ipynb"}
+    kernel._find_notebook(session)
+    assert kernel._notebook == work / "sub/n.ipynb"
+    (work / "link").unlink()
+    (work / "link").symlink_to(work.parent / "other")
+    kernel._find_notebook(session)
+    assert kernel._notebook == work / "sub/n.ipynb"
+    kernel._find_notebook({"JPY_SESSION_NAME": "other/n.ipynb"})  # the session got another one
+    assert kernel._notebook == work.parent / "other/n.ipynb"
+    kernel._find_notebook({"JPY_SESSION_NAME": "gone.ipynb"})
+    assert kernel._notebook is None
+
+
+def test_what_run_has_resolved_is_not_resolved_again(work: Path) -> None:
+    notebook = work / "sub/n.ipynb"
+    mount = Mount(f"{work}/sub/data", "/data")
+    runs = _manager(Settings(image="localhost/x", mounts=(mount,)), notebook, work)
+    kernel = provisioner(runs.kernel_spec)
+    assert _allowed(kernel, find_notebook(kernel, {}), work)[2].mounts == (mount,)
+    swap(work / "sub/data", work.parent / "other")
+    with pytest.raises(MountReplaced, match="other"):
+        _allowed(kernel, notebook, work)
+    swap(work / "sub", work.parent / "other")
+    assert find_notebook(kernel, {}) == notebook
 
 
 def provisioner(spec: KernelSpec | None = None) -> KernelProvisionerBase:

@@ -68,10 +68,12 @@ def test_the_notebooks_folder_is_mounted_by_its_own_path(home: Path) -> None:
     (home / "real").mkdir()
     (home / "link").symlink_to("real")
     settings = Settings.parse({"version": 1, "image": "localhost/x"}, where="")
-    assert _mounts(settings, home / "link") == (Mount(str(home / "real"), f"{home}/link", True),)
-    (home / "link").unlink()
-    (home / "link").symlink_to(".")  # the home folder, now
-    assert _mounts(settings, home / "link") == ()
+    link, real = home / "link", str(home / "real")
+    assert _mounts(settings, link, real) == (Mount(real, str(link), True),)
+    link.unlink()
+    link.symlink_to(".")  # the home folder, now: not what was asked for
+    assert _mounts(settings, link, real) == (Mount(real, str(link), True),)
+    assert _mounts(settings, link, str(home)) == ()
 
 
 def test_what_may_be_swapped(home: Path) -> None:

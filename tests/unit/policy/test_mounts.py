@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from jupyter_containers.models import ContainerSpec, Mount
 from jupyter_containers.policy.folders import is_shared
 from jupyter_containers.policy.mounts import judge
 from jupyter_containers.policy.policy import Policy
+from jupyter_containers.settings.schema import Settings
 from tests.helpers.policies import policy, refused, spec
 from tests.helpers.private_home import private_home
 
@@ -174,6 +176,18 @@ def test_what_jupyter_would_read_is_made_before_a_cell_can(home: Path) -> None:
     made = ["/m/etc/jupyter", "/m/share/jupyter"]
     assert hidden(mounted(policy(), home / ".local")) == made
     assert (home / ".local/etc/jupyter").is_dir()
+
+
+def test_looking_makes_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A form that is filled in, or a notebook of somebody else's that is opened."""
+    (home / "project/.venv").mkdir(parents=True)
+    monkeypatch.setattr(sys, "prefix", f"{home}/project/.venv")
+    before = {*home.rglob("*")}
+    mounts = (Mount(str(home), "/h", True), Mount(f"{home}/project", "/p", True))
+    policy().check_asked(replace(Settings(image="localhost/x:1"), mounts=mounts))
+    assert {*home.rglob("*")} == before
+    mounted(policy(), home)
+    assert {*home.rglob("*")} > before
 
 
 @pytest.mark.parametrize("name", [".ssh", ".local/share/jupyter", ".cache", ".config/gh"])

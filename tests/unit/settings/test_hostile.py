@@ -21,6 +21,7 @@ BAD_SOURCES: list[Any] = [
 BAD_TARGETS: list[Any] = [
     *("", "a", "/", "//proc", "/a/", "/a/../etc", "/a\tb", "/proc", "/proc/1", "/sys", 1, None),
     *("/dev/shm", "/etc", "/etc/passwd", "/opt", "/opt/jupyter-containers/guest", "/a\n"),
+    *("/etc/ld.so.preload", "/etc/ld.so.cache", "/etc/ld.so.conf.d/a", "/etc/ld-musl-x86_64.path"),
 ]
 BAD: dict[str, list[Any]] = {
     "version": [None, True, 0, 2, "2", "1.x", "x", -1, 1e400, -1e400, 10**400, -(10**400), []],
