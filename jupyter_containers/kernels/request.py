@@ -111,7 +111,7 @@ def _allowed(
         directory = notebook.parent
         source = str(directory)
     settings = asked.resolved(directory, policy)
-    if NOTEBOOK in provisioner.kernel_spec.metadata:
+    if _notebook_of_run(provisioner) is not None:
         _check_same(asked, settings)
     policy.check_asked(settings)
     if not pinned and notebook is not None:
@@ -147,6 +147,14 @@ def notebook_name(environment: Mapping[str, str]) -> tuple[str, str]:
     return named, str(environment.get("JPY_SESSION_NAME", ""))
 
 
+def _notebook_of_run(provisioner: KernelProvisionerBase) -> Path | None:
+    """What `run` says. A kernel spec that lies on a disk says nothing here: whoever wrote it would
+    have the yes that somebody gave to another notebook."""
+    spec = provisioner.kernel_spec
+    named = spec.metadata.get(NOTEBOOK) if not spec.resource_dir else None
+    return Path(named) if named else None
+
+
 def find_notebook(
     provisioner: KernelProvisionerBase, environment: Mapping[str, str]
 ) -> Path | None:
@@ -154,8 +162,9 @@ def find_notebook(
     somebody set it, else from the client's text, which counts only as a path under the server's
     root. Called by the provisioner before `find_request`; raises BadInput where the second is no
     notebook."""
-    if NOTEBOOK in provisioner.kernel_spec.metadata:
-        return Path(provisioner.kernel_spec.metadata[NOTEBOOK])
+    ran = _notebook_of_run(provisioner)
+    if ran is not None:
+        return ran
     named = notebook_from_environment()
     if named is not None:
         return named

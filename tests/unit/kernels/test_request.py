@@ -160,9 +160,11 @@ def test_what_run_has_resolved_is_not_resolved_again(work: Path) -> None:
         _allowed(kernel, notebook, work)
     swap(work / "sub", work.parent / "other")
     assert find_notebook(kernel, {}) == notebook
+    kernel.kernel_spec.resource_dir = str(work)  # one on disk may say what it likes
+    assert find_notebook(kernel, {}) is None
 
 
 def provisioner(spec: KernelSpec | None = None) -> KernelProvisionerBase:
     spec = spec or KernelSpecManager().get_kernel_spec("container")
-    told = SimpleNamespace(kernel_spec=spec, kernel_id="test", config=None)
+    told = SimpleNamespace(kernel_spec=spec, kernel_id="test", config=None, parent=None)
     return cast(KernelProvisionerBase, told)
