@@ -10,7 +10,7 @@ import os
 import site
 import stat
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -47,8 +47,10 @@ _JUPYTER = (".jupyter", ".local/etc/jupyter", ".local/share/jupyter")
 """What Jupyter reads from a home also where its directories are elsewhere."""
 _NAMED_BY = ("DOCKER_CONFIG", "GNUPGHOME", "KUBECONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR")
 _SOCKETS = ("DOCKER_HOST", "CONTAINER_HOST", "CONTAINERD_ADDRESS")
-_RUNS_FROM = ("bin", "lib", "etc", "share/jupyter", "pyvenv.cfg")
+_RUNS_FROM = ("bin", "lib", sys.platlibdir, "etc", "share/jupyter", "pyvenv.cfg")
 """Of the Python that the server runs on: whoever can write these is the server."""
+_JUPYTER_READS = ("JUPYTER_PATH", "IPYTHONDIR")
+"""Kernel specs, and what IPython runs when it starts."""
 _LINK = "link"
 """The mode of a link on the way to a private place: a cell that can write where it lies puts a
 folder of its own in its place."""
@@ -103,15 +105,22 @@ def _engine_sockets() -> list[str]:
 def _private_places() -> list[str]:
     places = [f"{home}/{name}" for home in homes() for name in _HOME]
     places += _of_jupyter()
-    places += [f"/tmp/jc-{os.getuid()}", *socket_places()]
-    named = (path for name in _NAMED_BY for path in os.environ.get(name, "").split(os.pathsep))
-    places += [path for path in named if path.startswith("/")]
+    places += [f"/tmp/jc-{os.getuid()}", *socket_places(), *_named(_NAMED_BY)]
     return [*places, *storages()]
+
+
+def _named(variables: Iterable[str]) -> Iterator[str]:
+    """The paths in these environment variables."""
+    for name in variables:
+        yield from (
+            path for path in os.environ.get(name, "").split(os.pathsep) if path.startswith("/")
+        )
 
 
 def _of_jupyter() -> list[str]:
     """Jupyter's own directories and ours."""
     places = [f"{home}/{name}" for home in homes() for name in _JUPYTER]
+    places += _named(["JUPYTER_CONFIG_PATH"])
     return [*places, *named_jupyter_directories(), str(cache_directory()), str(data_directory())]
 
 
@@ -216,7 +225,7 @@ def _covered(mount: Mount, found: Found, private: list[str], names: Names) -> Al
     kept: list[tuple[Mount, Found]] = []
     if mount.writable:
         source, places = mount.source, list(hidden)
-        for part in _run_from(source, names):
+        for part in sorted(_run_from(source, names)):
             if not _is_below(part, source) or any(is_within(part, place) for place in places):
                 continue
             if (itself := _itself(part)) is not None:
@@ -249,20 +258,34 @@ def _run_from(source: str, names: Names) -> set[str]:
     """What the server runs from, resolved, by every name; what a cell could add to it below
     `source` is made. Raises PolicyRefused where a writable source is part of it. For a link in it
     that leads there, see `is_shared`."""
-    parts = [f"{prefix}/{one}" for prefix in (sys.prefix, sys.base_prefix) for one in _RUNS_FROM]
+    prefixes = (sys.prefix, sys.base_prefix)
+    parts = [f"{prefix}/{one}" for prefix in prefixes for one in _RUNS_FROM]
+    parts += _named(_JUPYTER_READS)
     if site.ENABLE_USER_SITE:
         parts += [f"{site.getuserbase()}/{one}" for one in ("bin", "lib")]
     found = set(own_source())
     follow = follower()
+    whole = {follow(prefix)[0] for prefix in prefixes}
     for part in parts:
         place, _ = follow(part)
-        if _is_below(place, source) and not place.endswith(".cfg"):
+        kept = any(is_within(place, one) and _is_below(one, source) for one in whole)
+        if _is_below(place, source) and not kept and not place.endswith(".cfg"):
             _make(place)
         found.add(place)
     found = found.union(*map(names.of, found))
-    if any(is_within(source, part) for part in found):
-        raise _refused(source, "may only be mounted read-only: Jupyter runs from there")
-    return found
+    whole = whole.union(*map(names.of, whole))
+    if any(is_within(source, part) for part in found) or (source in whole and _is_open(source)):
+        why = "may only be mounted read-only: Jupyter runs from there"
+        raise _refused(source, why, "Mount it read-only, or put your files into another folder.")
+    return found | {one for one in whole if _is_below(one, source)}
+
+
+def _is_open(prefix: str) -> bool:
+    """Whether covers over its parts leave a way into a Python whose own folder is mounted: Python
+    looks for a `pyvenv.cfg` there, and a link, such as Fedora's `lib64`, can be replaced."""
+    follow = follower()
+    there = os.path.isfile(f"{prefix}/pyvenv.cfg")  # noqa: PTH113 - quick, as text
+    return not there or any(follow(f"{prefix}/{one}")[1] for one in _RUNS_FROM)
 
 
 def _make_below(source: str, names: Names) -> None:
