@@ -260,11 +260,13 @@ class _Runner:
             raise error
 
     def _approve(self, settings: Settings) -> None:
-        """Remember what naming the notebook, or `--approve`, has approved."""
+        """Remember what naming the notebook, or `--approve`, has approved. In another folder the
+        same settings ask for other things, which nobody has seen: `.` is that folder there."""
         self._check_approved(settings)
+        folder = self._run.notebook.parent
+        resolved = settings.resolved(folder, self._policy)
         for notebook in {self._run.notebook, self._run.output}:
-            if self._run.approve:
-                resolved = settings.resolved(notebook.parent, self._policy)
+            if self._run.approve and notebook.parent == folder:
                 self._approvals.approve(notebook, resolved)
             else:
                 self._approvals.approve_image(notebook, settings.image)

@@ -19,6 +19,7 @@ from jupyter_containers.cli import run
 from jupyter_containers.cli.execution import CellFailed, Execution, _InMemory
 from jupyter_containers.cli.terminal import Screen
 from jupyter_containers.errors import EngineDown, SystemRefused
+from jupyter_containers.policy.approvals import Approvals
 from jupyter_containers.policy.loader import load_policy
 from jupyter_containers.settings.schema import Settings
 
@@ -179,6 +180,28 @@ def test_the_whole_run_begins_before_its_first_cell(
     with pytest.raises(CellFailed, match=r"was not done after 0\.2 s") as caught:
         ran(tmp_path, "1", total_timeout=0.2)
     assert "--total-timeout" in caught.value.hint
+
+
+def test_a_yes_for_an_output_elsewhere_is_one_for_its_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, `.` is another folder: nobody has seen it."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    project, shared = tmp_path / "home/project", tmp_path / "shared"
+    project.mkdir(parents=True)
+    shared.mkdir()
+    shared.chmod(0o3777)
+    (project / "n.ipynb").write_text('{"cells": [], "metadata": {}}')
+    mounts = [{"source": ".", "target": str(shared), "writable": True}]
+    settings = Settings.parse({"version": 1, "image": "x", "mounts": mounts}, where="n")
+    policy, approvals = load_policy(None), Approvals()
+    for output, left in ((project / "out.ipynb", 0), (shared / "out.ipynb", 1)):
+        job = run.Run(notebook=project / "n.ipynb", output=output, approve=True)
+        run._Runner(job, policy, Screen(io.StringIO()))._approve(settings)
+        for notebook, missing in ((project / "n.ipynb", 0), (output, left)):
+            resolved = settings.resolved(notebook.parent, policy)
+            assert len(approvals.missing(notebook, resolved)) == missing
+    assert approvals.why_not_mounted(shared)
 
 
 @pytest.mark.parametrize("tags", [None, 5])
