@@ -8,6 +8,7 @@ cell failed. Naming the notebook approves its images and its folder, no more.
 from __future__ import annotations
 
 import asyncio
+import stat
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Coroutine, Mapping
@@ -102,8 +103,18 @@ async def run(args: Namespace) -> int:
 
 def _output(path: Path) -> Path:
     """Where to write, refused now and not after an hour of cells."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise BadInput(f"{path} cannot be written: its folder does not exist, or it is one.")
+    why = ""
+    try:
+        # As it was given: /dev/stdout, a pipe, resolves to a name that leads nowhere.
+        if not stat.S_ISREG(path.stat().st_mode):
+            why = "it is no regular file"
+    except FileNotFoundError:
+        if not path.absolute().parent.is_dir():
+            why = "its folder does not exist"
+    except OSError as error:  # a loop of links, too long a name, a folder that is closed
+        why = error.strerror or str(error)
+    if why:
+        raise BadInput(f"{path} cannot be written: {why}.", "Write into another file: -o OUT")
     return path.resolve()
 
 

@@ -160,8 +160,8 @@ _MEND = "Open it in JupyterLab as text (Open With, Editor) and mend it, or resto
 def _format(notebook: dict[str, Any], name: str) -> None:
     """Its version in whole numbers, where it is one that we can read."""
     said = _filled(notebook, "nbformat", FORMAT)
-    number = int(said) if isinstance(said, str) and _DIGITS.fullmatch(said) else said
-    if type(number) is not int:
+    number = _whole(said)
+    if number is None:
         raise BadInput(f"{name} is not a notebook: its nbformat is {str(said)[:40]!r}.", _MEND)
     if number != FORMAT:
         raise BadInput(
@@ -169,13 +169,22 @@ def _format(notebook: dict[str, Any], name: str) -> None:
             "Save it in that format: jupyter nbconvert --to notebook --inplace FILE",
         )
     notebook["nbformat"] = FORMAT
-    if type(notebook.get("nbformat_minor")) is not int:
+    minor = _whole(notebook.get("nbformat_minor"))
+    if minor is None:
         # Cells have ids since 4.5: https://nbformat.readthedocs.io/en/latest/format_description.html
         with_ids = any(isinstance(cell, dict) and "id" in cell for cell in notebook["cells"])
-        notebook["nbformat_minor"] = 5 if with_ids else 4
+        minor = 5 if with_ids else 4
+    notebook["nbformat_minor"] = minor
 
 
-_DIGITS = re.compile(r"[0-9]{1,4}")
+_DIGITS = re.compile(r"[0-9]{1,4}(\.0)?")
+
+
+def _whole(said: object) -> int | None:
+    """A whole number, also where it was written as `5.0` or as a text."""
+    if isinstance(said, str | float) and _DIGITS.fullmatch(str(said)):
+        return int(float(said))
+    return said if type(said) is int else None
 
 
 def _wrong(cell: Any) -> str | None:
