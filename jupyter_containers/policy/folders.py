@@ -78,10 +78,12 @@ def is_shared(directory: Path) -> str:
     here = os.path.realpath(directory)
     try:
         mode = Path(here).stat().st_mode
+        if mode & stat.S_IWOTH and _is_reached(here):
+            return "everybody on this machine can write in it"
     except OSError:
         return ""
-    if mode & (stat.S_IWOTH | stat.S_ISVTX):
-        return "everybody on this machine can write in it"
+    if mode & stat.S_ISVTX:
+        return "several people write in it, as its sticky bit says"
     if found := sockets_below(here, Names()):
         shown = ", ".join(os.path.relpath(path, here) for path in found[:_SHOWN])
         more = "…" if len(found) > _SHOWN else ""
@@ -92,6 +94,12 @@ def is_shared(directory: Path) -> str:
             name = os.path.relpath(link, here)
             return f"the Python that Jupyter runs on is a link in it ({name})"
     return ""
+
+
+def _is_reached(path: str) -> bool:
+    """Whether everybody may pass through all folders above it: in a home of mode 0700, nobody comes
+    to a folder of mode 0777."""
+    return all(above.stat().st_mode & stat.S_IXOTH for above in Path(path).parents)
 
 
 def is_within(path: str, above: str) -> bool:

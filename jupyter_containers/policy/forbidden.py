@@ -16,12 +16,15 @@ from pathlib import Path
 from ..host.mountinfo import Names
 from ..text import as_dict, as_text, untrusted_json
 
-_NAMED_BY = (
-    *("APPTAINER_CACHEDIR", "APPTAINER_CONFIGDIR", "SINGULARITY_CACHEDIR"),
-    *("CH_IMAGE_STORAGE", "CH_IMAGE_CACHE", "ENROOT_DATA_PATH", "ENROOT_CACHE_PATH"),
+NAMED_BY = (
+    *("APPTAINER_CONFIGDIR", "CH_IMAGE_STORAGE", "CH_IMAGE_CACHE"),
+    *("ENROOT_DATA_PATH", "ENROOT_CACHE_PATH"),
     *("JUPYTER_CONTAINERS_IMAGES", "SQUASH_DIR", "PODMANHPC_GRAPH_ROOT"),
 )
 """Variables by which engines are told where to keep images."""
+_NAMED_ABOVE = ("APPTAINER_CACHEDIR", "SINGULARITY_CACHEDIR")
+"""The same for a folder `cache` below, and often set to all of a scratch disk:
+https://github.com/apptainer/apptainer, internal/pkg/cache/cache.go."""
 _HOME = (".apptainer", ".singularity", ".local/share/enroot", ".cache/enroot")
 _PODMAN = ("/etc/containers/storage.conf", "/usr/share/containers/storage.conf")
 _DOCKER = ("/etc/docker/daemon.json",)
@@ -40,7 +43,9 @@ _MOST_HOMES = 2000
 def storages() -> list[str]:
     """Where engines keep images and containers, as far as their configuration tells this person."""
     home = str(Path.home())
-    named = [os.environ.get(name, "") for name in _NAMED_BY]
+    named = [os.environ.get(name, "") for name in NAMED_BY]
+    above = [os.environ.get(name, "").rstrip("/") for name in _NAMED_ABOVE]
+    named += [f"{path}/cache" for path in above if path]
     named += [f"{home}/{name}" for name in _HOME]
     named.append(f"/var/tmp/{Path(home).name}.ch")
     config = os.environ.get("XDG_CONFIG_HOME", "") or f"{home}/.config"

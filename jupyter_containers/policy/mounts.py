@@ -27,7 +27,7 @@ from ..host.paths import (
 )
 from ..models import Mount, Source, refuse_unquotable
 from .folders import contains_home, homes, is_within, socket_places, sockets_below
-from .forbidden import others_keys, own_source, storages
+from .forbidden import NAMED_BY, others_keys, own_source, storages
 
 TRAIT = "Policy.mounts"
 
@@ -132,9 +132,9 @@ def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
     found = _there(mount.source)
     source, names = found.path, Names()
     rules = {**others_keys(source, names), **rules}
-    mode = _mode(source, rules)
+    place, mode = _rule(source, rules)
     if mode == "private":
-        raise _refused(source, "may not be mounted: keys, tokens or Jupyter's own files are there")
+        raise _private(source, place)
     if mode == "no":
         raise _refused(source, "may not be mounted")
     if mode == "ro" and mount.writable:
@@ -174,10 +174,10 @@ def refused_files(directory: Path, paths: Iterable[str], rules: Mapping[str, str
     none. Quick for thousands of them where no rule cuts through the directory."""
     rules = {**others_keys(str(directory), Names()), **rules}
     whole = not any(_is_below(path, str(directory)) for path in rules)
-    if whole and _mode(str(directory), rules) in ("rw", "ro"):
+    if whole and _rule(str(directory), rules)[1] in ("rw", "ro"):
         return ""
     for path in paths:
-        if _mode(str(directory / path), rules) not in ("rw", "ro"):
+        if _rule(str(directory / path), rules)[1] not in ("rw", "ro"):
             return str(directory / path)
     return ""
 
@@ -210,12 +210,25 @@ def _is_below(path: str, above: str) -> bool:
     return path.startswith("/" if above == "/" else f"{above}/") and path != above
 
 
-def _mode(path: str, rules: Mapping[str, str]) -> str:
+def _rule(path: str, rules: Mapping[str, str]) -> tuple[str, str]:
+    """The longest one for a path: its own path, and its mode."""
     while path not in rules:
         if path == "/":
-            return "no"
+            return path, "no"
         path = path.rpartition("/")[0] or "/"
-    return rules[path]
+    return path, rules[path]
+
+
+def _private(source: str, place: str) -> PolicyRefused:
+    """Why what lies in a private place may not be mounted. A variable that names all of a scratch
+    disk makes that one."""
+    why = "may not be mounted: keys, tokens, images of an engine or Jupyter's own files are"
+    of_jupyter = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    for name in (*_NAMED_BY, *NAMED_BY, *of_jupyter, "JUPYTER_CONFIG_PATH"):
+        if place in map(os.path.realpath, _named([name])):
+            what = f"{why} in {place}, as {name} in the environment says"
+            return _refused(source, what, f"Set {name} to a folder that is for that alone.")
+    return _refused(source, f"{why} {'there' if place == source else f'in {place}'}")
 
 
 def _covered(mount: Mount, found: Found, private: list[str], names: Names) -> Allowed:

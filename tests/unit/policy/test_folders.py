@@ -69,13 +69,28 @@ def test_an_ordinary_folder_is_mounted(folder: Path) -> None:
         assert why(folder) == ""
 
 
-@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o1755, 0o2777, 0o702])
+@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o2777, 0o702])
 def test_a_folder_that_all_can_write_is_not(mode: int, folder: Path) -> None:
     folder.chmod(mode)
     assert why(folder) == "everybody on this machine can write in it"
     link = folder / "link"
     link.symlink_to(folder)
     assert why(link)
+
+
+def test_a_folder_that_all_could_write_if_they_came_there_is(folder: Path) -> None:
+    """Mode 0777 in a home of mode 0700."""
+    (folder / "project").mkdir()
+    (folder / "project").chmod(0o777)
+    assert why(folder / "project") == ""
+    folder.chmod(0o711)
+    assert why(folder / "project") == "everybody on this machine can write in it"
+
+
+@pytest.mark.parametrize("mode", [0o1755, 0o1770, 0o3775])
+def test_a_folder_with_a_sticky_bit_is_shared(mode: int, folder: Path) -> None:
+    folder.chmod(mode)
+    assert why(folder) == "several people write in it, as its sticky bit says"
 
 
 def test_tmp_and_home_are_not(home: Path) -> None:

@@ -66,7 +66,7 @@ def test_the_storage_of_an_engine(file: str, text: str, home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["APPTAINER_CACHEDIR", "CH_IMAGE_STORAGE", "ENROOT_DATA_PATH", "SQUASH_DIR"]
+    "name", ["APPTAINER_CONFIGDIR", "CH_IMAGE_STORAGE", "ENROOT_DATA_PATH", "SQUASH_DIR"]
 )
 def test_the_storage_that_a_variable_names(
     name: str, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -76,6 +76,31 @@ def test_the_storage_that_a_variable_names(
     assert refused(home / "images")
     monkeypatch.setenv(name, "/")  # nobody's storage, and everything's
     assert not refused(home / "images")
+
+
+@pytest.mark.parametrize("name", ["APPTAINER_CACHEDIR", "SINGULARITY_CACHEDIR"])
+def test_a_scratch_disk_with_a_cache_in_it(
+    name: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("scratch/project", "scratch/cache/blob"):
+        (home / folder).mkdir(parents=True)
+    monkeypatch.setenv(name, f"{home}/scratch/")
+    assert judged(home / "scratch/project", writable=True).over == ()
+    assert covered(judged(home / "scratch", writable=True)) == ["/m/cache"]
+    assert refused(home / "scratch/cache/blob")
+
+
+def test_a_variable_that_names_more_than_its_own_is_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "scratch/project").mkdir(parents=True)
+    monkeypatch.setenv("ENROOT_CACHE_PATH", str(home / "scratch"))
+    with pytest.raises(PolicyRefused, match=f"in {home}/scratch, as ENROOT_CACHE_PATH") as caught:
+        judged(home / "scratch/project")
+    assert "Set ENROOT_CACHE_PATH to" in caught.value.hint
+    (home / ".aws/x").mkdir(parents=True)
+    with pytest.raises(PolicyRefused, match=rf"files are in {home}/\.aws"):
+        judged(home / ".aws/x")
 
 
 def test_the_source_of_an_editable_install(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
