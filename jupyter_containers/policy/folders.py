@@ -34,7 +34,6 @@ _OF_PROGRAMS = re.compile(
 """What tmux, screen, agents, X, ICE, D-Bus, PulseAudio, Emacs and podman call their folders. A
 person may call one `ssh-notes` as well: of a `word`, programs let nobody else in."""
 _NAMED_BY = ("TMUX", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS", "GPG_AGENT_INFO")
-_UNIX = Path("/proc/net/unix")
 _NEXT = re.compile(r"\n(?=[0-9a-f]{8,16}: )")
 """Between its lines: paths stand in it as they are, and may have line breaks."""
 _BY_DESCRIPTOR = re.compile(r"/(?:proc/[^/]+|dev)/fd/\d+/")
@@ -110,10 +109,6 @@ def is_within(path: str, above: str) -> bool:
 def sockets_below(folder: str, names: Names) -> list[str]:
     """Sockets below a resolved folder that programs of this person's listen on now, outside of our
     containers; for root, anybody's."""
-    try:
-        text = _UNIX.read_text(errors="surrogateescape")
-    except OSError:
-        return []
     follow = follower()
 
     @cache
@@ -125,7 +120,7 @@ def sockets_below(folder: str, names: Names) -> list[str]:
     prefix = f"{folder.rstrip('/')}/"
     found: dict[str, set[str]] = {}
     lost: dict[str, set[str]] = {}
-    for line in _NEXT.split(text.removesuffix("\n")):
+    for line in _sockets():
         # Eight columns, the seventh an inode, the last a path or nothing: proc(5), unix(7).
         columns = line.split(maxsplit=7)
         if len(columns) < 8 or columns[7].startswith("@"):
@@ -145,6 +140,20 @@ def sockets_below(folder: str, names: Names) -> list[str]:
         return []
     contained = set(_in_containers(inode for inodes in found.values() for inode in inodes))
     return sorted(path for path, inodes in found.items() if inodes - contained)
+
+
+def _sockets() -> Iterator[str]:
+    """The lines of `/proc/net/unix` in our network namespace, and in those of all processes of this
+    person's: a program without a network listens on sockets of files all the same."""
+    seen = {""}
+    with contextlib.suppress(OSError):
+        for process in ("self", *filter(str.isdecimal, os.listdir("/proc"))):  # noqa: PTH208 - quick
+            namespace = link_target(f"/proc/{process}/ns/net")
+            if namespace not in seen:
+                seen.add(namespace)
+                with contextlib.suppress(OSError):  # it has ended
+                    text = Path(f"/proc/{process}/net/unix").read_text(errors="surrogateescape")
+                    yield from _NEXT.split(text.removesuffix("\n"))
 
 
 def _named(folder: str, lost: Mapping[str, object]) -> Iterator[tuple[str, str]]:

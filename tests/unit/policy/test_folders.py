@@ -180,6 +180,18 @@ def test_mounts_of_its_own_make_no_container(folder: Path) -> None:
         assert "(tmux.sock)" in done.stdout
 
 
+def test_a_program_without_a_network_listens_as_well(folder: Path, tmp_path: Path) -> None:
+    """rootlesskit's, a service with PrivateNetwork, bubblewrap's."""
+    without = (*OWN_MOUNTS, "--net")
+    with listening(folder / "agent.sock", within=without):
+        assert "(agent.sock)" in why(folder)
+        assert sockets_below(str(folder), Names()) == [str(folder / "agent.sock")]
+    root = tmp_path / "root"
+    (root / INSIDE[1:]).mkdir(parents=True)
+    with listening(folder / "s", within=without, root=str(root)):
+        assert why(folder) == ""
+
+
 @pytest.mark.parametrize("ours", [True, False])
 def test_what_a_container_of_ours_listens_on_is_its_own(
     ours: bool, folder: Path, tmp_path: Path
