@@ -214,12 +214,14 @@ def _is_contained(process: Path) -> bool:
 
 def socket_places() -> Iterator[str]:
     """Where programs keep such sockets: the directories that they have made for them, and those
-    that environment variables name."""
+    that environment variables name; and in /tmp the tickets of Kerberos and the grid's."""
+    tickets = (f"krb5cc_{os.getuid()}", f"x509up_u{os.getuid()}")
     tmux = os.environ.get("TMUX_TMPDIR", "")
     for folder in {*_TEMPORARY, *([tmux] if tmux.startswith("/") else [])}:
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                if _is_of_program(entry):
+                is_ticket = entry.name.startswith(tickets) and entry.is_file(follow_symlinks=False)
+                if is_ticket or _is_of_program(entry):
                     yield entry.path
     for name in _NAMED_BY:
         # /tmp/tmux-1000/default,1234,0 or unix:path=/run/user/1000/bus,guid=…

@@ -33,10 +33,23 @@ _GRAPH = re.compile(
     re.MULTILINE,
 )
 _MOST = 1 << 20
-_KEYS = (
+KEYS = (
     *(".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".password-store", ".netrc"),
-    *(".git-credentials", ".pgpass", ".config/gcloud", ".local/share/keyrings", ".jupyter"),
+    *(".git-credentials", ".pgpass", ".my.cnf", ".mylogin.cnf", ".npmrc", ".pypirc", ".boto"),
+    *(".s3cfg", ".databrickscfg", ".vault-token", ".smbcredentials", ".rclone.conf"),
+    *(".oci", ".bluemix", ".snowflake", ".dbt", ".terraform.d", ".minikube", ".globus", ".kaggle"),
+    *(".irods/.irodsA", ".huggingface", ".cache/huggingface/token"),
+    *(".cache/huggingface/stored_tokens", ".claude", ".claude.json", ".codex"),
+    *(".m2/settings.xml", ".gradle/gradle.properties"),
+    *(".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials"),
+    # of a desktop and its browsers
+    *(".Xauthority", ".ICEauthority", ".local/share/keyrings", ".local/share/kwalletd", ".pki"),
+    *(".mozilla", ".thunderbird", "snap/firefox/common/.mozilla", "snap/thunderbird/common"),
+    *("snap/chromium/common", ".var/app"),
 )
+"""In a home: of what programs keep there, the files of keys where they are by themselves, so that
+a kernel has the packages beside them."""
+_OTHERS = (*KEYS, ".config/gcloud", ".jupyter")
 _MOST_HOMES = 2000
 
 
@@ -111,7 +124,7 @@ def _keys_by(above: str, source: str) -> dict[str, str]:
     """Of the homes in one folder."""
     if source.startswith(f"{above}/"):
         home = f"{above}/{source[len(above) + 1 :].partition('/')[0]}"
-        return {f"{home}/{name}": "private" for name in _KEYS}
+        return {f"{home}/{name}": "private" for name in _OTHERS}
     if above == source or above.startswith("/" if source == "/" else f"{source}/"):
         return _keys_below(above)
     return {}
@@ -134,5 +147,6 @@ def _keys_below(above: str) -> dict[str, str]:
         return {}
     if len(homes) > _MOST_HOMES:  # too many to look into before a start
         return {above: "no"}
-    keys = (f"{home}/{name}" for home in homes for name in _KEYS)
+    homes = [home for home in homes if os.access(home, os.X_OK)]
+    keys = (f"{home}/{name}" for home in homes for name in _OTHERS)
     return {key: "private" for key in keys if os.path.lexists(key)}

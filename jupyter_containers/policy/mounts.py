@@ -27,7 +27,7 @@ from ..host.paths import (
 )
 from ..models import Mount, Source, refuse_unquotable
 from .folders import contains_home, homes, is_within, socket_places, sockets_below
-from .forbidden import NAMED_BY, others_keys, own_source, storages
+from .forbidden import KEYS, NAMED_BY, others_keys, own_source, storages
 
 TRAIT = "Policy.mounts"
 
@@ -37,15 +37,18 @@ _SYSTEM = (
     "/var/spool",
 )
 _HOME = (
-    *(".aws", ".azure", ".config", ".docker", ".gnupg", ".kube", ".ssh", ".password-store"),
-    *(".netrc", ".git-credentials", ".pgpass", ".my.cnf", ".npmrc", ".pypirc", ".vault-token"),
-    *(".databrickscfg", ".boto", ".s3cfg", ".mozilla", ".thunderbird", ".local/share/keyrings"),
+    *KEYS,
+    ".config",
     # engines: sockets, credentials, and images that other kernels start from
     *(".colima", ".lima", ".rd", ".local/share/containers", ".local/share/docker"),
 )
 _JUPYTER = (".jupyter", ".local/etc/jupyter", ".local/share/jupyter")
 """What Jupyter reads from a home also where its directories are elsewhere."""
-_NAMED_BY = ("DOCKER_CONFIG", "GNUPGHOME", "KUBECONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR")
+_NAMED_BY = (
+    *("DOCKER_CONFIG", "GNUPGHOME", "KUBECONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR"),
+    *("KRB5CCNAME", "X509_USER_PROXY", "XAUTHORITY"),
+)
+"""KRB5CCNAME is FILE:/tmp/krb5cc_1000, say, or DIR:…; colons part the others, too."""
 _SOCKETS = ("DOCKER_HOST", "CONTAINER_HOST", "CONTAINERD_ADDRESS")
 _RUNS_FROM = ("bin", "lib", sys.platlibdir, "etc", "share/jupyter", "pyvenv.cfg")
 """Of the Python that the server runs on: whoever can write these is the server."""
@@ -142,7 +145,7 @@ def judge(mount: Mount, rules: Mapping[str, str]) -> Allowed:
     below = {path: rule for path, rule in rules.items() if _is_below(path, source)}
     private = [path for path, rule in below.items() if rule == "private"]
     private += sockets_below(source, names)
-    if len(private) > _MOST_COVERED:
+    if sum(map(os.path.lexists, private)) > _MOST_COVERED:
         what = "sockets, keys and other private places would have to be covered in it"
         raise _refused(source, f"may not be mounted: over {_MOST_COVERED} {what}")
     for path, rule in below.items():

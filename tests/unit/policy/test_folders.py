@@ -268,6 +268,11 @@ def test_what_programs_keep_in_tmp_is_covered(
     (folder / "work").mkdir()
     over = judge(Mount(str(folder), "/m", True), policy()._rules()).over
     assert sorted(one.target for one in over) == sorted(f"/m/{name}" for name in named)
+    tickets = [f"krb5cc_{os.getuid()}_x", f"x509up_u{os.getuid()}"]
+    for name in (*tickets, f"krb5cc_7{os.getuid()}"):  # and one of somebody else's
+        (folder / name).touch()
+    over = judge(Mount(str(folder), "/m", False), policy()._rules()).over
+    assert [one.target for one in over if "_" in one.target] == [f"/m/{one}" for one in tickets]
 
 
 def test_what_only_looks_like_a_programs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
