@@ -163,7 +163,9 @@ class _Runner:
         cells = enumerate(self._notebook.cells)
         self._code = [i for i, cell in cells if cell.cell_type == "code" and cell.source.strip()]
         self._limits = Limits(run.timeout, run.total_timeout)
-        self._execution = Execution(self._notebook, run.notebook, self._limits, screen)
+        self._execution = Execution(
+            self._notebook, run.notebook, self._limits, screen, self._document.size
+        )
         self._runs_in: tuple[Settings, str] | None = None
         self._builds = Builds()
         self._built: list[tuple[DockerfileCell, Built]] = []
