@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,11 +35,22 @@ from ..host.cache import workplace
 from ..kernels.provisioner import ContainerProvisioner
 from ..kernels.request import NOTEBOOK
 from ..kernelspecs import GENERIC, PROVISIONER
+from ..notebook.file import MAX_BYTES
 from ..settings.schema import Settings
 from ..text import as_dict, is_deep, printable
 from .terminal import Screen
 
 _READY_SECONDS = 60.0
+_MOST = MAX_BYTES - (1 << 20)
+"""Bytes of the notebook with its outputs. Nobody of us reads a larger one; we add a little."""
+_A_LINE = 16
+"""Bytes that a value or a line of text takes in the file beside itself, as most indent it."""
+_NO_OUTPUT = ("status", "execute_input", "clear_output")
+_CUT = NotebookNode(
+    output_type="stream",
+    name="stderr",
+    text=f"More of this was not kept: the notebook would be larger than {MAX_BYTES >> 20} MiB.\n",
+)
 
 
 class CellFailed(KernelError):
@@ -92,6 +105,10 @@ class _Client(NotebookClient):
     screen: Screen
     odd: Exception | None = None
     """What was wrong with a message of the cell that runs."""
+    measure: Callable[[], int]
+    """Bytes of the notebook as it would be written now."""
+    taken: float = math.inf
+    """The same after all that came since it was measured: at most, as some of it replaces other."""
 
     def process_message(self, msg: Any, cell: NotebookNode, cell_index: int) -> Any:
         """See NotebookClient; called for every message of a cell. One that cannot be understood, or
@@ -99,12 +116,29 @@ class _Client(NotebookClient):
         try:
             if is_deep(msg):
                 raise ValueError("an output is nested too deeply")
+            if msg["msg_type"] not in _NO_OUTPUT and not self._fits(msg):
+                return self._cut(cell)
             return super().process_message(msg, cell, cell_index)
         except CellControlSignal:
             raise
         except Exception as error:  # noqa: BLE001 - of nbclient and nbformat, for want of a check
             self.odd = self.odd or error
             return None
+
+    def _fits(self, msg: Any) -> bool:
+        size = _size(msg["content"]) + sum(2 * memoryview(one).nbytes for one in msg["buffers"])
+        if self.taken + size > _MOST:
+            self.set_widgets_metadata()
+            self.taken = self.measure()
+        fits = self.taken + size <= _MOST
+        self.taken += size if fits else 0
+        return fits
+
+    def _cut(self, cell: NotebookNode) -> None:
+        if cell.outputs[-1:] != [_CUT]:
+            cell.outputs.append(NotebookNode(_CUT))
+            self.taken += _size(_CUT)
+            self.screen.line(_CUT.text.strip())
 
     def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
         """See NotebookClient; called for every output."""
@@ -114,15 +148,35 @@ class _Client(NotebookClient):
         return super().output(outs, msg, display_id, cell_index)
 
 
+def _size(content: Any) -> int:
+    """Of a message in the file, where each value and each line of a text is on its own line."""
+    text = json.dumps(content)
+    lines, level = text.count("\\n"), [content]
+    while level:
+        inner = [one.values() if isinstance(one, dict) else one for one in level]
+        lines += sum(map(len, inner))
+        level = [one for values in inner for one in values if isinstance(one, dict | list)]
+    return len(text) + _A_LINE * lines
+
+
 class Execution:
     """One notebook from its first kernel to its last. `close` in any case."""
 
-    def __init__(self, notebook: NotebookNode, path: Path, limits: Limits, screen: Screen) -> None:
+    def __init__(
+        self,
+        notebook: NotebookNode,
+        path: Path,
+        limits: Limits,
+        screen: Screen,
+        measure: Callable[[], int],
+    ) -> None:
+        """`measure` tells how many bytes the notebook has, as it would be written now."""
         self._notebook = notebook
         self._path = path
         self._limits = limits
         self._client = _Client(notebook, timeout_func=limits.of_a_cell, record_timing=False)
         self._client.screen = screen
+        self._client.measure = measure
         self._client.log.setLevel(logging.CRITICAL)  # what it logs it also raises
         self._manager: AsyncKernelManager | None = None
         self._files = contextlib.AsyncExitStack()
@@ -194,7 +248,8 @@ class Execution:
         try:
             await self._client.async_execute_cell(cell, index)
         except CellExecutionError as error:
-            raise CellFailed(_traceback(cell) or f"{error.ename}: {error.evalue}") from None
+            said = _traceback(cell) or printable(f"{error.ename}: {error.evalue}")
+            raise CellFailed(said) from None
         except CellTimeoutError:
             raise self._limits.exceeded() from None
         except DeadKernelError:

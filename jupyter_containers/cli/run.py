@@ -8,6 +8,7 @@ cell failed. Naming the notebook approves its images and its folder, no more.
 from __future__ import annotations
 
 import asyncio
+import stat
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Coroutine, Mapping
@@ -102,8 +103,18 @@ async def run(args: Namespace) -> int:
 
 def _output(path: Path) -> Path:
     """Where to write, refused now and not after an hour of cells."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise BadInput(f"{path} cannot be written: its folder does not exist, or it is one.")
+    why = ""
+    try:
+        # As it was given: /dev/stdout, a pipe, resolves to a name that leads nowhere.
+        if not stat.S_ISREG(path.stat().st_mode):
+            why = "it is no regular file"
+    except FileNotFoundError:
+        if not path.absolute().parent.is_dir():
+            why = "its folder does not exist"
+    except OSError as error:  # a loop of links, too long a name, a folder that is closed
+        why = error.strerror or str(error)
+    if why:
+        raise BadInput(f"{path} cannot be written: {why}.", "Write into another file: -o OUT")
     return path.resolve()
 
 
@@ -152,7 +163,9 @@ class _Runner:
         cells = enumerate(self._notebook.cells)
         self._code = [i for i, cell in cells if cell.cell_type == "code" and cell.source.strip()]
         self._limits = Limits(run.timeout, run.total_timeout)
-        self._execution = Execution(self._notebook, run.notebook, self._limits, screen)
+        self._execution = Execution(
+            self._notebook, run.notebook, self._limits, screen, self._document.size
+        )
         self._runs_in: tuple[Settings, str] | None = None
         self._builds = Builds()
         self._built: list[tuple[DockerfileCell, Built]] = []
@@ -262,11 +275,13 @@ class _Runner:
         return replace(settings, mounts=resolved.mounts)
 
     def _approve(self, settings: Settings) -> Settings:
-        """Remember what naming the notebook, or `--approve`, has approved: see there."""
+        """Remember what naming the notebook, or `--approve`, has approved. In another folder the
+        same settings ask for other things, which nobody has seen: `.` is that folder there."""
         approved = self._check_approved(settings)
+        folder = self._run.notebook.parent
+        resolved = replace(settings.resolved(folder, self._policy), mounts=approved.mounts)
         for notebook in {self._run.notebook, self._run.output}:
-            if self._run.approve:
-                resolved = settings.resolved(notebook.parent, self._policy)
+            if self._run.approve and notebook.parent == folder:
                 self._approvals.approve(notebook, resolved)
             else:
                 self._approvals.approve_image(notebook, settings.image)

@@ -74,6 +74,10 @@ class Document:
         self.node.cells[index].outputs = []
         self.node.cells[index].execution_count = None
 
+    def size(self) -> int:
+        """Bytes that `write` would write now."""
+        return len(self._as_text())
+
     def write(self) -> Path:
         """Write what was executed, and return where: beside the output where another program
         changed that meanwhile. Raises BadInput, which names the file that has it all, where the

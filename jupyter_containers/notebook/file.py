@@ -160,8 +160,8 @@ _MEND = "Open it in JupyterLab as text (Open With, Editor) and mend it, or resto
 def _format(notebook: dict[str, Any], name: str) -> None:
     """Its version in whole numbers, where it is one that we can read."""
     said = _filled(notebook, "nbformat", FORMAT)
-    number = int(said) if isinstance(said, str) and _DIGITS.fullmatch(said) else said
-    if type(number) is not int:
+    number = _whole(said)
+    if number is None:
         raise BadInput(f"{name} is not a notebook: its nbformat is {str(said)[:40]!r}.", _MEND)
     if number != FORMAT:
         raise BadInput(
@@ -169,13 +169,22 @@ def _format(notebook: dict[str, Any], name: str) -> None:
             "Save it in that format: jupyter nbconvert --to notebook --inplace FILE",
         )
     notebook["nbformat"] = FORMAT
-    if type(notebook.get("nbformat_minor")) is not int:
+    minor = _whole(notebook.get("nbformat_minor"))
+    if minor is None:
         # Cells have ids since 4.5: https://nbformat.readthedocs.io/en/latest/format_description.html
         with_ids = any(isinstance(cell, dict) and "id" in cell for cell in notebook["cells"])
-        notebook["nbformat_minor"] = 5 if with_ids else 4
+        minor = 5 if with_ids else 4
+    notebook["nbformat_minor"] = minor
 
 
-_DIGITS = re.compile(r"[0-9]{1,4}")
+_DIGITS = re.compile(r"[0-9]{1,4}(\.0)?")
+
+
+def _whole(said: object) -> int | None:
+    """A whole number, also where it was written as `5.0` or as a text."""
+    if isinstance(said, str | float) and _DIGITS.fullmatch(str(said)):
+        return int(float(said))
+    return said if type(said) is int else None
 
 
 def _wrong(cell: Any) -> str | None:
@@ -235,25 +244,74 @@ def language_of(notebook: Mapping[str, Any]) -> str:
     JupyterLab writes `python` into each new notebook of a server whose own kernel that is, so it
     counts only where a cell was run.
     """
-    about = {key: as_dict(value) for key, value in notebook["metadata"].items()}
-    languages = [as_text(about.get(key, {}).get(name)) for key, name in _LANGUAGES]
-    said = [one for one in languages if one not in ("", ANY_LANGUAGE, _MANY)]
+    about = notebook["metadata"]
+    languages = [_at(about, place) for place in _LANGUAGES]
+    said = [_python(one) for one in languages if one not in ("", ANY_LANGUAGE, _MANY)]
+    said = said or [_python(sign) for place in _SIGNS if (sign := _sign(_at(about, place)))]
     if not said:
-        said = _kernel_named(about.get("kernelspec", {}), about.get("kernel_info", {}))
+        said = _kernel_named(as_dict(about.get("kernelspec")), as_dict(about.get("kernel_info")))
     run = _has_run(notebook)
     return next((one for one in said if run or one.lower() != "python"), "")
 
 
-_LANGUAGES = (("kernelspec", "language"), ("language_info", "name"), ("jupytext", "main_language"))
+_LANGUAGES = (
+    *(("kernelspec", "language"), ("language_info", "name"), ("jupytext", "main_language")),
+    ("application/vnd.databricks.v1+notebook", "language"),
+)
+_SIGNS = (
+    ("language",),  # nbformat leaves it there when it upgrades a notebook of format 3
+    ("polyglot_notebook", "kernelInfo", "defaultKernelName"),
+    *(("language_info", "pygments_lexer"), ("jupytext", "default_lexer")),
+    *(("language_info", "codemirror_mode"), ("language_info", "codemirror_mode", "name")),
+    *(("language_info", "mimetype"), ("language_info", "file_extension")),
+    ("jupytext", "text_representation", "extension"),
+)
+"""Where it is told in other words, the surest first. In some of them stands what is no language
+(`clike`, `.md`)."""
+_AROUND = re.compile(r"(text|application)/(x-)?|[-_]?(source|src)")
+_IN_OTHER_WORDS = dict(
+    (
+        *(("py", "python"), ("jl", "julia"), ("rb", "ruby"), ("rs", "rust"), ("kt", "kotlin")),
+        *(("js", "javascript"), ("ts", "typescript"), ("sh", "bash"), ("shell", "bash")),
+        *(("cs", "C#"), ("csharp", "C#"), ("fs", "F#"), ("fsharp", "F#"), ("cpp", "C++")),
+        *(("ps1", "PowerShell"), ("pwsh", "PowerShell")),
+    )
+)
+_NO_LANGUAGES = (
+    *("md", "rmd", "qmd", "myst", "txt", "tex", "rst", "html", "markdown", "htmlmixed"),
+    *("plain", "text", "null", "none", "clike", "mllike"),
+)
+_PYTHON = re.compile(r"i?python[ \d.]*", re.IGNORECASE)
+_PYTHON_NAMED = re.compile(r"python(?![a-z])", re.IGNORECASE)
+_PYTHON_SHOWN = re.compile(r"(^|[(\[])\s*python", re.IGNORECASE)
+
+
+def _at(about: Any, place: tuple[str, ...]) -> str:
+    for key in place:
+        about = as_dict(about).get(key)
+    return as_text(about).strip()
+
+
+def _sign(text: str) -> str:
+    word = _AROUND.sub("", text.lower()).lstrip(".")
+    return "" if word in _NO_LANGUAGES else _IN_OTHER_WORDS.get(word, word)
+
+
+def _python(language: str) -> str:
+    """`ipython3` and `Python 3` are that."""
+    return "python" if _PYTHON.fullmatch(language) else language
 
 
 def _kernel_named(spec: Mapping[str, Any], info: Mapping[str, Any]) -> list[str]:
     """What stands for a language: nbformat asks for a kernel's names only. People name their Python
-    environments as they like, and Jupyter puts `Python` into what it shows of them."""
-    name = as_text(spec.get("name")) or as_text(info.get("name"))
-    if "python" in f"{name} {as_text(spec.get('display_name'))}".lower():
+    environments as they like, and Jupyter puts `Python` before what it shows of them, or in
+    brackets; `Julia (with Python)` is none of these."""
+    name = as_text(spec.get("name")).strip() or as_text(info.get("name")).strip()
+    shown = as_text(spec.get("display_name"))
+    if _PYTHON_NAMED.search(name) or _PYTHON_SHOWN.search(shown):
         return ["python"]
-    return [name] if name not in ("", ANY_LANGUAGE) else []
+    said = name or re.split(r"[\d(\[]", shown, maxsplit=1)[0].strip()
+    return [said] if said.lower() not in ("", ANY_LANGUAGE) else []
 
 
 def read_language(path: Path | None) -> str:

@@ -32,7 +32,8 @@ def loads(text: str) -> Any:
 
 def check_kept(text: str, read: Any) -> None:
     """Raise ValueError where whoever writes again what was read would write less than the text has,
-    or what no browser takes. Called where that is done; it takes a second reading."""
+    or something else: 1e400 comes to infinity. NaN, which papermill writes, stays NaN. Called
+    where that is done; it takes a second reading."""
     if is_deep(read):
         raise ValueError("it is nested too deeply")
     json.loads(text, object_pairs_hook=_each_once, parse_float=finite)

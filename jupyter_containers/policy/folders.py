@@ -34,7 +34,6 @@ _OF_PROGRAMS = re.compile(
 """What tmux, screen, agents, X, ICE, D-Bus, PulseAudio, Emacs and podman call their folders. A
 person may call one `ssh-notes` as well: of a `word`, programs let nobody else in."""
 _NAMED_BY = ("TMUX", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS", "GPG_AGENT_INFO")
-_UNIX = Path("/proc/net/unix")
 _NEXT = re.compile(r"\n(?=[0-9a-f]{8,16}: )")
 """Between its lines: paths stand in it as they are, and may have line breaks."""
 _BY_DESCRIPTOR = re.compile(r"/(?:proc/[^/]+|dev)/fd/\d+/")
@@ -78,10 +77,12 @@ def is_shared(directory: Path) -> str:
     here = os.path.realpath(directory)
     try:
         mode = Path(here).stat().st_mode
+        if mode & stat.S_IWOTH and _is_reached(here):
+            return "everybody on this machine can write in it"
     except OSError:
         return ""
-    if mode & (stat.S_IWOTH | stat.S_ISVTX):
-        return "everybody on this machine can write in it"
+    if mode & stat.S_ISVTX:
+        return "several people write in it, as its sticky bit says"
     names = Names()
     if found := sockets_below(here, names):
         shown = ", ".join(os.path.relpath(path, here) for path in found[:_SHOWN])
@@ -96,6 +97,12 @@ def is_shared(directory: Path) -> str:
     return ""
 
 
+def _is_reached(path: str) -> bool:
+    """Whether everybody may pass through all folders above it: in a home of mode 0700, nobody comes
+    to a folder of mode 0777."""
+    return all(above.stat().st_mode & stat.S_IXOTH for above in Path(path).parents)
+
+
 def is_within(path: str, above: str) -> bool:
     """Of resolved paths: whether one is the other, or below it."""
     return f"{path}/".startswith(f"{above.rstrip('/')}/")
@@ -104,10 +111,6 @@ def is_within(path: str, above: str) -> bool:
 def sockets_below(folder: str, names: Names) -> list[str]:
     """Sockets below a resolved folder that programs of this person's listen on now, outside of our
     containers; for root, anybody's."""
-    try:
-        text = _UNIX.read_text(errors="surrogateescape")
-    except OSError:
-        return []
     follow = follower()
 
     @cache
@@ -119,7 +122,7 @@ def sockets_below(folder: str, names: Names) -> list[str]:
     prefix = f"{folder.rstrip('/')}/"
     found: dict[str, set[str]] = {}
     lost: dict[str, set[str]] = {}
-    for line in _NEXT.split(text.removesuffix("\n")):
+    for line in _sockets():
         # Eight columns, the seventh an inode, the last a path or nothing: proc(5), unix(7).
         columns = line.split(maxsplit=7)
         if len(columns) < 8 or columns[7].startswith("@"):
@@ -139,6 +142,20 @@ def sockets_below(folder: str, names: Names) -> list[str]:
         return []
     contained = set(_in_containers(inode for inodes in found.values() for inode in inodes))
     return sorted(path for path, inodes in found.items() if inodes - contained)
+
+
+def _sockets() -> Iterator[str]:
+    """The lines of `/proc/net/unix` in our network namespace, and in those of all processes of this
+    person's: a program without a network listens on sockets of files all the same."""
+    seen = {""}
+    with contextlib.suppress(OSError):
+        for process in ("self", *filter(str.isdecimal, os.listdir("/proc"))):  # noqa: PTH208 - quick
+            namespace = link_target(f"/proc/{process}/ns/net")
+            if namespace not in seen:
+                seen.add(namespace)
+                with contextlib.suppress(OSError):  # it has ended
+                    text = Path(f"/proc/{process}/net/unix").read_text(errors="surrogateescape")
+                    yield from _NEXT.split(text.removesuffix("\n"))
 
 
 def _named(folder: str, lost: Mapping[str, object]) -> Iterator[tuple[str, str]]:
@@ -199,12 +216,14 @@ def _is_contained(process: Path) -> bool:
 
 def socket_places() -> Iterator[str]:
     """Where programs keep such sockets: the directories that they have made for them, and those
-    that environment variables name."""
+    that environment variables name; and in /tmp the tickets of Kerberos and the grid's."""
+    tickets = (f"krb5cc_{os.getuid()}", f"x509up_u{os.getuid()}")
     tmux = os.environ.get("TMUX_TMPDIR", "")
     for folder in {*_TEMPORARY, *([tmux] if tmux.startswith("/") else [])}:
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                if _is_of_program(entry):
+                is_ticket = entry.name.startswith(tickets) and entry.is_file(follow_symlinks=False)
+                if is_ticket or _is_of_program(entry):
                     yield entry.path
     for name in _NAMED_BY:
         # /tmp/tmux-1000/default,1234,0 or unix:path=/run/user/1000/bus,guid=…

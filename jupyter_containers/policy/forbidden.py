@@ -16,12 +16,15 @@ from pathlib import Path
 from ..host.mountinfo import Names
 from ..text import as_dict, as_text, untrusted_json
 
-_NAMED_BY = (
-    *("APPTAINER_CACHEDIR", "APPTAINER_CONFIGDIR", "SINGULARITY_CACHEDIR"),
-    *("CH_IMAGE_STORAGE", "CH_IMAGE_CACHE", "ENROOT_DATA_PATH", "ENROOT_CACHE_PATH"),
+NAMED_BY = (
+    *("APPTAINER_CONFIGDIR", "CH_IMAGE_STORAGE", "CH_IMAGE_CACHE"),
+    *("ENROOT_DATA_PATH", "ENROOT_CACHE_PATH"),
     *("JUPYTER_CONTAINERS_IMAGES", "SQUASH_DIR", "PODMANHPC_GRAPH_ROOT"),
 )
 """Variables by which engines are told where to keep images."""
+_NAMED_ABOVE = ("APPTAINER_CACHEDIR", "SINGULARITY_CACHEDIR")
+"""The same for a folder `cache` below, and often set to all of a scratch disk:
+https://github.com/apptainer/apptainer, internal/pkg/cache/cache.go."""
 _HOME = (".apptainer", ".singularity", ".local/share/enroot", ".cache/enroot")
 _PODMAN = ("/etc/containers/storage.conf", "/usr/share/containers/storage.conf")
 _DOCKER = ("/etc/docker/daemon.json",)
@@ -30,17 +33,32 @@ _GRAPH = re.compile(
     re.MULTILINE,
 )
 _MOST = 1 << 20
-_KEYS = (
+KEYS = (
     *(".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".password-store", ".netrc"),
-    *(".git-credentials", ".pgpass", ".config/gcloud", ".local/share/keyrings", ".jupyter"),
+    *(".git-credentials", ".pgpass", ".my.cnf", ".mylogin.cnf", ".npmrc", ".pypirc", ".boto"),
+    *(".s3cfg", ".databrickscfg", ".vault-token", ".smbcredentials", ".rclone.conf"),
+    *(".oci", ".bluemix", ".snowflake", ".dbt", ".terraform.d", ".minikube", ".globus", ".kaggle"),
+    *(".irods/.irodsA", ".huggingface", ".cache/huggingface/token"),
+    *(".cache/huggingface/stored_tokens", ".claude", ".claude.json", ".codex"),
+    *(".m2/settings.xml", ".gradle/gradle.properties"),
+    *(".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials"),
+    # of a desktop and its browsers
+    *(".Xauthority", ".ICEauthority", ".local/share/keyrings", ".local/share/kwalletd", ".pki"),
+    *(".mozilla", ".thunderbird", "snap/firefox/common/.mozilla", "snap/thunderbird/common"),
+    *("snap/chromium/common", ".var/app"),
 )
+"""In a home: of what programs keep there, the files of keys where they are by themselves, so that
+a kernel has the packages beside them."""
+_OTHERS = (*KEYS, ".config/gcloud", ".jupyter")
 _MOST_HOMES = 2000
 
 
 def storages() -> list[str]:
     """Where engines keep images and containers, as far as their configuration tells this person."""
     home = str(Path.home())
-    named = [os.environ.get(name, "") for name in _NAMED_BY]
+    named = [os.environ.get(name, "") for name in NAMED_BY]
+    above = [os.environ.get(name, "").rstrip("/") for name in _NAMED_ABOVE]
+    named += [f"{path}/cache" for path in above if path]
     named += [f"{home}/{name}" for name in _HOME]
     named.append(f"/var/tmp/{Path(home).name}.ch")
     config = os.environ.get("XDG_CONFIG_HOME", "") or f"{home}/.config"
@@ -106,7 +124,7 @@ def _keys_by(above: str, source: str) -> dict[str, str]:
     """Of the homes in one folder."""
     if source.startswith(f"{above}/"):
         home = f"{above}/{source[len(above) + 1 :].partition('/')[0]}"
-        return {f"{home}/{name}": "private" for name in _KEYS}
+        return {f"{home}/{name}": "private" for name in _OTHERS}
     if above == source or above.startswith("/" if source == "/" else f"{source}/"):
         return _keys_below(above)
     return {}
@@ -129,5 +147,6 @@ def _keys_below(above: str) -> dict[str, str]:
         return {}
     if len(homes) > _MOST_HOMES:  # too many to look into before a start
         return {above: "no"}
-    keys = (f"{home}/{name}" for home in homes for name in _KEYS)
+    homes = [home for home in homes if os.access(home, os.X_OK)]
+    keys = (f"{home}/{name}" for home in homes for name in _OTHERS)
     return {key: "private" for key in keys if os.path.lexists(key)}

@@ -10,7 +10,7 @@ import os
 import site
 import stat
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -27,7 +27,7 @@ from ..host.paths import (
 )
 from ..models import Mount, Source, refuse_unquotable
 from .folders import contains_home, homes, is_within, socket_places, sockets_below
-from .forbidden import others_keys, own_source, storages
+from .forbidden import KEYS, NAMED_BY, others_keys, own_source, storages
 
 TRAIT = "Policy.mounts"
 
@@ -37,18 +37,23 @@ _SYSTEM = (
     "/var/spool",
 )
 _HOME = (
-    *(".aws", ".azure", ".config", ".docker", ".gnupg", ".kube", ".ssh", ".password-store"),
-    *(".netrc", ".git-credentials", ".pgpass", ".my.cnf", ".npmrc", ".pypirc", ".vault-token"),
-    *(".databrickscfg", ".boto", ".s3cfg", ".mozilla", ".thunderbird", ".local/share/keyrings"),
+    *KEYS,
+    ".config",
     # engines: sockets, credentials, and images that other kernels start from
     *(".colima", ".lima", ".rd", ".local/share/containers", ".local/share/docker"),
 )
 _JUPYTER = (".jupyter", ".local/etc/jupyter", ".local/share/jupyter")
 """What Jupyter reads from a home also where its directories are elsewhere."""
-_NAMED_BY = ("DOCKER_CONFIG", "GNUPGHOME", "KUBECONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR")
+_NAMED_BY = (
+    *("DOCKER_CONFIG", "GNUPGHOME", "KUBECONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR"),
+    *("KRB5CCNAME", "X509_USER_PROXY", "XAUTHORITY"),
+)
+"""KRB5CCNAME is FILE:/tmp/krb5cc_1000, say, or DIR:…; colons part the others, too."""
 _SOCKETS = ("DOCKER_HOST", "CONTAINER_HOST", "CONTAINERD_ADDRESS")
-_RUNS_FROM = ("bin", "lib", "etc", "share/jupyter", "pyvenv.cfg")
+_RUNS_FROM = ("bin", "lib", sys.platlibdir, "etc", "share/jupyter", "pyvenv.cfg")
 """Of the Python that the server runs on: whoever can write these is the server."""
+_JUPYTER_READS = ("JUPYTER_PATH", "IPYTHONDIR")
+"""Kernel specs, and what IPython runs when it starts."""
 _LINK = "link"
 """The mode of a link on the way to a private place: a cell that can write where it lies puts a
 folder of its own in its place."""
@@ -104,15 +109,22 @@ def _engine_sockets() -> list[str]:
 def _private_places() -> list[str]:
     places = [f"{home}/{name}" for home in homes() for name in _HOME]
     places += _of_jupyter()
-    places += [f"/tmp/jc-{os.getuid()}", *socket_places()]
-    named = (path for name in _NAMED_BY for path in os.environ.get(name, "").split(os.pathsep))
-    places += [path for path in named if path.startswith("/")]
+    places += [f"/tmp/jc-{os.getuid()}", *socket_places(), *_named(_NAMED_BY)]
     return [*places, *storages()]
+
+
+def _named(variables: Iterable[str]) -> Iterator[str]:
+    """The paths in these environment variables."""
+    for name in variables:
+        yield from (
+            path for path in os.environ.get(name, "").split(os.pathsep) if path.startswith("/")
+        )
 
 
 def _of_jupyter() -> list[str]:
     """Jupyter's own directories and ours."""
     places = [f"{home}/{name}" for home in homes() for name in _JUPYTER]
+    places += _named(["JUPYTER_CONFIG_PATH"])
     return [*places, *named_jupyter_directories(), str(cache_directory()), str(data_directory())]
 
 
@@ -125,9 +137,9 @@ def judge(mount: Mount, rules: Mapping[str, str], *, make: bool = True) -> Allow
     found = _there(mount.source)
     source, names = found.path, Names()
     rules = {**others_keys(source, names), **rules}
-    mode = _mode(source, rules)
+    place, mode = _rule(source, rules)
     if mode == "private":
-        raise _refused(source, "may not be mounted: keys, tokens or Jupyter's own files are there")
+        raise _private(source, place)
     if mode == "no":
         raise _refused(source, "may not be mounted")
     if mode == "ro" and mount.writable:
@@ -135,7 +147,7 @@ def judge(mount: Mount, rules: Mapping[str, str], *, make: bool = True) -> Allow
     below = {path: rule for path, rule in rules.items() if _is_below(path, source)}
     private = [path for path, rule in below.items() if rule == "private"]
     private += sockets_below(source, names)
-    if len(private) > _MOST_COVERED:
+    if sum(map(os.path.lexists, private)) > _MOST_COVERED:
         what = "sockets, keys and other private places would have to be covered in it"
         raise _refused(source, f"may not be mounted: over {_MOST_COVERED} {what}")
     for path, rule in below.items():
@@ -169,10 +181,10 @@ def refused_files(directory: Path, paths: Iterable[str], rules: Mapping[str, str
     none. Quick for thousands of them where no rule cuts through the directory."""
     rules = {**others_keys(str(directory), Names()), **rules}
     whole = not any(_is_below(path, str(directory)) for path in rules)
-    if whole and _mode(str(directory), rules) in ("rw", "ro"):
+    if whole and _rule(str(directory), rules)[1] in ("rw", "ro"):
         return ""
     for path in paths:
-        if _mode(str(directory / path), rules) not in ("rw", "ro"):
+        if _rule(str(directory / path), rules)[1] not in ("rw", "ro"):
             return str(directory / path)
     return ""
 
@@ -205,12 +217,25 @@ def _is_below(path: str, above: str) -> bool:
     return path.startswith("/" if above == "/" else f"{above}/") and path != above
 
 
-def _mode(path: str, rules: Mapping[str, str]) -> str:
+def _rule(path: str, rules: Mapping[str, str]) -> tuple[str, str]:
+    """The longest one for a path: its own path, and its mode."""
     while path not in rules:
         if path == "/":
-            return "no"
+            return path, "no"
         path = path.rpartition("/")[0] or "/"
-    return rules[path]
+    return path, rules[path]
+
+
+def _private(source: str, place: str) -> PolicyRefused:
+    """Why what lies in a private place may not be mounted. A variable that names all of a scratch
+    disk makes that one."""
+    why = "may not be mounted: keys, tokens, images of an engine or Jupyter's own files are"
+    of_jupyter = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    for name in (*_NAMED_BY, *NAMED_BY, *of_jupyter, "JUPYTER_CONFIG_PATH"):
+        if place in map(os.path.realpath, _named([name])):
+            what = f"{why} in {place}, as {name} in the environment says"
+            return _refused(source, what, f"Set {name} to a folder that is for that alone.")
+    return _refused(source, f"{why} {'there' if place == source else f'in {place}'}")
 
 
 def _covered(mount: Mount, found: Found, private: list[str], names: Names, make: bool) -> Allowed:
@@ -220,7 +245,7 @@ def _covered(mount: Mount, found: Found, private: list[str], names: Names, make:
     kept: list[tuple[Mount, Found]] = []
     if mount.writable:
         source, places = mount.source, list(hidden)
-        for part in _run_from(source, names, make):
+        for part in sorted(_run_from(source, names, make)):
             if not _is_below(part, source) or any(is_within(part, place) for place in places):
                 continue
             if (itself := _itself(part)) is not None:
@@ -253,20 +278,34 @@ def _run_from(source: str, names: Names, make: bool) -> set[str]:
     """What the server runs from, resolved, by every name; with `make`, what a cell could add to it
     below `source` is made. Raises PolicyRefused where a writable source is part of it. For a link
     in it that leads there, see `is_shared`."""
-    parts = [f"{prefix}/{one}" for prefix in (sys.prefix, sys.base_prefix) for one in _RUNS_FROM]
+    prefixes = (sys.prefix, sys.base_prefix)
+    parts = [f"{prefix}/{one}" for prefix in prefixes for one in _RUNS_FROM]
+    parts += _named(_JUPYTER_READS)
     if site.ENABLE_USER_SITE:
         parts += [f"{site.getuserbase()}/{one}" for one in ("bin", "lib")]
     found = set(own_source())
     follow = follower()
+    whole = {follow(prefix)[0] for prefix in prefixes}
     for part in parts:
         place, _ = follow(part)
-        if make and _is_below(place, source) and not place.endswith(".cfg"):
+        kept = any(is_within(place, one) and _is_below(one, source) for one in whole)
+        if make and _is_below(place, source) and not kept and not place.endswith(".cfg"):
             _make(place)
         found.add(place)
     found = found.union(*map(names.of, found))
-    if any(is_within(source, part) for part in found):
-        raise _refused(source, "may only be mounted read-only: Jupyter runs from there")
-    return found
+    whole = whole.union(*map(names.of, whole))
+    if any(is_within(source, part) for part in found) or (source in whole and _is_open(source)):
+        why = "may only be mounted read-only: Jupyter runs from there"
+        raise _refused(source, why, "Mount it read-only, or put your files into another folder.")
+    return found | {one for one in whole if _is_below(one, source)}
+
+
+def _is_open(prefix: str) -> bool:
+    """Whether covers over its parts leave a way into a Python whose own folder is mounted: Python
+    looks for a `pyvenv.cfg` there, and a link, such as Fedora's `lib64`, can be replaced."""
+    follow = follower()
+    there = os.path.isfile(f"{prefix}/pyvenv.cfg")  # noqa: PTH113 - quick, as text
+    return not there or any(follow(f"{prefix}/{one}")[1] for one in _RUNS_FROM)
 
 
 def _make_below(source: str, names: Names) -> None:

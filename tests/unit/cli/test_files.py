@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -52,6 +53,37 @@ def test_a_limit_is_a_time(option: str, given: str, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit, match="2"):
         main(["run", "n.ipynb", option, given])
     assert "is no number of seconds above 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("pipe", "it is no regular file"),
+        ("to the pipe", "it is no regular file"),
+        ("folder", "it is no regular file"),
+        ("loop.ipynb", "Too many levels of symbolic links"),
+        ("a" * 300, "File name too long"),
+        ("n.ipynb/x", "Not a directory"),
+        ("nowhere/x", "its folder does not exist"),
+    ],
+)
+def test_where_nothing_can_be_written(
+    output: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "n.ipynb").write_text('{"cells": [], "metadata": {}}')
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop.ipynb").symlink_to("loop.ipynb")
+    reading, writing = os.pipe()
+    (tmp_path / "to the pipe").symlink_to(f"/proc/self/fd/{writing}")
+    os.mkfifo(tmp_path / "pipe")
+    try:
+        assert main(["run", str(tmp_path / "n.ipynb"), "-o", str(tmp_path / output)]) == 2
+    finally:
+        os.close(reading)
+        os.close(writing)
+    shown = capsys.readouterr().err
+    assert f"{output} cannot be written: {said}." in shown
+    assert "-o OUT" in shown and "XDG_RUNTIME_DIR" not in shown
 
 
 @pytest.mark.parametrize("verb", ["run", "approve", "build"])

@@ -15,10 +15,11 @@ import pytest
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from jupyter_containers.cli import run
+from jupyter_containers.cli import execution, run
 from jupyter_containers.cli.execution import CellFailed, Execution, _InMemory
 from jupyter_containers.cli.terminal import Screen
 from jupyter_containers.errors import EngineDown, SystemRefused
+from jupyter_containers.policy.approvals import Approvals
 from jupyter_containers.policy.loader import load_policy
 from jupyter_containers.settings.schema import Settings
 
@@ -105,6 +106,40 @@ def test_what_ran_before_is_kept(source: str, said: str, tmp_path: Path) -> None
     assert third == []
 
 
+def test_a_notebook_stays_as_small_as_one_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "_MOST", 30_000)
+    flood = "for _ in range(3): print('x' * 20_000, flush=True); time.sleep(0.3)"
+    many = "display({'application/json': [1] * 5_000}, raw=True)"
+    sources = ("import time; print('hour of work')", flood, "print('y' * 5_000)", many)
+    (work, flooded, fits, cut), said = ran(tmp_path, *sources)
+    assert work[0]["text"] == ["hour of work\n"]
+    assert [len(one["text"][0]) > 10_000 for one in flooded] == [True, False]
+    assert "More of this was not kept" in flooded[1]["text"][0] and "More of this" in said
+    assert fits[0]["text"] == ["y" * 5_000 + "\n"] and cut == flooded[1:]
+    assert (tmp_path / "n.ipynb").stat().st_size < 40_000
+
+
+def test_what_is_replaced_takes_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "_MOST", 30_000)
+    source = """from IPython.display import clear_output
+for number in range(5):
+    clear_output(wait=True)
+    display({"text/plain": str(number) * 9_000}, raw=True)"""
+    (shown,), _ = ran(tmp_path, source)
+    assert [one["data"]["text/plain"] for one in shown] == [["4" * 9_000]]
+
+
+def test_an_error_of_megabytes_is_told_in_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "_MOST", 30_000)
+    with pytest.raises(CellFailed, match="ValueError"):
+        ran(tmp_path, "raise ValueError('x' * 1_000_000)")
+    assert (tmp_path / "n.ipynb").stat().st_size < 40_000
+
+
 def test_what_a_cell_prints_after_an_odd_output_is_kept(tmp_path: Path) -> None:
     with pytest.raises(CellFailed, match="NotebookValidationError"):
         ran(tmp_path, "display({'text/html': None}, raw=True)\nprint('later')")
@@ -179,6 +214,28 @@ def test_the_whole_run_begins_before_its_first_cell(
     with pytest.raises(CellFailed, match=r"was not done after 0\.2 s") as caught:
         ran(tmp_path, "1", total_timeout=0.2)
     assert "--total-timeout" in caught.value.hint
+
+
+def test_a_yes_for_an_output_elsewhere_is_one_for_its_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, `.` is another folder: nobody has seen it."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    project, shared = tmp_path / "home/project", tmp_path / "shared"
+    project.mkdir(parents=True)
+    shared.mkdir()
+    shared.chmod(0o3777)
+    (project / "n.ipynb").write_text('{"cells": [], "metadata": {}}')
+    mounts = [{"source": ".", "target": str(shared), "writable": True}]
+    settings = Settings.parse({"version": 1, "image": "x", "mounts": mounts}, where="n")
+    policy, approvals = load_policy(None), Approvals()
+    for output, left in ((project / "out.ipynb", 0), (shared / "out.ipynb", 1)):
+        job = run.Run(notebook=project / "n.ipynb", output=output, approve=True)
+        run._Runner(job, policy, Screen(io.StringIO()))._approve(settings)
+        for notebook, missing in ((project / "n.ipynb", 0), (output, left)):
+            resolved = settings.resolved(notebook.parent, policy)
+            assert len(approvals.missing(notebook, resolved)) == missing
+    assert approvals.why_not_mounted(shared)
 
 
 @pytest.mark.parametrize("tags", [None, 5])

@@ -68,6 +68,13 @@ def test_cells_with_ids_are_of_a_format_that_has_them(tmp_path: Path) -> None:
     assert read["nbformat_minor"] == 5
 
 
+@pytest.mark.parametrize("minor", [5, 5.0, "5"])
+def test_a_version_is_a_number_however_it_is_written(minor: object, tmp_path: Path) -> None:
+    notebook = {"cells": [CELL], "nbformat": 4.0, "nbformat_minor": minor}
+    read = read_notebook(written(tmp_path, notebook))
+    assert json.dumps([read["nbformat"], read["nbformat_minor"]]) == "[4, 5]"
+
+
 @pytest.mark.parametrize(
     ("notebook", "said"),
     [

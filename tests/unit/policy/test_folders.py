@@ -69,13 +69,28 @@ def test_an_ordinary_folder_is_mounted(folder: Path) -> None:
         assert why(folder) == ""
 
 
-@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o1755, 0o2777, 0o702])
+@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o2777, 0o702])
 def test_a_folder_that_all_can_write_is_not(mode: int, folder: Path) -> None:
     folder.chmod(mode)
     assert why(folder) == "everybody on this machine can write in it"
     link = folder / "link"
     link.symlink_to(folder)
     assert why(link)
+
+
+def test_a_folder_that_all_could_write_if_they_came_there_is(folder: Path) -> None:
+    """Mode 0777 in a home of mode 0700."""
+    (folder / "project").mkdir()
+    (folder / "project").chmod(0o777)
+    assert why(folder / "project") == ""
+    folder.chmod(0o711)
+    assert why(folder / "project") == "everybody on this machine can write in it"
+
+
+@pytest.mark.parametrize("mode", [0o1755, 0o1770, 0o3775])
+def test_a_folder_with_a_sticky_bit_is_shared(mode: int, folder: Path) -> None:
+    folder.chmod(mode)
+    assert why(folder) == "several people write in it, as its sticky bit says"
 
 
 def test_tmp_and_home_are_not(home: Path) -> None:
@@ -165,6 +180,18 @@ def test_mounts_of_its_own_make_no_container(folder: Path) -> None:
         assert "(tmux.sock)" in done.stdout
 
 
+def test_a_program_without_a_network_listens_as_well(folder: Path, tmp_path: Path) -> None:
+    """rootlesskit's, a service with PrivateNetwork, bubblewrap's."""
+    without = (*OWN_MOUNTS, "--net")
+    with listening(folder / "agent.sock", within=without):
+        assert "(agent.sock)" in why(folder)
+        assert sockets_below(str(folder), Names()) == [str(folder / "agent.sock")]
+    root = tmp_path / "root"
+    (root / INSIDE[1:]).mkdir(parents=True)
+    with listening(folder / "s", within=without, root=str(root)):
+        assert why(folder) == ""
+
+
 @pytest.mark.parametrize("ours", [True, False])
 def test_what_a_container_of_ours_listens_on_is_its_own(
     ours: bool, folder: Path, tmp_path: Path
@@ -241,6 +268,11 @@ def test_what_programs_keep_in_tmp_is_covered(
     (folder / "work").mkdir()
     over = judge(Mount(str(folder), "/m", True), policy()._rules()).over
     assert sorted(one.target for one in over) == sorted(f"/m/{name}" for name in named)
+    tickets = [f"krb5cc_{os.getuid()}_x", f"x509up_u{os.getuid()}"]
+    for name in (*tickets, f"krb5cc_7{os.getuid()}"):  # and one of somebody else's
+        (folder / name).touch()
+    over = judge(Mount(str(folder), "/m", False), policy()._rules()).over
+    assert [one.target for one in over if "_" in one.target] == [f"/m/{one}" for one in tickets]
 
 
 def test_what_only_looks_like_a_programs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 import jupyter_containers
 from jupyter_containers.errors import PolicyRefused
 from jupyter_containers.models import Mount
-from jupyter_containers.policy import forbidden
+from jupyter_containers.policy import forbidden, mounts
 from jupyter_containers.policy.mounts import Allowed, judge, refused_files, rules_of
 from tests.helpers.private_home import private_home
 
@@ -66,7 +66,7 @@ def test_the_storage_of_an_engine(file: str, text: str, home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["APPTAINER_CACHEDIR", "CH_IMAGE_STORAGE", "ENROOT_DATA_PATH", "SQUASH_DIR"]
+    "name", ["APPTAINER_CONFIGDIR", "CH_IMAGE_STORAGE", "ENROOT_DATA_PATH", "SQUASH_DIR"]
 )
 def test_the_storage_that_a_variable_names(
     name: str, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -76,6 +76,31 @@ def test_the_storage_that_a_variable_names(
     assert refused(home / "images")
     monkeypatch.setenv(name, "/")  # nobody's storage, and everything's
     assert not refused(home / "images")
+
+
+@pytest.mark.parametrize("name", ["APPTAINER_CACHEDIR", "SINGULARITY_CACHEDIR"])
+def test_a_scratch_disk_with_a_cache_in_it(
+    name: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("scratch/project", "scratch/cache/blob"):
+        (home / folder).mkdir(parents=True)
+    monkeypatch.setenv(name, f"{home}/scratch/")
+    assert judged(home / "scratch/project", writable=True).over == ()
+    assert covered(judged(home / "scratch", writable=True)) == ["/m/cache"]
+    assert refused(home / "scratch/cache/blob")
+
+
+def test_a_variable_that_names_more_than_its_own_is_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "scratch/project").mkdir(parents=True)
+    monkeypatch.setenv("ENROOT_CACHE_PATH", str(home / "scratch"))
+    with pytest.raises(PolicyRefused, match=f"in {home}/scratch, as ENROOT_CACHE_PATH") as caught:
+        judged(home / "scratch/project")
+    assert "Set ENROOT_CACHE_PATH to" in caught.value.hint
+    (home / ".aws/x").mkdir(parents=True)
+    with pytest.raises(PolicyRefused, match=rf"files are in {home}/\.aws"):
+        judged(home / ".aws/x")
 
 
 def test_the_source_of_an_editable_install(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +131,46 @@ def test_of_an_ordinary_install_nothing_is_named_twice(monkeypatch: pytest.Monke
         forbidden.own_source.cache_clear()
         assert forbidden.own_source() == found
     forbidden.own_source.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(".Xauthority", ".kaggle/kaggle.json", ".cache/huggingface/token", ".globus/userkey.pem"),
+        *("snap/firefox/common/.mozilla/x", ".var/app/org.mozilla.firefox/x", ".pki/nssdb/key4.db"),
+        *(".cargo/credentials.toml", ".m2/settings.xml", ".claude.json", ".irods/.irodsA"),
+    ],
+)
+def test_files_of_keys_are_covered_wherever_programs_keep_them(name: str, home: Path) -> None:
+    path = home / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("secret")
+    (path.parent / "plain").touch()
+    assert refused(path)
+    assert [one for one in covered(judged(home)) if f"/m/{name}".startswith(one)]
+    if name.startswith((".cache", ".cargo", ".m2")):  # what lies beside is no key
+        assert not refused(path.parent / "plain")
+
+
+@pytest.mark.parametrize("variable", ["KRB5CCNAME", "XAUTHORITY"])
+def test_tickets_are_where_variables_say(
+    variable: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "ticket").write_text("secret")
+    kind = "FILE:" if variable == "KRB5CCNAME" else ""
+    monkeypatch.setenv(variable, f"{kind}{home}/ticket")
+    assert covered(judged(home)) == ["/m/ticket"]
+
+
+def test_only_places_that_are_there_are_counted(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mounts, "_MOST_COVERED", 2)
+    for name in (".ssh", ".aws"):
+        (home / name).mkdir()
+    assert covered(judged(home)) == ["/m/.aws", "/m/.ssh"]
+    (home / ".kube").mkdir()
+    assert refused(home)
 
 
 def test_the_keys_of_others(home: Path) -> None:

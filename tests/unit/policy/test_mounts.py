@@ -302,16 +302,54 @@ def test_what_jupyter_runs_from_is_read_only(home: Path, monkeypatch: pytest.Mon
     for name in ("bin", "lib/python3", "etc/jupyter"):
         (environment / name).mkdir(parents=True)
     monkeypatch.setattr(sys, "prefix", str(environment))
-    assert mounted(policy(), home / "project").own == (
-        Mount(str(environment), "/m/.venv", True),
-        *(Mount(str(environment / one), f"/m/.venv/{one}") for one in ("bin", "etc", "lib")),
-        Mount(str(environment / "share"), "/m/.venv/share", True),
-        Mount(str(environment / "share/jupyter"), "/m/.venv/share/jupyter"),
-    )
+    # A pyvenv.cfg of a cell's, where there was none, would lead to another Python.
+    assert mounted(policy(), home / "project").own == (Mount(str(environment), "/m/.venv"),)
+    assert sorted(one.name for one in environment.iterdir()) == ["bin", "etc", "lib"]
+    assert mounted(policy(), home).own[-1] == Mount(str(environment), "/m/project/.venv")
     assert mounted(policy(), home / "project", writable=False).own == ()
     not_mounted(policy(), environment / "lib/python3", writable=True)
     mounted(policy(), environment / "lib/python3", writable=False)
-    assert len(mounted(policy(), environment).own) == 5
+    (environment / "work").mkdir()
+    assert mounted(policy(), environment / "work").own == ()
+
+
+def test_notebooks_beside_the_parts_of_an_environment(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python -m venv .`, and the notebooks in the same folder."""
+    environment = home / "project"
+    for name in ("bin", "lib", "etc"):
+        (environment / name).mkdir(parents=True)
+    monkeypatch.setattr(sys, "prefix", str(environment))
+    assert "Jupyter runs from there" in not_mounted(policy(), environment, writable=True)
+    mounted(policy(), environment, writable=False)
+    (environment / "pyvenv.cfg").touch()
+    assert mounted(policy(), environment).own == (
+        *(Mount(str(environment / one), f"/m/{one}") for one in ("bin", "etc", "lib")),
+        Mount(str(environment / "pyvenv.cfg"), "/m/pyvenv.cfg"),
+        Mount(str(environment / "share"), "/m/share", True),
+        Mount(str(environment / "share/jupyter"), "/m/share/jupyter"),
+    )
+    (environment / "lib").rename(environment / "lib64")
+    (environment / "lib").symlink_to("lib64")
+    assert "Jupyter runs from there" in not_mounted(policy(), environment, writable=True)
+
+
+@pytest.mark.parametrize(
+    ("variable", "private"),
+    [("JUPYTER_PATH", False), ("IPYTHONDIR", False), ("JUPYTER_CONFIG_PATH", True)],
+)
+def test_what_variables_have_jupyter_read(
+    variable: str, private: bool, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kernel specs, what IPython runs when it starts, and configuration, which may hold tokens."""
+    place = home / "project/jupyter"
+    monkeypatch.setenv(variable, f"{place}{os.pathsep}/nowhere")
+    place.parent.mkdir()
+    (own,) = mounted(policy(), home / "project").own
+    assert (own.target, own.writable) == ("/m/jupyter", False)
+    assert (own.source != str(place)) == private and place.is_dir()
+    not_mounted(policy(), place, writable=True)
 
 
 def test_the_longest_rule_wins(home: Path, tmp_path: Path) -> None:
