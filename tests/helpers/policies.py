@@ -8,7 +8,7 @@ import pytest
 from traitlets.config import Config
 
 from jupyter_containers.errors import PolicyRefused
-from jupyter_containers.models import ContainerSpec, User
+from jupyter_containers.models import ContainerSpec, Mount, User
 from jupyter_containers.policy.loader import load_policy
 from jupyter_containers.policy.policy import Policy
 
@@ -33,3 +33,13 @@ def refused(trait: str, policy: Policy, **more: Any) -> str:
     assert raised.value.trait == trait
     assert f"({trait})" in raised.value.message
     return raised.value.message
+
+
+def mounted(
+    allows: Policy, source: object, target: str = "/m", writable: bool = True
+) -> ContainerSpec:
+    return allows.check_run(spec(mounts=(Mount(str(source), target, writable),)))
+
+
+def not_mounted(allows: Policy, source: object, writable: bool = False) -> str:
+    return refused("Policy.mounts", allows, mounts=(Mount(str(source), "/m", writable),))
