@@ -69,16 +69,9 @@ join_streams() {
 }
 
 # pytest's 5 is "no test selected": right for one of two runs where somebody selects, else wrong.
-# With JC_RETRY=1, what failed is tried a second time, and said so.
 selected() {
   local code=0
   "$@" || code=$?
-  if [ "$code" = 1 ] && [ "${JC_RETRY:-}" = 1 ]; then
-    code=0
-    warn "once more what failed: see above"
-    "$@" --last-failed --last-failed-no-failures none || code=$?
-    [ "$code" != 5 ] || code=1 # it was no test that failed
-  fi
   [ "$code" = 0 ] || { [ "$code" = 5 ] && [ -n "${PYTEST_ADDOPTS:-}" ]; }
 }
 
@@ -89,7 +82,7 @@ user_tests() {
   if root; then
     check "tests: $name" selected as_tester "$stream" env JC_TEST_ENGINES="$engine" \
       JC_TEST_LEVEL="$what" JC_STREAM="$name" python -m pytest \
-      -o cache_dir="$state/src/.tried-$stream" "$@"
+      -p no:cacheprovider "$@"
   else
     check "tests: $name" selected env JC_TEST_ENGINES_FILE="$state/run/engines-user.json" \
       JC_TEST_ENGINES="$engine" JC_TEST_LEVEL="$what" JC_STREAM="$name" \
@@ -121,13 +114,13 @@ root_tests() { # ENGINE PYTEST-ARGUMENTS...
   check "tests as root: $1" selected env XDG_RUNTIME_DIR="$sockets" \
     XDG_CACHE_HOME="$state/run/xdg/$1" JC_TEST_ENGINES="$1" JC_TEST_LEVEL="$what" \
     JC_STREAM="$1 as root" JC_TEST_ENGINES_FILE="$state/run/engines-root.json" \
-    python -m pytest -o cache_dir="$state/run/tried-$1" -m engine tests/contract tests/engines "${@:2}"
+    python -m pytest -p no:cacheprovider -m engine tests/contract tests/engines "${@:2}"
 }
 
 # Unit tests that only root can run: they mount, or own what is others'.
 root_units() {
   check "unit tests as root" selected env XDG_CACHE_HOME="$state/run/xdg/units" \
-    JC_STREAM="unit tests as root" python -m pytest -o cache_dir="$state/run/tried-units" \
+    JC_STREAM="unit tests as root" python -m pytest -p no:cacheprovider \
     tests/unit/host/test_trees.py tests/unit/notebook/test_document.py
 }
 
@@ -139,7 +132,7 @@ as_hub() { # NAME COMMAND...
 
 hub_tests() { # NAME PYTEST-ARGUMENTS...
   check "JupyterHub: $1" selected as_hub "$1" \
-    python -m pytest -o cache_dir="$state/run/tried-$1" "${@:2}"
+    python -m pytest -p no:cacheprovider "${@:2}"
 }
 
 ui_tests() {
