@@ -32,8 +32,8 @@ from ..process_engine.image_store import Store, random_id
 from ..process_engine.rootfs import complete
 from . import images
 from .dockerfile import SECRETS, Translated, bases, translate
-from .images import IDENTITY, busy, chimage, storage_lock
-from .site import environment
+from .images import busy, chimage, storage_lock
+from .site import builds_environment
 
 _STEP = re.compile(r" *(\d{1,6})([*. ]) ([A-Z]+)(?:\.F)? (.*)")
 _OF_ITSELF = (
@@ -120,7 +120,7 @@ async def build(store: Store, spec: BuildSpec) -> AsyncGenerator[Progress]:
         reader = _Reader(spec, told)
         # It downloads nothing itself, and has its RUNs know these without an ARG.
         own = {name: value for name, value in spec.args.items() if name.lower() in _PROXIES}
-        env = {**environment(), **IDENTITY, **spec.proxies, **own, "TMPDIR": "/tmp"}
+        env = {**builds_environment(), **spec.proxies, **own, "TMPDIR": "/tmp"}
         storage = (await chimage("gestalt", "storage-path")).stdout.strip()
         argv = build_argv(spec, tag, str(directory), storage)
         try:

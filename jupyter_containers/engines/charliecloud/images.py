@@ -25,16 +25,10 @@ from ..process_engine.image_archive import FULL, TREE, OnBytes, with_progress
 from ..process_engine.image_store import Store, locked, random_id
 from ..process_engine.rootfs import complete
 from .dockerfile import own_name, renamed
-from .site import environment
+from .site import builds_environment, environment
 
 METADATA = "ch/metadata.json"
 _MOST_METADATA = 8 << 20
-IDENTITY = {
-    f"GIT_{who}_{what}": value
-    for who in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "jupyter-containers"), ("EMAIL", "jupyter-containers@localhost"))
-}
-"""The build cache of `ch-image` is a git repository."""
 _LONG = 1800.0
 _LAYER = re.compile(r"layer (\d{1,6})/(\d{1,6}): ")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -122,7 +116,7 @@ def busy(said: str) -> EngineDown | None:
 async def chimage(*words: str, check: bool = True) -> Completed:
     """One short command of `ch-image`. Raises EngineFailed, DiskFull."""
     argv = ["ch-image", *words]
-    done = await run(argv, env=environment() | IDENTITY, timeout=_LONG)
+    done = await run(argv, env=builds_environment(), timeout=_LONG)
     if done.code and check:
         if (other := busy(done.stderr)) is not None:
             raise other
@@ -140,7 +134,7 @@ async def pull(store: Store, reference: str) -> AsyncGenerator[Progress]:
         id=random_id(), references=(reference,), architecture=_MACHINES.get(machine, machine)
     )
     said: deque[str] = deque(maxlen=40)
-    env = environment() | IDENTITY
+    env = builds_environment()
     async with storage_lock(store):
         try:
             async with Stream(["ch-image", "pull", source(reference), name], env=env) as stream:

@@ -5,14 +5,22 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from pathlib import Path
 from shutil import which
 
+from ...errors import Unsupported
 from ...host.process import Environment, run
 from ...models import Problem
 from ..common.errors import last_words
 from ..common.versions import at_least
 
 _OLDEST = (0, 31)
+_GIT = Path(__file__).parent / "git"
+_IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "jupyter-containers"), ("EMAIL", "jupyter-containers@localhost"))
+}
 
 
 def environment() -> dict[str, str | None]:
@@ -28,6 +36,22 @@ def environment() -> dict[str, str | None]:
         path = [one for one in path if os.path.normpath(one) != own]
     theirs: Environment = {"PYTHONPATH": None, "PYTHONHOME": None, "VIRTUAL_ENV": None}
     return {**theirs, "USER": os.environ.get("USER") or user, "PATH": os.pathsep.join(path)}
+
+
+def builds_environment() -> dict[str, str | None]:
+    """The same for `ch-image`, whose build cache is a git repository: names for its commits, and a
+    git that reads no `.git` of an image (`git/git`). Raises Unsupported."""
+    env = environment()
+    git = which("git", path=env["PATH"])
+    if git is None:  # then it keeps no cache
+        return env
+    if not os.access(_GIT / "git", os.X_OK):
+        raise Unsupported(
+            f"{_GIT / 'git'} cannot be executed, and without it a build could run programs here.",
+            "Make it executable (chmod +x), or install jupyter-containers anew.",
+        )
+    path = f"{_GIT}{os.pathsep}{env['PATH']}"
+    return {**env, **_IDENTITY, "JUPYTER_CONTAINERS_GIT": git, "PATH": path}
 
 
 def too_old(version: str) -> Problem | None:

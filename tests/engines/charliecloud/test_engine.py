@@ -15,6 +15,7 @@ import pytest
 from jupyter_containers.engines.charliecloud.build import build_argv
 from jupyter_containers.engines.charliecloud.dockerfile import bases, translate
 from jupyter_containers.engines.charliecloud.engine import Charliecloud
+from jupyter_containers.engines.charliecloud.images import chimage
 from jupyter_containers.engines.charliecloud.mounts import env_text, write_files
 from jupyter_containers.engines.process_engine.containers import StateDir
 from jupyter_containers.engines.process_engine.image_store import Stored
@@ -374,6 +375,21 @@ async def test_a_build_reaches_nothing_of_the_host(
         assert "RUN" in printed and word not in printed
         assert [file.name for file in Path(canary).iterdir()] == ["file"]
         assert (Path(canary) / "file").read_text() == word
+
+
+async def test_the_caches_git_reads_no_git_of_an_image(charliecloud: Charliecloud, images) -> None:
+    """Judged by a file that git's configuration in the image has it make."""
+    storage = Path((await chimage("gestalt", "storage-path")).stdout.strip())
+    canary = storage / f"canary-{secrets.token_hex(4)}"  # what a build's programs can write
+    config = f'[core]\\n\\tfsmonitor = "touch {canary}; false"\\n'
+    text = f"""FROM {images["busybox"]}
+RUN rm -rf /.git && mkdir -p /.git/objects /.git/refs && echo 'ref: refs/heads/x' > /.git/HEAD
+RUN echo {canary.name}; printf '{config}' > /.git/config; grep -c fsmonitor /.git/config
+RUN echo more > /more
+"""
+    assert "1" in lines(await build(charliecloud, named(text)))
+    await build(charliecloud, named(text))
+    assert not canary.exists()
 
 
 async def test_a_build_has_a_tmp_of_its_own(charliecloud: Charliecloud, images) -> None:
