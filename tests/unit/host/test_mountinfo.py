@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from jupyter_containers.host.mountinfo import mount_points, submounts
 from tests.helpers import ROOT
+from tests.helpers.namespaces import with_own_mounts
 
 
 def line(point: str, options: str = "rw") -> str:
@@ -76,14 +76,7 @@ def test_names_that_hold_the_end_of_a_line(tmp_path: Path) -> None:
         Path(name).mkdir()
     mount = 'set -e; for one in "$1" "$2" "$3"; do mount -t tmpfs none "$one"; done; shift 3; "$@"'
     python = [sys.executable, "-c", INSIDE, str(tmp_path)]
-    done = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "", *names, *python],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    if "unshare" in done.stderr:
-        pytest.skip(f"no namespaces here: {done.stderr.strip()}")
+    done = with_own_mounts("sh", "-c", mount, "", *names, *python, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.host.reaper.trees import remove_tree, remove_trees
+from tests.helpers.namespaces import with_own_mounts
 
 
 @pytest.fixture
@@ -131,12 +132,7 @@ def test_a_folder_of_the_same_disk_that_is_mounted_there_stays(tree: Path, tmp_p
     theirs = [tmp_path / "thesis", tmp_path / "bound/thesis"]
     for one in theirs:
         one.write_text("x")
-    namespaces = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
-    done = subprocess.run(
-        [*namespaces, BIND, "sh", str(tmp_path), sys.executable], capture_output=True, text=True
-    )
-    if "unshare" in done.stderr:
-        pytest.skip(f"no namespaces here: {done.stderr.strip()}")
+    done = with_own_mounts("sh", "-c", BIND, "sh", str(tmp_path), sys.executable)
     assert not done.stderr
     assert done.stdout.count("it is a mount") == 3
     assert all(one.exists() for one in theirs)

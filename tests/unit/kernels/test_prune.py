@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from jupyter_containers.host.rundir import RunDir, make_run_dir
 from jupyter_containers.kernels.prune import leftovers
 from tests.helpers import ROOT
+from tests.helpers.namespaces import with_own_mounts
 from tests.helpers.private_home import private_runtime
 
 
@@ -82,10 +82,5 @@ assert not run_dir.home.exists() and not run_dir.root.exists()
 
 
 def test_what_stays_is_told_and_found_again() -> None:
-    namespaces = ("unshare", "--user", "--map-root-user", "--mount")
-    done = subprocess.run(
-        [*namespaces, sys.executable, "-c", MOUNTED], cwd=ROOT, capture_output=True, text=True
-    )
-    if "unshare" in done.stderr:
-        pytest.skip(f"no namespaces here: {done.stderr.strip()}")
+    done = with_own_mounts(sys.executable, "-c", MOUNTED, cwd=ROOT)
     assert done.returncode == 0, done.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from jupyter_containers.host.rundir import RunDir, make_run_dir, remove_run_dir,
 from jupyter_containers.kernels.container_files import _mount_points, _write
 from jupyter_containers.models import Mount
 from tests.helpers import ROOT
+from tests.helpers.namespaces import with_own_mounts
 from tests.helpers.private_home import private_runtime
 
 
@@ -62,12 +62,7 @@ for place in ("home/theirs", "home", "run/theirs"):
 
 
 def test_what_stays_of_it_keeps_no_kernel_from_starting() -> None:
-    namespaces = ("unshare", "--user", "--map-root-user", "--mount")
-    done = subprocess.run(
-        [*namespaces, sys.executable, "-c", STAYS], cwd=ROOT, capture_output=True, text=True
-    )
-    if "unshare" in done.stderr:
-        pytest.skip(f"no namespaces here: {done.stderr.strip()}")
+    done = with_own_mounts(sys.executable, "-c", STAYS, cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
 

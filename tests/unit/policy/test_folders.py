@@ -23,10 +23,9 @@ from jupyter_containers.policy.approvals import Approvals, asks
 from jupyter_containers.policy.folders import is_shared, sockets_below
 from jupyter_containers.policy.mounts import judge
 from jupyter_containers.settings.schema import Settings
+from tests.helpers.namespaces import OWN_MOUNTS, no_namespaces
 from tests.helpers.policies import policy
 from tests.helpers.private_home import private_home
-
-OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount")
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +49,7 @@ def listening(
     code += "; sys.argv[2] and os.chroot(sys.argv[2]); print(flush=True); sys.stdin.read()"
     command = [*within, sys.executable, "-c", code, str(path), root]
     if within and subprocess.run([*within, "true"], capture_output=True).returncode:
-        pytest.skip("no namespaces here")
+        no_namespaces(" ".join(within))
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=at
     ) as process:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 from dataclasses import replace
@@ -19,6 +18,7 @@ from jupyter_containers.errors import BadSettings, PolicyRefused
 from jupyter_containers.models import ContainerSpec, Mount
 from jupyter_containers.policy.mounts import judge
 from jupyter_containers.settings.schema import Settings
+from tests.helpers.namespaces import with_own_mounts
 from tests.helpers.policies import mounted, not_mounted, policy, spec
 from tests.helpers.private_home import private_home
 
@@ -210,13 +210,7 @@ def test_places_under_another_name(short_path: Path, monkeypatch: pytest.MonkeyP
         f"mount --bind {home / there} {short_path / name}\n" for name, there in binds.items()
     )
     script += f'exec "{sys.executable}" -c "$1" "{short_path}"'
-    done = subprocess.run(
-        [*("unshare", "--user", "--map-root-user", "--mount"), "sh", "-ec", script, "sh", JUDGED],
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode and "unshare" in done.stderr:
-        pytest.skip("no namespaces here")
+    done = with_own_mounts("sh", "-ec", script, "sh", JUDGED)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert "keys, tokens" in said["net/home/.ssh"] and "keys, tokens" in said["project/keys"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.namespaces import with_own_mounts
 from tests.helpers.private_home import private_home
 
 MOUNTS = """
@@ -56,16 +56,7 @@ def test_links_and_writable_folders_by_another_name(
         (short_path / name).mkdir(parents=True)
     (home / ".local/share/jupyter").symlink_to(short_path / "scratch")
     (home / "project/.venv").symlink_to(short_path / "scratch")
-    done = subprocess.run(
-        [
-            *("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", MOUNTS, "sh"),
-            *(str(short_path), sys.executable, INSIDE),
-        ],
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode and "unshare" in done.stderr:
-        pytest.skip("no namespaces here")
+    done = with_own_mounts("sh", "-ec", MOUNTS, "sh", str(short_path), sys.executable, INSIDE)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert (
