@@ -29,7 +29,8 @@ from .openat import SafeDir
 MAX_FILES = 200_000
 MAX_LOOKED = 10_000
 """Names that patterns are held against before somebody is asked: beyond, it is for the folder."""
-_MAX_HOPS = 40
+MAX_HOPS = 40
+"""Links in a row, as in Linux."""
 _MAX_DEPTH = 200
 _MAX_PATH = 2000
 
@@ -221,7 +222,7 @@ class Gatherer:
         if path not in self.targets:
             self.targets[path] = self.root.link(path)
         target = self.targets[path]
-        if target.startswith("/") or hops >= _MAX_HOPS:
+        if target.startswith("/") or hops >= MAX_HOPS:
             return self._leads_out(source, path)
         onward = [Word(part) for part in target.split("/") if part not in ("", ".")]
         base = path.rpartition("/")[0]

@@ -25,7 +25,7 @@ from e2b_dockerfile_utils import PatternMatcher
 from ..errors import BadInput, DiskFull, PolicyRefused
 from ..host.paths import cache_directory
 from ..text import one_line
-from .collect import Gatherer, matcher_of
+from .collect import MAX_HOPS, Gatherer, matcher_of
 from .contents import Dockerfile
 from .digest_cache import Digests
 from .openat import SafeDir
@@ -33,7 +33,6 @@ from .openat import SafeDir
 _READABLE = stat.S_ISUID | stat.S_ISGID | 0o555
 """The mode bits that count. Who may write a file depends on the umask of whoever checked it
 out, and two people's contexts of one commit shall have one fingerprint."""
-_MAX_HOPS = 40
 _FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file (btrfs, xfs)
 
 
@@ -192,7 +191,7 @@ def _matcher(root: SafeDir, name: str) -> PatternMatcher | None:
 
 def _linked(root: SafeDir, name: str) -> str:
     """What a file's name leads to through links within its folder, such as to .gitignore."""
-    for _ in range(_MAX_HOPS):
+    for _ in range(MAX_HOPS):
         if not stat.S_ISLNK(root.status(name).st_mode):
             return name
         name = posixpath.normpath(posixpath.join(posixpath.dirname(name), root.link(name)))

@@ -189,8 +189,8 @@ class ContainerProvisioner(KernelProcess):
         return await super().pre_launch(cmd=argv, **kwargs)
 
     def _find_notebook(self, environment: Mapping[str, str]) -> None:
-        """Where its name led once it leads for as long as there is this kernel: what a cell of
-        another one has put in its folder's place since is not what a person opened."""
+        """Look the notebook up, but keep what was found for the same name at an earlier start: a
+        cell of another notebook may have put a link in its folder's place since then."""
         named, found = notebook_name(environment), find_notebook(self, environment)
         if found is None or self._notebook is None or named != self._named:
             self._notebook = found
