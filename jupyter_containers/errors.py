@@ -4,6 +4,7 @@
     ├── BadInput                 what was asked makes no sense            400
     │   ├── BadReference         an image reference that does not parse
     │   ├── BadSettings          unknown keys, wrong types, odd paths
+    │   ├── NoImageYet           a notebook without settings
     │   ├── Unknown              no notebook, build or container of that name   404
     │   └── DockerfileError      a mistake in a Dockerfile, with its line
     ├── Refused                  somebody has to allow it first           403
@@ -28,7 +29,10 @@
     ├── KernelError              a container that runs a kernel           500
     │   ├── StartFailed          it did not come up
     │   │   └── DeviceUnknown    the engine knows no device of that name  404
-    │   └── KernelDied           it came up and ended (exit, signal, out of memory)
+    │   ├── KernelDied           it came up and ended (exit, signal, out of memory)
+    │   ├── PortSilent           nothing listens on a port in it           503
+    │   ├── NoHttp               what listens there is no web app          502
+    │   └── StreamFailed         no connection or program in it               502
     └── SystemRefused            this machine: a disk that is full or read-only   507
 
 A class owns its sentence: `message` says what happened and why, `hint` what to do next. Both
@@ -88,6 +92,17 @@ class BadSettings(BadInput):
         self.key = key
 
 
+class NoImageYet(BadInput):
+    """A new notebook: nothing has failed, and there is nothing to run it in so far."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} has no image yet, so nothing was run.",
+            "Put a %%dockerfile cell at its top and run all cells, or choose an image: the sidebar "
+            f"“Containers” offers both. In a terminal: jupyter containers run {shlex.quote(name)}",
+        )
+
+
 class Unknown(BadInput):
     """A notebook, build, container or kernel spec that is not there, or no longer."""
 
@@ -139,6 +154,12 @@ class BuildNotApproved(NotApproved):
     way_out = (
         "Run the cell in JupyterLab, which asks you, or run: jupyter containers build --approve"
     )
+
+
+class CellNotApproved(BuildNotApproved):
+    """This person did not write the cell, and has not seen it; `items` is the cell."""
+
+    asks = "has a cell that you have not approved yet"
 
 
 class AsksMore(NotApproved):
@@ -325,6 +346,36 @@ class KernelDied(KernelError):
         """It ended by itself with an exit code, not by a signal."""
         self.final = False
         """Its place is gone: a new one is taken only where a person asks for it."""
+
+
+class PortSilent(KernelError):
+    """Nothing answers on a port of a container now; that may change by itself."""
+
+    status = 503
+
+
+class NoHttp(KernelError):
+    """What listens on a port gave no answer that a browser can read."""
+
+    status = 502
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"What listens on port {port} in this notebook's container gave no HTTP answer.",
+            "It speaks another protocol, it closed the connection, or its answer began with "
+            "headers of more than 64 KiB.",
+        )
+
+
+class StreamFailed(KernelError):
+    """No connection into a container, or no program in it; `code` is the container's word for why,
+    which is for programs."""
+
+    status = 502
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.code = code
 
 
 class SystemRefused(ContainersError):

@@ -1,4 +1,4 @@
-"""In-process event bus: a build, a container, images or kernel specs changed.
+"""In-process event bus: a build, a container, its ports, images or kernel specs changed.
 
 Publishers know no subscriber; the server passes the events on to the browsers. An event is only
 a hint to look again.
@@ -16,7 +16,7 @@ from typing import Literal
 class Change:
     """What changed, and its state now in one word or phrase. `notebook` where it is one's."""
 
-    what: Literal["build", "container", "images", "kernelspecs", "notebook"]
+    what: Literal["build", "container", "images", "kernelspecs", "notebook", "ports"]
     id: str = ""
     notebook: Path | None = None
     state: str = ""

@@ -20,8 +20,10 @@ GUEST_PORT = 20000
 TCP_PORTS = (20001, 20002, 20003, 20004, 20005)
 """Not where others choose theirs by chance in the container: ipykernel 7 itself binds one between
 49152 and 65535 first (`IOPubThread`, pyzmq's `bind_to_random_port`), Linux takes 32768 and up."""
-RESERVED_PORTS = range(GUEST_PORT, TCP_PORTS[-1] + 1)
-"""Those of `GUEST_PORT` and `TCP_PORTS`."""
+STREAMS_PORT = 20006
+"""The forwarder's, where it has no socket: `guest/streams.py`."""
+RESERVED_PORTS = range(GUEST_PORT, STREAMS_PORT + 1)
+"""All of these."""
 
 LABEL = "jupyter-containers"
 """On every container of ours: `kernel`. What else is known of it has labels `LABEL.name`."""

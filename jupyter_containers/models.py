@@ -219,6 +219,8 @@ class Container:
     running: bool
     labels: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     created: str = ""
+    ports: Mapping[int, int] = field(default_factory=dict)
+    """Container port → host port on 127.0.0.1, as far as the engine's list tells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -365,6 +367,7 @@ class EngineInfo:
 
     name: str
     version: str = ""
+    installed: bool = True
     usable: bool = False
     rootless: bool = False
     features: frozenset[str] = frozenset()
@@ -393,6 +396,19 @@ class Layer:
     created_by: str
     size: int = 0
     created: str = ""
+
+
+ChangeKind = Literal["added", "changed", "removed"]
+
+
+@dataclass(frozen=True)
+class ChangedPath:
+    """A path in a container that is not as its image has it. The names in it are anybody's."""
+
+    path: str
+    kind: ChangeKind
+    size: int | None = None
+    """Bytes of a file; None where the engine does not tell."""
 
 
 @dataclass(frozen=True, kw_only=True)

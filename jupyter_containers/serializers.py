@@ -15,11 +15,14 @@ from .builds.lint import Diagnostic
 from .engines.placement import Placement
 from .errors import BadSettings, BuildError, ContainersError, DockerfileError, NotApproved
 from .guest.cell import OPTIONS
+from .images.labextensions import Lacking
 from .kernels.listing import OwnedContainer
 from .kernels.preflight import NotebookState
+from .kernels.prune import Leftover
 from .kernels.state import KernelState
 from .models import EngineInfo, Image, Progress
 from .policy.approvals import Ask
+from .policy.records import ISOLATED, Record
 from .settings.schema import FIELDS
 from .text import one_line, printable
 
@@ -52,6 +55,7 @@ def engine(info: EngineInfo) -> dict[str, Any]:
     return {
         "name": info.name,
         "version": info.version,
+        "installed": info.installed,
         "usable": info.usable,
         "rootless": info.rootless,
         "features": sorted(info.features),
@@ -92,6 +96,11 @@ def image(engine: str, reference: str, image: Image) -> dict[str, Any]:
     }
 
 
+def leftover(one: Leftover) -> dict[str, Any]:
+    """Something to remove; a size of None is not known."""
+    return {"kind": one.kind, "name": one.name, "size": one.size}
+
+
 def container(one: OwnedContainer) -> dict[str, Any]:
     """A container of ours."""
     return {
@@ -99,7 +108,7 @@ def container(one: OwnedContainer) -> dict[str, Any]:
         "name": one.container.name,
         "engine": one.engine.name,
         "image": one.image,
-        "notebook": one.label("notebook"),
+        "notebook": one.notebook,
         "kernel_id": one.label("kernel"),
         "running": one.container.running,
         "created": one.container.created,
@@ -190,6 +199,29 @@ def notebook(state: NotebookState) -> dict[str, Any]:
         "image_here": state.image_here,
         "build_same": state.build_same,
         "warning": state.warning or None,
+        "changed": state.changed,
+    }
+
+
+def lacking(found: Sequence[Lacking]) -> list[dict[str, Any]]:
+    """JupyterLab's extensions that a server lacks."""
+    return [
+        {
+            "extension": one.extension,
+            "package": one.package or None,
+            "version": one.version or None,
+            "command": one.command or None,
+        }
+        for one in found
+    ]
+
+
+def approval(record: Record) -> dict[str, Any]:
+    """What is approved for one notebook (or one shared folder), and since when."""
+    return {
+        "file": printable(record.path),
+        "outputs": record.outputs or ISOLATED,
+        "items": [{"text": one.text, "day": one.day or None} for one in record.given],
     }
 
 

@@ -22,6 +22,12 @@ def mount_points(file: Path | str = _OWN) -> Iterator[str]:
         yield _decoded(mount.point)
 
 
+def points_in(text: bytes) -> Iterator[str]:
+    """The same of a file that was read elsewhere."""
+    for mount in _lines(text):
+        yield _decoded(mount.point)
+
+
 def submounts(folder: str, file: Path = _OWN, root: str = "") -> list[str]:
     """What is mounted below a folder (a path without links), the outer before the inner; with the
     `root` of whom `file` belongs to. Quick: machines with many containers have thousands of mounts.
@@ -68,6 +74,11 @@ class Names:
                 found.add(point)
         return sorted({_decoded(name) for name in found} - {path})
 
+    def mounted_below(self, path: str) -> bool:
+        """Whether something is mounted below a path without links."""
+        above = _encoded(f"{path.rstrip('/')}/")
+        return any(point.startswith(above) for point in self._at)
+
     def _place(self, path: bytes) -> tuple[bytes, bytes]:
         """The device that a path is on, and its path there."""
         point = path
@@ -93,7 +104,11 @@ class _Mount(NamedTuple):
 
 
 def _mounts(file: Path | str) -> Iterator[_Mount]:
-    for line in Path(file).read_bytes().split(b"\n"):
+    yield from _lines(Path(file).read_bytes())
+
+
+def _lines(text: bytes) -> Iterator[_Mount]:
+    for line in text.split(b"\n"):
         if len(fields := line.split(b" ", 5)) > 4:
             yield _Mount(*fields[:5])
 

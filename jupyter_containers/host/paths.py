@@ -134,13 +134,14 @@ def data_directory() -> Path:
     return Path(jupyter_data_dir()) / "jupyter_containers"
 
 
-def jupyter_directories() -> tuple[Path, ...]:
-    """Jupyter's config, data and runtime directories (tokens, approvals), resolved."""
-    return tuple(Path(os.path.realpath(name)) for name in named_jupyter_directories())
+def moved(path: Path, before: Path, after: Path) -> Path:
+    """Where `path` is once `before`, which is it or a folder above it, has become `after`."""
+    return after / path.relative_to(before) if path.is_relative_to(before) else path
 
 
 def named_jupyter_directories() -> tuple[str, ...]:
-    """The same as they are named, for whom a link on the way counts."""
+    """Jupyter's config, data and runtime directories (tokens, approvals), as they are named: links
+    on the way are not followed."""
     return jupyter_config_dir(), jupyter_data_dir(), jupyter_runtime_dir()
 
 

@@ -2,7 +2,7 @@
 
     ROOT/            0700, short (a Unix socket's path holds 107 bytes)
       run/           mounted read-write: sockets, start.json. Hostile once a container has it
-      conf/          mounted read-only: connection.json, passwd, group
+      conf/          mounted read-only: connection.json, passwd, group, ca.pem
       empty/         stands where a directory is not mounted
       sockets/       not mounted: hard links to the sockets in run, which clients connect to
     CACHE/homes/…    mounted read-write as HOME; on disk, since HOME may get large

@@ -55,7 +55,8 @@ class Settings:
     pids: int | None = None
     shm: int | None = None
     network: Literal["private", "none"] = "private"
-    ports: tuple[int, ...] = ()
+    ports: tuple[tuple[int, int], ...] = ()
+    """(port of this machine, or 0 for any; port of the container)"""
     env: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     user: Literal["me", "root", "image"] = "me"
     workdir: str = "."
@@ -207,6 +208,9 @@ class Build:
     """sha256 of the files that it copies, in hex."""
     bases: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
     """Base image → digest."""
+    earlier: tuple[str, ...] = ()
+    """`cell` of the `%%dockerfile` cells before it, whose images it replaced: a kernel in its image
+    has nothing to say against them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,11 +246,14 @@ class Field:
 
 
 def _build(value: Any, key: str) -> Build:
-    given = validators.keys(value, key, ("cell", "context", "bases"))
+    given = validators.keys(value, key, ("cell", "context", "bases", "earlier"))
     return Build(
         cell=_fingerprint(given, key, "cell"),
         context=_fingerprint(given, key, "context"),
         bases=validators.bases(given.get("bases", {}), f"{key}.bases"),
+        earlier=validators.list_of(validators.fingerprint)(
+            given.get("earlier", []), f"{key}.earlier"
+        ),
     )
 
 
@@ -256,7 +263,12 @@ def _fingerprint(given: Mapping[str, Any], key: str, name: str) -> str:
 
 
 def _write_build(build: Build) -> dict[str, Any]:
-    written = {"cell": build.cell, "context": build.context, "bases": dict(build.bases)}
+    written = {
+        "cell": build.cell,
+        "context": build.context,
+        "bases": dict(build.bases),
+        "earlier": list(build.earlier),
+    }
     return {key: value for key, value in written.items() if value}
 
 
@@ -293,7 +305,7 @@ FIELDS: dict[str, Field] = {
         default="",
         trait="engines",
         option="--engine",
-        doc="Program that runs the container. Not said: the first that works.",
+        doc="Container engine. Leave empty to use the first one that works.",
     ),
     "kernel": Field(
         kind="word",
@@ -374,13 +386,13 @@ FIELDS: dict[str, Field] = {
     ),
     "ports": Field(
         kind="list",
-        read=validators.list_of(validators.port),
-        write=list,
+        read=validators.ports,
+        write=validators.write_ports,
         default=(),
         trait="ports",
         option="--port",
         unable=_DAEMONS_ONLY,
-        doc="Ports of the container to be reached on 127.0.0.1.",
+        doc="Container ports to be reached on 127.0.0.1: 80, or 8080:80 for port 8080 there.",
     ),
     "env": Field(
         kind="object",

@@ -188,12 +188,43 @@ def list_of(read_one: Reader) -> Reader:
     return read
 
 
-def port(value: Any, key: str) -> int:
-    """A port inside that is not ours."""
-    found: int = count(1, 65535)(value, key)
-    if found in RESERVED_PORTS:
-        raise BadSettings(key, f"port {found} is used for the kernel itself.", "Take another.")
+def port(value: Any, key: str) -> tuple[int, int]:
+    """`80` or `"8080:80"`: the port of this machine (0: any that is free) that leads to one inside,
+    which is not ours."""
+    pair = _PORT_PAIR.fullmatch(value) if isinstance(value, str) else None
+    if isinstance(value, str) and pair is None:
+        raise BadSettings(key, f"{show(value)} is not a port.", _PORT_HINT)
+    is_port = count(1, 65535)
+    host = is_port(int(pair[1]), key) if pair else 0
+    inside: int = is_port(int(pair[2]) if pair else value, key)
+    if inside in RESERVED_PORTS:
+        raise BadSettings(key, f"port {inside} is used for the kernel itself.", "Take another.")
+    return host, inside
+
+
+_PORT_PAIR = re.compile(r"([0-9]{1,5}):([0-9]{1,5})")
+_PORT_HINT = 'Write 80, or "8080:80" where it is to be port 8080 of this machine.'
+
+
+def ports(value: Any, key: str) -> tuple[tuple[int, int], ...]:
+    """Ports: one of this machine for each one inside."""
+    found: tuple[tuple[int, int], ...] = list_of(port)(value, key)
+    hosts, insides = [host for host, _ in found if host], [inside for _, inside in found]
+    for numbers, where in ((insides, "the container"), (hosts, "this machine")):
+        for number in numbers:
+            if numbers.count(number) > 1:
+                raise BadSettings(key, f"port {number} of {where} cannot be published twice.")
     return found
+
+
+def port_option(text: str) -> int | str:
+    """What `--port` is given, in the shape of the metadata."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
+
+
+def write_ports(published: Sequence[tuple[int, int]]) -> list[int | str]:
+    """As `ports` reads them."""
+    return [f"{host}:{inside}" if host else inside for host, inside in published]
 
 
 def workdir(value: Any, key: str) -> str:

@@ -69,6 +69,7 @@ def test_no_other_cell_executor_stays_on() -> None:
         "@jupyterlab/notebook-extension:cell-executor",
         "@jupyter/docprovider-extension:notebook-cell-executor",
         "@datalayer/jupyter-server-nbmodel:notebook-cell-executor",
+        "@jupyter-ai-contrib/server-documents:server-cell-executor",
     }
 
 

@@ -123,8 +123,8 @@ def test_other_places(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert paths.data_directory() == home / ".local/share/jupyter/jupyter_containers"
     (home / "elsewhere").mkdir()
     (home / ".jupyter").symlink_to("elsewhere")
-    config, data, runtime = paths.jupyter_directories()
-    assert config == home / "elsewhere"
+    config, data, runtime = map(Path, paths.named_jupyter_directories())
+    assert config == home / ".jupyter"
     assert data == home / ".local/share/jupyter" and runtime == data / "runtime"
     assert paths.boot_id() == paths.boot_id() != ""
 

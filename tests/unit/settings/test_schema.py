@@ -27,6 +27,7 @@ DESIGNED: dict[str, Any] = {
         "cell": HEX,
         "context": HEX,
         "bases": {"docker.io/library/python:3.12-slim": f"sha256:{HEX}"},
+        "earlier": [HEX[::-1]],
     },
     "digest": f"sha256:{HEX}",
     "mounts": [{"source": "data", "target": "/data", "writable": True}],
@@ -36,7 +37,7 @@ DESIGNED: dict[str, Any] = {
     "pids": 1024,
     "shm": "2g",
     "network": "none",
-    "ports": [8888],
+    "ports": [8888, "8080:80"],
     "env": {"A": "b"},
     "user": "root",
     "workdir": "src",
@@ -65,7 +66,9 @@ def test_every_key_of_the_format_is_read_and_written_back() -> None:
     assert settings.to_json() == DESIGNED
     assert settings.memory == 8 << 30 and settings.shm == 2 << 30
     assert settings.mounts == (Mount("data", "/data", True),)
-    assert settings.build == Build(cell=HEX, context=HEX, bases=DESIGNED["build"]["bases"])
+    assert settings.build == Build(
+        cell=HEX, context=HEX, bases=DESIGNED["build"]["bases"], earlier=(HEX[::-1],)
+    )
 
 
 def test_only_what_differs_from_the_defaults_is_written() -> None:
@@ -93,6 +96,7 @@ def test_the_table_names_traits_of_the_policy_and_options_once() -> None:
         ("mounts", [{"source": "a", "taget": "/a"}], "Did you mean 'target'?"),
         ("mounts", [{"target": "/a"}], "mounts.source"),
         ("build", {"sell": HEX}, "build.sell"),
+        ("build", {"earlier": ["x"]}, "build.earlier"),
     ],
 )
 def test_unknown_and_missing_keys_are_named(key: str, value: Any, said: str) -> None:
@@ -134,7 +138,7 @@ def test_good_values_at_the_edges() -> None:
     assert parse(memory="1.5 GiB").memory == 3 << 29
     assert parse(memory=8 << 30).memory == parse(memory="8192M").memory
     assert parse(cpus=0.5).cpus == 0.5 and parse(cpus=4).to_json()["cpus"] == 4
-    assert parse(ports=[8888, 8888, 80]).ports == (8888, 80)
+    assert parse(ports=[8888, 8888, "8080:80"]).ports == ((0, 8888), (8080, 80))
     assert parse(env={"LD_LIBRARY_PATH": "/x", "CUDA_VISIBLE_DEVICES": "0", "A": ""}).env["A"] == ""
     assert parse(devices=["nvidia.com/gpu=GPU-1a2b", "amd.com/gpu=0"]).devices[1] == "amd.com/gpu=0"
     assert parse(slurm={"gpus": 2, "time": "1:00:00"}).slurm == {"gpus": "2", "time": "01:00:00"}
