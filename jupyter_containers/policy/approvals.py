@@ -10,18 +10,18 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from ..errors import AsksMore, BuildNotApproved, NotApproved
-from ..host.paths import data_directory
+from ..host.paths import data_directory, moved
 from ..models import Mount, Reference
 from ..settings.schema import Settings
 from .engines import UNISOLATED
-from .folders import contains_home, holds_home, is_shared
-from .records import Record, Records
+from .folders import Look, contains_home, holds_home, is_shared
+from .records import ISOLATED, TRUSTED, Record, Records
 
 _PLAIN = re.compile(r"[\w./~@+:=-]+( [\w./~@+:=-]+)*")
 """Text that cannot be taken for a part of the sentence that it stands in."""
@@ -42,11 +42,12 @@ _END = 80
 class Ask:
     """One thing that needs a yes. `text` is for people, and no two keys share one: it holds every
     value of its key, so that a yes to the text is a yes to these values. `more` are keys that
-    include this one."""
+    include this one. `listed` is what a list of approvals says of it, where that is not `text`."""
 
     key: tuple[str, ...]
     text: str
     more: tuple[tuple[str, ...], ...] = ()
+    listed: str = ""
 
     @property
     def setting(self) -> str:
@@ -73,11 +74,13 @@ def _rest(settings: Settings) -> Iterator[Ask]:
     for device in settings.devices:
         kind = device.partition("=")[0]
         yield Ask(("device", device), f"the device {_shown(device)}", (("device", f"{kind}=all"),))
-    for port in settings.ports:
-        yield Ask(("port", str(port)), f"port {port} of the container, on 127.0.0.1")
+    for host, inside in settings.ports:
+        at, key = (f":{host}", f"{host}:{inside}") if host else ("", str(inside))
+        yield Ask(("port", key), f"port {inside} of the container, on 127.0.0.1{at}")
     for name, value in settings.env.items():
-        what = f"the environment variable {_shown(name)}, as {_shown(value)}"
-        yield Ask(("env", name, value), what)
+        what = f"the environment variable {_shown(name)}"
+        # A value may be a secret, which is not for a file to keep.
+        yield Ask(("env", name, value), f"{what}, as {_shown(value)}", listed=what)
     if settings.user != "me":
         who = {"root": "root", "image": "the image's own user"}[settings.user]
         yield Ask(("user", settings.user), f"being {who} inside the container")
@@ -153,30 +156,52 @@ def asks_of_build(
     return asked
 
 
+def ask_of_cell(source: str) -> Ask:
+    """A Dockerfile cell that this person did not write. It is shown whole."""
+    digest = hashlib.sha256(source.encode(errors="surrogateescape")).hexdigest()
+    lines = "\n".join(_line(line) for line in source.splitlines())
+    listed = f"a Dockerfile cell (SHA-256 {digest[:12]}…)"
+    text = f"this Dockerfile cell, which was not written here:\n{lines}"
+    return Ask(("cell", digest), text, listed=listed)
+
+
+def _line(text: str) -> str:
+    plain = text.replace("\t", "    ")
+    return plain if plain.isprintable() and not _BLANK.search(plain) else _quoted(plain)
+
+
 class Approvals:
     """The records. Cheap to make; several servers may use them at the same time.
 
-    `notebook` is a resolved path; a copy or a moved notebook is another one, and asks again.
+    `notebook` is a resolved path. `content` is the digest of the notebook there now
+    (`notebook.file.content_digest`): where another has taken its place, all is asked again. Empty,
+    it is not compared: the person named that file.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
-        self._records = Records(directory or data_directory() / "approvals")
+        self.records = Records(directory or data_directory() / "approvals")
 
-    def check(self, notebook: Path, settings: Settings) -> None:
+    def check(self, notebook: Path, settings: Settings, content: str = "") -> None:
         """Called before every start. Raises NotApproved with all that is missing."""
-        if items := self.missing(notebook, settings):
+        if items := self.missing(notebook, settings, content):
             raise NotApproved(items, str(notebook))
 
-    def missing(self, notebook: Path, settings: Settings) -> tuple[str, ...]:
+    def missing(self, notebook: Path, settings: Settings, content: str = "") -> tuple[str, ...]:
         """What of the (resolved) settings this person has not said yes to, in words."""
-        return tuple(ask.text for ask in self.missing_asks(notebook, settings))
+        return tuple(ask.text for ask in self.missing_asks(notebook, settings, content))
 
-    def missing_asks(self, notebook: Path, settings: Settings) -> tuple[Ask, ...]:
+    def missing_asks(
+        self, notebook: Path, settings: Settings, content: str = ""
+    ) -> tuple[Ask, ...]:
         """The same, for who wants to know which setting asks."""
-        return _missing(self._records.read(notebook), asks(settings))
+        return _missing(self.records.read(notebook).of(content), asks(settings))
 
     def approve(
-        self, notebook: Path, settings: Settings, shown: Collection[str] | None = None
+        self,
+        notebook: Path,
+        settings: Settings,
+        shown: Collection[str] | None = None,
+        content: str = "",
     ) -> None:
         """The person said yes to these (resolved) settings: Apply, an answered question,
         `--approve`. Earlier images stay approved, and what builds read; nothing else does.
@@ -190,49 +215,133 @@ class Approvals:
             missing = [ask.text for ask in _missing(record, asked)]
             if shown is not None and not set(missing) <= set(shown):
                 raise AsksMore(missing, str(notebook))
-            return record.with_image(image.key).with_rest([ask.key for ask in rest])
+            return record.with_image(image.key, image.text).with_rest(_listed(rest))
 
-        self._records.change(notebook, change)
+        self._change(notebook, content, change)
         self._approve_folder(notebook.parent, settings)
 
-    def approve_image(self, notebook: Path, image: str) -> None:
+    def approve_image(self, notebook: Path, image: str, content: str = "") -> None:
         """The person ran the `%%dockerfile` cell that builds `image` (a full reference)."""
-        key = _image(image).key
-        self._records.change(notebook, lambda record: record.with_image(key))
+        ask = _image(image)
+        self._change(notebook, content, lambda record: record.with_image(ask.key, ask.text))
 
     def check_build(
-        self, notebook: Path, asked: Sequence[Ask], shown: Collection[str] | None = ()
+        self,
+        notebook: Path,
+        asked: Sequence[Ask],
+        shown: Collection[str] | None = (),
+        content: str = "",
     ) -> None:
         """Called before a build reads anything of what it asks for. `shown` is what the person
         has just said yes to, in the words of the question; None where that is all of it. Raises
         BuildNotApproved with all that is missing; what is given is remembered."""
-        missing = _missing(self._records.read(notebook), asked)
+        missing = _missing(self.records.read(notebook).of(content), asked)
         if not missing:
             return
         items = [ask.text for ask in missing]
         if shown is not None and not set(items) <= set(shown):
             raise BuildNotApproved(items, str(notebook))
-        keys = [ask.key for ask in missing]
-        self._records.change(notebook, lambda record: record.with_build(keys))
+        self._change(notebook, content, lambda record: record.with_build(_listed(missing)))
+
+    def is_about(self, notebook: Path, content: str) -> bool:
+        """Whether what is recorded is about the notebook that is there now."""
+        return self.records.read(notebook).is_about(content)
+
+    def note_own(self, notebook: Path, content: str) -> None:
+        """Remember that this person wrote this notebook, before a cell of it is built. Approvals
+        for another that was there go."""
+        record = self.records.read(notebook)
+        if not record.own or content not in record.contents:
+            self._change(notebook, content, lambda record: replace(record, own=True))
+
+    def saved(self, notebook: Path, before: str, after: str, own: bool) -> None:
+        """A server of this person's replaces a notebook, `before`, or nothing (empty), with what
+        they have in their editor, `after`."""
+
+        def change(record: Record) -> Record:
+            kept = record.of(before) if before else Record(path=record.path)
+            return replace(kept, own=own).with_content(after)
+
+        record = self.records.read(notebook)
+        if not before or record.contents[-1:] != (after,) or record.own is not own:
+            self.records.change(notebook, change)
+
+    def carry(self, before: Path, after: Path, *, keep: bool = False) -> list[Path]:
+        """This person has moved a notebook, or a folder of notebooks, or copied one (`keep`).
+        Returns where those are now that have records."""
+        known = [Path(record.path) for record in self.records.all()]
+        where = {path: moved(path, before, after) for path in known if path.is_relative_to(before)}
+        if where:
+            self.records.carry(where, keep=keep)
+        return list(where.values())
+
+    def rewritten(self, notebook: Path, before: str, after: str) -> None:
+        """This person's program or server has changed the notebook: it is still the same one."""
+        if before in self.records.read(notebook).contents:
+            self.records.change(notebook, lambda record: record.with_content(after))
+
+    def with_images(self, images: Collection[str]) -> list[Path]:
+        """The notebooks that one of these images is approved for, of those that are still there."""
+        keys = [("image", image) for image in images]
+        found = (Path(one.path) for one in self.records.all() if one.holds(*keys))
+        return [notebook for notebook in found if notebook.exists()]
+
+    def knows(self, notebook: Path) -> bool:
+        """Whether anything is recorded for it."""
+        return self.records.file(notebook).exists()
+
+    def outputs(self, notebook: Path, content: str) -> str:
+        """`trusted` where this person said that of what the notebook displays, else `isolated`."""
+        said = self.records.read(notebook).of(content).outputs
+        return said if said == TRUSTED else ISOLATED
+
+    def set_outputs(self, notebook: Path, content: str, outputs: str) -> None:
+        """This person's decision for what the notebook displays. Whoever lets it act in their name
+        takes it for theirs."""
+
+        def change(record: Record) -> Record:
+            if outputs == TRUSTED:
+                return replace(record, outputs=TRUSTED, own=True)
+            return replace(record, outputs="")
+
+        self._change(notebook, content, change)
 
     def why_not_mounted(self, directory: Path) -> str:
         """Why a notebook's own folder is not mounted, nor read by builds, unasked; "" where it
         is. Whoever has once mounted a shared folder in a notebook of that folder is not asked for
         another."""
-        if why := holds_home(directory):
+        look = Look()
+        if why := holds_home(directory, look):
             return why
-        why = is_shared(directory)
-        return "" if why and self._records.read(directory).holds(_FOLDER) else why
+        why = is_shared(directory, look)
+        return "" if why and self.records.read(directory).holds(_FOLDER) else why
 
     def _approve_folder(self, directory: Path, settings: Settings) -> None:
         own = str(directory)
         if not holds_home(directory) and Mount(own, own, True) in settings.mounts:
-            self._records.change(directory, lambda record: record.with_rest([_FOLDER]))
+            given: dict[tuple[str, ...], str] = {_FOLDER: "this folder, for the notebooks in it"}
+            self.records.change(directory, lambda record: record.with_rest(given))
+
+    def _change(self, notebook: Path, content: str, change: Callable[[Record], Record]) -> None:
+        def changed(record: Record) -> Record:
+            now = change(record.of(content))
+            return now.with_content(content) if content else now
+
+        self.records.change(notebook, changed)
+
+    def listed(self) -> list[Record]:
+        """The records that say that something is approved, by path."""
+        found = [one for one in self.records.all() if one.given or one.outputs == TRUSTED]
+        return sorted(found, key=lambda one: one.path)
 
     def forget(self, notebook: Path) -> None:
         """Take back every yes for this notebook."""
-        self._records.forget(notebook)
+        self.records.forget(notebook)
 
 
 def _missing(record: Record, asked: Sequence[Ask]) -> tuple[Ask, ...]:
     return tuple(ask for ask in asked if not record.holds(ask.key, *ask.more))
+
+
+def _listed(asked: Sequence[Ask]) -> dict[tuple[str, ...], str]:
+    return {ask.key: ask.listed or ask.text for ask in asked}

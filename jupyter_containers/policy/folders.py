@@ -15,28 +15,50 @@ import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
-from ..host.mount_sources import follower, link_target
+from ..host.mount_sources import follower, link_target, opened
 from ..host.mountinfo import Names
-from ..host.paths import jupyter_directories
+from ..host.paths import named_jupyter_directories
 from ..layout import INSIDE
 
 _SHOWN = 3
+_MOST_ENTRIES = 100
 _MOST_FOLDERS = 200
 _MOST_PARTS = 3
 _TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/run/screen")
 _OF_PROGRAMS = re.compile(
     r"tmux-\d+|screens|\.X11-unix|\.ICE-unix|podman-run-\d+|containers-user-\d+|storage-run-\d+"
     r"|(?P<word>S-.+|ssh-\w+|gpg-\w+|dbus-\w+|pulse-\w+|emacs\d+|runtime-.+)"
+    r"|(?P<ticket>(?:krb5cc_|x509up_u).+)"
 )
 """What tmux, screen, agents, X, ICE, D-Bus, PulseAudio, Emacs and podman call their folders. A
-person may call one `ssh-notes` as well: of a `word`, programs let nobody else in."""
+person may call one `ssh-notes` as well: of a `word`, programs let nobody else in. And the files of
+Kerberos' and the grid's tickets."""
 _NAMED_BY = ("TMUX", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS", "GPG_AGENT_INFO")
 _NEXT = re.compile(r"\n(?=[0-9a-f]{8,16}: )")
 """Between its lines: paths stand in it as they are, and may have line breaks."""
 _BY_DESCRIPTOR = re.compile(r"/(?:proc/[^/]+|dev)/fd/\d+/")
+
+
+class Look:
+    """What this machine shows at one moment, asked once for all that is judged by it: by which
+    names folders are reached, where links lead, and who listens on sockets. Made for one judgement
+    and never kept for another. `sources` are opened first: autofs mounts then what belongs there.
+    """
+
+    def __init__(self, sources: Iterable[str] = ()) -> None:
+        for source in sources:
+            with contextlib.suppress(OSError, ValueError), opened(source):
+                pass
+        self.names = Names()
+        self.follow = follower()
+
+    @cached_property
+    def sockets(self) -> tuple[str, ...]:
+        """See `_sockets`: a question to each process of this machine."""
+        return tuple(_sockets())
 
 
 def homes() -> set[str]:
@@ -49,28 +71,28 @@ def homes() -> set[str]:
 
 def contains_home(path: str) -> bool:
     """Whether it is this person's home, or above it, by whatever name."""
-    return _contains(path, homes(), Names())
+    return _contains(path, homes(), Look())
 
 
-def _contains(path: str, places: Iterable[str], names: Names) -> bool:
-    here = os.path.realpath(path)
-    resolved = map(os.path.realpath, places)
-    return any(is_within(name, here) for place in resolved for name in (place, *names.of(place)))
+def _contains(path: str, places: Iterable[str], look: Look) -> bool:
+    here, *resolved = (look.follow(one)[0] for one in (path, *places))
+    every = {name for place in resolved for name in (place, *look.names.of(place))}
+    return any(is_within(name, here) for name in every)
 
 
-def holds_home(directory: Path) -> str:
+def holds_home(directory: Path, look: Look | None = None) -> str:
     """Why a notebook's own folder is never mounted by itself, in words; "" where it may be. It is
     HOME or contains it, or Jupyter's own directories, where the server's token lies (DESIGN §5).
     """
-    here, names = str(directory), Names()
-    if _contains(here, homes(), names):
+    here, look = str(directory), look or Look()
+    if _contains(here, homes(), look):
         return "it is your home folder, or contains it"
-    if _contains(here, map(str, jupyter_directories()), names):
+    if _contains(here, named_jupyter_directories(), look):
         return "it contains Jupyter's own files"
     return ""
 
 
-def is_shared(directory: Path) -> str:
+def is_shared(directory: Path, look: Look | None = None) -> str:
     """Why it is not mounted before this person has said yes to it once, in words; "" where it
     needs none: everybody can write in it, sockets of this person's are in it, or a link to what
     the server runs from, in whose place a cell could put a Python of its own."""
@@ -83,14 +105,13 @@ def is_shared(directory: Path) -> str:
         return ""
     if mode & stat.S_ISVTX:
         return "several people write in it, as its sticky bit says"
-    names = Names()
-    if found := sockets_below(here, names):
+    look = look or Look()
+    if found := sockets_below(here, look):
         shown = ", ".join(os.path.relpath(path, here) for path in found[:_SHOWN])
         more = "…" if len(found) > _SHOWN else ""
         return f"programs of yours listen on sockets in it ({shown}{more})"
-    follow = follower()
-    links = {*follow(sys.prefix)[1], *follow(sys.base_prefix)[1]}
-    for link in sorted(links.union(*map(names.of, links))):
+    links = {*look.follow(sys.prefix)[1], *look.follow(sys.base_prefix)[1]}
+    for link in sorted(links.union(*map(look.names.of, links))):
         if is_within(link, here):
             name = os.path.relpath(link, here)
             return f"the Python that Jupyter runs on is a link in it ({name})"
@@ -108,21 +129,22 @@ def is_within(path: str, above: str) -> bool:
     return f"{path}/".startswith(f"{above.rstrip('/')}/")
 
 
-def sockets_below(folder: str, names: Names) -> list[str]:
+def sockets_below(folder: str, look: Look) -> list[str]:
     """Sockets below a resolved folder that programs of this person's listen on now, outside of our
     containers; for root, anybody's."""
-    follow = follower()
+    if _holds_no_socket(folder, look.names):
+        return []
 
     @cache
     def places(bound: str) -> list[str]:
         """Where the folder is now that a socket was bound in."""
-        real = follow(bound)[0]
-        return [real, *names.of(real)] if os.path.isdir(real) else []  # noqa: PTH112 - quick
+        real = look.follow(bound)[0]
+        return [real, *look.names.of(real)] if os.path.isdir(real) else []  # noqa: PTH112 - quick
 
     prefix = f"{folder.rstrip('/')}/"
     found: dict[str, set[str]] = {}
     lost: dict[str, set[str]] = {}
-    for line in _sockets():
+    for line in look.sockets:
         # Eight columns, the seventh an inode, the last a path or nothing: proc(5), unix(7).
         columns = line.split(maxsplit=7)
         if len(columns) < 8 or columns[7].startswith("@"):
@@ -142,6 +164,29 @@ def sockets_below(folder: str, names: Names) -> list[str]:
         return []
     contained = set(_in_containers(inode for inodes in found.values() for inode in inodes))
     return sorted(path for path, inodes in found.items() if inodes - contained)
+
+
+def _holds_no_socket(folder: str, names: Names) -> bool:
+    """Whether a small folder was looked through, and no entry of it is a socket: then no program
+    listens on one in it, and the processes need not be asked. False where that takes long: for many
+    entries, and for file systems mounted there, which may hang."""
+    if names.mounted_below(folder):
+        return False
+    folders, left = [folder], _MOST_ENTRIES
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    left -= 1
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif not (entry.is_file(follow_symlinks=False) or entry.is_symlink()):
+                        return False
+                    if left < 0:
+                        return False
+        except OSError:
+            return False
+    return True
 
 
 def _sockets() -> Iterator[str]:
@@ -217,13 +262,12 @@ def _is_contained(process: Path) -> bool:
 def socket_places() -> Iterator[str]:
     """Where programs keep such sockets: the directories that they have made for them, and those
     that environment variables name; and in /tmp the tickets of Kerberos and the grid's."""
-    tickets = (f"krb5cc_{os.getuid()}", f"x509up_u{os.getuid()}")
     tmux = os.environ.get("TMUX_TMPDIR", "")
     for folder in {*_TEMPORARY, *([tmux] if tmux.startswith("/") else [])}:
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                is_ticket = entry.name.startswith(tickets) and entry.is_file(follow_symlinks=False)
-                if is_ticket or _is_of_program(entry):
+                called = _OF_PROGRAMS.fullmatch(entry.name)
+                if called is not None and _is_of_program(entry, called):
                     yield entry.path
     for name in _NAMED_BY:
         # /tmp/tmux-1000/default,1234,0 or unix:path=/run/user/1000/bus,guid=…
@@ -232,9 +276,11 @@ def socket_places() -> Iterator[str]:
             yield said
 
 
-def _is_of_program(entry: os.DirEntry[str]) -> bool:
-    name = _OF_PROGRAMS.fullmatch(entry.name)
-    if name is None or not entry.is_dir(follow_symlinks=False):
+def _is_of_program(entry: os.DirEntry[str], name: re.Match[str]) -> bool:
+    if name["ticket"] is not None:
+        tickets = (f"krb5cc_{os.getuid()}", f"x509up_u{os.getuid()}")
+        return name["ticket"].startswith(tickets) and entry.is_file(follow_symlinks=False)
+    if not entry.is_dir(follow_symlinks=False):
         return False
     with contextlib.suppress(OSError):
         if name["word"] is None or not entry.stat(follow_symlinks=False).st_mode & 0o077:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ..errors import BadSettings, PolicyRefused
-from ..host.mount_sources import Found, find_source, follower, is_exposed
+from ..host.mount_sources import Found, find_source, is_exposed
 from ..host.mountinfo import Names
 from ..host.paths import (
     cache_directory,
@@ -26,7 +26,7 @@ from ..host.paths import (
     named_jupyter_directories,
 )
 from ..models import Mount, Source, refuse_unquotable
-from .folders import contains_home, homes, is_within, socket_places, sockets_below
+from .folders import Look, contains_home, homes, is_within, socket_places, sockets_below
 from .forbidden import KEYS, NAMED_BY, others_keys, own_source, storages
 
 TRAIT = "Policy.mounts"
@@ -74,7 +74,9 @@ class Allowed:
     """Of those of `over` that are folders of this machine."""
 
 
-def rules_of(given: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
+def rules_of(
+    given: Mapping[str, str], secrets: Mapping[str, str], look: Look | None = None
+) -> dict[str, str]:
     """The rules by resolved path. `given` (the administrator's, `~` is the person's home) beat
     ours at the same path; a longer path beats a shorter one. `secrets` are files of builds."""
     said = [(name, "no") for name in (*_SYSTEM, *_engine_sockets())]
@@ -82,12 +84,12 @@ def rules_of(given: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, 
     said += given.items()
     rules: dict[str, str] = {}
     links: list[str] = []
-    follow = follower()
+    look = look or Look()
     for path, mode in said:
-        place, on_the_way = follow(_expanded(path))
+        place, on_the_way = look.follow(_expanded(path))
         rules[place] = mode
         links += on_the_way if mode == "private" else ()
-    names = Names()
+    names = look.names
     for path, mode in [one for one in rules.items() if one[0] != "/"]:
         for name in names.of(path, parts=mode in ("no", "private")):
             rules.setdefault(name, mode)
@@ -128,15 +130,17 @@ def _of_jupyter() -> list[str]:
     return [*places, *named_jupyter_directories(), str(cache_directory()), str(data_directory())]
 
 
-def judge(mount: Mount, rules: Mapping[str, str], *, make: bool = True) -> Allowed:
+def judge(
+    mount: Mount, rules: Mapping[str, str], look: Look | None = None, *, make: bool = True
+) -> Allowed:
     """What may be mounted of what is asked. Called for every mount before every start, which makes
     the folders that are covered before a cell can; without `make` by who only looks.
 
     Raises PolicyRefused, and BadSettings where the source is not there, or not for this person.
     """
     found = _there(mount.source)
-    source, names = found.path, Names()
-    rules = {**others_keys(source, names), **rules}
+    source, look = found.path, look or Look()
+    rules = {**others_keys(source, look.names), **rules}
     place, mode = _rule(source, rules)
     if mode == "private":
         raise _private(source, place)
@@ -146,7 +150,7 @@ def judge(mount: Mount, rules: Mapping[str, str], *, make: bool = True) -> Allow
         raise _refused(source, "may only be mounted read-only")
     below = {path: rule for path, rule in rules.items() if _is_below(path, source)}
     private = [path for path, rule in below.items() if rule == "private"]
-    private += sockets_below(source, names)
+    private += sockets_below(source, look)
     if sum(map(os.path.lexists, private)) > _MOST_COVERED:
         what = "sockets, keys and other private places would have to be covered in it"
         raise _refused(source, f"may not be mounted: over {_MOST_COVERED} {what}")
@@ -161,14 +165,16 @@ def judge(mount: Mount, rules: Mapping[str, str], *, make: bool = True) -> Allow
             what = f"{path} in it is a link to keys, tokens or Jupyter's own files"
             hint = f"Mount it read-only, or put a folder in the place of {path}."
             raise _refused(source, f"may only be mounted read-only: {what}", hint)
-    return _covered(Mount(source, mount.target, mount.writable), found, private, names, make)
+    return _covered(Mount(source, mount.target, mount.writable), found, private, look, make)
 
 
-def with_exposed(allowed: Iterable[Allowed], writable: Collection[str]) -> tuple[Source, ...]:
+def with_exposed(
+    allowed: Iterable[Allowed], writable: Collection[str], names: Names
+) -> tuple[Source, ...]:
     """All sources, marked where they can be swapped until they are mounted. `writable` is what
     other containers can write; what these mounts make so counts as well: a kernel that ran before
     may have left something behind. Both may be known by other names."""
-    allowed, names = list(allowed), Names()
+    allowed = list(allowed)
     places = {one.mount.source for one in allowed if one.mount.writable} | set(writable)
     sources = [source for one in allowed for source in (one.source, *one.over_sources)]
     return tuple(
@@ -238,14 +244,14 @@ def _private(source: str, place: str) -> PolicyRefused:
     return _refused(source, f"{why} {'there' if place == source else f'in {place}'}")
 
 
-def _covered(mount: Mount, found: Found, private: list[str], names: Names, make: bool) -> Allowed:
+def _covered(mount: Mount, found: Found, private: list[str], look: Look, make: bool) -> Allowed:
     if make and mount.writable and private:
-        _make_below(mount.source, names)
+        _make_below(mount.source, look)
     hidden = _hidden(mount, private)
     kept: list[tuple[Mount, Found]] = []
     if mount.writable:
         source, places = mount.source, list(hidden)
-        for part in sorted(_run_from(source, names, make)):
+        for part in sorted(_run_from(source, look, make)):
             if not _is_below(part, source) or any(is_within(part, place) for place in places):
                 continue
             if (itself := _itself(part)) is not None:
@@ -274,7 +280,7 @@ def _hidden(mount: Mount, private: list[str]) -> dict[str, Mount]:
     return over
 
 
-def _run_from(source: str, names: Names, make: bool) -> set[str]:
+def _run_from(source: str, look: Look, make: bool) -> set[str]:
     """What the server runs from, resolved, by every name; with `make`, what a cell could add to it
     below `source` is made. Raises PolicyRefused where a writable source is part of it. For a link
     in it that leads there, see `is_shared`."""
@@ -284,38 +290,36 @@ def _run_from(source: str, names: Names, make: bool) -> set[str]:
     if site.ENABLE_USER_SITE:
         parts += [f"{site.getuserbase()}/{one}" for one in ("bin", "lib")]
     found = set(own_source())
-    follow = follower()
-    whole = {follow(prefix)[0] for prefix in prefixes}
+    whole = {look.follow(prefix)[0] for prefix in prefixes}
     for part in parts:
-        place, _ = follow(part)
+        place, _ = look.follow(part)
         kept = any(is_within(place, one) and _is_below(one, source) for one in whole)
         if make and _is_below(place, source) and not kept and not place.endswith(".cfg"):
             _make(place)
         found.add(place)
-    found = found.union(*map(names.of, found))
-    whole = whole.union(*map(names.of, whole))
-    if any(is_within(source, part) for part in found) or (source in whole and _is_open(source)):
+    found = found.union(*map(look.names.of, found))
+    whole = whole.union(*map(look.names.of, whole))
+    is_open = source in whole and _is_open(source, look)
+    if is_open or any(is_within(source, part) for part in found):
         why = "may only be mounted read-only: Jupyter runs from there"
         raise _refused(source, why, "Mount it read-only, or put your files into another folder.")
     return found | {one for one in whole if _is_below(one, source)}
 
 
-def _is_open(prefix: str) -> bool:
+def _is_open(prefix: str, look: Look) -> bool:
     """Whether covers over its parts leave a way into a Python whose own folder is mounted: Python
     looks for a `pyvenv.cfg` there, and a link, such as Fedora's `lib64`, can be replaced."""
-    follow = follower()
     there = os.path.isfile(f"{prefix}/pyvenv.cfg")  # noqa: PTH113 - quick, as text
-    return not there or any(follow(f"{prefix}/{one}")[1] for one in _RUNS_FROM)
+    return not there or any(look.follow(f"{prefix}/{one}")[1] for one in _RUNS_FROM)
 
 
-def _make_below(source: str, names: Names) -> None:
+def _make_below(source: str, look: Look) -> None:
     """Make what is not there yet of Jupyter's folders: what is there is covered, and else a cell
     would make it."""
-    follow = follower()
-    paths = {follow(place)[0] for place in _of_jupyter()}
+    paths = {look.follow(place)[0] for place in _of_jupyter()}
     for path in paths:
         within = any(_is_below(path, other) and _is_directory(other) for other in paths)
-        if not within and any(_is_below(name, source) for name in (path, *names.of(path))):
+        if not within and any(_is_below(name, source) for name in (path, *look.names.of(path))):
             _make(path)
 
 

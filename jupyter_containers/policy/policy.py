@@ -22,7 +22,9 @@ from ..settings.schema import Settings
 from ..settings.validators import format_size
 from . import slurm
 from .engines import engine_allowed, engine_refused, matches, matches_place
+from .folders import Look
 from .mounts import judge, refused_files, rules_of, with_exposed
+from .records import ISOLATED
 from .traits import PolicyTraits
 
 __all__ = ["CONFIG", "Policy"]
@@ -86,6 +88,17 @@ class Policy(PolicyTraits):
         """Called before every pull. What a notebook recorded for an image `stands_for` it."""
         return self.check_image(stands_for or reference)
 
+    def check_outputs(self, outputs: str) -> None:
+        """Called before a person's decision on a notebook's outputs is kept."""
+        if outputs != self.outputs == ISOLATED:
+            raise PolicyRefused("Outputs may not be trusted", "Policy.outputs")
+
+    def check_terminals(self) -> None:
+        """Called before a terminal or a program is started in a kernel's container."""
+        if not self.terminals:
+            what = "Terminals and programs beside a kernel may not be opened"
+            raise PolicyRefused(what, "Policy.terminals")
+
     # -- containers ------------------------------------------------------------------------
 
     def source_of(self, name: str) -> str:
@@ -111,7 +124,7 @@ class Policy(PolicyTraits):
         BadSettings where a mount's source is not there.
         """
         self._check_origin(spec)
-        ports = [port for _, port in spec.publish if port not in RESERVED_PORTS]
+        ports = [pair for pair in spec.publish if pair[1] not in RESERVED_PORTS]
         self._check_parts(spec.devices, spec.network, spec.user.mode, ports)
         limited = self._limited(spec)
         allowed = slurm.allowed(spec.slurm, self, limited.cpus)
@@ -139,12 +152,13 @@ class Policy(PolicyTraits):
             self.check_image(settings.image)
         self._check_parts(settings.devices, settings.network, settings.user, settings.ports)
         slurm.allowed(settings.slurm, self, settings.cpus)
-        rules = self._rules()
+        look = Look(mount.source for mount in settings.mounts)
+        rules = self._rules(look)
         for mount in settings.mounts:
-            judge(mount, rules, make=False)
+            judge(mount, rules, look, make=False)
 
     def _check_parts(
-        self, devices: Sequence[str], network: str, user: str, ports: Sequence[int]
+        self, devices: Sequence[str], network: str, user: str, ports: Sequence[tuple[int, int]]
     ) -> None:
         for device in devices:
             every = device.partition("=")[0] + "=all"  # who may have all may have each
@@ -156,9 +170,14 @@ class Policy(PolicyTraits):
         if user not in self.users:
             what = f"One may not be {user!r} inside"
             raise PolicyRefused(what, "Policy.users", _instead("user", self.users))
-        for port in ports:
-            if not self._may_publish(port):
-                raise PolicyRefused(f"Port {port} may not be published", "Policy.ports")
+        for host, inside in ports:
+            if not _within(inside, self.ports):
+                raise PolicyRefused(f"Port {inside} may not be published", "Policy.ports")
+            if host and not _within(host, self.host_ports):
+                what = f"Port {host} of this machine may not be used"
+                few = f"one of {', '.join(self.host_ports)}; or " if self.host_ports else ""
+                hint = f"Take {few}any that is free: {inside} alone, without a port before it."
+                raise PolicyRefused(what, "Policy.host_ports", hint)
 
     def _check_origin(self, spec: ContainerSpec) -> None:
         """By the name that was asked for, since containers are started by the image's id. A
@@ -166,13 +185,6 @@ class Policy(PolicyTraits):
         probe = not (spec.reference or spec.mounts or spec.devices) and spec.network == "none"
         if not (probe and spec.image.startswith("sha256:")):
             self.check_image(spec.reference or spec.image)
-
-    def _may_publish(self, port: int) -> bool:
-        for one in self.ports:
-            first, _, last = one.partition("-")
-            if int(first) <= port <= int(last or first):
-                return True
-        return False
 
     def _limited(self, asked: _Limited) -> _Limited:
         limits: dict[str, Any] = {}
@@ -197,12 +209,13 @@ class Policy(PolicyTraits):
     def _mounted(self, spec: ContainerSpec) -> ContainerSpec:
         if not spec.mounts:
             return spec
-        rules = self._rules()
-        allowed = [judge(mount, rules) for mount in spec.mounts]
+        look = Look(mount.source for mount in spec.mounts)
+        rules = self._rules(look)
+        allowed = [judge(mount, rules, look) for mount in spec.mounts]
         taken = {mount.target for mount in (*spec.mounts, *spec.own)}
         over = {mount for one in allowed for mount in one.over if mount.target not in taken}
         kept = {mount.target for mount in (*spec.mounts, *over)}
-        sources = with_exposed(allowed, told_writable())
+        sources = with_exposed(allowed, told_writable(), look.names)
         return replace(
             spec,
             mounts=tuple(one.mount for one in allowed),
@@ -210,12 +223,12 @@ class Policy(PolicyTraits):
             sources=tuple(one for one in sources if one.target in kept),
         )
 
-    def _rules(self) -> dict[str, str]:
+    def _rules(self, look: Look | None = None) -> dict[str, str]:
         named = {
             path.removesuffix(":rw"): "rw" if path.endswith(":rw") else "ro"
             for path in self.mount_names.values()
         }
-        return rules_of(named | self.mounts, self.build_secrets)
+        return rules_of(named | self.mounts, self.build_secrets, look)
 
     # -- builds ----------------------------------------------------------------------------
 
@@ -263,9 +276,25 @@ class Policy(PolicyTraits):
         """http_proxy and its kin for RUN. Called by `builds`."""
         return environment.proxies() if self.build_proxies else {}
 
+    def kernel_ca_bundle(self) -> Path | None:
+        """The CA bundle that a kernel's container is to trust, or None. Called by `kernels`."""
+        return environment.ca_bundle(self.kernel_ca)
+
+    def kernel_proxy_variables(self) -> dict[str, str]:
+        """http_proxy and its kin for a kernel's container. Called by `kernels`."""
+        return environment.proxies() if self.kernel_proxies else {}
+
 
 def _rank(name: str, globs: Sequence[str]) -> int:
     return next(rank for rank, glob in enumerate(globs) if fnmatchcase(name, glob))
+
+
+def _within(port: int, ranges: Sequence[str]) -> bool:
+    for one in ranges:
+        first, _, last = one.partition("-")
+        if int(first) <= port <= int(last or first):
+            return True
+    return False
 
 
 def _instead(key: str, allowed: Sequence[str]) -> str:

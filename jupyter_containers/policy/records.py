@@ -1,25 +1,27 @@
 """The files that keep what this person has approved, one for each notebook (and shared folder).
 
-They lie in Jupyter's data directory, which no container ever sees, and hold nothing but salted
-hashes: they tell no one what somebody works on. No path is in a hash, so a record can follow its
-notebook to another name.
+They lie in Jupyter's data directory, which no container ever sees. What was approved is kept as
+salted hashes, with the words and the day for a list of approvals; no path is in a hash, so a
+record can follow its notebook to another name.
 
-    {"version": 2, "salt": …, "images": […], "rest": […], "build": […], "images_1": …, "rest_1": …}
+    {"version": 3, "salt": …, "path": …, "contents": […], "own": true, "outputs": "trusted",
+     "images": [[HASH, TEXT, DAY], …], "rest": […], "build": […], "images_1": […], "rest_1": […]}
 
-Version 1 had hashes with the notebook's path in place of a salt. They count until a later yes
-takes their place.
+Version 2 had hashes alone, version 1 hashes with the notebook's path in place of a salt. Those
+count until a later yes takes their place.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import errno
 import fcntl
 import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -30,12 +32,25 @@ from ..text import untrusted_json
 
 Key = tuple[str, ...]
 
-_LISTS = ("images", "rest", "build", "images_1", "rest_1")
+ISOLATED, TRUSTED = "isolated", "trusted"
+"""How outputs are drawn: without the person's rights, or as JupyterLab does."""
+
 _MAX_BYTES = 1 << 20
 _MOST = 500
 """Images, and things that builds read, remembered of one notebook; the oldest go first, but for
 what one yes is for."""
+_MOST_CONTENTS = 100
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+
+
+@dataclass(frozen=True)
+class Given:
+    """One thing that was approved: `text` is what was read, `day` when (ISO 8601). Both are empty
+    in records of earlier versions."""
+
+    hash: str
+    text: str = ""
+    day: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +61,23 @@ class Record:
 
     path: str
     salt: str = field(default_factory=lambda: secrets.token_hex(16))
-    images: tuple[str, ...] = ()
-    rest: tuple[str, ...] = ()
-    build: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
+    """The digests of the notebook that this is about, as it was saved one time after the other:
+    whoever goes back to a checkpoint or to another branch has the same one. Empty where that was
+    never compared."""
+    own: bool | None = None
+    """Whether this person wrote that notebook; None where only its signature tells."""
+    outputs: str = ""
+    images: tuple[Given, ...] = ()
+    rest: tuple[Given, ...] = ()
+    build: tuple[Given, ...] = ()
     images_1: tuple[str, ...] = ()
     rest_1: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, data: bytes, path: str) -> Self:
-        """What cannot be read was never approved."""
+    def parse(cls, data: bytes, path: str = "") -> Self:
+        """What cannot be read was never approved. `path` is where the notebook lies, if that is
+        known; without it the record's own counts."""
         try:
             said = untrusted_json(data)
             version = said.get("version", 1)
@@ -62,37 +85,77 @@ class Record:
                 images, rest = _texts(said, "images"), _texts(said, "rest")
                 return cls(path=path, images_1=images, rest_1=rest)
             salt = said["salt"]
-            if version == 2 and isinstance(salt, str) and salt:
-                return cls(path=path, salt=salt, **{name: _texts(said, name) for name in _LISTS})
+            if version in (2, 3) and isinstance(salt, str) and salt:
+                own = said.get("own")
+                return cls(
+                    path=path or _text(said, "path"),
+                    salt=salt,
+                    contents=_texts(said, "contents"),
+                    own=own if isinstance(own, bool) else None,
+                    outputs=_text(said, "outputs"),
+                    images=_given(said, "images"),
+                    rest=_given(said, "rest"),
+                    build=_given(said, "build"),
+                    images_1=_texts(said, "images_1"),
+                    rest_1=_texts(said, "rest_1"),
+                )
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass
         return cls(path=path)
 
     def dump(self) -> bytes:
         """What `parse` reads."""
-        said: dict[str, Any] = {"version": 2, "salt": self.salt}
-        for name in _LISTS:
+        said: dict[str, Any] = {"version": 3, "salt": self.salt, "path": self.path}
+        for name in ("contents", "own", "outputs", "images_1", "rest_1"):
+            if (kept := getattr(self, name)) not in ("", None, ()):
+                said[name] = kept
+        for name in ("images", "rest", "build"):
             if kept := getattr(self, name):
-                said[name] = list(kept)
+                said[name] = [[one.hash, one.text, one.day] for one in kept]
         return json.dumps(said).encode()
 
     def holds(self, *keys: Key) -> bool:
         """Whether one of the keys is approved."""
-        given = {*self.images, *self.rest, *self.build}
+        given = {one.hash for one in self.given}
         old = {*self.images_1, *self.rest_1}
         return any(_hash(self.salt, key) in given or _hash(self.path, key) in old for key in keys)
 
-    def with_image(self, key: Key) -> Self:
+    @property
+    def given(self) -> tuple[Given, ...]:
+        """All that is approved, as far as its words are known."""
+        return (*self.images, *self.rest, *self.build)
+
+    def of(self, content: str) -> Self:
+        """The record for a notebook with this content: nothing is approved for another one that
+        has taken its place. Without a `content` nothing is compared."""
+        return self if not content or self.is_about(content) else type(self)(path=self.path)
+
+    def is_about(self, content: str) -> bool:
+        """Whether it is about a notebook with this content."""
+        return not self.contents or content in self.contents
+
+    def with_content(self, content: str) -> Self:
+        """The same where the notebook has this content now."""
+        before = (one for one in self.contents if one != content)
+        return replace(self, contents=(*before, content)[-_MOST_CONTENTS:])
+
+    def with_image(self, key: Key, text: str) -> Self:
         """The same with one more image."""
-        return replace(self, images=_added(self.images, [_hash(self.salt, key)]))
+        return replace(self, images=_added(self.images, self._new({key: text})))
 
-    def with_rest(self, keys: Sequence[Key]) -> Self:
+    def with_rest(self, asked: Mapping[Key, str]) -> Self:
         """The same with these instead of all that is neither an image nor of a build."""
-        return replace(self, rest=tuple(_hash(self.salt, key) for key in keys), rest_1=())
+        before = {one.hash: one for one in self.rest if one.day}
+        rest = tuple(before.get(one.hash, one) for one in self._new(asked))
+        return replace(self, rest=rest, rest_1=())
 
-    def with_build(self, keys: Sequence[Key]) -> Self:
+    def with_build(self, asked: Mapping[Key, str]) -> Self:
         """The same with more that builds may read."""
-        return replace(self, build=_added(self.build, [_hash(self.salt, key) for key in keys]))
+        return replace(self, build=_added(self.build, self._new(asked)))
+
+    def _new(self, asked: Mapping[Key, str]) -> list[Given]:
+        day = dt.datetime.now().astimezone().date().isoformat()
+        return [Given(_hash(self.salt, key), text, day) for key, text in asked.items()]
 
 
 class Records:
@@ -110,6 +173,17 @@ class Records:
         except KernelError:  # not there, not ours, too large: nothing was approved
             return Record(path=path)
 
+    def all(self) -> list[Record]:
+        """Those that say where their notebook lies: all but what was written by versions 1 and 2
+        and not changed since."""
+        found = []
+        for file in self.directory.glob("*.json"):
+            with contextlib.suppress(KernelError):
+                record = Record.parse(read_untrusted(file, _MAX_BYTES))
+                if record.path and self.file(Path(record.path)).name == file.name:
+                    found.append(record)
+        return found
+
     def change(self, notebook: Path, change: Callable[[Record], Record]) -> None:
         """Write what `change` makes of it. Raises BadInput where it cannot be written, and then
         the old one stays."""
@@ -120,6 +194,18 @@ class Records:
         """Remove a notebook's."""
         with self._locked():
             self.file(notebook).unlink(missing_ok=True)
+
+    def carry(self, moved: Mapping[Path, Path], *, keep: bool = False) -> None:
+        """Give the records of notebooks to other paths, from old to new; `keep` the old ones for
+        copies. A record that lies at a new path is about a notebook that is there no more."""
+        with self._locked():
+            for before, after in moved.items():
+                record = self.read(before)
+                # Hashes of version 1 hold the path, so they cannot follow.
+                record = replace(record, path=str(after), images_1=(), rest_1=())
+                replace_file(self.file(after), record.dump())
+                if not keep:
+                    self.file(before).unlink(missing_ok=True)
 
     def file(self, notebook: Path) -> Path:
         """Where a notebook's is."""
@@ -155,6 +241,11 @@ def _lock(descriptor: int) -> None:
             raise
 
 
+def _text(said: dict[str, Any], name: str) -> str:
+    found = said.get(name, "")
+    return found if isinstance(found, str) else ""
+
+
 def _texts(said: dict[str, Any], name: str) -> tuple[str, ...]:
     found = said.get(name, [])
     if not isinstance(found, list):
@@ -162,8 +253,24 @@ def _texts(said: dict[str, Any], name: str) -> tuple[str, ...]:
     return tuple(one for one in found if isinstance(one, str))
 
 
-def _added(kept: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
-    return (*(one for one in kept if one not in more), *more)[-max(_MOST, len(more)) :]
+def _given(said: dict[str, Any], name: str) -> tuple[Given, ...]:
+    """Hashes alone are of version 2."""
+    found = said.get(name, [])
+    if not isinstance(found, list):
+        raise TypeError(name)
+    rows = [[one] if isinstance(one, str) else one for one in found]
+    return tuple(
+        Given(*row)
+        for row in rows
+        if isinstance(row, list)
+        and len(row) in (1, 3)
+        and all(isinstance(part, str) for part in row)
+    )
+
+
+def _added(kept: Sequence[Given], more: Sequence[Given]) -> tuple[Given, ...]:
+    new = {one.hash for one in more}
+    return (*(one for one in kept if one.hash not in new), *more)[-max(_MOST, len(more)) :]
 
 
 def _hash(salt: str, key: Key) -> str:

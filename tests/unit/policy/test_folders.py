@@ -15,12 +15,11 @@ from pathlib import Path
 import pytest
 
 from jupyter_containers.errors import PolicyRefused
-from jupyter_containers.host.mountinfo import Names
 from jupyter_containers.host.paths import empty_directory, empty_file
 from jupyter_containers.layout import INSIDE
 from jupyter_containers.models import Mount
 from jupyter_containers.policy.approvals import Approvals, asks
-from jupyter_containers.policy.folders import is_shared, sockets_below
+from jupyter_containers.policy.folders import Look, is_shared, sockets_below
 from jupyter_containers.policy.mounts import judge
 from jupyter_containers.settings.schema import Settings
 from tests.helpers.namespaces import OWN_MOUNTS, no_namespaces
@@ -109,8 +108,8 @@ def test_a_folder_with_a_socket_of_ours_is_not(folder: Path) -> None:
 def test_a_socket_that_was_bound_to_a_relative_path(folder: Path) -> None:
     (folder / "sub").mkdir()
     with listening(Path("agent.sock"), at=folder / "sub"):
-        assert sockets_below(str(folder), Names()) == [str(folder / "sub/agent.sock")]
-        assert sockets_below(str(folder / "sub"), Names()) == [str(folder / "sub/agent.sock")]
+        assert sockets_below(str(folder), Look()) == [str(folder / "sub/agent.sock")]
+        assert sockets_below(str(folder / "sub"), Look()) == [str(folder / "sub/agent.sock")]
 
 
 @pytest.mark.parametrize(
@@ -134,8 +133,8 @@ def test_a_socket_that_was_bound_by_another_path(
         path = bound.format(folder=folder, link=link)
         with listening(path, None if at is None else folder / at):
             here = str(folder / "sub" / ("run/x/s" if "run" in bound else "s"))
-            assert sockets_below(str(folder), Names()) == [here]
-            assert sockets_below(str(folder / "sub"), Names()) == [here]
+            assert sockets_below(str(folder), Look()) == [here]
+            assert sockets_below(str(folder / "sub"), Look()) == [here]
 
 
 def test_a_socket_that_was_bound_by_a_descriptor(folder: Path) -> None:
@@ -146,7 +145,7 @@ def test_a_socket_that_was_bound_by_a_descriptor(folder: Path) -> None:
         with socket.socket(socket.AF_UNIX) as made:
             made.bind(f"/proc/self/fd/{descriptor}/s")
             made.listen()
-            assert sockets_below(str(folder), Names()) == [str(deep / "s")]
+            assert sockets_below(str(folder), Look()) == [str(deep / "s")]
     finally:
         os.close(descriptor)
 
@@ -155,7 +154,7 @@ def test_a_socket_whose_folder_was_renamed(folder: Path) -> None:
     (folder / "was").mkdir()
     with listening(folder / "was/s"):
         (folder / "was").rename(folder / "is")
-        assert sockets_below(str(folder), Names()) == [str(folder / "is/s")]
+        assert sockets_below(str(folder), Look()) == [str(folder / "is/s")]
         assert why(folder / "is")
 
 
@@ -164,7 +163,7 @@ def test_folders_with_odd_names(name: str, folder: Path) -> None:
     (folder / name).mkdir()
     with listening(folder / name / "s"), listening(folder / "plain"):
         below = [str(folder / name / "s"), str(folder / "plain")]
-        assert sockets_below(str(folder), Names()) == sorted(below)
+        assert sockets_below(str(folder), Look()) == sorted(below)
 
 
 def test_mounts_of_its_own_make_no_container(folder: Path) -> None:
@@ -184,7 +183,7 @@ def test_a_program_without_a_network_listens_as_well(folder: Path, tmp_path: Pat
     without = (*OWN_MOUNTS, "--net")
     with listening(folder / "agent.sock", within=without):
         assert "(agent.sock)" in why(folder)
-        assert sockets_below(str(folder), Names()) == [str(folder / "agent.sock")]
+        assert sockets_below(str(folder), Look()) == [str(folder / "agent.sock")]
     root = tmp_path / "root"
     (root / INSIDE[1:]).mkdir(parents=True)
     with listening(folder / "s", within=without, root=str(root)):
@@ -300,6 +299,46 @@ def test_the_folder_of_an_agents_socket_is_not_the_agents(
         assert over == (Mount(str(empty_file()), "/m/agent.sock"),)
 
 
+def test_a_socket_among_many_files(folder: Path) -> None:
+    for number in range(60):
+        (folder / f"d{number}").mkdir()
+        (folder / f"d{number}/file").touch()
+    with listening(folder / "d59/s"), listening(folder / "d0/s"):
+        below = [str(folder / "d0/s"), str(folder / "d59/s")]
+        assert sockets_below(str(folder), Look()) == below
+
+
+def test_processes_are_asked_only_where_a_socket_may_be(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start in a small folder without one costs nothing for each process of the machine."""
+
+    class Asked(Exception):
+        pass
+
+    def ask() -> None:
+        raise Asked
+
+    monkeypatch.setattr("jupyter_containers.policy.folders._sockets", ask)
+    (folder / "sub/sub").mkdir(parents=True)
+    (folder / "sub/sub/file").touch()
+    (folder / "link").symlink_to("nowhere")
+    assert sockets_below(str(folder), Look()) == []
+    for path in ("s", "sub/sub/s"):
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(folder / path))
+        with pytest.raises(Asked):
+            sockets_below(str(folder), Look())
+        (folder / path).unlink()
+    assert sockets_below(str(folder), Look()) == []
+    for number in range(200):
+        (folder / f"sub/{number}").touch()
+    with pytest.raises(Asked):
+        sockets_below(str(folder), Look())
+    with pytest.raises(Asked):
+        sockets_below(str(folder / "none"), Look())
+
+
 def test_sockets_by_the_hundred_are_refused_and_quick(folder: Path) -> None:
     held = []
     try:
@@ -308,7 +347,7 @@ def test_sockets_by_the_hundred_are_refused_and_quick(folder: Path) -> None:
             held.append(one)
             one.bind(str(folder / f"s{number}"))
             one.listen()
-        assert len(sockets_below(str(folder), Names())) == 300
+        assert len(sockets_below(str(folder), Look())) == 300
         with pytest.raises(Exception, match="over 200 sockets, keys"):
             judge(Mount(str(folder), "/m", True), policy()._rules())
     finally:

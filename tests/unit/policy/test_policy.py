@@ -206,6 +206,7 @@ def test_settings_are_held_to_the_same(tmp_path: Path) -> None:
         ("networks", {}, ["none"]),
         ("users", {"user": "root"}, ["me"]),
         ("ports", {"ports": [80]}, ["8080"]),
+        ("host_ports", {"ports": ["8080:80"]}, ["9000-9999"]),
         ("mounts", {"mounts": [{"source": "/etc", "target": "/x"}]}, {"/": "rw"}),
     ],
 )
@@ -223,7 +224,7 @@ def test_what_is_refused_is_refused_before_anybody_is_asked(
 
 def test_devices_networks_users_and_ports() -> None:
     judge = policy(devices=["nvidia.com/gpu=0"], networks=["none"], users=["me"], ports=["80-90"])
-    fine = spec(devices=("nvidia.com/gpu=0",), network="none", publish=((0, 80), (1, 90)))
+    fine = spec(devices=("nvidia.com/gpu=0",), network="none", publish=((0, 80), (1024, 90)))
     judge.check_run(fine)
     none: dict[str, Any] = {"network": "none"}
     refused("Policy.devices", judge, devices=("nvidia.com/gpu=all",), **none)
@@ -231,8 +232,14 @@ def test_devices_networks_users_and_ports() -> None:
     refused("Policy.users", judge, user=ROOT, **none)
     for port in (79, 91, 8080):
         refused("Policy.ports", judge, publish=((0, port),), **none)
+    # Below 1024 a daemon of root's would take what its person could not.
+    refused("Policy.host_ports", judge, publish=((1023, 80),), **none)
+    few = policy(host_ports=["8080"], networks=["none"])
+    few.check_run(spec(network="none", publish=((8080, 80), (0, 81))))
+    refused("Policy.host_ports", few, publish=((8081, 80),), **none)
+    refused("Policy.host_ports", policy(host_ports=[]), publish=((8080, 80),))
     # The kernel's own, where it is reached by TCP, need no permission.
-    judge.check_run(spec(network="none", publish=((0, 20000), (0, 20005))))
+    judge.check_run(spec(network="none", publish=((1, 20000), (0, 20005))))
     refused("Policy.ports", judge, publish=((0, 50006),), **none)
     refused("Policy.devices", policy(devices=[]), devices=("nvidia.com/gpu=0",))
     whole = policy(devices=["nvidia.com/gpu=all"])
@@ -310,6 +317,19 @@ def test_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         "NO_PROXY": "localhost",
     }
     assert policy(build_proxies=False).proxies() == {}
+
+
+def test_a_kernel_gets_neither_unless_the_administrator_says_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "ca.pem").write_text("x")
+    monkeypatch.setenv("SSL_CERT_FILE", str(home / "ca.pem"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://p:3128")
+    assert policy().kernel_ca_bundle() is None
+    assert policy().kernel_proxy_variables() == {}
+    asked = policy(kernel_ca="auto", kernel_proxies=True)
+    assert asked.kernel_ca_bundle() == home / "ca.pem"
+    assert asked.kernel_proxy_variables()["https_proxy"] == "http://p:3128"
 
 
 # -- networks ----------------------------------------------------------------------------------

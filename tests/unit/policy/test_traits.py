@@ -34,6 +34,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 TRAITS: dict[str, tuple[Any, Any]] = {
     "user_config": (False, False),
     "engines": (["docker"], ["docker"]),
+    "outputs": ("isolated", "isolated"),
     "images": (["localhost/*"], ["localhost/*"]),
     "registries": (["localhost"], ["localhost"]),
     "push_registry": ("reg.example.org:5000/team", "reg.example.org:5000/team"),
@@ -46,6 +47,7 @@ TRAITS: dict[str, tuple[Any, Any]] = {
     "docker_network": ("jupyter", "jupyter"),
     "users": (["me"], ["me"]),
     "ports": (["8888", "9000-9999"], ["8888", "9000-9999"]),
+    "host_ports": (["80", "1024-9999"], ["80", "1024-9999"]),
     "max_cpus": (4, 4.0),
     "max_memory": ("8g", 8 << 30),
     "max_pids": (100, 100),
@@ -68,9 +70,12 @@ TRAITS: dict[str, tuple[Any, Any]] = {
     "build_secrets": ({"pip.conf": "/etc/pip.conf"}, {"pip.conf": "/etc/pip.conf"}),
     "build_urls": (["https://example.org/*"], ["https://example.org/*"]),
     "build_ca": ("", ""),
+    "kernel_ca": ("/etc/ssl/site.pem", "/etc/ssl/site.pem"),
+    "kernel_proxies": (True, True),
     "build_proxies": (False, False),
     "keep_images": (0, 0),
     "orphan_grace": (0.5, 0.5),
+    "terminals": (False, False),
 }
 BAD: dict[str, list[Any]] = {
     "engines": [[1], None, {"docker": True}],
@@ -82,9 +87,11 @@ BAD: dict[str, list[Any]] = {
     "devices": [[["all"]]],
     "networks": [["host"], "host"],
     "host_access": ["no", "False", None],
+    "outputs": ["open", True, None],
     "docker_network": ["host", "none", "--privileged", "a b", "container:x"],
     "users": [["0"]],
     "ports": [[8888], ["a"], ["1-"], ["-1"], ["1,2"]],
+    "host_ports": [["8080:80"], [True]],
     "max_cpus": ["4", 0, -1],
     "max_memory": ["8x", 0, -1, True],
     "max_pids": [0, 1.5, "9"],
@@ -99,6 +106,7 @@ BAD: dict[str, list[Any]] = {
     "orphan_grace": [-1],
     "build_secrets": [{"a": "relative"}],
     "build_proxies": ["yes"],
+    "terminals": ["no"],
 }
 
 
