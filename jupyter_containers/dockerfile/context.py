@@ -10,9 +10,11 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import posixpath
+import re
 import shutil
 import stat
 from collections.abc import Callable, Mapping
@@ -25,7 +27,7 @@ from e2b_dockerfile_utils import PatternMatcher
 from ..errors import BadInput, DiskFull, PolicyRefused
 from ..host.paths import cache_directory
 from ..text import one_line
-from .collect import MAX_HOPS, Gatherer, matcher_of
+from .collect import MAX_HOPS, MAX_LOOKED, Gatherer, is_sensitive, matcher_of
 from .contents import Dockerfile
 from .digest_cache import Digests
 from .openat import SafeDir
@@ -150,6 +152,42 @@ def _digests() -> Digests:
     return Digests(cache_directory() / "digests.sqlite")
 
 
+def continuations(base: Path, option: str, typed: str) -> tuple[Path, list[tuple[str, bool]]]:
+    """What a word of COPY that begins with `typed` may name, for an editor: the context's
+    directory, and paths below it in order, each with whether it is a folder.
+
+    Only where a build reads without a question: nothing where `--context` (`option`) leads out of
+    `base`, the notebook's resolved directory. No link is followed. Hidden files are there where the
+    word's last part begins with a dot, keys and what .dockerignore leaves out never. Raises
+    BadInput as `collect` does.
+    """
+    above, _, begun = typed.rpartition("/")
+    parts = [part for part in above.split("/") if part not in ("", ".")]
+    with contextlib.closing(_opened(base, option)) as root:
+        directory = root.path
+        if ".." in parts or not directory.is_relative_to(base):
+            return directory, []
+        ignore, _ = _ignore(root, None)
+        found: dict[str, bool] = {}
+        try:
+            with root.folder("/".join(parts)) as folder, os.scandir(folder) as entries:
+                for entry in itertools.islice(entries, MAX_LOOKED):
+                    hidden = is_sensitive(entry.name) and not begun.startswith(".")
+                    if entry.name.startswith(begun) and _PLAIN.fullmatch(entry.name) and not hidden:
+                        path = "/".join([*parts, entry.name])
+                        found[path] = entry.is_dir(follow_symlinks=False)
+        except (OSError, ValueError):  # as yet, what was typed is no folder
+            return directory, []
+    for path, is_folder in list(found.items()):
+        left_out = ignore is not None and ignore.matches(path)
+        if left_out and not (is_folder and ignore is not None and ignore.may_match_under(path)):
+            del found[path]
+    return directory, sorted(found.items())[:_MOST_OFFERED]
+
+
+_MOST_OFFERED = 200
+_PLAIN = re.compile(r"""[^\s"'\\$*?\[\]<]+""")
+"""Names that COPY takes as they are."""
 _IGNORE = (".containerignore", ".dockerignore")
 
 
