@@ -58,6 +58,8 @@ class Interpreter:
     """Modules of the standard library that a kernel needs and this Python lacks."""
     trouble: str = ""
     """Why it could not be asked: it says its version and runs nothing."""
+    owners: Mapping[str, str] = field(default_factory=lambda: NO_ENV)
+    """JupyterLab extension → name of the distribution that has brought it."""
     ipykernel_error: str = ""
     """Why the image's own ipykernel cannot be imported."""
 
@@ -98,11 +100,24 @@ class FoundKernel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabExtension:
+    """An extension of JupyterLab in an image that draws outputs: a server that lacks it shows
+    their text or nothing. Files of it are served to nobody."""
+
+    name: str
+    package: str = ""
+    """The Python distribution that brings it; empty where none says so."""
+    version: str = ""
+    """The distribution's, in the image."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageFacts:
     """What an image has. `interpreters` stand in the order in which they are preferred."""
 
     interpreters: tuple[Interpreter, ...] = ()
     kernels: tuple[FoundKernel, ...] = ()
+    labextensions: tuple[LabExtension, ...] = ()
     passwd: str = ""
     group: str = ""
     shell: str = ""

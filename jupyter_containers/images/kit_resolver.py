@@ -95,6 +95,13 @@ async def install(
     return await _uv(argv, python, pins, env, target.parent, offline=offline)
 
 
+async def newest(python: Interpreter, requirement: str, cwd: Path, seconds: float) -> Completed:
+    """The newest version of one package that fits a Python, as a `name==version` line on stdout."""
+    argv = ["compile", "-", "--no-header", "--no-annotate", "--no-deps"]
+    env = {**await index_environment(), "UV_HTTP_RETRIES": "1"}
+    return await _uv(argv, python, [requirement], env, cwd, offline=False, seconds=seconds)
+
+
 async def _uv(
     argv: list[str],
     python: Interpreter,
@@ -103,6 +110,7 @@ async def _uv(
     cwd: Path,
     *,
     offline: bool,
+    seconds: float = _SECONDS,
 ) -> Completed:
     command = [
         *(_program(), "pip", *argv, "--quiet", "--no-progress", "--color=never"),
@@ -112,7 +120,7 @@ async def _uv(
     ]
     # uv takes settings from the directory it runs in: never from a notebook's.
     return await run(
-        command, input="\n".join(lines).encode(), timeout=_SECONDS, env=env, cwd=str(cwd)
+        command, input="\n".join(lines).encode(), timeout=seconds, env=env, cwd=str(cwd)
     )
 
 

@@ -9,7 +9,8 @@ a build or pull: it may be a helper that others are built on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from ..policy.engines import UNISOLATED
 from ..text import one_line
 from .facts import PYTHON
 from .kit import Kit, fit
-from .probe import ImageFacts, Launch, choose, probe, recalled
+from .probe import ImageFacts, Interpreter, Launch, choose, probe, recalled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,27 +81,46 @@ async def fit_image(
     """
     if engine.name in UNISOLATED:
         return None  # an image is looked into by its own programs: not before somebody said yes
-    run_dir = None
     try:
-        run_dir = await asyncio.to_thread(make_run_dir)
-        task = asyncio.ensure_future(ready(engine, image, kernel, run_dir.root, language=language))
-        try:
-            await asyncio.wait({task}, timeout=_MOMENT)
-            if not task.done():
-                slow(FITTING)
-            await task
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
+        async with _scratch() as scratch:
+            task = asyncio.ensure_future(ready(engine, image, kernel, scratch, language=language))
+            try:
+                await asyncio.wait({task}, timeout=_MOMENT)
+                if not task.done():
+                    slow(FITTING)
+                await task
+            finally:
+                task.cancel()
+                await asyncio.wait({task})
     except (ContainersError, OSError) as error:  # the image itself is made
         told = sentence_of(error)
         if isinstance(told, ContainersError):
             return told
         raise
-    finally:
-        if run_dir is not None:
-            await asyncio.to_thread(remove_run_dir, run_dir)
     return None
+
+
+async def look_into(engine: Guarded, reference: str) -> ImageFacts | None:
+    """What an image has, of which nothing is fitted; None where it is not here, or nobody can tell.
+    Called before a build, with its base. Raises EngineError."""
+    image = await engine.image(reference)
+    if image is None:
+        return None
+    with suppress(ContainersError, OSError):  # the build will say what is wrong with it
+        async with _scratch() as scratch:
+            facts = await probe(engine, image, await engine.user("me", (0, 0)), scratch)
+            return None if facts.why else facts
+    return None
+
+
+@asynccontextmanager
+async def _scratch() -> AsyncIterator[Path]:
+    """A private, short directory."""
+    run_dir = await asyncio.to_thread(make_run_dir)
+    try:
+        yield run_dir.root
+    finally:
+        await asyncio.to_thread(remove_run_dir, run_dir)
 
 
 @dataclass(frozen=True)
@@ -140,6 +160,15 @@ async def kernel_for(engine: Guarded, image: Image, language: str) -> str:
     return kernel_of(facts, language) if facts is not None else ""
 
 
+async def python_of(engine: Guarded, image: Image, kernel: str) -> Interpreter | None:
+    """The Python that a kernel of an image runs on; None where it is another language's, or nobody
+    has looked into the image yet. `kernel` is the setting. Raises EngineError."""
+    facts = await recalled(image, await engine.user("me", (0, 0)))
+    with suppress(ContainersError):
+        return choose(facts, kernel).interpreter if facts is not None else None
+    return None
+
+
 def kernel_of(facts: ImageFacts, language: str) -> str:
     """The setting `kernel` for a notebook in this language, or for the kernel of this name (see
     `language_of`): empty where the kernel that is taken unasked speaks it, or the notebook says
@@ -148,7 +177,8 @@ def kernel_of(facts: ImageFacts, language: str) -> str:
     kernels, _ = _offered(facts)
     if not language or not kernels:
         return ""
-    speak = [one.name for one in kernels if _plain(one.language) == _plain(language)]
+    plain = plain_language(language)
+    speak = [one.name for one in kernels if plain_language(one.language) == plain]
     if "" in speak:
         return ""
     if any(one.name == language for one in facts.kernels):
@@ -160,23 +190,32 @@ def kernel_of(facts: ImageFacts, language: str) -> str:
             f"The image has several kernels for {one_line(language, 40)}: {', '.join(speak)}.",
             f"Say which: %%dockerfile --kernel {speak[0]}",
         )
-    there = ", ".join(dict.fromkeys(one.language for one in kernels))
+    there = ", ".join(languages_of(facts))
     raise OtherLanguage(
         f"The notebook is written in {one_line(language, 40)}, and the image has a kernel for "
         f"{there} only.",
         "Install a kernel for that language in the Dockerfile. If the notebook is wrong about its "
-        f"language, name the kernel: %%dockerfile --kernel {kernels[0].name or _unasked(facts)}",
+        "language, name the kernel: %%dockerfile --kernel "
+        f"{kernels[0].name or unasked_kernel(facts)}",
     )
 
 
-def _unasked(facts: ImageFacts) -> str:
-    """The name of the kernel that is taken where none is named."""
-    launch = choose(facts, "")
+def unasked_kernel(facts: ImageFacts) -> str:
+    """The name of the kernel that is taken where none is named; empty where there is none."""
+    try:
+        launch = choose(facts, "")
+    except ContainersError:
+        return ""
     named = (one.name for one in facts.kernels if one.argv == launch.argv)
     return PYTHON if launch.own_ipykernel else next(named, "NAME")
 
 
-def _plain(language: str) -> str:
+def languages_of(facts: ImageFacts) -> tuple[str, ...]:
+    """Which languages the kernels of an image speak, the one that is taken unasked first."""
+    return tuple(dict.fromkeys(one.language for one in _offered(facts)[0]))
+
+
+def plain_language(language: str) -> str:
     """Kernels say `C++` where their specs say `C++17`, and R's write `R` or `r`. Julia's are named
     `julia-1.11`."""
     return language.lower().rstrip("0123456789.- ")

@@ -13,13 +13,22 @@ from ..layout import DEFAULT_PATH
 from ..models import Image
 from ..settings.validators import KERNEL
 from ..text import one_line, untrusted_json
-from .facts import FoundKernel, ImageFacts, Interpreter, Transport, version_tuple
+from .facts import (
+    FoundKernel,
+    ImageFacts,
+    Interpreter,
+    LabExtension,
+    Transport,
+    version_tuple,
+)
 
 MAX_TEXT = 8 << 20
 """Characters of a probe's output that are looked at: 5,000 packages in 16 Pythons fit."""
 
 _MAX_FILE = 64 << 10
 _MAX_DISTRIBUTIONS = 5000
+_MAX_LABEXTENSIONS = 100
+_LABEXTENSION = re.compile(r"(?:@[a-z0-9][a-z0-9._-]{0,99}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,99}")
 
@@ -60,11 +69,18 @@ def parse_facts(
     user_ids, home = image_user(image.user, passwd, group)
     release = re.search(r'^ID="?([a-z0-9._-]{1,40})"?$', _file(said.get("os")), re.MULTILINE)
     path = image.env.get("PATH", "")
-    interpreters = (_interpreter(one) for one in _objects(said.get("interpreters"), 16))
+    pythons = (_interpreter(one) for one in _objects(said.get("interpreters"), 16))
+    interpreters = tuple(one for one in pythons if one is not None)
+    extensions = _strings(said.get("labextensions"), _MAX_LABEXTENSIONS)
     kernels = (_kernel(one) for one in _objects(said.get("kernels"), 50))
     return ImageFacts(
-        interpreters=tuple(one for one in interpreters if one is not None),
+        interpreters=interpreters,
         kernels=tuple(one for one in kernels if one is not None),
+        labextensions=tuple(
+            _labextension(name, interpreters)
+            for name in dict.fromkeys(extensions)
+            if _LABEXTENSION.fullmatch(name)
+        ),
         passwd=passwd,
         group=group,
         shell=_path(said.get("shell")),
@@ -133,6 +149,7 @@ def _interpreter(said: Mapping[str, Any]) -> Interpreter | None:
         threaded=said.get("threaded") is True,
         distributions=_distributions(said.get("distributions")),
         missing=tuple(_word(name) for name in _strings(said.get("missing"), 20)),
+        owners=_owners(said.get("owners")),
         ipykernel_error=one_line(str(said.get("ipykernel_error") or ""), 500),
     )
 
@@ -144,6 +161,25 @@ def _distributions(said: object) -> Mapping[str, str]:
         if good and _DISTRIBUTION.fullmatch(name) and _VERSION.fullmatch(version):
             found.setdefault(normalized(name), version)
     return MappingProxyType(found)
+
+
+def _owners(said: object) -> Mapping[str, str]:
+    listed = list(said.items())[:_MAX_LABEXTENSIONS] if isinstance(said, dict) else ()
+    return MappingProxyType(
+        {
+            extension: name
+            for extension, name in listed
+            if isinstance(name, str) and _DISTRIBUTION.fullmatch(name)
+        }
+    )
+
+
+def _labextension(name: str, interpreters: tuple[Interpreter, ...]) -> LabExtension:
+    for one in interpreters:
+        if package := one.owners.get(name):
+            version = one.distributions.get(normalized(package), "")
+            return LabExtension(name=name, package=package, version=version)
+    return LabExtension(name=name)
 
 
 def normalized(name: str) -> str:
