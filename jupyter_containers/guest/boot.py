@@ -6,7 +6,9 @@ Python compiled of it lies beside it in `bytecode`. Python 3.9 and newer.
 
 import gc
 import os
+import site
 import sys
+import sysconfig
 import tempfile
 
 MEMORY = "/dev/shm"
@@ -21,6 +23,7 @@ def main():
     # environment forbids it (PYTHONSAFEPATH).
     if sys.path and os.path.realpath(sys.path[0]) == os.path.realpath(here):
         del sys.path[0]
+    find_user_packages()
     if kit != "-":
         use = executed(os.path.join(here, "kitpath.py"))["use"]
         use(kit, os.path.join(os.path.dirname(kit), "bytecode"))
@@ -50,6 +53,25 @@ def main():
         gc.unfreeze()  # everything is old now, without having been looked at
     gc.enable()
     app.start()
+
+
+def find_user_packages():
+    """Let cells import what `%pip install` puts below HOME, where the image's own directory is not
+    writable: Python looks there only if that directory was there when it started.
+
+    https://docs.python.org/3/library/site.html#site.ENABLE_USER_SITE
+    """
+    if not site.ENABLE_USER_SITE or os.access(sysconfig.get_path("purelib"), os.W_OK):
+        return
+    folder = site.getusersitepackages()
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError:
+        return  # pip cannot write there either
+    if folder not in sys.path:
+        of_all = set(site.getsitepackages())
+        at = next((n for n, path in enumerate(sys.path) if path in of_all), len(sys.path))
+        sys.path.insert(at, folder)
 
 
 def copied(connection_file):

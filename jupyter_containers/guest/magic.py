@@ -1,8 +1,9 @@
 """The `%%dockerfile` that a kernel in a container knows. It never builds.
 
-Where the cell is the one this container was built from it says so in one line; otherwise it
-says what to type. Standard library only; run by `boot.py` in a namespace of its own, with
-`__file__` set. What a cell is says `cell.py`, which the host reads too.
+Where the cell is the one this container was built from, or an earlier one of its notebook, it says
+so in one line. Otherwise it fails and says what to type, so that no later cell runs in another
+environment than the notebook says. Standard library only; run by `boot.py` in a namespace of its
+own, with `__file__` set. What a cell is says `cell.py`, which the host reads too.
 """
 
 import os
@@ -16,24 +17,35 @@ def load(shell):
     shell.register_magic_function(dockerfile, "cell", "dockerfile")
 
 
+class OtherImage(Exception):
+    """The cell is not what the container was built from."""
+
+    def _render_traceback_(self):
+        # IPython's: of a traceback into this file nothing would help.
+        return str(self).splitlines()
+
+
 def dockerfile(line, cell):
     """%%dockerfile [options]: the image this notebook runs in. Built outside this kernel."""
     grammar = read_grammar()
     try:
         options = grammar["parse"](line)
     except ValueError as error:
-        print("%%%%dockerfile: %s." % error)
-        return
+        raise OtherImage("%%%%dockerfile: %s." % error) from None
     known = os.environ.get("JUPYTER_CONTAINERS_CELL", "").split()
     made_of = (cell, options.build_args, options.target or "", options.secret)
-    if grammar["fingerprint"](*made_of) in known:
+    fingerprint = grammar["fingerprint"](*made_of)
+    if fingerprint in known[:1]:
         print("You are in the image of this cell: nothing to build.")
+    elif fingerprint in known:
+        print("You are in the image of a later cell: nothing to build.")
     elif options.no_switch:
         print("This cell builds an image beside the notebook's own; a container builds none.")
     else:
-        print(
+        raise OtherImage(
             "This cell is not what this kernel's container (%s) was built from, and a container "
-            "builds no images.\nTo build it and run the notebook in it, in a terminal:\n"
+            "builds no images.\nTo build it and run the notebook in it, run the cell in JupyterLab "
+            "with jupyter-containers, or type in a terminal:\n"
             "  jupyter containers run NOTEBOOK.ipynb"
             % os.environ.get("JUPYTER_CONTAINERS_IMAGE", "its image")
         )

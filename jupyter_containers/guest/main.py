@@ -10,6 +10,8 @@ for longer than `grace` seconds. One loop, one thread; it sleeps in `select`.
     grace, patience seconds without an owner: later on, and before the first one
     mounts          [[target, device, inode], …] as the owner sees them
     port            listen on this TCP port instead of the socket RUN_DIR/guest
+    streams         the forwarder's token: `streams.py`, which listens on RUN_DIR/streams, or on
+    streams_port    this port, or encrypted on one that the hello tells
     pem             or encrypted on one chosen here, which RUN_DIR/port tells: `network.py`
     root            the person asked to be root: keep the capabilities that the engine gave
 Lines of JSON both ways. From the owner, after the token: {"do": "start", "note": text},
@@ -32,6 +34,8 @@ from limits import applied, dumpable, gain_nothing, out_of_memory_kills, read
 from privileges import give_up
 
 MAX_LINE = 65536
+AT_ONCE = 1.0
+"""Seconds in which a forwarder ends that cannot run here."""
 
 
 class Guest:
@@ -72,6 +76,8 @@ class Guest:
             signal.signal(ending, lambda *_: self.finish())
         signal.signal(signal.SIGINT, lambda *_: self.pass_on(signal.SIGINT))
         self.events.register(self.wake, selectors.EVENT_READ, self.drain)
+        self.forwarder, self.forwarded = 0, 0.0
+        self.streams = self.listen_for_streams(run_dir) if self.start.get("streams") else None
 
     def listen(self, run_dir):
         """The socket an owner connects to."""
@@ -84,6 +90,20 @@ class Guest:
             listener.bind(os.path.join(run_dir, "guest"))
         listener.listen(4)
         listener.setblocking(False)
+        return listener
+
+    def listen_for_streams(self, run_dir):
+        """The forwarder's socket; made before the kernel, which could put its own there. Nobody
+        listens to it but for the first who connects, and then the forwarder."""
+        if self.network:
+            listener = socket.create_server(("", 0))
+        elif self.start.get("streams_port"):
+            listener = socket.create_server(("", self.start["streams_port"]))
+        else:
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listener.bind(os.path.join(run_dir, "streams"))
+        listener.listen(64)
+        self.events.register(listener, selectors.EVENT_READ, self.forward)
         return listener
 
     def run(self):
@@ -126,7 +146,8 @@ class Guest:
         self.owner, self.buffer = connection, b""
         self.events.register(connection, selectors.EVENT_READ, self.receive)
         self.hide()  # before our word, since the owner lets cells run upon it
-        self.tell(dict(applied(), event="hello", version=1, kept=self.kept))
+        port = self.streams.getsockname()[1] if self.network and self.streams else None
+        self.tell(dict(applied(), event="hello", version=1, kept=self.kept, streams=port))
         if self.last is not None:
             self.tell(self.last)
         if self.network and self.network.event:
@@ -198,6 +219,47 @@ class Guest:
         except OSError:
             self.drop_owner()
 
+    # -- the forwarder ---------------------------------------------------------------------
+
+    def forward(self):
+        """Somebody wants a stream: from now on the forwarder listens."""
+        assert self.streams is not None
+        self.events.unregister(self.streams)
+        context = self.network.tls() if self.network else None
+        environment = self.environment()
+        ours, theirs = socket.socketpair()
+        self.forwarded = time.monotonic()
+        self.forwarder = os.fork()
+        if self.forwarder:
+            theirs.close()
+            self.lifeline = ours
+            return
+        try:
+            become_program()
+            for one in (ours, self.owner, self.wake, self.writer, self.door.listener, self.events):
+                if one is not None:
+                    one.close()  # who waits for the guest's end would wait for ours
+            for one in self.door.waiting:
+                one.close()
+            from streams import serve  # its modules are larger than all the rest
+
+            serve(
+                self.streams, self.start["streams"], context, self.start["cwd"], environment, theirs
+            )
+        except BaseException as error:  # noqa: BLE001 - the child must never return into the guest's loop
+            os.write(2, f"The container's streams have ended: {error!r}\n".encode())
+        os._exit(1)
+
+    def forwarder_ended(self):
+        """Somebody killed it: the next one who connects gets another; not where it ends at once,
+        which would go on for ever."""
+        self.forwarder = 0
+        self.lifeline.close()
+        if self.streams is not None and time.monotonic() - self.forwarded > AT_ONCE:
+            self.events.register(self.streams, selectors.EVENT_READ, self.forward)
+        elif self.streams is not None:
+            self.streams.close()
+
     # -- the kernel ------------------------------------------------------------------------
 
     def wrong_mount(self):
@@ -217,9 +279,8 @@ class Guest:
             return
         self.kill_all()
         self.ooms = out_of_memory_kills()
-        environment = dict(os.environ)
+        environment = self.environment()
         if self.network:
-            environment.update(self.network.environment())
             self.network.waiting, self.network.event = True, None
         if note:
             environment["JUPYTER_CONTAINERS_NOTE"] = note
@@ -234,6 +295,10 @@ class Guest:
         except BaseException as error:  # noqa: BLE001 - the child must never return into the guest's loop
             os.write(2, f"The kernel cannot be started: {error}\n".encode())
         os._exit(127)
+
+    def environment(self):
+        """What a program of the container's gets."""
+        return dict(os.environ, **(self.network.environment() if self.network else {}))
 
     def pass_on(self, signum):
         """A signal to the kernel's process group: its children too, as a terminal would."""
@@ -254,6 +319,8 @@ class Guest:
                 return
             if pid == 0:
                 return
+            if pid == self.forwarder:
+                self.forwarder_ended()
             if pid == self.kernel:
                 self.kernel = 0
                 code = os.waitstatus_to_exitcode(status)
@@ -261,10 +328,12 @@ class Guest:
                 self.tell({"event": "ended", "code": code, "oom": oom})
 
     def kill_all(self):
-        """Kill everything else here but what the engine itself started before us, as enroot does
-        to serve an image that is a file. But for pid 1 most of it is the host's."""
+        """Kill everything else here but the forwarder with its programs, and what the engine itself
+        started before us, as enroot does to serve an image that is a file. But for pid 1 most of it
+        is the host's."""
         for _ in range(3 if os.getpid() == 1 or self.mounts else 0):  # the killed may just fork
-            for pid in processes() - self.helpers if self.helpers != {1} else (-1,):
+            there, kept = processes(), self.helpers | family(self.forwarder)
+            for pid in (-1,) if {1} in (there, kept) else there - kept:
                 try:
                     if os.getpid() == 1 or mounts_of(pid) == self.mounts:
                         os.kill(pid, signal.SIGKILL)
@@ -273,9 +342,27 @@ class Guest:
 
     def finish(self):
         """End the kernel, then the container."""
+        self.forwarder = 0
         self.pass_on(signal.SIGKILL)
         self.kill_all()
         os._exit(0)
+
+
+def family(pid):
+    """A process and all that it has started; nothing where there is none."""
+    found = {pid} if pid else set()
+    parents = {one: parent_of(one) for one in processes()} if pid else {}
+    while True:
+        more = {one for one, parent in parents.items() if parent in found} - found
+        if not more:
+            return found
+        found |= more
+
+
+def parent_of(pid):
+    """Who has started a process; 0 where it is over."""
+    words = read("/proc/%d/stat" % pid).rpartition(")")[2].split()
+    return int(words[1]) if len(words) > 1 else 0
 
 
 def processes():
@@ -292,13 +379,19 @@ def mounts_of(pid):
         return ""
 
 
-def become_kernel(argv, cwd, environment):
-    """In the child: be a well-behaved fresh process and exec. Does not return."""
+def become_program():
+    """In a child: a session of its own, and nothing of the guest's signals."""
     os.setsid()
     signal.set_wakeup_fd(-1)
-    # Python ignores SIGPIPE for itself; a kernel's subprocesses must not inherit that.
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(signum, signal.SIG_DFL)
+
+
+def become_kernel(argv, cwd, environment):
+    """In the child: be a well-behaved fresh process and exec. Does not return."""
+    become_program()
+    # Python ignores SIGPIPE for itself; a kernel's subprocesses must not inherit that.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("500")  # out of memory ends the kernel, not the guest that reports it

@@ -54,6 +54,12 @@ class Network:
 
     def secured(self, connection):
         """The connection with TLS around it, whose handshake is still to be made."""
+        return self.tls().wrap_socket(
+            self.watched(connection), server_side=True, do_handshake_on_connect=False
+        )
+
+    def tls(self):
+        """Our key and certificate, for who speaks TLS."""
         import ssl  # takes longer than all the rest, while the kernel would wait
 
         if self.context is None:
@@ -65,9 +71,7 @@ class Network:
                 self.context.load_cert_chain("/proc/self/fd/%d" % memory)
             finally:
                 os.close(memory)
-        return self.context.wrap_socket(
-            self.watched(connection), server_side=True, do_handshake_on_connect=False
-        )
+        return self.context
 
     def environment(self):
         """What Slurm gave the job: its number, the GPUs it may use; and a PATH at whose end its

@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import stat
@@ -22,11 +23,14 @@ import sys
 
 MAX_INTERPRETERS = 16
 MAX_KERNELS = 50
+MAX_LABEXTENSIONS = 100
 MAX_FILE = 65536
 CHILD_SECONDS = 20
 NEEDED = ("asyncio", "ctypes", "logging.config", "multiprocessing", "uuid", "xml.dom")
 """Modules that ipykernel, IPython or debugpy import and that a distribution may split off, as
 Debian's python3-minimal does."""
+
+OWNED = re.compile(r"share/jupyter/labextensions/((?:@[^/,\n]+/)?[^@/,\n][^/,\n]*)/package\.json,")
 
 PLACES = (
     "/venv/bin",
@@ -40,7 +44,7 @@ PLACES = (
     "/*/.venv/bin",
     "/opt/conda/envs/*/bin",
 )
-KERNEL_PLACES = (
+DATA_PLACES = (
     "/usr/local/share/jupyter",
     "/usr/share/jupyter",
     "/opt/conda/share/jupyter",
@@ -150,7 +154,7 @@ def myself():
         del sys.path[0]  # `-c` puts the working directory there, a kernel does not
     facts["libc"], facts["libc_version"] = libc()
     facts["missing"] = [name for name in NEEDED if not imports(name)]
-    facts["distributions"] = distributions()
+    facts["distributions"], facts["owners"] = distributions()
     facts["ipykernel_error"] = imports_error("ipykernel.kernelapp") if has_ipykernel() else ""
     return facts
 
@@ -175,10 +179,13 @@ def libc():
 
 
 def distributions():
-    """Names and versions of all installed; the first on `sys.path` is the one imported."""
+    """Names and versions of all installed, the first on `sys.path` is the one imported; and which
+    of them has brought which of JupyterLab's extensions."""
     from importlib import metadata
 
-    found = {}
+    found, owners = {}, {}
+    places = data_places([{"prefix": sys.prefix}])
+    looks = any(os.path.isdir(os.path.join(place, "labextensions")) for place in places)
     for one in metadata.distributions():
         try:
             name, version = one.metadata["Name"], one.version
@@ -186,7 +193,19 @@ def distributions():
             continue
         if name and version:
             found.setdefault(str(name), str(version))
-    return found
+            for extension in brought(one) if looks else ():
+                owners.setdefault(extension, str(name))
+    return found, dict(itertools.islice(owners.items(), MAX_LABEXTENSIONS))
+
+
+def brought(distribution):
+    """The extensions of JupyterLab among a distribution's files. `install.json`, which would name
+    it beside the extension, is often not there."""
+    try:
+        files = distribution.read_text("RECORD") or ""
+    except Exception:  # noqa: BLE001  a broken installation is the image's business
+        return []
+    return OWNED.findall(files)
 
 
 def has_ipykernel():
@@ -213,17 +232,22 @@ def imports_error(name):
     return ""
 
 
-def kernels(found):
-    """The kernel specs of the image, as text: the host parses them."""
+def data_places(found):
+    """Where Jupyter looks for kernel specs and extensions, first where the interpreters are."""
     places = [os.path.join(one["prefix"], "share/jupyter") for one in found if "prefix" in one]
     places += os.environ.get("JUPYTER_PATH", "").split(":")
     for name, below in (("JUPYTER_DATA_DIR", ""), ("HOME", ".local/share/jupyter")):
         if os.environ.get(name):
             places.append(os.path.join(os.environ[name], below))
-    for pattern in KERNEL_PLACES:
+    for pattern in DATA_PLACES:
         places += sorted(glob.glob(pattern))
+    return [place for place in places if place]
+
+
+def kernels(found):
+    """The kernel specs of the image, as text: the host parses them."""
     specs = {}
-    for place, names in itertools.product(filter(None, places), ("*", ".*")):  # .net-csharp
+    for place, names in itertools.product(data_places(found), ("*", ".*")):  # .net-csharp
         for path in sorted(glob.glob(os.path.join(place, "kernels", names, "kernel.json"))):
             folder = os.path.dirname(path)
             name = os.path.basename(folder)
@@ -232,6 +256,32 @@ def kernels(found):
                 said = {"name": name, "folder": folder, "text": text, "runs": runs(text, folder)}
                 specs[name] = said
     return list(specs.values())
+
+
+def labextensions(found):
+    """The names of JupyterLab's extensions in the image that draw outputs."""
+    seen = {}
+    for place, names in itertools.product(data_places(found), ("[!@]*", "@*/*")):
+        for path in sorted(glob.glob(os.path.join(place, "labextensions", names, "package.json"))):
+            name = os.path.dirname(path).rpartition("/labextensions/")[2]
+            if name not in seen and len(seen) < MAX_LABEXTENSIONS:
+                seen[name] = draws(read(path))
+    return [name for name, is_drawing in seen.items() if is_drawing]
+
+
+def draws(text):
+    """Whether the extension with this `package.json` draws outputs: by their MIME types, or as
+    widgets. One that does not say what it uses, as anywidget's, may do so."""
+    try:
+        package = json.loads(text)
+        lab = package["jupyterlab"]
+        if lab.get("mimeExtension"):
+            return True
+        used = [package.get("dependencies"), package.get("peerDependencies")]
+        names = [name for part in [*used, lab.get("sharedPackages")] for name in part or ()]
+        return not names or any(name.startswith("@jupyter-widgets/") for name in names)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return False
 
 
 def runs(text, folder=""):
@@ -314,6 +364,7 @@ def main():
     facts = {
         "interpreters": found,
         "kernels": kernels(found),
+        "labextensions": labextensions(found),
         "passwd": read("/etc/passwd"),
         "group": read("/etc/group"),
         "odd": odd(),

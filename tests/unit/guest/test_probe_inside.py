@@ -115,3 +115,70 @@ def test_an_interpreter_that_never_ends(tmp_path: Path, monkeypatch) -> None:
         "said": "Python 3.11.2",
         "trouble": "it did not answer within 0 s.",
     }
+
+
+WIDGETS = {"jupyterlab": {"extension": True}, "dependencies": {"@jupyter-widgets/base": "^6"}}
+
+
+def extension(prefix: Path, name: str, package: object) -> Path:
+    file = prefix / "share/jupyter/labextensions" / name / "package.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(package if isinstance(package, str) else json.dumps(package))
+    return file
+
+
+def distribution(prefix: Path, name: str, version: str, *extensions: str) -> None:
+    [site] = prefix.glob("lib/python*/site-packages")
+    folder = site / f"{name}-{version}.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    above = "../../../share/jupyter/labextensions"
+    record = [f"{above}/{one}/package.json,sha256=x,1\n" for one in extensions]
+    (folder / "RECORD").write_text(f"{name}/__init__.py,,\n{''.join(record)}")
+
+
+def test_extensions_of_jupyterlab_that_draw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(prefix)], check=True)
+    lab = {"extension": True}
+    extension(prefix, "@a/manager", WIDGETS)
+    extension(prefix, "plot", {"jupyterlab": {"mimeExtension": True}, "dependencies": {"x": "1"}})
+    extension(prefix, "shared", {"jupyterlab": lab, "peerDependencies": {"@jupyter-widgets/x": 1}})
+    extension(prefix, "unsaid", {"jupyterlab": {"_build": {"extension": "./extension"}}})
+    extension(prefix, "git", {"jupyterlab": lab, "dependencies": {"@jupyterlab/services": "^7"}})
+    for at, bad in enumerate(("[" * 60_000, "7", "", "{}", '{"jupyterlab": 7}', "NaN", '["a"]')):
+        extension(prefix, f"bad{at}", bad)
+    extension(prefix, "words", {"jupyterlab": {}, "dependencies": 7})
+    extension(prefix, "a b", WIDGETS)
+    extension(prefix, "zero", "").unlink()
+    (prefix / "share/jupyter/labextensions/zero/package.json").symlink_to("/dev/zero")
+    distribution(prefix, "jupyter_plots", "1.2.3", "plot", "@a/manager")
+    distribution(prefix, "other", "7", "plot")
+    monkeypatch.setenv("VIRTUAL_ENV", str(prefix))
+    monkeypatch.setenv("PATH", f"{prefix}/bin")
+    text = Path(probe_inside.__file__).read_text()
+    argv = [f"{prefix}/bin/python", "-I", "-S", "-c", text, "nonce", "", text]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    said = document(done.stdout, "nonce")
+    assert said is not None
+    facts = parse_facts(said, Image(id="sha256:0"), "sockets")
+    found = {one.name: (one.package, one.version) for one in facts.labextensions}
+    assert found["plot"][1] in ("1.2.3", "7")  # whichever is found first
+    assert found["@a/manager"] == ("jupyter_plots", "1.2.3")
+    assert found["shared"] == found["unsaid"] == ("", "")
+    ours = {"plot", "@a/manager", "shared", "unsaid", "git", "words", "a b", "zero"}
+    assert {name for name in found if name in ours or name.startswith("bad")} == {
+        "plot",
+        "@a/manager",
+        "shared",
+        "unsaid",
+    }
+
+
+def test_many_extensions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for at in range(probe_inside.MAX_LABEXTENSIONS + 20):
+        extension(tmp_path, f"x{at}", WIDGETS)
+    monkeypatch.setattr(probe_inside, "data_places", lambda _: [str(tmp_path / "share/jupyter")])
+    assert len(probe_inside.labextensions([])) == probe_inside.MAX_LABEXTENSIONS
