@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,23 +27,24 @@ from ...models import BuildSpec, BuildStep, Image, Progress
 from ...text import one_line
 from ..common.build_steps import Steps
 from ..common.errors import build_trouble
-from ..process_engine.image_archive import TREE
-from ..process_engine.image_store import Store, random_id
+from ..process_engine.image_store import TREE, Store, random_id
 from ..process_engine.rootfs import complete
 from . import images
 from .dockerfile import SECRETS, Translated, bases, translate
 from .images import busy, chimage, storage_lock
-from .site import builds_environment
+from .site import PROGRAMS, builds_environment, chimage_argv, storage
 
-_STEP = re.compile(r" *(\d{1,6})([*. ]) ([A-Z]+)(?:\.F)? (.*)")
+_STEP = re.compile(r" *(\d{1,6})([*. ]) ([A-Z]+)(?:\.[A-Z])? (.*)")
+"""`RUN.F` is one with `--force`; from 0.32 on its letter tells of which kind."""
 _OF_ITSELF = (
     "error: ",
     "hint: ",
     "grown in ",
-    "--force: ",
+    "--force",
     "warning: --force",
     "will use --force",
     "copying image ",
+    "HEAD is now at ",
     "something went wrong, rolling back",
 )
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
@@ -51,15 +52,15 @@ _EXITED = re.compile(r"RUN command exited with (\d{1,9})")
 
 
 _SCRIPT = """set -e
-exec 7<"$1" 8<"$2" 9<"$3"
+exec 6<"$1" 7<"$2" 8<"$3" 9<"$4"
 mount --bind "$1/tmp" /tmp
-fd=7
-for path in "$1" "$2" "$3"; do
+fd=6
+for path in "$1" "$2" "$3" "$4"; do
   mkdir -p "$path"
   mount --no-canonicalize --bind "/proc/self/fd/$fd" "$path"
   fd=$((fd + 1))
 done
-exec 7<&- 8<&- 9<&-
+exec 6<&- 7<&- 8<&- 9<&-
 while read -r _ _ _ _ point options _; do
   point=$(printf %b "$point")
   case $point in "$1" | "$2" | /tmp | /proc | /proc/*) continue ;; esac
@@ -68,10 +69,10 @@ while read -r _ _ _ _ point options _; do
   mount -t tmpfs -o ro none "$point" 2>/dev/null && continue
   [ ! -w "$point" ] || { echo "error: $point would stay writable" >&2; exit 1; }
 done < /proc/self/mountinfo
-shift 3
+shift 4
 exec unshare --user --map-root-user --mount "$@"
 """
-"""Arguments: the build's directory, `ch-image`'s storage, the context, the command.
+"""Arguments: the build's directory, `ch-image`'s storage, the context, our programs, the command.
 
 `ch-image` (0.31) works in the image's tree from outside: where COPY or WORKDIR meets a link there,
 it writes where that leads on this machine. And its RUN has this machine's /tmp, with the sockets
@@ -83,15 +84,18 @@ what its root did. It sees and signals no process but the build's.
 """
 
 
-def build_argv(spec: BuildSpec, tag: str, directory: str, storage: str) -> list[str]:
+def build_argv(
+    spec: BuildSpec, tag: str, directory: str, images: str, program: Sequence[str]
+) -> list[str]:
     """The command for a build whose Dockerfile comes on standard input, pure."""
     empty = f"{directory}/empty"
     return [
         *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork"),
         *("--kill-child", "--mount-proc"),
         *(["--net"] if spec.network == "none" else []),
-        *("sh", "-c", _SCRIPT, "ch-start", directory, storage, spec.context or empty),
-        "ch-image",
+        *("sh", "-c", _SCRIPT, "ch-start", directory, images, spec.context or empty),
+        str(PROGRAMS),
+        *program,
         "build",
         "--force",
         *(["--rebuild"] if spec.no_cache else []),
@@ -121,8 +125,7 @@ async def build(store: Store, spec: BuildSpec) -> AsyncGenerator[Progress]:
         # It downloads nothing itself, and has its RUNs know these without an ARG.
         own = {name: value for name, value in spec.args.items() if name.lower() in _PROXIES}
         env = {**builds_environment(), **spec.proxies, **own, "TMPDIR": "/tmp"}
-        storage = (await chimage("gestalt", "storage-path")).stdout.strip()
-        argv = build_argv(spec, tag, str(directory), storage)
+        argv = build_argv(spec, tag, str(directory), storage(), chimage_argv())
         try:
             above = str(Path(spec.context).parent) if spec.context is not None else None
             async with Stream(argv, input=told.text.encode(), env=env, cwd=above) as stream:

@@ -23,8 +23,7 @@ from ..common.errors import last_words
 from ..process_engine import hold
 from ..process_engine.base import Command, ProcessEngine
 from ..process_engine.containers import StateDir
-from ..process_engine.image_archive import TREE
-from ..process_engine.image_store import Stored, on_network
+from ..process_engine.image_store import TREE, Stored, on_network
 from . import build, images, site
 from .mounts import SCRIPT, SHELL, not_in_text, write_files
 

@@ -21,11 +21,11 @@ from ...models import Image, Progress
 from ...text import as_dict, as_list, one_line, printable, untrusted_json
 from ..common.errors import build_trouble
 from ..process_engine import image_archive
-from ..process_engine.image_archive import FULL, TREE, OnBytes, with_progress
-from ..process_engine.image_store import Store, locked, random_id
+from ..process_engine.image_archive import FULL, OnBytes, with_progress
+from ..process_engine.image_store import TREE, Store, locked, random_id
 from ..process_engine.rootfs import complete
 from .dockerfile import own_name, renamed
-from .site import builds_environment, environment
+from .site import builds_environment, chimage_argv, environment
 
 METADATA = "ch/metadata.json"
 _MOST_METADATA = 8 << 20
@@ -115,14 +115,13 @@ def busy(said: str) -> EngineDown | None:
 
 async def chimage(*words: str, check: bool = True) -> Completed:
     """One short command of `ch-image`. Raises EngineFailed, DiskFull."""
-    argv = ["ch-image", *words]
-    done = await run(argv, env=builds_environment(), timeout=_LONG)
+    done = await run([*chimage_argv(), *words], env=builds_environment(), timeout=_LONG)
     if done.code and check:
         if (other := busy(done.stderr)) is not None:
             raise other
         if "No space left" in done.stderr:
             raise DiskFull("where ch-image keeps its images (CH_IMAGE_STORAGE)")
-        raise EngineFailed(argv, done.code, done.stderr)
+        raise EngineFailed(["ch-image", *words], done.code, done.stderr)
     return done
 
 
@@ -134,10 +133,10 @@ async def pull(store: Store, reference: str) -> AsyncGenerator[Progress]:
         id=random_id(), references=(reference,), architecture=_MACHINES.get(machine, machine)
     )
     said: deque[str] = deque(maxlen=40)
-    env = builds_environment()
+    argv, env = [*chimage_argv(), "pull", source(reference), name], builds_environment()
     async with storage_lock(store):
         try:
-            async with Stream(["ch-image", "pull", source(reference), name], env=env) as stream:
+            async with Stream(argv, env=env) as stream:
                 async for _, line in stream:
                     said.append(line)
                     if found := _LAYER.match(line):

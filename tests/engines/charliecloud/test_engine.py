@@ -17,6 +17,7 @@ from jupyter_containers.engines.charliecloud.dockerfile import bases, translate
 from jupyter_containers.engines.charliecloud.engine import Charliecloud
 from jupyter_containers.engines.charliecloud.images import chimage
 from jupyter_containers.engines.charliecloud.mounts import env_text, write_files
+from jupyter_containers.engines.charliecloud.site import PROGRAMS
 from jupyter_containers.engines.process_engine.containers import StateDir
 from jupyter_containers.engines.process_engine.image_store import Stored
 from jupyter_containers.errors import BuildFailed, DockerfileError, Unsupported
@@ -249,15 +250,15 @@ def test_the_command_for_a_build() -> None:
         network="none",
         secrets=(BuildSecret(id="s", source="/s"),),
     )
-    words = build_argv(given, "name", "/d", "/s")
+    words = build_argv(given, "name", "/d", "/s", ["python", "/ch_image.py", "/bin/ch-image"])
     at = words.index("-c") + 1
     assert " ".join(words[:at]) == (
         "unshare --user --map-root-user --mount --pid --fork --kill-child --mount-proc --net sh -c"
     )
     assert words[at].startswith("set -e\n")
     assert " ".join(words[at + 1 :]) == (
-        "ch-start /d /s /c/context ch-image build --force --rebuild "
-        "--bind=/d/secrets:/run/secrets --tag=name --file=- ./context"
+        f"ch-start /d /s /c/context {PROGRAMS} python /ch_image.py /bin/ch-image build "
+        "--force --rebuild --bind=/d/secrets:/run/secrets --tag=name --file=- ./context"
     )
 
 
@@ -383,8 +384,9 @@ async def test_the_caches_git_reads_no_git_of_an_image(charliecloud: Charlieclou
     canary = storage / f"canary-{secrets.token_hex(4)}"  # what a build's programs can write
     config = f'[core]\\n\\tfsmonitor = "touch {canary}; false"\\n'
     text = f"""FROM {images["busybox"]}
+ENV MARK={canary.name}
 RUN rm -rf /.git && mkdir -p /.git/objects /.git/refs && echo 'ref: refs/heads/x' > /.git/HEAD
-RUN echo {canary.name}; printf '{config}' > /.git/config; grep -c fsmonitor /.git/config
+RUN printf '{config}' > /.git/config; grep -c fsmonitor /.git/config
 RUN echo more > /more
 """
     assert "1" in lines(await build(charliecloud, named(text)))

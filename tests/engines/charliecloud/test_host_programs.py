@@ -183,7 +183,8 @@ def test_what_gets_out_of_a_build_changes_and_ends_nothing(apart: Path) -> None:
     """The command itself, in the place of a `ch-image` that RUN has misled."""
     for name in ("d/tmp", "d/empty", "storage", "canary"):
         (apart / name).mkdir(parents=True)
-    argv = build_argv(BuildSpec(dockerfile="", tag="t"), "t", f"{apart}/d", f"{apart}/storage")
+    spec = BuildSpec(dockerfile="", tag="t")
+    argv = build_argv(spec, "t", f"{apart}/d", f"{apart}/storage", ["ch-image"])
     attack = (
         'echo ran > "$1/storage/ran"; kill -0 "$2" && echo seen > "$1/storage/seen"; '
         'point=$1; until mountpoint -q "$point"; do point=$(dirname "$point"); done; '
