@@ -39,7 +39,7 @@ from .common.versions import at_least
 from .process_engine import hold
 from .process_engine.base import Command, ProcessEngine
 from .process_engine.containers import StateDir
-from .process_engine.image_store import Stored, on_network, random_id
+from .process_engine.image_store import TREE, Stored, on_network, random_id
 
 _KEPT = ("CACHEDIR", "TMPDIR", "CONFIGDIR")
 """Of a person's APPTAINER_* variables, all else would change what a container gets: binds,
@@ -62,6 +62,7 @@ class Apptainer(ProcessEngine):
 
     name = "apptainer"
     holds = True
+    upper = "overlay/upper"
     starters = (
         "apptainer",
         "singularity",
@@ -291,7 +292,6 @@ def _devices(devices: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return options, visible
 
 
-TREE = "tree"
 SIF = "image.sif"
 NEW = Image(id="")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}

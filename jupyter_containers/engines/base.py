@@ -11,6 +11,7 @@ from ..host.process import Completed
 from ..models import (
     BuilderFaults,
     BuildSpec,
+    ChangedPath,
     Container,
     ContainerSpec,
     Ended,
@@ -230,6 +231,16 @@ class HasNetworks(Protocol):
 
     async def remove_network(self, id: str) -> None:
         """Remove one. Raises EngineFailed where a container has come onto it meanwhile."""
+        ...
+
+
+@runtime_checkable
+class HasChanges(Protocol):
+    """What an engine has besides that knows what a container has written into its image's tree."""
+
+    async def changes(self, id: str) -> list[ChangedPath]:
+        """What is not as in the image, folders above what changed in them among it; what is
+        mounted in the container is none of it. Raises Unsupported where nobody keeps it."""
         ...
 
 

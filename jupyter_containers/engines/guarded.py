@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
-from ..errors import BaseUnknown, MountReplaced, PolicyRefused, StartFailed
+from ..errors import BaseUnknown, MountReplaced, PolicyRefused, StartFailed, Unsupported
 from ..models import (
     Barred,
     BuilderFaults,
     BuildSpec,
+    ChangedPath,
     Container,
     ContainerSpec,
     Ended,
@@ -34,6 +35,7 @@ from .base import (
     NAMED_NETWORKS,
     Engine,
     FromRegistry,
+    HasChanges,
     HasNetworks,
     Output,
     PickyEngine,
@@ -240,6 +242,12 @@ class Guarded:
     async def stats(self, id: str) -> Stats | None:
         """See `Engine.stats`."""
         return await self._engine.stats(id)
+
+    async def changes(self, id: str) -> list[ChangedPath]:
+        """See `HasChanges.changes`; raises Unsupported for an engine that does not know."""
+        if isinstance(self._engine, HasChanges):
+            return await self._engine.changes(id)
+        raise Unsupported(f"{self.name} does not tell what a container has changed.")
 
     async def unused_networks(self) -> list[str]:
         """See `HasNetworks.unused_networks`; none of an engine in which we make none."""

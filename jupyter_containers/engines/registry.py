@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 GROUP = "jupyter_containers.engines"
 
 ENGINES: dict[str, tuple[str, str]] = {
-    "podman": ("jupyter_containers.engines.podman.engine:Podman", "sudo apt install podman"),
+    "podman": (
+        "jupyter_containers.engines.podman.engine:Podman",
+        "sudo apt install podman, or https://podman.io/docs/installation",
+    ),
     "docker": (
         "jupyter_containers.engines.docker.engine:Docker",
         "https://docs.docker.com/engine/install/",
@@ -42,7 +45,7 @@ ENGINES: dict[str, tuple[str, str]] = {
     ),
     "charliecloud": (
         "jupyter_containers.engines.charliecloud.engine:Charliecloud",
-        "sudo apt install charliecloud",
+        "sudo apt install charliecloud, or https://hpc.github.io/charliecloud/install.html",
     ),
     "enroot": (
         "jupyter_containers.engines.enroot.engine:Enroot",
@@ -187,7 +190,9 @@ async def engine_info(name: str, policy: Policy) -> EngineInfo:
     try:
         return await open_engine(name, policy).info()
     except ContainersError as error:
-        return EngineInfo(name=name, problems=(Problem(error.message, error.hint),))
+        installed = not isinstance(error, EngineMissing)
+        problems = (Problem(error.message, error.hint),)
+        return EngineInfo(name=name, installed=installed, problems=problems)
 
 
 async def builder_problems(info: EngineInfo, policy: Policy) -> tuple[Problem, ...]:

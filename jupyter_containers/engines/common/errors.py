@@ -6,9 +6,11 @@ seen on the version named beside it.
 
 from __future__ import annotations
 
+import difflib
 import getpass
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 from ...errors import (
@@ -48,6 +50,17 @@ _UNKNOWN = re.compile(
     re.IGNORECASE,
 )
 _EXIT = re.compile(r"exit (?:code|status):? (\d{1,9})")
+
+_NO_PACKAGE = (
+    re.compile(r"No matching distribution found for ([\w.-]+)"),  # pip 23.2
+    re.compile(r"Because ([\w.-]+) was not found in the package registry"),  # uv 0.13
+    # https://github.com/conda/conda/issues/6837
+    re.compile(r"not available from current channels:\s+- (?:[\w.-]+::)?([\w.-]+)"),
+    # micromamba 2.1: https://github.com/mamba-org/mamba/issues/3888
+    re.compile(r"[─-] ([\w.-]+)[^\n]* does not exist \(perhaps a typo"),
+)
+_CLOSE = 0.75
+"""How alike two names have to be, by difflib's measure: pandsa and pandas have 0.83."""
 
 _PROXIES = "c.Policy.build_proxies in jupyter_containers_config.py."
 _ASK = "Ask whoever runs the network, or set it in jupyter_containers_config.py: "
@@ -137,7 +150,29 @@ def build_trouble(
         if _LOST.search(said):
             return EngineDown(f"{engine} stopped during the build: {one_line(said[-400:], 400)}")
         return EngineFailed((engine, "pull" if reference else "build"), code, _last(said))
-    return BuildFailed(instruction, line, ended, tail or _last(said))
+    return BuildFailed(instruction, line, ended, tail or _last(said), _misspelled(tail))
+
+
+def _misspelled(tail: str) -> str:
+    """The name that was meant, where an installer knows no package of the name it was given. Only
+    well-known ones are suggested, so that nobody is led to a package which waits for slips."""
+    found = next(filter(None, (pattern.search(tail) for pattern in _NO_PACKAGE)), None)
+    if found is None:
+        return ""
+    known = _packages()
+    name = re.sub(r"[-_.]+", "-", found[1]).lower()
+    close = difflib.get_close_matches(name, known, 1, _CLOSE)
+    if not close or known[close[0]] == name:  # it is the version, or there is none for this Python
+        return ""
+    return f"Did you mean {known[close[0]]}? No package {found[1]} was found."
+
+
+@cache
+def _packages() -> dict[str, str]:
+    """Well-known packages by each name that they are looked for as."""
+    lines = (Path(__file__).parent / "packages.txt").read_text().splitlines()
+    words = [line.split() for line in lines if not line.startswith("#")]
+    return {name.lower(): package for package, *also in words for name in (package, *also)}
 
 
 def fetch_trouble(
@@ -229,10 +264,12 @@ def container_trouble(name: str, spec: ContainerSpec, done: Completed) -> Contai
             f"{name} cannot give the container {', '.join(spec.devices)}: {one_line(said, 400)}",
             "`jupyter containers doctor` lists the devices of this machine.",
         )
-    if re.search(r"bind source path does not exist|statfs .*no such file", lowered):
+    lacking = r"(?i).*(bind source path does not exist|statfs .*no such file).*"
+    if found := re.search(lacking, said):
         gone = [m.source for m in spec.mounts if not Path(m.source).exists()]
+        # One that is there again by now: the engine's words, without its warnings before them.
         return StartFailed(
-            f"A folder to mount does not exist: {', '.join(gone) or one_line(said, 400)}.",
+            f"A folder to mount does not exist: {', '.join(gone) or one_line(found[0], 400)}.",
             "Create it, or remove the mount from the notebook's settings.",
         )
     # Docker 20.10 and 28.5, of what only its owner may look into

@@ -20,6 +20,7 @@ from ...host.process import Completed, Waiting, run
 from ...models import (
     BuilderFaults,
     BuildSpec,
+    ChangedPath,
     Container,
     ContainerSpec,
     Ended,
@@ -348,6 +349,10 @@ class Docker:
         done = await self._run(["container", "inspect", *ids])
         found = [inspect.container(one) for one in inspect.parse_array(done.stdout)]
         return [one for one in found if inspect.printed_id(one.id)]
+
+    async def changes(self, id: str) -> list[ChangedPath]:
+        """See `base.HasChanges`."""
+        return inspect.changes((await self._checked(["diff", id])).stdout)
 
     async def unused_networks(self) -> list[str]:
         """See `base.HasNetworks`."""

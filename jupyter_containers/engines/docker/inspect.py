@@ -18,7 +18,7 @@ from typing import Any
 from ...errors import ImageNotHere
 from ...host.environment import memory
 from ...host.process import Completed
-from ...models import Container, Image, Layer, Stats
+from ...models import ChangedPath, ChangeKind, Container, Image, Layer, Stats
 from ...text import as_dict, as_int, as_list, as_text, one_line, printable, untrusted_json
 from ..common.errors import daemon_trouble
 
@@ -112,9 +112,22 @@ def container(said: dict[str, Any]) -> Container:
         running=bool(state.get("Running")),
         labels=_labels(config.get("Labels")),
         created=one_line(str(said.get("Created", ""))),
+        ports=_ports(as_dict(as_dict(said.get("NetworkSettings")).get("Ports"))),
     )
 
 
+def _ports(said: dict[str, Any]) -> dict[int, int]:
+    """See `Container.ports`: {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}."""
+    found = {}
+    for inside, bindings in said.items():
+        for at in map(as_dict, as_list(bindings)):
+            pair = f"{inside} {at.get('HostIp')} {at.get('HostPort')}"
+            if numbers := _PUBLISHED.fullmatch(pair):
+                found[int(numbers[1])] = int(numbers[2])
+    return found
+
+
+_PUBLISHED = re.compile(r"([0-9]{1,5})/tcp 127\.0\.0\.1 ([0-9]{1,5})")
 _PRINTED_ID = re.compile(r"[0-9a-f]{12,64}")
 
 
@@ -241,6 +254,24 @@ def read_stats(said: dict[str, Any]) -> Stats | None:
         memory_limit=most if 0 < most < 0.98 * memory() else None,
         pids=int(pids) if re.fullmatch(r"[0-9]{1,9}", pids) else None,
     )
+
+
+_KINDS: Mapping[str, ChangeKind] = {
+    "A": "added",
+    "C": "changed",
+    "D": "removed",
+}
+
+
+def changes(printed: str) -> list[ChangedPath]:
+    """What `diff` prints: a letter and a path in each line. A name that holds an end of line looks
+    like two of them."""
+    lines = (line.partition(" ") for line in printed.split("\n"))
+    return [
+        ChangedPath(path, _KINDS[kind])
+        for kind, _, path in lines
+        if kind in _KINDS and path.startswith("/")
+    ]
 
 
 async def layers(engine: str, reference: str, run: Run) -> list[Layer]:

@@ -24,9 +24,11 @@ from ...errors import (
     StartFailed,
     Unsupported,
 )
+from ...host.paths import cache_directory
 from ...host.process import Completed, Environment, run
 from ...models import (
     BuildSpec,
+    ChangedPath,
     Container,
     ContainerSpec,
     Ended,
@@ -41,9 +43,9 @@ from ...models import (
 from ...text import printable
 from ..common.errors import trouble_of_ours
 from ..common.info_cache import InfoCache
-from . import containers, hold
+from . import containers, hold, upper
 from .containers import ProcessContainers, ProcessWatch, StateDir, wait_for_init
-from .image_store import Store, Stored
+from .image_store import TREE, Store, Stored, on_network
 
 _UP_SECONDS = 20.0
 """How long an engine may take to start what it was told to; after that the guest is waited for."""
@@ -66,6 +68,9 @@ class ProcessEngine(ABC):
     holds = False
     """Whether `command` runs the script of `hold.py` first, in a mount namespace, and takes what is
     held from there. Where it does not, only the guest compares what was mounted."""
+
+    upper = "upper"
+    """Where in a container's own directory an overlay keeps what it writes, if it is there."""
 
     def __init__(self) -> None:
         self.store = Store(self.name)
@@ -313,6 +318,22 @@ class ProcessEngine(ABC):
         key, _, value = label.partition("=")
         found = await asyncio.to_thread(lambda: list(self.process_containers.all()))
         return [one for one in found if key in one.labels and value in ("", one.labels[key])]
+
+    async def changes(self, id: str) -> list[ChangedPath]:
+        """See `base.HasChanges`. Raises Unsupported where the engine keeps it in memory, or lets
+        nothing be written."""
+        return await asyncio.to_thread(self._changes, id)
+
+    def _changes(self, id: str) -> list[ChangedPath]:
+        state_dir = self.process_containers.state_dir(id)
+        stored = self.store.find(str(state_dir.record().get("image")))
+        over, tree = state_dir.path / self.upper, stored and stored.directory / TREE
+        if on_network(cache_directory()) or not over.is_dir() or not tree or not tree.is_dir():
+            raise Unsupported(
+                f"Here {self.name} does not tell what a container has changed: its files are not "
+                "kept as directories of this machine.",
+            )
+        return upper.changes(over, tree)
 
     async def stats(self, id: str) -> Stats | None:
         """See `Engine.stats`."""

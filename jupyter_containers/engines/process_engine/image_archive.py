@@ -25,7 +25,7 @@ from ...errors import DiskFull, EngineFailed
 from ...host.reaper.trees import remove_tree
 from ...models import Image, Progress
 from ...text import untrusted_json
-from .image_store import Store
+from .image_store import TREE, Store
 from .rootfs import complete, resolve
 
 _WHITEOUT = ".wh."
@@ -283,10 +283,6 @@ async def with_progress(engine: str, work: Work, text: str) -> AsyncGenerator[Pr
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(FULL) from None
         raise EngineFailed((engine, "files"), 1, str(error)) from error
-
-
-TREE = "tree"
-"""An image's root file system, within its directory of the store."""
 
 
 async def load_tree(

@@ -55,6 +55,10 @@ def random_id() -> str:
     return f"sha256:{secrets.token_hex(32)}"
 
 
+TREE = "tree"
+"""An image's root file system within its directory, where that is no single file."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """An image and where it lies."""

@@ -29,6 +29,7 @@ from ...host.process import Completed, run
 from ...host.reaper import slurm_job
 from ...models import (
     BuildSpec,
+    ChangedPath,
     Container,
     ContainerSpec,
     Ended,
@@ -315,6 +316,10 @@ class Slurm(InnerEngine):
             if row is not None and row.left is not None and at is not None:
                 self._placements[id] = replace(at, ends=_queue.told + row.left)
         return None
+
+    async def changes(self, id: str) -> list[ChangedPath]:
+        """See `base.HasChanges`: what the inner engine keeps where this machine sees it."""
+        return await self.inner.changes(id)
 
     async def logs(self, id: str, tail: int) -> str:
         """See `Engine.logs`."""

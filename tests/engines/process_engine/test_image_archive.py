@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 
 from jupyter_containers.engines.process_engine.image_archive import (
-    TREE,
     NotAnImage,
     load_tree,
     pack,
     unpack,
 )
-from jupyter_containers.engines.process_engine.image_store import Store
+from jupyter_containers.engines.process_engine.image_store import TREE, Store
 from jupyter_containers.engines.process_engine.rootfs import complete, make_point, resolve
 from jupyter_containers.models import Image
 

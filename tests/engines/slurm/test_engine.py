@@ -48,7 +48,7 @@ def spec(**changes: Any) -> ContainerSpec:
         "image": STORED.image.id,
         "argv": ("/bin/true",),
         "user": ME,
-        "labels": {**LABELS, "jupyter-containers.notebook": "secret plans.ipynb"},
+        "labels": {**LABELS, "jupyter-containers.image": "registry.example/secret:plans"},
         "own": (Mount("/cache/rooms/r/run", "/opt/jupyter-containers/run", True),),
     }
     return ContainerSpec(**made | changes)
