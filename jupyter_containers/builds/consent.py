@@ -21,7 +21,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ..dockerfile.addresses import host_of
-from ..policy.approvals import Approvals, asks_of_build
+from ..errors import BuildNotApproved, CellNotApproved
+from ..policy.approvals import Approvals, Ask, ask_of_cell, asks_of_build
 
 _MOST_OF_A_FOLDER = 10
 _MOST = 40
@@ -36,10 +37,29 @@ class Consent:
 
     notebook: Path | None = None
     """What was approved for it counts, and is remembered for it."""
+    content: str = ""
+    """What that notebook is: see `Approvals`."""
     shown: Collection[str] | None = ()
     """What the person has just said yes to, in the words of the question; None for all of it."""
     typed: bool = False
     """The person typed the options, so that only what ADD downloads is asked for."""
+    typed_context: Path | None = None
+    """The context as it stands in the cell, where the person typed all of that or has just read it:
+    they are not asked for what is read there. Links never lead out of a context."""
+
+    def check_cell(self, source: str, more: Collection[Ask], *, typed: bool) -> bool:
+        """Called before a cell is built that is not in this person's own notebook. Whether they
+        have just seen it, or `typed` it, with `more` that it asks for. Raises CellNotApproved,
+        which shows both, where they did neither; a cell that was approved before is no question."""
+        assert self.notebook is not None
+        asked, approvals = [ask_of_cell(source)], Approvals()
+        items = [ask.text for ask in (*asked, *more)]
+        seen = typed or (self.shown is not None and set(items) <= set(self.shown))
+        try:
+            approvals.check_build(self.notebook, asked, None if seen else (), self.content)
+        except BuildNotApproved:
+            raise CellNotApproved(items, str(self.notebook)) from None
+        return seen
 
     def check(
         self,
@@ -58,7 +78,9 @@ class Consent:
             else asks_of_build(secrets, _asked(own, directory, named), urls)
         )
         if self.notebook is not None:
-            Approvals().check_build(self.notebook, asked, self.shown)
+            # Where a link made another folder of it, somebody else named that one.
+            shown = None if self.typed_context == directory else self.shown
+            Approvals().check_build(self.notebook, asked, shown, self.content)
         elif asked and self.shown is not None:
             Approvals().check_build(own, asked, self.shown)
 
@@ -98,6 +120,11 @@ async def _is_loopback(host: str) -> bool | None:
         if one.is_loopback or one.is_unspecified:
             return True
     return False
+
+
+def typed_path(path: str, directory: Path) -> Path:
+    """What somebody named who typed it in a notebook of that folder; no link is followed."""
+    return Path(os.path.normpath(directory / os.path.expanduser(path)))  # noqa: PTH111
 
 
 def _asked(own: Path, directory: Path, named: Mapping[str, bool]) -> list[tuple[Path, bool]]:

@@ -27,6 +27,7 @@ from ..errors import (
     sentence_of,
 )
 from ..events import Change, publish
+from ..host.paths import moved
 from ..images.convert import convert
 from ..images.prepare import fit_image
 from ..models import Image, Progress, parse_image
@@ -116,6 +117,12 @@ class Job(ABC):
         """Return when it has ended. Being cancelled while waiting here does nothing to it."""
         await asyncio.wait({self._task})
         await asyncio.sleep(0)  # `_finish` comes after
+
+    def move(self, before: Path, after: Path) -> None:
+        """This person has moved its notebook, or a folder above it."""
+        if self.notebook is not None and self.notebook != moved(self.notebook, before, after):
+            self.notebook = moved(self.notebook, before, after)
+            self._tell()
 
     def begin(self) -> None:
         """Its turn has come."""

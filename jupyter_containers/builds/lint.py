@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -48,6 +48,14 @@ _NOT_PARSED = "DL1000"
 """Hadolint cannot parse it. What our reader took builds all the same."""
 _NOT_BUILT = ("DL3021",)
 """Of Hadolint's errors, what engines refuse: several sources for COPY, and no folder for them."""
+NOISE = (
+    *("DL3008", "DL3013", "DL3016", "DL3018", "DL3028", "DL3033", "DL3037", "DL3041", "DL3062"),
+    *("DL3002", "DL3003", "DL3022", "DL3047", "DL3059", "DL3066", "SC2086"),
+)
+"""What is not remarked on by default. The first line: pin every package. The second: which USER is
+the last, and its name (a kernel has its own), `cd` in a RUN, COPY --from=IMAGE, wget's progress,
+RUN after RUN (each is a step that a later build takes from the cache), and quotes around variables
+that the author set. The default of `lintIgnored` in the front end's settings is the same list."""
 _UNSURE = ("UndefinedVar", "InvalidBaseImagePlatform")
 """Rules that look into the base image, which is not fetched here."""
 
@@ -72,6 +80,7 @@ async def lint(
     buildx: Sequence[str] | None = None,
     engine: str = "",
     builder: EngineInfo | None = None,
+    ignored: Collection[str] = (),
 ) -> tuple[Diagnostic, ...]:
     """All remarks on a Dockerfile, in order of lines. Level `error` is what would not build;
     Hadolint calls much an error that only could be better.
@@ -81,7 +90,8 @@ async def lint(
     Give it for a daemon of Docker 27 or newer: for older ones buildx fetches a frontend.
     `engine` is the one that is to run the image, where that is known: what only it does
     otherwise is remarked on too. `builder` is what would build it here: what that one is too old
-    for is a warning, since others build it. Raises EngineMissing or EngineFailed where Hadolint
+    for is a warning, since others build it. `ignored` are codes that are not remarked on, except
+    for errors. Raises EngineMissing or EngineFailed where Hadolint
     cannot be run.
     """
     found: list[Diagnostic] = []
@@ -103,10 +113,14 @@ async def lint(
         found += checked
     if dockerfile is not None:
         found += [*_of_engine(dockerfile, engine), *_of_builder(dockerfile, builder)]
-    return tuple(sorted({*found, *said}))
+        said = [one for one in said if not _is_tagless_here(one, dockerfile)]
+    kept = {one for one in (*found, *said) if one.level == "error" or one.code not in ignored}
+    return tuple(sorted(kept))
 
 
-async def lint_cell(source: str, directory: Path, policy: Policy) -> list[Diagnostic]:
+async def lint_cell(
+    source: str, directory: Path, policy: Policy, ignored: Collection[str] = NOISE
+) -> list[Diagnostic]:
     """The remarks on a `%%dockerfile` cell's source; lines count in the cell. Raises BadInput
     where it is none, and as `lint` does."""
     cell = parse_cell(source)
@@ -121,6 +135,7 @@ async def lint_cell(source: str, directory: Path, policy: Policy) -> list[Diagno
         buildx=buildx,
         engine=engine,
         builder=await builder_here(engine, policy),
+        ignored=ignored,
     )
     return [replace(one, line=one.line + cell.first_line - 1) for one in found]
 
@@ -128,6 +143,16 @@ async def lint_cell(source: str, directory: Path, policy: Policy) -> list[Diagno
 def _softened(one: Diagnostic) -> Diagnostic:
     builds = one.level == "error" and one.code not in _NOT_BUILT
     return replace(one, level="warning") if builds else one
+
+
+def _is_tagless_here(one: Diagnostic, dockerfile: Dockerfile) -> bool:
+    """Whether it asks for a tag on an image that was built here, which no registry replaces."""
+    if one.code != "DL3006":
+        return False
+    return any(
+        at.name == "FROM" and at.line == one.line and at.words[0].startswith("localhost/")
+        for at in dockerfile.instructions
+    )
 
 
 def _of_engine(dockerfile: Dockerfile, engine: str) -> list[Diagnostic]:

@@ -31,6 +31,7 @@ from .checks import (
     check_tag,
 )
 from .jobs import AfterConversion, AfterPull, Conversion, Job, Outcome, Pull
+from .languages import check_language
 from .plan import BuildRequest, Built, Plan, find, notices, spec_of
 from .prune import remove_superseded
 
@@ -66,6 +67,13 @@ class Build(Job):
     def same(self, request: BuildRequest, then: Then | None) -> bool:
         """Whether this is what a request would start."""
         return self.request.key == request.key and self.then == then
+
+    def move(self, before: Path, after: Path) -> None:
+        """See `Job.move`. One that waits for its turn reads from the new place."""
+        super().move(before, after)
+        if self.notebook is not None:
+            self.request = self.request.of(self.notebook)
+            self.title = _title(self.request)
 
     async def result(self) -> Image:
         """The image; `built` says more. Raises what the build ended with. Being cancelled while
@@ -110,9 +118,8 @@ class Build(Job):
         target, builder = self.request.engine, self.request.builder
         plan, image = await find(self.request, self.add)
         if image is None and builder.name != target.name:
-            there = await target.image(plan.name)
-            fresh = self.request.cell.options.no_cache
-            if there is not None and plan.is_made(there) and not fresh:
+            there = await plan.made(target, await target.image(plan.name))
+            if there is not None:
                 built = plan.built(there, reused=True)
                 self._done(plan, built)
                 return built
@@ -139,13 +146,14 @@ class Build(Job):
             await check_heredocs(plan)
             await check_mounts(plan)
             await check_late(plan)
+            await check_language(plan)
             await check_disk(plan.request)
             return plan.built(await self._build(plan), reused=False)
 
     def _done(self, plan: Plan, built: Built) -> None:
         remember_bases(plan.request.builder.name, self.request.cell.fingerprint, plan.bases)
         if built.reused:
-            self.add(Progress(kind="image", text=plan.name, image=built.image))
+            self.add(Progress(kind="image", text=built.name, image=built.image))
         else:
             request = plan.request
             for engine in {one.name: one for one in (request.builder, request.engine)}.values():
@@ -238,6 +246,11 @@ class Builds:
             size -= old.log.size
             del self._jobs[old.id]
         return job
+
+    def move(self, before: Path, after: Path) -> None:
+        """This person has moved a notebook, or a folder above some."""
+        for job in self.all():
+            job.move(before, after)
 
     def get(self, id: str) -> Job | None:
         """One of them by its id, while it is remembered."""

@@ -15,7 +15,8 @@ import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -26,7 +27,7 @@ from ..dockerfile.lexer import read
 from ..dockerfile.parser import parse
 from ..dockerfile.render import CA_ARGS, CA_SECRET, Rendered, render
 from ..engines.guarded import Guarded
-from ..errors import BadInput
+from ..errors import BadInput, EngineError
 from ..host.cache import personal_word
 from ..layout import BUILD_LABEL
 from ..models import (
@@ -82,6 +83,8 @@ class BuildRequest:
     update_bases: bool = False
     notice: str = ""
     """What the person should know before anything else."""
+    language: str = ""
+    """The notebook's, where it is to move into the image, and no kernel is named."""
     file: Path | None = None
     """The Dockerfile, where it is a file and no cell."""
     consent: Consent = field(default_factory=Consent)
@@ -94,8 +97,14 @@ class BuildRequest:
         """What makes two requests the same."""
         earlier = tuple(sorted((name, one.fingerprint) for name, one in self.earlier.items()))
         options = (repr(self.cell.options), self.cell.text, self.update_bases)
-        where = (str(self.directory), str(self.file), self.notebook)
+        where = (str(self.directory), str(self.file), self.notebook, self.language)
         return (self.engine.name, *where, *options, earlier)
+
+    def of(self, notebook: Path) -> BuildRequest:
+        """The same once its notebook lies there."""
+        consent = replace(self.consent, notebook=notebook)
+        directory, name = notebook.parent, notebook.name
+        return replace(self, directory=directory, notebook=name, consent=consent)
 
 
 NO_BUILT: Mapping[str, Built] = MappingProxyType({})
@@ -128,7 +137,16 @@ class Plan:
         """The image's own name, which no other build has."""
         stem = self.request.notebook.removesuffix(".ipynb").lower()
         slug = re.sub(r"[^a-z0-9]+", "-", stem)[:40].strip("-") or "notebook"
-        return f"{NAMESPACE}/{slug}:{self.fingerprint[:12]}"
+        return f"{NAMESPACE}/{slug}{self._mark}"
+
+    @property
+    def _mark(self) -> str:
+        return f":{self.fingerprint[:12]}"
+
+    def _names(self, image: Image) -> list[str]:
+        """Names that this build has given an image, for a notebook of whatever name."""
+        ours = (name for name in image.references if name.startswith(f"{NAMESPACE}/"))
+        return [name for name in ours if name.endswith(self._mark)]
 
     @property
     def tag(self) -> str:
@@ -146,7 +164,7 @@ class Plan:
     @property
     def origin(self) -> str:
         """Which notebook (or folder, for a Dockerfile) it belongs to."""
-        return _short([str(self.request.directory), self.request.notebook])
+        return origin_of(self.request.directory / self.request.notebook)
 
     @property
     def label(self) -> str:
@@ -160,8 +178,23 @@ class Plan:
         names = {str(Reference.parse(name)) for name in image.references if _is_reference(name)}
         return not self.tag or self.tag in names
 
+    async def made(self, engine: Guarded, image: Image | None) -> Image | None:
+        """What this plan would build, where it is on an engine already; `image` is what has our
+        name there. It may have that of a notebook which was renamed or copied since then."""
+        if self.request.cell.options.no_cache:
+            return None
+        if self.is_made(image):
+            return image
+        with suppress(EngineError):
+            for one in await engine.images():
+                if self._names(one) and self.is_made(one):
+                    return one
+        return None
+
     def built(self, image: Image, *, reused: bool) -> Built:
         """The outcome."""
+        names = self._names(image)
+        name = self.name if self.name in names or not names else names[0]
         source = BuiltFrom(
             cell=self.request.cell.fingerprint,
             context=self.context.fingerprint,
@@ -169,8 +202,8 @@ class Plan:
         )
         return Built(
             image=image,
-            reference=self.tag or self.name,
-            name=self.name,
+            reference=self.tag or name,
+            name=name,
             fingerprint=self.fingerprint,
             source=source,
             reused=reused,
@@ -187,6 +220,11 @@ def is_of(image: Image, build: BuiltFrom) -> bool:
 def _fingerprint(cell: str, context: str, bases: Mapping[str, str]) -> str:
     made_of = [1, cell, context, sorted(bases.items())]
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+
+
+def origin_of(notebook: Path) -> str:
+    """What says in a label which notebook an image was built for."""
+    return _short([str(notebook.parent), notebook.name])
 
 
 def _short(made_of: Sequence[str]) -> str:
@@ -222,13 +260,12 @@ async def find(request: BuildRequest, on_event: OnEvent) -> tuple[Plan, Image | 
             plan = await _plan(request, *known)
             image, same = await as_remembered(engine, plan.name, bases)
             if same and (plan.is_made(image) or image is None):
-                return plan, image if plan.is_made(image) and not options.no_cache else None
+                return plan, await plan.made(engine, image)
     resolver = Resolver(engine, request.bases, on_event, update=request.update_bases)
     found = await _with_bases(request, dockerfile, resolver.all)
     assert found is not None
     plan = await _plan(request, *found)
-    image = await engine.image(plan.name)
-    return plan, image if plan.is_made(image) and not options.no_cache else None
+    return plan, await plan.made(engine, await engine.image(plan.name))
 
 
 async def _with_bases(

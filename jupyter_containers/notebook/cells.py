@@ -17,7 +17,7 @@ from ..errors import BadInput, BadReference
 from ..guest import cell as grammar
 from ..models import NO_ENV, Reference
 from ..settings.schema import Settings
-from ..settings.validators import KERNEL, mount_option
+from ..settings.validators import KERNEL, mount_option, port_option
 
 _HINT = (
     "Write %%dockerfile [-t TAG] [--engine E] [--build-arg K=V] [--target S] [--context DIR] "
@@ -172,7 +172,7 @@ def _settings(given: Namespace) -> dict[str, Any]:
         "pids": _number(given.pids, int, "--pids"),
         "shm": given.shm,
         "network": given.network,
-        "ports": [_number(text, int, "--port") for text in given.port],
+        "ports": [port_option(text) for text in given.port],
         "env": dict(given.env),
         "user": given.user,
         "read_only": given.read_only,

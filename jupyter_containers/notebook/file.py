@@ -8,6 +8,7 @@ cannot be understood is refused in one sentence, before anything is built or wri
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -26,13 +27,15 @@ __all__ = [
     "DockerfileCell",
     "Options",
     "cell_fingerprint",
+    "content_digest",
     "dockerfile_cells",
+    "is_of_ours",
     "language_of",
     "notebook_from_environment",
     "parse_cell",
     "read_language",
+    "read_language_info",
     "read_notebook",
-    "read_settings",
     "resolve_notebook",
     "settings_of",
 ]
@@ -217,17 +220,9 @@ def _all(values: Any, kind: type) -> bool:
     return isinstance(values, list) and all(isinstance(one, kind) for one in values)
 
 
-def read_settings(path: Path) -> dict[str, Any]:
-    """What the notebook asks for, as it stands there; empty where it asks for nothing.
-
-    Called by the provisioner before every start and given to `Settings.parse`. Raises
-    BadInput, and BadSettings where the key holds something else than an object.
-    """
-    return settings_of(read_notebook(path))
-
-
 def settings_of(notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """The same of a notebook already read."""
+    """What a notebook asks for, as it stands there; empty where it asks for nothing. Given to
+    `Settings.parse`. Raises BadSettings where the key holds something else than an object."""
     asked = notebook["metadata"].get(KEY, {})
     if not isinstance(asked, dict):
         raise BadSettings(KEY, "the notebook's metadata holds no object there.")
@@ -235,6 +230,29 @@ def settings_of(notebook: Mapping[str, Any]) -> dict[str, Any]:
         return dict(untrusted_json(json.dumps(asked)))
     except (ValueError, RecursionError) as error:
         raise BadSettings(KEY, f"the notebook's settings cannot be used: {error}.") from None
+
+
+def content_digest(notebook: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of what a notebook runs: the sources of its code cells and what it asks of
+    us. Outputs are not in it, so a notebook stays the same one while it is run, and is another one
+    when somebody else's takes its place."""
+    code = [
+        "".join(source) if isinstance(source := cell.get("source", ""), list) else source
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code"
+    ]
+    said = json.dumps([code, notebook["metadata"].get(KEY)], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def is_of_ours(notebook: Mapping[str, Any]) -> bool:
+    """Whether it asks for a container, or has a cell that builds one's image."""
+    if notebook["metadata"].get(KEY):
+        return True
+    try:
+        return bool(dockerfile_cells(notebook))
+    except BadInput:  # it has one, with a mistake in it
+        return True
 
 
 def language_of(notebook: Mapping[str, Any]) -> str:
@@ -319,6 +337,29 @@ def read_language(path: Path | None) -> str:
     with contextlib.suppress(BadInput):
         return language_of(read_notebook(path)) if path is not None else ""
     return ""
+
+
+def read_language_info(path: Path | None) -> dict[str, Any]:
+    """What a kernel that is none says of its language: what clients have written into the notebook,
+    so that the file stays as it is, or what they would write for its language. Of one that nobody
+    knows, the name is our kernel spec's, which stands for any."""
+    language = ""
+    with contextlib.suppress(BadInput):
+        if path is not None:
+            notebook = read_notebook(path)
+            written = as_dict(notebook["metadata"].get("language_info"))
+            if as_text(written.get("name")) and len(json.dumps(written)) < _MOST_INFO:
+                return written
+            language = language_of(notebook)
+    if language.lower() in ("", "python"):
+        name = language or ANY_LANGUAGE
+        return {"name": name, "mimetype": "text/x-python", "file_extension": ".py"}
+    kind = f"text/x-{language.lower()}"
+    return {"name": language, "mimetype": kind, "file_extension": ".txt"}
+
+
+_MOST_INFO = 4000
+"""Characters of `language_info` in a notebook: kernels say some hundred."""
 
 
 def _has_run(notebook: Mapping[str, Any]) -> bool:

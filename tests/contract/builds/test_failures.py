@@ -33,6 +33,14 @@ async def test_a_failed_instruction(program: Engine, images: dict[str, str], tag
     assert "Dockerfile line 3" in error.message and "exit code 7" in error.message
 
 
+async def test_a_misspelled_package(program: Engine, image: str, tag: str) -> None:
+    """pip says the same of what no index has."""
+    text = f"FROM {image}\nRUN python3 -m pip install --no-index --break-system-packages pandsa\n"
+    error = await failure(program, text, tag)
+    assert isinstance(error, errors.BuildFailed) and error.line == 2
+    assert error.hint.startswith("Did you mean pandas?"), error
+
+
 async def test_a_program_that_is_not_there(
     program: Engine, images: dict[str, str], tag: str
 ) -> None:

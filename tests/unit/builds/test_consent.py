@@ -173,6 +173,23 @@ def test_what_was_typed_is_a_yes_and_is_not_remembered(work: Path, home: Path) -
     assert asked("COPY . /x", home / "Documents", work, consent=Consent())
 
 
+def test_what_was_typed_in_a_cell_is_a_yes(work: Path, home: Path) -> None:
+    documents = home / "Documents"
+
+    def typed(context: Path, text: str, directory: Path) -> list[str]:
+        consent = Consent(notebook=work / "typed.ipynb", typed_context=context)
+        return asked(text, directory, work, consent=consent)
+
+    (home / "alias").symlink_to("Documents")
+    # What was typed is `alias`, which somebody may have put there.
+    assert len(typed(home / "alias", "COPY letter1.txt /x", documents)) == 1
+    assert typed(documents, "COPY letter1.txt /x", documents) == []
+    # Somebody else's cell in the same notebook: what was read is remembered, and no more.
+    consent = Consent(notebook=work / "typed.ipynb")
+    assert asked("COPY letter1.txt /x", documents, work, consent=consent) == []
+    assert len(asked("COPY letter2.txt /x", documents, work, consent=consent)) == 1
+
+
 @pytest.mark.parametrize(
     "url",
     [

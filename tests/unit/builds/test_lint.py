@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
-from jupyter_containers.builds.lint import Diagnostic, lint
+from jupyter_containers.builds.lint import NOISE, Diagnostic, lint, lint_cell
+from jupyter_containers.notebook.file import dockerfile_cells, read_notebook
+from jupyter_containers.policy.policy import Policy
+from tests.helpers import ROOT
 
 TEXT = """FROM python AS x
 RUN cd /x && echo $y
@@ -63,6 +67,64 @@ def test_a_rule_can_be_switched_off(tmp_path: Path) -> None:
     said = asyncio.run(lint("FROM python\n", directory=tmp_path))
     assert [one.code for one in said] == ["hadolint", "DL3006"]
     assert ".hadolint.yaml" in said[0].message
+
+
+SCIENTIST = """FROM python:3.12
+USER root
+RUN apt-get update && apt-get install -y --no-install-recommends git && rm -rf /var/lib/apt/lists/*
+RUN pip install --no-cache-dir pandas
+RUN cd /tmp && wget https://example.org/$WHAT
+RUN true
+RUN true
+COPY --from=uv /uv /bin/
+"""
+
+
+def test_noise_is_off_by_default() -> None:
+    assert {code for _, code in codes(SCIENTIST)} == {
+        *("DL3002", "DL3003", "DL3008", "DL3013", "DL3022", "DL3047", "DL3059", "DL3066"),
+        "SC2086",
+    }
+    assert asyncio.run(lint(SCIENTIST, ignored=NOISE)) == ()
+
+
+def test_the_front_end_has_the_same_defaults() -> None:
+    schema = json.loads((ROOT / "labextension/schema/plugin.json").read_text())
+    assert schema["properties"]["lintIgnored"]["default"] == sorted(NOISE)
+
+
+def test_our_own_notebooks_are_clean() -> None:
+    cells = [
+        (path, cell)
+        for path in sorted((ROOT / "notebooks").rglob("*.ipynb"))
+        for cell in dockerfile_cells(read_notebook(path))
+    ]
+    assert len(cells) >= 3
+    for path, cell in cells:
+        args = cell.options.build_args
+        said = asyncio.run(lint(cell.text, args, directory=path.parent, ignored=NOISE))
+        assert said == (), path
+
+
+def test_an_image_that_was_built_here_needs_no_tag() -> None:
+    assert codes("FROM localhost/mine AS x\nFROM python\nCOPY --from=x /a /\n") == [(2, "DL3006")]
+
+
+def test_what_does_not_build_is_said_whatever_is_off() -> None:
+    said = asyncio.run(lint("FROM a:1\nRUM b\n", ignored=["Dockerfile", "DL1000"]))
+    assert [(one.line, one.level) for one in said] == [(2, "error")]
+
+
+def test_a_cell_has_the_same_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")  # no engine's version is remarked on
+    source = "\n%%dockerfile\nFROM python:3\nRUN pip install pandas\n"
+
+    def said(*ignored: str) -> list[tuple[int, str]]:
+        found = asyncio.run(lint_cell(source, tmp_path, Policy(), *([ignored] if ignored else [])))
+        return [(one.line, one.code) for one in found]
+
+    assert said() == [(4, "DL3042")]
+    assert said("DL3042") == [(4, "DL3013")]
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ import pytest
 
 from jupyter_containers.builds.bases import recall_bases, remember_bases
 from jupyter_containers.builds.consent import Consent
-from jupyter_containers.builds.plan import BuildRequest, Plan, find, spec_of
+from jupyter_containers.builds.plan import NAMESPACE, BuildRequest, Plan, find, spec_of
 from jupyter_containers.dockerfile.context import stage
 from jupyter_containers.engines.common.build_argv import common_argv
 from jupyter_containers.engines.guarded import Guarded
 from jupyter_containers.errors import BuildNotApproved, DockerfileError
+from jupyter_containers.layout import BUILD_LABEL
 from jupyter_containers.models import NO_ENV, EngineInfo, Image, Progress
 from jupyter_containers.notebook.cells import parse_cell
 from tests.helpers.policies import policy
@@ -32,12 +33,15 @@ class Engine:
 
     def __init__(self, **images: Image) -> None:
         self.policy = policy()
-        self.images = {f"docker.io/library/{name}:latest": one for name, one in images.items()}
+        self.here = {f"docker.io/library/{name}:latest": one for name, one in images.items()}
         self.asked: list[str] = []
 
     async def image(self, name: str) -> Image | None:
         self.asked.append(name)
-        return self.images.get(name)
+        return self.here.get(name)
+
+    async def images(self) -> list[Image]:
+        return list(self.here.values())
 
     async def all_here(self, names: Sequence[str]) -> list[Image | None] | None:
         return None
@@ -51,6 +55,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def plan(home: Path, source: str, engine: Engine, bases: Mapping[str, str] = NO_ENV) -> Plan:
+    return found(home, source, engine, bases)[0]
+
+
+def found(
+    home: Path, source: str, engine: Engine, bases: Mapping[str, str] = NO_ENV
+) -> tuple[Plan, Image | None]:
     cell = parse_cell(f"%%dockerfile {source}\n")
     assert cell is not None
     work, guarded = home / "work", cast(Guarded, cast(Any, engine))
@@ -63,7 +73,7 @@ def plan(home: Path, source: str, engine: Engine, bases: Mapping[str, str] = NO_
         bases=bases,
         consent=Consent(notebook=work / "n.ipynb"),
     )
-    return asyncio.run(find(request, lambda _: None))[0]
+    return asyncio.run(find(request, lambda _: None))
 
 
 def text(found: Plan, home: Path) -> list[str]:
@@ -202,3 +212,24 @@ def test_a_recorded_base_is_pulled_by_its_digest(home: Path) -> None:
     found = plan(home, "\nFROM base", engine, {"docker.io/library/base:latest": pin})
     assert pulled == [(f"docker.io/library/base@{pin}", "docker.io/library/base:latest")]
     assert text(found, home) == [f"FROM docker.io/library/base@{pin}"]
+
+
+def test_the_image_of_a_notebook_that_had_another_name(home: Path) -> None:
+    base = Image(id="sha256:1")
+    made = plan(home, "\nFROM base\nRUN true", Engine(base=base))
+    label, mark = {BUILD_LABEL: made.label}, f":{made.fingerprint[:12]}"
+
+    def name(text: str = "\nFROM base\nRUN true", **changes: Any) -> str | None:
+        engine = Engine(base=base)
+        named: dict[str, Any] = {"references": (f"{NAMESPACE}/old{mark}",), "labels": label}
+        engine.here["old"] = Image(id="sha256:2", **{**named, **changes})
+        asked, image = found(home, text, engine)
+        return asked.built(image, reused=True).name if image is not None else None
+
+    assert name() == f"{NAMESPACE}/old{mark}"
+    assert name("--no-cache\nFROM base\nRUN true") is None
+    assert name("-t mine:1\nFROM base\nRUN true") is None  # that name is not on it
+    # What only says that it was built from this is not believed.
+    assert name(references=("docker.io/library/evil:1",)) is None
+    assert name(references=(f"{NAMESPACE}/old:000000000000",)) is None
+    assert name(labels={BUILD_LABEL: "0" * 64}) is None

@@ -8,13 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from jupyter_containers.builds.plan import NAMESPACE
+from jupyter_containers.builds.plan import NAMESPACE, origin_of
 from jupyter_containers.builds.prune import superseded
 from jupyter_containers.engines.guarded import Guarded
 from jupyter_containers.kernels.prune import leftovers
 from jupyter_containers.kernelspecs import pin
 from jupyter_containers.layout import BUILD_LABEL
 from jupyter_containers.models import Image
+from jupyter_containers.policy.approvals import Approvals
 from jupyter_containers.settings.schema import Settings
 
 
@@ -23,12 +24,12 @@ def no_other_pins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
 
 
-def image(day: int, *more: str, cell: str = "c") -> Image:
+def image(day: int, *more: str, cell: str = "c", notebook: str = "notebook") -> Image:
     return Image(
         id=f"sha256:{day}",
         references=(f"{NAMESPACE}/{cell}:{day}", *more),
         created=f"2026-01-{day:02}",
-        labels={BUILD_LABEL: f"fingerprint{day} {cell} notebook"},
+        labels={BUILD_LABEL: f"fingerprint{day} {cell} {notebook}"},
     )
 
 
@@ -85,6 +86,18 @@ async def test_pinned_images_names_of_others_and_their_images_stay() -> None:
     images = [image(1), image(2, "localhost/mine:1"), image(3), other]
     pin(f"{NAMESPACE}/c:1", "old", Settings(image=f"{NAMESPACE}/c:1"))
     assert await names(engine(*images, keep=0)) == ["c:2"]
+
+
+async def test_what_another_notebook_has_stays(tmp_path: Path) -> None:
+    """A copy, or the notebook under its new name; and only while it is there."""
+    own, copy = tmp_path / "notebook.ipynb", tmp_path / "copy.ipynb"
+    images = [image(day, notebook=origin_of(own)) for day in (1, 2, 3)]
+    for number, notebook in ((1, own), (2, own), (3, own), (1, copy)):
+        notebook.touch()
+        Approvals().approve_image(notebook, f"{NAMESPACE}/c:{number}")
+    assert await names(engine(*images, keep=0)) == ["c:2"]
+    copy.unlink()
+    assert await names(engine(*images, keep=0)) == ["c:2", "c:1"]
 
 
 async def test_prune_follows_the_same_rule() -> None:

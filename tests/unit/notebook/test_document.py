@@ -16,10 +16,9 @@ import nbformat.v4
 import pytest
 
 from jupyter_containers.errors import BadInput
-from jupyter_containers.kernels.fallback_kernel import language_info
 from jupyter_containers.notebook import document
 from jupyter_containers.notebook.document import Document
-from jupyter_containers.notebook.file import language_of, read_notebook
+from jupyter_containers.notebook.file import language_of, read_language_info, read_notebook
 
 nbf: Any = nbformat  # it has no types
 PRINTED = nbf.v4.new_output("stream", name="stdout", text="a\nb\n")
@@ -391,10 +390,33 @@ def test_python_counts_once_a_cell_was_run(notebook: Path) -> None:
     ("language", "name"), [("R", "R"), ("julia", "julia"), ("python", "python"), ("", "container")]
 )
 def test_what_the_fallback_kernel_says_changes_no_notebooks_language(
-    language: str, name: str
+    tmp_path: Path, language: str, name: str
 ) -> None:
-    said = language_info(language)
+    path = tmp_path / "n.ipynb"
+    data = nbf.v4.new_notebook(cells=[nbf.v4.new_code_cell("1", execution_count=1)])
+    data["metadata"] = {"kernelspec": {**CONTAINER, "language": language}}
+    path.write_text(json.dumps(data))
+    said = read_language_info(path)
     assert said["name"] == name
     assert (said["mimetype"] == "text/x-python") == (language in ("", "python"))
     after = {"metadata": {"kernelspec": CONTAINER, "language_info": said}, "cells": []}
     assert language_of(after) == ("" if language == "python" else language)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ({"name": "python", "version": "3.12.1", "codemirror_mode": {"name": "ipython"}}, True),
+        ({"name": "", "version": "3"}, False),
+        ({"name": "python", "version": "3" * 4000}, False),
+        (["python"], False),
+    ],
+)
+def test_the_fallback_kernel_repeats_what_the_notebook_says(
+    tmp_path: Path, written: Any, kept: bool
+) -> None:
+    path = tmp_path / "n.ipynb"
+    path.write_text(json.dumps({**nbf.v4.new_notebook(), "metadata": {"language_info": written}}))
+    assert (read_language_info(path) == written) is kept
+    assert read_language_info(path)["name"] == ("python" if kept else "container")
+    assert read_language_info(None)["name"] == "container"

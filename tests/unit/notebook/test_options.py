@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_containers.builds.cells import settings_after
 from jupyter_containers.errors import BadInput, ContainersError
+from jupyter_containers.guest.cell import OPTIONS
 from jupyter_containers.notebook.cells import parse_options
 from jupyter_containers.notebook.file import Options
+from jupyter_containers.settings.schema import FIELDS
+from tests import helpers
+
+WRITTEN: list[dict[str, Any]] = json.loads(
+    Path(helpers.__file__).with_name("cell_options.json").read_text("utf-8")
+)
+"""What the form writes into a cell for a field's value; the front end's tests write the same."""
 
 
 class TestOptions:
@@ -17,7 +30,8 @@ class TestOptions:
             "-t lab/one:2 --engine podman --build-arg A=1 --build-arg 'B=x y' --target last "
             "--context .. --secret token --no-cache --no-switch --mount data:/data:ro "
             "--mount /a:/b --device nvidia.com/gpu=0 --cpus 1.5 --memory 8g --network none "
-            "--env C=d=e --user root --shm 1g --pids 99 --read-only --port 8888 --kernel ir"
+            "--env C=d=e --user root --shm 1g --pids 99 --read-only --port 8888 "
+            "--port 8080:80 --kernel ir"
         )
         assert options == Options(
             tag="lab/one:2",
@@ -40,7 +54,7 @@ class TestOptions:
                 "pids": 99,
                 "shm": "1g",
                 "network": "none",
-                "ports": [8888],
+                "ports": [8888, "8080:80"],
                 "env": {"C": "d=e"},
                 "user": "root",
                 "read_only": True,
@@ -107,6 +121,8 @@ class TestOptions:
             "--engine nonsense/x",
             "--kernel ../../x",
             "--port -5",
+            "--port 8080:",
+            "--port 80 --port 8080:80",
             "'unclosed",
             "\\",
             "@/etc/passwd",
@@ -162,3 +178,26 @@ def test_a_mount_whose_folder_has_any_name(
 ) -> None:
     (mount,) = parse_options(f"--mount {option}").settings["mounts"]
     assert mount == {"source": source, "target": target, "writable": writable}
+
+
+class TestApplied:
+    """A run of the cell does not undo what was applied in the form, which wrote it there."""
+
+    def test_there_is_one_of_each_field_that_a_cell_can_set(self) -> None:
+        can = [key for key, field in FIELDS.items() if field.option in OPTIONS]
+        assert sorted(one["key"] for one in WRITTEN) == sorted(can)
+
+    @pytest.mark.parametrize("written", WRITTEN, ids=lambda one: str(one["key"]))
+    def test_a_value_is_read_as_it_was_applied(self, written: dict[str, Any]) -> None:
+        key, value = written["key"], written["value"]
+        applied = {"version": 1, "image": "a:1", key: value}
+        after = settings_after(applied, parse_options(written["line"]), "b:1", None)
+        assert after.to_json()[key] == value
+        assert parse_options(written["line"]).settings == {key: value}
+
+    @pytest.mark.parametrize("written", WRITTEN, ids=lambda one: str(one["key"]))
+    def test_a_value_of_the_form_alone_stays(self, written: dict[str, Any]) -> None:
+        key, value = written["key"], written["value"]
+        applied = {"version": 1, "image": "a:1", key: value}
+        after = settings_after(applied, parse_options("-t b:1 --target last"), "b:1", None)
+        assert after.to_json() == {**applied, "image": after.image}

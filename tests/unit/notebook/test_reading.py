@@ -13,7 +13,7 @@ import nbformat.v4
 import pytest
 
 from jupyter_containers.errors import BadInput, BadSettings
-from jupyter_containers.notebook.file import read_notebook, read_settings
+from jupyter_containers.notebook.file import read_notebook, settings_of
 
 nbf: Any = nbformat  # it has no types
 CELL: dict[str, Any] = {
@@ -120,13 +120,13 @@ def test_symlinks_and_fifos_are_not_opened(notebook: Path, tmp_path: Path) -> No
     os.mkfifo(tmp_path / "fifo.ipynb")
     for name in ("link.ipynb", "fifo.ipynb"):
         with pytest.raises(BadInput):
-            read_settings(tmp_path / name)
+            settings_of(read_notebook(tmp_path / name))
 
 
 def test_our_key_must_be_an_object(tmp_path: Path) -> None:
     path = written(tmp_path, {"cells": [], "metadata": {"jupyter_containers": "python"}})
     with pytest.raises(BadSettings):
-        read_settings(path)
+        settings_of(read_notebook(path))
 
 
 @pytest.mark.parametrize(
@@ -136,13 +136,13 @@ def test_settings_are_what_every_reader_of_json_takes(value: str, tmp_path: Path
     text = json.dumps({"cells": [], "metadata": {"jupyter_containers": {"x": "HERE"}}})
     path = written(tmp_path, text.replace('"HERE"', value))
     with pytest.raises((BadSettings, BadInput)):
-        read_settings(path)
+        settings_of(read_notebook(path))
 
 
 def test_a_bom_is_no_trouble(tmp_path: Path) -> None:
     path = tmp_path / "a.ipynb"
     path.write_bytes(b'\xef\xbb\xbf{"cells": [], "metadata": {}}')
-    assert read_settings(path) == {}
+    assert settings_of(read_notebook(path)) == {}
 
 
 def test_a_notebook_that_is_being_saved_is_read_when_it_is_there(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_notebook_that_is_being_saved_is_read_when_it_is_there(tmp_path: Path)
     text = nbformat.writes(nbformat.v4.new_notebook(metadata={"jupyter_containers": {"a": 1}}))
     later = threading.Timer(0.1, path.write_text, [text])
     later.start()
-    assert read_settings(path) == {"a": 1}
+    assert settings_of(read_notebook(path)) == {"a": 1}
     later.join()
 
 
@@ -163,4 +163,4 @@ def test_a_broken_notebook_is_not_waited_for(
     os.utime(path, (1, 1))
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
     with pytest.raises(BadInput):
-        read_settings(path)
+        settings_of(read_notebook(path))
