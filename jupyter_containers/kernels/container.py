@@ -25,16 +25,19 @@ from ..errors import (
     KernelDied,
     MountReplaced,
     StartFailed,
+    StreamFailed,
 )
 from ..host.reaper.client import reaper
 from ..host.rundir import RunDir, keep_for_reaper, remove_run_dir
 from ..images.prepare import OnProgress
-from ..layout import GUEST_PORT
+from ..layout import GUEST_PORT, STREAMS_PORT
 from ..models import Container, Ended
-from .container_files import bound, guest_port, guest_socket, unbind
+from .container_files import bound, guest_port, guest_socket, streams_socket, unbind
 from .exit_reasons import connection_lost, ended_from_outside, exit_error, flooded
 from .guest_client import Applied, GuestClient, certificate_of
+from .host_ports import explained
 from .spec import StartPlan
+from .streams import Streams, streams_token, write_streams
 
 _EXIT_CODE = re.compile("[0-9]{1,3}")
 _HELLO_SECONDS = 60.0
@@ -58,6 +61,7 @@ class KernelContainer:
         self.started = 0.0
         self._client: GuestClient | None = None
         self._watched: ExitWatcher | None = None
+        self._streams: Streams | None = None
 
     @property
     def applied(self) -> Applied | None:
@@ -129,6 +133,7 @@ class KernelContainer:
         if self.plan.sockets:
             await bound(self.run_dir, lambda: self.poll() is not None)
         keep_for_reaper(self.run_dir)
+        await asyncio.to_thread(self._find_streams)
         self._begins()
 
     def detach(self) -> None:
@@ -150,6 +155,8 @@ class KernelContainer:
             return starting.result()
         except DeviceUnknown as unknown:
             raise await with_what_is_here(unknown) from None
+        except StartFailed as failed:
+            raise await explained(engine, self.plan.spec, failed) from None
         finally:
             starting.cancel()
             await asyncio.wait({starting})
@@ -195,6 +202,43 @@ class KernelContainer:
         assert self._client is not None
         if self._client.refused:
             raise MountReplaced(self._client.refused)
+        await asyncio.to_thread(self._find_streams)
+
+    def _find_streams(self) -> None:
+        """Where its forwarder listens; before any cell runs, which might put something else there.
+        A guest of an earlier version has none."""
+        token = streams_token(self.plan.token)
+        if self.plan.sockets:
+            if (taken := streams_socket(self.run_dir)) is not None:
+                self._streams = Streams(token=token, path=str(taken))
+        elif self.plan.published:
+            if port := self.ports.get(STREAMS_PORT):
+                self._streams = Streams(token=token, host="127.0.0.1", port=port)
+        elif self._client is not None and self._client.streams_port and self.placement is not None:
+            self._streams = Streams(
+                token=token,
+                host=self.placement.address,
+                port=self._client.streams_port,
+                certificate=certificate_of(self.plan.pem),
+            )
+        if self._streams is not None:
+            write_streams(self.run_dir.root, self._streams)
+
+    @property
+    def streams(self) -> Streams:
+        """Connections and programs in it. Raises StreamFailed where there can be none."""
+        if self._streams is None:
+            why = (
+                "it was started by an earlier version of jupyter-containers"
+                if self.plan.guest
+                else "its image has no Python"
+            )
+            raise StreamFailed(
+                "none",
+                f"This container gives no terminals, programs or connections to ports: {why}.",
+                "Shut the kernel down and start it anew; or use an image with Python.",
+            )
+        return self._streams
 
     async def _over(self) -> bool:
         """Whether the engine says so. One that does not answer says nothing yet: a job that has

@@ -18,12 +18,15 @@ from ..host.mount_sources import tell_writable
 from ..host.paths import read_untrusted
 from ..host.rundir import RunDir
 from ..host.sockets import take
-from ..layout import GUEST_PORT
+from ..layout import GUEST_PORT, STREAMS_PORT
 from ..models import Mount, User
-from .spec import StartPlan, person
+from .spec import CA_FILE, StartPlan, person
+from .streams import streams_token
 
 _GUEST = "guest"
 """The guest's socket."""
+_STREAMS = "streams"
+"""The forwarder's."""
 PORT = "port"
 """The file in `run` that a guest on another machine writes its port into."""
 
@@ -68,6 +71,11 @@ def guest_socket(run_dir: RunDir) -> Path | None:
     return run_dir.sockets / _GUEST if _is_there(run_dir, _GUEST, inside=True) else None
 
 
+def streams_socket(run_dir: RunDir) -> Path | None:
+    """The forwarder's socket in the same way; the guest has made it before its own answers."""
+    return run_dir.sockets / _STREAMS if _is_there(run_dir, _STREAMS, inside=True) else None
+
+
 def _is_there(run_dir: RunDir, name: str, *, inside: bool) -> bool:
     taken = run_dir.sockets / name
     if os.path.lexists(taken):
@@ -108,6 +116,9 @@ def write_container_files(
     if files.passwd:
         _write(run_dir.conf / "passwd", passwd(files.passwd, spec.user, files.home))
         _write(run_dir.conf / "group", group(files.group, spec.user))
+    if files.ca:
+        (run_dir.conf / CA_FILE).write_bytes(files.ca)
+        (run_dir.conf / CA_FILE).chmod(0o644)  # programs inside may run as other users
     _mount_points(run_dir, files.home, spec.mounts)
     tell_writable(run_dir.root, [mount.source for mount in spec.mounts if mount.writable])
     if plan.guest:
@@ -121,6 +132,8 @@ def write_container_files(
             "patience": max(_FAR_PATIENCE if plan.pem else 30.0, grace),
             "mounts": [(m.target, m.device, m.inode) for m in spec.sources if same_kernel],
             "port": GUEST_PORT if plan.published else None,
+            "streams": streams_token(plan.token),
+            "streams_port": STREAMS_PORT if plan.published else None,
             "pem": plan.pem,
             "root": spec.user.mode == "root",
         }

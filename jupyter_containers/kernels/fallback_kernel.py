@@ -6,6 +6,7 @@ sends, and reads its sentence from its environment, where the provisioner put it
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -13,7 +14,6 @@ from ipykernel.kernelapp import IPKernelApp
 from ipykernel.kernelbase import Kernel
 
 from .. import __version__
-from ..notebook.file import ANY_LANGUAGE
 
 
 class FallbackKernel(Kernel):
@@ -24,9 +24,10 @@ class FallbackKernel(Kernel):
     banner = "The container of this notebook did not start."
 
     @property
-    def language_info(self) -> dict[str, str]:  # type: ignore[override]
-        """The notebook's own language: clients write it into the file."""
-        return language_info(os.environ.get("JUPYTER_CONTAINERS_LANGUAGE", ""))
+    def language_info(self) -> dict[str, Any]:  # type: ignore[override]
+        """The notebook's own: clients write it into the file."""
+        info: dict[str, Any] = json.loads(os.environ["JUPYTER_CONTAINERS_LANGUAGE_INFO"])
+        return info
 
     async def do_execute(
         self,
@@ -35,7 +36,8 @@ class FallbackKernel(Kernel):
         *_args: Any,
         **_kwargs: Any,
     ) -> dict[str, Any]:
-        """The trouble as an error, so that a run stops here; blank code is fine."""
+        """The trouble as an error, so that a run stops here; blank code is fine. Where there only
+        is no image yet, the run stops as well, and what is shown is plain text."""
         if not code.strip():
             return {
                 "status": "ok",
@@ -50,19 +52,12 @@ class FallbackKernel(Kernel):
             "evalue": f"{message}\n{hint}".rstrip(),
             "traceback": [*message.splitlines(), "", *hint.splitlines(), "", _AGAIN],
         }
-        if not silent:
+        if not silent and os.environ.get("JUPYTER_CONTAINERS_EMPTY"):
+            told = {"name": "stdout", "text": f"{message}\n{hint}\n"}
+            self.send_response(self.iopub_socket, "stream", told)  # type: ignore[no-untyped-call]
+        elif not silent:
             self.send_response(self.iopub_socket, "error", error)  # type: ignore[no-untyped-call]
         return {"status": "error", "execution_count": self.execution_count, **error}
-
-
-def language_info(language: str) -> dict[str, str]:
-    """What a client reads of a kernel's language. Of one that nobody knows, the name is our kernel
-    spec's, which stands for any."""
-    if language.lower() in ("", "python"):
-        name = language or ANY_LANGUAGE
-        return {"name": name, "mimetype": "text/x-python", "file_extension": ".py"}
-    kind = f"text/x-{language.lower()}"
-    return {"name": language, "mimetype": kind, "file_extension": ".txt"}
 
 
 _AGAIN = "Nothing was run. When this is put right, restart the kernel."

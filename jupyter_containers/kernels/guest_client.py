@@ -60,6 +60,8 @@ class GuestClient:
         self._certificate = certificate
         self.ports: tuple[int, ...] = ()
         """Of the kernel's five channels, where it has chosen them itself."""
+        self.streams_port = 0
+        """Of the forwarder, where the container is on another machine."""
         self._socket: socket.socket | None = None
         self._buffer = b""
         self.closed = False
@@ -165,6 +167,8 @@ class GuestClient:
         kind = event.get("event")
         if kind == "hello":
             self.applied = _applied(event)
+            port = event.get("streams")
+            self.streams_port = port if type(port) is int and 0 < port < 1 << 16 else 0
         elif kind == "started":
             self._starting, self.ended = False, None
         elif kind == "ended" and not self._starting and _is_exit_code(event.get("code")):

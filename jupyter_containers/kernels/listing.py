@@ -1,4 +1,9 @@
-"""The containers of this person's kernels, whichever process they belong to."""
+"""The containers of this person's kernels, whichever process they belong to.
+
+    RUNDIR/notebook   the path of the kernel's notebook: written as it changes
+
+Labels of a container stay as they are, and a notebook is renamed while its kernel runs.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +12,39 @@ import logging
 import os
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..engines.guarded import Guarded
-from ..errors import BadInput, EngineError, Unknown
-from ..host.owners import owner_is_gone
-from ..host.paths import boot_id
+from ..errors import BadInput, EngineError, KernelError, Unknown
+from ..host.owners import owner_is_gone, run_dir_of
+from ..host.paths import boot_id, read_untrusted, replace_file
 from ..layout import LABEL
 from ..models import Container
+from ..text import one_line
 
 log = logging.getLogger("jupyter_containers")
+
+_NOTEBOOK = "notebook"
+_LONGEST = 1 << 16
+
+
+def write_notebook(root: Path, notebook: Path | None) -> None:
+    """Write into a run directory which notebook its kernel is of; a full disk keeps the last."""
+    with suppress(OSError):
+        if notebook is not None:
+            replace_file(root / _NOTEBOOK, os.fsencode(notebook), lasting=False)
+        else:
+            (root / _NOTEBOOK).unlink(missing_ok=True)
+
+
+def notebook_of(root: Path) -> Path | None:
+    """What `write_notebook` wrote last; None where there is none."""
+    try:
+        return Path(os.fsdecode(read_untrusted(root / _NOTEBOOK, _LONGEST)))
+    except KernelError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -34,6 +62,13 @@ class OwnedContainer:
     def image(self) -> str:
         """The image as it was asked for."""
         return self.label("image") or self.container.image
+
+    @property
+    def notebook(self) -> str:
+        """The name of its kernel's notebook now; empty where there is none, or nobody knows."""
+        run_dir = run_dir_of(self.container.name)
+        notebook = notebook_of(run_dir) if run_dir is not None else None
+        return one_line(notebook.name) if notebook is not None else ""
 
     @property
     def orphan(self) -> bool:

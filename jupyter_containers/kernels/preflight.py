@@ -19,11 +19,20 @@ from ..devices.gpus import check_devices, driver_warning
 from ..engines.registry import instead_of, preferred_engine
 from ..errors import BadInput, BadSettings, ContainersError, PolicyRefused
 from ..events import Change, publish
+from ..images.labextensions import Lacking, lacking
+from ..images.probe import recalled
 from ..models import Image
-from ..notebook.file import dockerfile_cells, read_notebook, settings_of
+from ..notebook.file import (
+    content_digest,
+    dockerfile_cells,
+    is_of_ours,
+    read_notebook,
+    settings_of,
+)
 from ..policy.approvals import Approvals, Ask, asks
 from ..policy.folders import holds_home
 from ..policy.policy import Policy
+from ..policy.records import ISOLATED, TRUSTED
 from ..settings.schema import VERSION, Settings
 from ..text import one_line
 
@@ -41,6 +50,8 @@ class NotebookState:
     build_same: bool | None = None
     warning: str = ""
     """What would not keep it from starting, but from working."""
+    changed: bool = False
+    """Whether another has taken the place of the notebook that was approved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +69,7 @@ class _Asked:
     settings: Settings
     refused: ContainersError | None
     missing: tuple[Ask, ...]
+    changed: bool
     asks: tuple[str, ...]
     folder: str
     """What is to be said where its own folder is not mounted."""
@@ -71,7 +83,8 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
         written = settings_of(data)
         if not written:
             return NotebookState()
-        asked = await asyncio.to_thread(_asked, notebook, written, policy)
+        content = content_digest(data)
+        asked = await asyncio.to_thread(_asked, notebook, written, policy, content)
     except ContainersError as error:
         return NotebookState(asked=written, error=error)
     settings, refused = asked.settings, asked.refused
@@ -87,6 +100,7 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
         asked=written,
         error=refused,
         missing=asked.missing,
+        changed=asked.changed,
         asks=asked.asks,
         engine=engine,
         image_here=image is not None if engine else None,
@@ -97,7 +111,18 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
     )
 
 
-def _asked(notebook: Path, written: Mapping[str, Any], policy: Policy) -> _Asked:
+async def lacking_for(reference: str, engine: str, policy: Policy) -> tuple[Lacking, ...]:
+    """What draws the outputs of an image's packages and this server lacks, as far as somebody has
+    looked into the image; `engine` is the setting of that name."""
+    with suppress(ContainersError):
+        chosen = await preferred_engine(engine, policy)
+        if reference and (image := await chosen.recent_image(reference)) is not None:
+            facts = await recalled(image, await chosen.user("me", (0, 0)))
+            return await asyncio.to_thread(lacking, facts) if facts is not None else ()
+    return ()
+
+
+def _asked(notebook: Path, written: Mapping[str, Any], policy: Policy, content: str) -> _Asked:
     """Raises BadSettings, PolicyRefused where the settings cannot be read or resolved."""
     settings = Settings.parse(written, where=notebook.name)
     resolved = settings.resolved(notebook.parent, policy)
@@ -109,7 +134,8 @@ def _asked(notebook: Path, written: Mapping[str, Any], policy: Policy) -> _Asked
     return _Asked(
         settings=settings,
         refused=refused,
-        missing=Approvals().missing_asks(notebook, resolved),
+        missing=Approvals().missing_asks(notebook, resolved, content),
+        changed=not Approvals().is_about(notebook, content),
         asks=tuple(ask.text for ask in asks(resolved)),
         folder=folder_warning(notebook.parent, resolved),
     )
@@ -144,6 +170,33 @@ def _build_same(
     return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class OutputsState:
+    """How a page is to draw what a notebook displays."""
+
+    applies: bool
+    """Whether the notebook is one of ours; others are JupyterLab's."""
+    outputs: str
+    """`isolated` or `trusted`."""
+    may_trust: bool
+    """Whether the administrator lets people decide."""
+
+
+def outputs_state(notebook: Path, policy: Policy) -> OutputsState:
+    """Raises BadInput where it is no notebook."""
+    data = read_notebook(notebook)
+    approvals, may_trust = Approvals(), policy.outputs == TRUSTED
+    outputs = approvals.outputs(notebook, content_digest(data)) if may_trust else ISOLATED
+    applies = is_of_ours(data) or approvals.knows(notebook)
+    return OutputsState(applies=applies, outputs=outputs, may_trust=may_trust)
+
+
+def set_outputs(notebook: Path, outputs: str) -> None:
+    """This person's decision. Raises BadInput where it is no notebook, or cannot be kept."""
+    Approvals().set_outputs(notebook, content_digest(read_notebook(notebook)), outputs)
+    publish(Change(what="notebook", id=notebook.name, notebook=notebook, state="approved"))
+
+
 async def check_settings(notebook: Path, asked: Mapping[str, Any], policy: Policy) -> Checked:
     """Every key by itself, so that a form shows all that is wrong at once, then all together.
     Changes nothing."""
@@ -167,7 +220,8 @@ def _check(notebook: Path, asked: Mapping[str, Any], policy: Policy) -> Checked:
         policy.check_asked(whole)
     except ContainersError as error:
         return Checked(errors=((_blamed(error), error),))
-    return Checked(missing=Approvals().missing_asks(notebook, whole))
+    content = content_digest(read_notebook(notebook))
+    return Checked(missing=Approvals().missing_asks(notebook, whole, content))
 
 
 def _blamed(error: ContainersError) -> str:
@@ -195,4 +249,4 @@ def _approve(
     settings = Settings.parse(asked, where=notebook.name)
     resolved = settings.resolved(notebook.parent, policy)
     policy.check_asked(resolved)
-    Approvals().approve(notebook, resolved, shown)
+    Approvals().approve(notebook, resolved, shown, content_digest(read_notebook(notebook)))

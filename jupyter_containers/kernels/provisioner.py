@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,19 +25,23 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
 
-from ..errors import ContainersError, KernelDied, sentence_of
-from ..host.paths import replace_file
+from ..errors import ContainersError, KernelDied, NoImageYet, sentence_of
+from ..host.paths import moved, replace_file
 from ..host.rundir import RunDir, keep_for_reaper, remove_run_dir, run_dir_for
 from ..models import Image
-from ..notebook.file import read_language
+from ..notebook.file import read_language_info
 from .connection import clients_sockets, connect, use_network, use_plain_tcp
 from .container import KernelContainer
 from .container_files import bound, host_path, unbind, write_container_files
 from .exit_reasons import raise_if_no_restart
+from .listing import write_notebook
 from .record import AdoptedKernel, record_kernel, take_adopted
 from .request import Request, find_notebook, find_request, notebook_name
 from .spec import StartPlan, ask_image, plan_start
 from .state import KernelState, forget, report, report_before, state_of
+
+ADDRESSES = "jupyter_containers_addresses"
+"""The attribute of a server's kernel manager that knows the address of a kernel's port."""
 
 
 class KernelProcess(KernelProvisionerBase):
@@ -189,19 +196,33 @@ class ContainerProvisioner(KernelProcess):
         return await super().pre_launch(cmd=argv, **kwargs)
 
     def _find_notebook(self, environment: Mapping[str, str]) -> None:
-        """Look the notebook up, but keep what was found for the same name at an earlier start: a
-        cell of another notebook may have put a link in its folder's place since then."""
-        named, found = notebook_name(environment), find_notebook(self, environment)
-        if found is None or self._notebook is None or named != self._named:
-            self._notebook = found
+        """Look the notebook up, but keep what was found for the same name at an earlier start, and
+        followed since: another notebook may have its name by now, or a cell of another one may have
+        put a link in its folder's place."""
+        named = notebook_name(environment)
+        if self._notebook is None or named != self._named:
+            self._notebook = find_notebook(self, environment)
         self._named = named
+
+    def follow(self, before: Path, after: Path, environment: Mapping[str, str] | None) -> None:
+        """See `state.follow`."""
+        if self._notebook is None:
+            return
+        if environment is not None:
+            self._named = notebook_name(environment)
+        if (now := moved(self._notebook, before, after)) != self._notebook:
+            self._notebook = now
+            if self._run_dir is not None:
+                write_notebook(self._run_dir.root, now)
+            report(self)
 
     def _stand_in(self, trouble: ContainersError | OSError) -> None:
         """The fallback kernel comes, and says why."""
         told = sentence_of(trouble)
         if not isinstance(told, ContainersError):
             raise trouble
-        self.log.error("Kernel %s cannot run in its container: %s", self.kernel_id, told)
+        level = logging.INFO if isinstance(told, NoImageYet) else logging.ERROR
+        self.log.log(level, "Kernel %s cannot run in its container: %s", self.kernel_id, told)
         self.trouble, self._plan = told, None
 
     async def _go_on(self, left: AdoptedKernel, **kwargs: Any) -> dict[str, Any]:
@@ -246,7 +267,14 @@ class ContainerProvisioner(KernelProcess):
             request.labels,
             self._say,
             request.language,
+            self._address(),
         )
+
+    def _address(self) -> Callable[[int], str] | None:
+        """Where a browser finds a port of the container. A server with our extension has put it
+        where it starts its kernels; other programs show no pages."""
+        prefix = getattr(self.kernels, ADDRESSES, None)
+        return partial(prefix, str(self.kernel_id)) if prefix is not None else None
 
     async def _open_run_dir(self, *, shared: bool) -> RunDir:
         """One run directory per kernel, `shared` with other machines or not. In a thread: such a
@@ -281,6 +309,7 @@ class ContainerProvisioner(KernelProcess):
                 self._stand_in(trouble)
             use_plain_tcp(self._manager, self._session)
         else:
+            write_notebook(run_dir.root, self._notebook)
             self._inside, self._ports = connect(
                 self._manager, plan, run_dir, self._session, self._ports
             )
@@ -298,8 +327,9 @@ class ContainerProvisioner(KernelProcess):
                     await self._remove()
                 await self._connect()
         if self.trouble is not None:
-            language = await asyncio.to_thread(read_language, self._notebook)
-            env = {**(kwargs.get("env") or os.environ), "JUPYTER_CONTAINERS_LANGUAGE": language}
+            language = json.dumps(await asyncio.to_thread(read_language_info, self._notebook))
+            env = dict(kwargs.get("env") or os.environ)
+            env["JUPYTER_CONTAINERS_LANGUAGE_INFO"] = language
             # Where a run directory cannot be made, `_connect` has chosen TCP.
             ipc = self._manager.transport == "ipc"
             run_dir = await self._open_run_dir(shared=False) if ipc else None
@@ -382,6 +412,7 @@ async def start_fallback(
         **env,
         "JUPYTER_CONTAINERS_TROUBLE": trouble.message,
         "JUPYTER_CONTAINERS_HINT": trouble.hint,
+        "JUPYTER_CONTAINERS_EMPTY": "1" if isinstance(trouble, NoImageYet) else "",
     }
     own, cwd = Path(manager.connection_file), Path("/")
     if run_dir is not None:

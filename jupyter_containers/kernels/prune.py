@@ -9,6 +9,7 @@ server that starts.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import suppress
@@ -126,7 +127,17 @@ def _caches(*, in_use: bool) -> Iterator[Leftover]:
             days = (now - _last_use(path)) / 86400
             if days > (_UNFINISHED_DAYS if unfinished else _UNUSED_DAYS):
                 remove = partial(_in_thread, _delete, path)
-                yield Leftover("cache", str(path), size_of(str(path)), remove)
+                yield Leftover("cache", str(path), _size_of_cache(path), remove)
+
+
+def _size_of_cache(path: Path) -> int:
+    """Looking is no use of it: who is asked before it goes must find it again after the yes."""
+    with suppress(OSError):
+        status = path.lstat()
+        size = size_of(str(path))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
+        return size
+    return 0
 
 
 def _last_use(path: Path) -> float:

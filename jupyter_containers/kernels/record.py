@@ -2,8 +2,9 @@
 
     RUNDIR/kernel.json    the kernel, its container, its connection: written when it has started
     RUNDIR/sessions.json  which documents use it, under which ids: written as they change
+    RUNDIR/notebook       its notebook's path (listing.py)
 
-Both lie where no container sees them. The next server reads them back (`server/adoption.py`),
+They lie where no container sees them. The next server reads them back (`server/adoption.py`),
 connects to the container's guest and goes on with the kernel under its old id, so that open pages
 find it again. A kernel without a guest cannot be adopted: it ends with its server.
 """
@@ -32,6 +33,7 @@ from ..policy.policy import Policy
 from ..settings.schema import Settings
 from ..text import untrusted_json
 from .container import KernelContainer
+from .listing import notebook_of
 from .request import Request, container_labels
 from .spec import StartPlan
 
@@ -53,7 +55,6 @@ class KernelRecord:
     directory: str
     session: str
     """JPY_SESSION_NAME, as its client said it."""
-    notebook: str
     engine: str
     asked: dict[str, Any]
     container: dict[str, Any]
@@ -83,7 +84,6 @@ class KernelRecord:
             spec=manager.kernel_name,
             directory=str(request.directory),
             session=session,
-            notebook=str(request.notebook or ""),
             engine=request.engine.name,
             asked=request.asked.to_json(),
             container=_plain(plan.spec),
@@ -102,11 +102,10 @@ class KernelRecord:
         info = {**self.connection, "key": str(self.connection["key"]).encode()}
         return cast("KernelConnectionInfo", info)
 
-    def request(self, policy: Policy) -> Request:
+    def request(self, policy: Policy, notebook: Path | None) -> Request:
         """What its start asked for, where the policy of today still allows it. Raises
         PolicyRefused, EngineMissing, BadSettings."""
-        asked = Settings.parse(self.asked, where=self.notebook)
-        notebook = Path(self.notebook) if self.notebook else None
+        asked = Settings.parse(self.asked, where=str(notebook or ""))
         settings = asked.resolved(Path(self.directory), policy)
         policy.check_asked(settings)
         return Request(
@@ -117,7 +116,7 @@ class KernelRecord:
             notebook=notebook,
             engine=open_engine(self.engine, policy),
             policy=policy,
-            labels=container_labels(self.kernel, notebook),
+            labels=container_labels(self.kernel),
         )
 
     async def check(self, request: Request) -> None:
@@ -209,7 +208,7 @@ async def adopt(root: Path, record: KernelRecord, policy: Policy) -> None:
     """Connect to a running kernel's container; the next start under its id uses it. Raises
     ContainersError where it has ended or the policy no longer allows it; the container is left
     as it is then."""
-    request = await asyncio.to_thread(record.request, policy)
+    request = await asyncio.to_thread(record.request, policy, notebook_of(root))
     await record.check(request)
     container = record.rejoin(root, request)
     try:

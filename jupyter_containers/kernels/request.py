@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shlex
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,12 +20,13 @@ from jupyter_client.provisioning import KernelProvisionerBase
 
 from ..engines.guarded import Guarded
 from ..engines.registry import choose_engine, instead_of, preferred_engine
-from ..errors import BadSettings, MountReplaced
+from ..errors import BadSettings, MountReplaced, NoImageYet
 from ..host.owners import owner
 from ..host.paths import boot_id
 from ..kernelspecs import read_spec
 from ..layout import LABEL
 from ..notebook.file import (
+    content_digest,
     language_of,
     notebook_from_environment,
     read_language,
@@ -88,7 +88,7 @@ async def find_request(
         notebook=notebook,
         engine=engine,
         policy=policy,
-        labels=container_labels(str(provisioner.kernel_id), notebook),
+        labels=container_labels(str(provisioner.kernel_id)),
         language=language,
     )
 
@@ -100,10 +100,10 @@ def _allowed(
     in which language; allowed and approved. Reads files, some of which may lie on a slow disk: not
     in the event loop."""
     policy = load_policy(provisioner.config)
-    asked, language = read_spec(provisioner.kernel_spec), ""
+    asked, language, content = read_spec(provisioner.kernel_spec), "", ""
     pinned = asked is not None
     if asked is None:
-        asked, language = _notebook_settings(notebook)
+        asked, language, content = _notebook_settings(notebook)
     elif not provisioner.kernel_spec.language:  # that of `run`: nobody chose it for its language
         language = read_language(notebook)
     source = os.path.realpath(directory)
@@ -115,7 +115,7 @@ def _allowed(
         _check_same(asked, settings)
     policy.check_asked(settings)
     if not pinned and notebook is not None:
-        Approvals().check(notebook, settings)
+        Approvals().check(notebook, settings, content)
     return policy, asked, settings, directory, source, language
 
 
@@ -126,9 +126,9 @@ def _check_same(approved: Settings, settings: Settings) -> None:
             raise MountReplaced(now.target, now.source)
 
 
-def container_labels(kernel_id: str, notebook: Path | None) -> dict[str, str]:
+def container_labels(kernel_id: str) -> dict[str, str]:
     """What marks a container as ours, and whose it is, for `ps` and `prune`."""
-    labels = {
+    return {
         LABEL: "kernel",
         f"{LABEL}.owner": owner().id,
         f"{LABEL}.uid": str(os.getuid()),
@@ -136,9 +136,6 @@ def container_labels(kernel_id: str, notebook: Path | None) -> dict[str, str]:
         f"{LABEL}.boot": boot_id(),
         f"{LABEL}.kernel": kernel_id,
     }
-    if notebook is not None:
-        labels[f"{LABEL}.notebook"] = notebook.name
-    return labels
 
 
 def notebook_name(environment: Mapping[str, str]) -> tuple[str, str]:
@@ -174,7 +171,9 @@ def find_notebook(
     return resolve_notebook(session, Path(root)) if root and session else None
 
 
-def _notebook_settings(notebook: Path | None) -> tuple[Settings, str]:
+def _notebook_settings(notebook: Path | None) -> tuple[Settings, str, str]:
+    """What it asks for, its language, and what it is; empty where this process's environment names
+    it: that editor saves past every server, so each change would be another notebook."""
     if notebook is None:
         raise BadSettings(
             "image",
@@ -185,10 +184,6 @@ def _notebook_settings(notebook: Path | None) -> tuple[Settings, str]:
     read = read_notebook(notebook)
     data = settings_of(read)
     if not data:
-        raise BadSettings(
-            "image",
-            f"{notebook.name} names no image yet.",
-            "Run its %%dockerfile cell, or in a terminal: "
-            f"jupyter containers run {shlex.quote(notebook.name)}",
-        )
-    return Settings.parse(data, where=notebook.name), language_of(read)
+        raise NoImageYet(notebook.name)
+    content = "" if notebook_from_environment() is not None else content_digest(read)
+    return Settings.parse(data, where=notebook.name), language_of(read), content

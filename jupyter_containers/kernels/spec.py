@@ -11,28 +11,49 @@ import asyncio
 import getpass
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ..devices.gpus import granted
+from ..dockerfile.render import CA_ARGS
 from ..engines.guarded import Guarded
 from ..errors import BadSettings, ImageNotHere, MountReplaced, StartFailed
 from ..host.mount_sources import find_source
 from ..host.rundir import RunDir
 from ..images.kit import Kit
-from ..images.prepare import OnProgress, ready
+from ..images.labextensions import PLOTLY, lacking
+from ..images.prepare import OnProgress, Ready, ready
 from ..images.probe import ImageFacts, Launch
-from ..layout import BYTECODE_TARGET, GUEST_PORT, INSIDE, KIT_TARGET, LABEL, TCP_PORTS
+from ..layout import (
+    BYTECODE_TARGET,
+    GUEST_PORT,
+    INSIDE,
+    KIT_TARGET,
+    LABEL,
+    RESERVED_PORTS,
+    STREAMS_PORT,
+    TCP_PORTS,
+)
 from ..models import ContainerSpec, Image, Mount, Source, User, parse_target, refuse_unquotable
 from ..policy.approvals import Approvals
+from ..policy.policy import Policy
 from ..settings.schema import Settings
 from .guest_client import new_secret
 
 DEFAULT_SHM = 64 << 20
+CA_FILE = "ca.pem"
+"""The file of the certificates in the directory `conf`, which the container has read-only."""
+APPS = {
+    "DASH_REQUESTS_PATHNAME_PREFIX": (8050, "{address}"),
+    "DASH_ROUTES_PATHNAME_PREFIX": (8050, "/"),
+    "GRADIO_ROOT_PATH": (7860, "{address}"),
+}
+"""Variables of web frameworks: the framework's usual port, and the value. A server that was killed
+may have had other addresses; its containers go on."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ContainerFiles:
     """What a container finds in its run directory, besides what its spec says."""
 
@@ -41,6 +62,8 @@ class ContainerFiles:
     passwd: str
     group: str
     """The image's own; empty where it has none."""
+    ca: bytes = b""
+    """The certificates that `Policy.kernel_ca` lends; empty where it lends none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +107,20 @@ class StartPlan:
     def same_container(self, other: StartPlan) -> bool:
         """Whether a restart may stay in the container that `other` started."""
         mine, theirs = (
-            replace(one.spec, publish=(), labels=_labels_that_tell(one.spec.labels))
+            replace(
+                one.spec,
+                publish=_asked(one.spec.publish),
+                labels=_labels_that_tell(one.spec.labels),
+                env={name: value for name, value in one.spec.env.items() if name not in APPS},
+            )
             for one in (self, other)
         )
         return self.guest and other.guest and mine == theirs
+
+
+def _asked(publish: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Without the ports of this machine that were chosen for the kernel's channels."""
+    return tuple((0 if inside in RESERVED_PORTS else host, inside) for host, inside in publish)
 
 
 def _source(mount: Mount) -> Source:
@@ -128,11 +161,11 @@ async def plan_start(
     labels: Mapping[str, str],
     on_progress: OnProgress,
     language: str = "",
+    address: Callable[[int], str] | None = None,
 ) -> StartPlan:
     """Everything up to, but not including, the container. The kernel is the one that the settings
     name, else one that speaks the notebook's `language`. `source` is what the directory's path led
-    to when the start was asked for: nothing else is mounted at `directory`.
-
+    to: nothing else is mounted there. `address` tells where a browser finds a port.
     Raises ImageUnusable, KitFailed, Unsupported, BadSettings, BadInput, and what engines raise.
     """
     devices = await granted(engine, settings.devices)
@@ -144,7 +177,7 @@ async def plan_start(
     home = facts.user_home if user.mode == "image" else home_inside()
     mounts, ours, workdir = await folders(settings, directory, source, engine, run_dir, home)
     argv = _kernel_argv(found.launch, kit, connection_file(sockets))
-    guest = facts.guest_python is not None
+    lent, ca = await asyncio.to_thread(_lent, engine.policy)
     name = f"jupyter-{run_dir.root.name}"
     spec = ContainerSpec(
         name=name,
@@ -155,7 +188,7 @@ async def plan_start(
         workdir=workdir,
         mounts=mounts,
         own=(*_own_mounts(run_dir, facts), *_kit_mounts(kit), *ours),
-        env=_environment(settings, image, home, user) | dict(found.launch.env),
+        env=await asyncio.to_thread(_variables, settings, image, found, home, user, address, lent),
         labels={**labels, f"{LABEL}.image": settings.image, f"{LABEL}.name": name},
         devices=devices,
         cpus=settings.cpus,
@@ -167,16 +200,16 @@ async def plan_start(
         hostname=settings.hostname,
         read_only=settings.read_only,
         entrypoint=settings.entrypoint,
-        init=not guest,
+        init=facts.guest_python is None,
         slurm=settings.slurm,
     )
     return StartPlan(
         spec=spec,
-        guest=guest,
+        guest=not spec.init,
         sockets=sockets,
         token=secrets.token_hex(16),
         engine=engine,
-        files=ContainerFiles(home=home, kernel_argv=argv, passwd=facts.passwd, group=facts.group),
+        files=ContainerFiles(home, argv, facts.passwd, facts.group, ca),
     )
 
 
@@ -239,11 +272,37 @@ def _first_argv(facts: ImageFacts, kernel_argv: tuple[str, ...]) -> tuple[str, .
     return (facts.guest_python, "-I", "-S", "-B", f"{INSIDE}/guest/main.py", f"{INSIDE}/run")
 
 
-def _environment(settings: Settings, image: Image, home: str, user: User) -> dict[str, str]:
-    """Named variables only: nothing of the server's crosses."""
-    env = {"JUPYTER_CONTAINERS_IMAGE": settings.image}
+def _lent(policy: Policy) -> tuple[dict[str, str], bytes]:
+    """The variables and the certificates that the policy lends: a copy, since a job's node may have
+    another file at that path. Raises StartFailed."""
+    variables, bundle = policy.kernel_proxy_variables(), policy.kernel_ca_bundle()
+    if bundle is None:
+        return variables, b""
+    try:
+        ca = bundle.read_bytes()
+    except OSError as error:
+        raise StartFailed(
+            f"The CA bundle {bundle} cannot be read: {error.strerror}.",
+            "Policy.kernel_ca names it: put it there, or leave the trait empty.",
+        ) from None
+    return variables | dict.fromkeys(CA_ARGS, f"{INSIDE}/conf/{CA_FILE}"), ca
+
+
+def _variables(
+    settings: Settings,
+    image: Image,
+    found: Ready,
+    home: str,
+    user: User,
+    address: Callable[[int], str] | None,
+    lent: Mapping[str, str],
+) -> dict[str, str]:
+    """Named variables only: nothing of the server's crosses but what the policy has `lent`. What
+    the settings say counts more. Reads files."""
+    env = _for_apps(settings, image, address) | plotly_environment(found.facts, image)
+    env["JUPYTER_CONTAINERS_IMAGE"] = settings.image
     if settings.build is not None and settings.build.cell:
-        env["JUPYTER_CONTAINERS_CELL"] = settings.build.cell
+        env["JUPYTER_CONTAINERS_CELL"] = " ".join((settings.build.cell, *settings.build.earlier))
     if user.mode != "image":
         env |= {"HOME": home, "USER": person(user), "LOGNAME": person(user)}
     # CUDA images ask NVIDIA's hook for all GPUs by themselves; `void` is its word for
@@ -252,7 +311,32 @@ def _environment(settings: Settings, image: Image, home: str, user: User) -> dic
     env["NVIDIA_VISIBLE_DEVICES"] = "void"
     if "LANG" not in image.env and "LC_ALL" not in image.env:
         env["LANG"] = "C.UTF-8"
-    return env | dict(settings.env)
+    return env | dict(lent) | dict(settings.env) | dict(found.launch.env)
+
+
+def _for_apps(
+    settings: Settings, image: Image, address: Callable[[int], str] | None
+) -> dict[str, str]:
+    """What web frameworks need to know that cannot do with links relative to their page. They are
+    told of their usual port, unless that is published: then a browser finds them at `/`."""
+    if address is None:
+        return {}
+    published = {inside for _, inside in settings.ports}
+    told = {
+        name: value.format(address=address(port))
+        for name, (port, value) in APPS.items()
+        if port not in published
+    }
+    return {name: value for name, value in told.items() if name not in image.env}
+
+
+def plotly_environment(facts: ImageFacts, image: Image) -> dict[str, str]:
+    """Where the server lacks the extension that draws the figures of an image's plotly, each brings
+    HTML, too, which loads the library from a CDN. https://plotly.com/python/renderers/"""
+    there = any(one.extension == PLOTLY for one in lacking(facts))
+    if not there or "PLOTLY_RENDERER" in image.env:
+        return {}
+    return {"PLOTLY_RENDERER": "plotly_mimetype+notebook_connected"}
 
 
 def person(user: User) -> str:
@@ -266,8 +350,8 @@ def person(user: User) -> str:
 
 
 def _publish(settings: Settings, *, published: bool) -> tuple[tuple[int, int], ...]:
-    ours = (GUEST_PORT, *TCP_PORTS) if published else ()
-    return tuple((0, port) for port in (*settings.ports, *ours))
+    ours = (GUEST_PORT, STREAMS_PORT, *TCP_PORTS) if published else ()
+    return (*settings.ports, *((0, port) for port in ours))
 
 
 def home_inside() -> str:

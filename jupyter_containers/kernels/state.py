@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 from weakref import WeakSet
 
 from ..engines.placement import WARNING, Placement
-from ..errors import ContainersError
+from ..errors import ContainersError, NoImageYet
 from ..events import Change, publish
+from ..layout import RESERVED_PORTS
 from ..settings.schema import Settings
 from .container import KernelContainer
 from .guest_client import Applied
 from .request import Request
 
-State = Literal["starting", "running", "restarting", "failed", "dead"]
+State = Literal["starting", "running", "restarting", "empty", "failed", "dead"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class KernelState:
-    """One kernel now. `failed`: the fallback kernel stands in, and `trouble` says why."""
+    """One kernel now. `failed`: the fallback kernel stands in, and `trouble` says why; `empty`: the
+    same where the notebook has no image so far."""
 
     id: str
     state: State
     notebook: Path | None = None
+    directory: Path | None = None
+    """The folder that its container was started for: the notebook's then."""
     phase: str = ""
     """What its start is busy with; empty where it is not starting."""
     trouble: ContainersError | None = None
@@ -40,6 +44,8 @@ class KernelState:
     """What was asked when it started, as it was written."""
     placement: Placement | None = None
     """Where a cluster's scheduler has put it; None: it runs on this machine."""
+    published: Mapping[int, int] = field(default_factory=dict)
+    """The ports that its settings publish on 127.0.0.1, and where."""
 
 
 def state_of(
@@ -56,7 +62,8 @@ def state_of(
     state: State = "restarting" if again else "starting"
     if not phase:
         up = fallback or (container is not None and container.poll() is None)
-        state = "failed" if up and trouble else "running" if up else "dead"
+        stands_in: State = "empty" if isinstance(trouble, NoImageYet) else "failed"
+        state = stands_in if up and trouble else "running" if up else "dead"
     return KernelState(
         id=id,
         state=state,
@@ -67,9 +74,16 @@ def state_of(
         engine=request.engine.name if request is not None else "",
         image=request.settings.image if request is not None else "",
         applied=container.applied if container is not None else None,
+        directory=request.directory if request is not None else None,
         settings=request.asked if request and container and (again or not phase) else None,
         placement=container.placement if container is not None else None,
+        published=_published(container) if container is not None else {},
     )
+
+
+def _published(container: KernelContainer) -> dict[int, int]:
+    """As the engine said when the container was started."""
+    return {port: at for port, at in container.ports.items() if port not in RESERVED_PORTS}
 
 
 class Reports(Protocol):
@@ -83,6 +97,10 @@ class Reports(Protocol):
     @property
     def kernels(self) -> object:
         """Whose kernel it is: the server's kernel manager, where one has started it."""
+        ...
+
+    def follow(self, before: Path, after: Path, environment: Mapping[str, str] | None) -> None:
+        """See `follow`."""
         ...
 
 
@@ -117,6 +135,16 @@ def forget(kernel: Reports) -> None:
         _all.discard(kernel)
         now = kernel.state
         publish(Change(what="container", id=now.id, notebook=now.notebook, state="ended"))
+
+
+def follow(
+    manager: object, before: Path, after: Path, environments: Mapping[str, Mapping[str, str]]
+) -> None:
+    """This person has moved a notebook, or a folder above some: the kernels of a server's manager
+    stay theirs. `environments`, by the kernels' ids, name the notebook at the next start."""
+    for kernel in tuple(_all):
+        if kernel.kernels is manager:
+            kernel.follow(before, after, environments.get(kernel.state.id))
 
 
 def kernels_of(manager: object) -> Iterator[KernelState]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.command import Running, jc, processes
 from tests.helpers.harness import containers
 from tests.helpers.serving import NOTED, Server
 from tests.ui.lab import until
@@ -46,6 +47,54 @@ def test_goes_on_in_the_next_server(
     server.ask("POST", f"{kernel}/restart")
     assert server.run(before, "print('x' in dir())") == "False"
     assert containers(engine_program) == [container]
+    server.ask("DELETE", f"api/sessions/{before['id']}")
+    until(lambda: containers(engine_program) == [], "the container is gone")
+    until(lambda: left_behind() == [], "nothing is left")
+
+
+APP = """
+import http.server, threading
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b'"hello"')
+    def log_message(self, *_): pass
+app = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Page)
+threading.Thread(target=app.serve_forever, daemon=True).start()
+print(app.server_port)
+"""
+
+
+def test_streams_go_on_in_the_next_server(
+    server: Server, its_notebook: Path, engine_program: str, left_behind: LeftBehind
+) -> None:
+    before = server.open(its_notebook)
+    kernel = f"jupyter-containers/kernels/{before['kernel']['id']}"
+    port = int(server.run(before, APP))
+    address = server.ask("POST", f"{kernel}/ports/{port}", {})["url"].lstrip("/")
+    assert server.ask("GET", address) == "hello"
+    assert [one["port"] for one in server.ask("GET", f"{kernel}/ports")["listening"]] == [port]
+    terminal = server.terminal(before)
+    terminal.type("echo on$((1)); exec sleep 4253\n")
+    terminal.until("on1")
+    beside = Running("exec", its_notebook, "--", "sh", "-c", "echo on; sleep 3; echo 6$((7))")
+    beside.until("on")
+    time.sleep(NOTED)
+    server.kill()
+    terminal.close()
+    server.start()
+    assert server.ask("GET", address) == "hello"
+    assert [one["port"] for one in server.ask("GET", f"{kernel}/ports")["listening"]] == [port]
+    # A terminal is the server's; a program of another process is that one's.
+    until(lambda: processes("sleep 4253") == [], "the terminal's program is gone")
+    beside.until("67")
+    beside.process.communicate(timeout=20)
+    assert beside.process.returncode == 0
+    assert server.ask("GET", f"{kernel}/terminals")["terminals"] == []
+    terminal = server.terminal(before)
+    terminal.type("echo again$((1))\n")
+    terminal.until("again1")
+    terminal.close()
+    assert jc("exec", its_notebook, "--", "echo", "still").stdout == "still\n"
     server.ask("DELETE", f"api/sessions/{before['id']}")
     until(lambda: containers(engine_program) == [], "the container is gone")
     until(lambda: left_behind() == [], "nothing is left")

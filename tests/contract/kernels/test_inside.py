@@ -7,8 +7,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+import trustme
+from traitlets.config import Config
 
 from tests.helpers.harness import Kernel, approve, running, write_notebook
+from tests.helpers.package_index import wheel
 
 
 async def test_runs_in_the_image_beside_its_files(kernel):
@@ -193,3 +196,64 @@ async def test_a_folder_of_any_name(engine, image, folder, shown):
         assert "Read-only file system" in done["error"]
         await kernel.run("open('made', 'w').write('x')")
     assert (here / "made").read_text() == "x"
+
+
+SITE = """import http.server, os, pathlib, ssl, subprocess, sys, threading
+class Index(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        name = pathlib.PurePosixPath(self.path).name
+        wheel = next(pathlib.Path().glob("*.whl"))
+        link = f"<a href=/{wheel}>{wheel}</a>".encode()
+        page = wheel.read_bytes() if name == str(wheel) else link
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(page)
+    def log_message(self, *_): pass
+server = http.server.ThreadingHTTPServer(("localhost", 0), Index)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("server.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+url = f"https://localhost:{server.server_port}/simple"
+asks = f"import urllib.request; urllib.request.urlopen('{url}/kept/')"
+def asked(argv, *without):
+    env = {name: value for name, value in os.environ.items() if name not in without}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60)
+    return done.returncode, (done.stdout + done.stderr)[-3000:]
+pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", "got", "-i", url, "kept"]
+"""
+
+
+async def test_certificates_and_proxies_that_the_policy_lends(
+    notebook, folder, tmp_path, monkeypatch
+):
+    """They reach what runs inside by a file that it cannot write, and by variables: programs trust
+    a site whose certificate is signed by that CA, and without them they do not."""
+    authority = trustme.CA()
+    site = tmp_path / "site.pem"
+    authority.cert_pem.write_to_path(str(site))
+    issued = authority.issue_cert("localhost")
+    issued.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    name, content = wheel("kept", "1.2.3")
+    (folder / name).write_bytes(content)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    lent = {"kernel_ca": str(site), "kernel_proxies": True, "engines": ["*"]}
+    path = notebook(env={"no_proxy": "localhost"})
+    async with running(path, Config({"Policy": lent})) as kernel:
+        done = await kernel.run(SITE)
+        assert done["status"] == "ok", done["error"]
+        names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
+        for name in (*names, "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO"):
+            read = f"subprocess.getoutput('cat ${name}') == {site.read_text().strip()!r}"
+            assert await kernel.value(read) == "True", name
+        done = await kernel.run("pathlib.Path(os.environ['SSL_CERT_FILE']).write_text('mine')")
+        assert done["status"] == "error"
+        seen = "[os.environ.get(n) for n in ('https_proxy', 'HTTPS_PROXY', 'no_proxy')]"
+        assert await kernel.value(seen) == str([*["http://proxy.invalid:3128"] * 2, "localhost"])
+        assert await kernel.value("asked([sys.executable, '-c', asks])") == "(0, '')"
+        assert await kernel.value("asked(pip)") == "(0, '')"
+        alone = await kernel.value(f"asked([sys.executable, '-c', asks], *{names})")
+        assert "CERTIFICATE_VERIFY_FAILED" in alone
+        alone = await kernel.value(f"asked([*pip, '--retries=0'], *{names})")
+        assert alone.startswith("(1,") and "No matching distribution" in alone

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_containers.host.paths import cache_directory
 from jupyter_containers.host.rundir import RunDir, make_run_dir
 from jupyter_containers.kernels.prune import leftovers
 from tests.helpers import ROOT
@@ -84,3 +85,15 @@ assert not run_dir.home.exists() and not run_dir.root.exists()
 def test_what_stays_is_told_and_found_again() -> None:
     done = with_own_mounts(sys.executable, "-c", MOUNTED, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_was_looked_at_is_found_again() -> None:
+    old = cache_directory() / "builds" / "old"
+    old.mkdir(parents=True)
+    (old / "file").write_text("x" * 1000)
+    os.utime(old, (0, 0))
+    for _ in range(2):
+        found = asyncio.run(leftovers([], images=False))
+        assert [one.name for one in found] == [str(old)]
+    assert prune() == {str(old): found[0].size}
+    assert not old.exists()

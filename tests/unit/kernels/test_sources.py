@@ -93,3 +93,11 @@ def test_what_may_be_swapped(home: Path) -> None:
     (home / "apart").chmod(0o777)
     (home / "apart/data").mkdir()
     assert exposed(Mount(str(home / "apart/data"), "/data", True)) == ["/data"]
+
+
+def test_the_address_of_a_server_is_no_reason_for_another_container() -> None:
+    """A server that was killed may have had another one."""
+    one = replace(plan(), guest=True)
+    other = replace(one, spec=replace(one.spec, env={"GRADIO_ROOT_PATH": "/other/"}))
+    assert one.same_container(other)
+    assert not one.same_container(replace(one, spec=replace(one.spec, env={"OTHER": "1"})))
