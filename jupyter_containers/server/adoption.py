@@ -20,6 +20,7 @@ from jupyter_server.utils import ensure_async
 from ..errors import ContainersError, StartFailed
 from ..host import owners
 from ..kernels import record
+from ..kernels.listing import notebook_of
 from ..kernels.record import KernelRecord, Session
 from ..kernels.state import kernels_of
 from ..policy.policy import Policy
@@ -72,7 +73,8 @@ class KernelAdopter:
             with suppress(OSError):
                 await asyncio.to_thread(owners.give_back, run_dir, before)
             return
-        self._app.log.info("The kernel of %s goes on: %s", left.notebook or left.spec, left.kernel)
+        of = notebook_of(run_dir) or left.spec
+        self._app.log.info("The kernel of %s goes on: %s", of, left.kernel)
         try:
             await self._restore_sessions(left.kernel, run_dir)
         except Exception as error:  # noqa: BLE001 - the kernel runs; other session managers' own

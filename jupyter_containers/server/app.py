@@ -27,6 +27,7 @@ from ..serializers import contents_path
 from . import handlers
 from .adoption import KernelAdopter, note_sessions, this_server
 from .kernel_locks import KernelLocks
+from .renames import Renames
 from .state import SETTING, Server
 
 CHANGE = "https://schema.jupyter-containers.org/change/v1"
@@ -64,6 +65,8 @@ class ContainersApp(ExtensionApp):
         KernelLocks(app.kernel_manager, self.server).install()
         self._events, self._loop = app.event_logger, app.io_loop
         self._events.register_event_schema(Path(__file__).parents[1] / "change.yaml")
+        self.server.provenance.install(self._events)
+        Renames(app, self.server).install(self._events)
         subscribe(self._heard)
         watch_children()
         guest_files()  # an upgrade while this server runs gives it no others
@@ -111,6 +114,8 @@ class ContainersApp(ExtensionApp):
             self._beginning.cancel()
             await asyncio.wait({self._beginning})
         await self._adopter.close()
+        await self.server.terminals.close()
+        await self.server.ports.close()
         await self.server.builds.close()
 
     def _begin(self, adopted: bool) -> None:

@@ -14,13 +14,18 @@ from ..builds.jobs import Job
 from ..builds.manager import Builds
 from ..engines.guarded import Guarded
 from ..engines.registry import working_engines
-from ..errors import Unknown
+from ..errors import StreamFailed, Unknown
 from ..kernels.listing import OwnedContainer, find_container
+from ..kernels.provisioner import KernelProcess
 from ..kernels.state import KernelState, kernels_of
+from ..kernels.streams import Streams
 from ..notebook.file import resolve_notebook
 from ..policy.loader import load_policy
 from ..policy.policy import Policy
 from ..serializers import contents_path
+from .ports import Ports
+from .provenance import Provenance
+from .terminals import Terminals
 
 SETTING = "jupyter_containers_server"
 """Where the web application's settings hold it."""
@@ -32,6 +37,9 @@ class Server:
     def __init__(self, app: ServerApp) -> None:
         self._app = app
         self.builds = Builds()
+        self.provenance = Provenance(app)
+        self.terminals = Terminals()
+        self.ports = Ports(app, self.streams)
 
     @property
     def root(self) -> Path:
@@ -121,6 +129,17 @@ class Server:
             )
             for one in sessions
         ]
+
+    def streams(self, kernel_id: str) -> Streams:
+        """Connections and programs in a kernel's container. Raises Unknown, StreamFailed."""
+        manager: Any = self._app.kernel_manager
+        kernel = manager.get_kernel(kernel_id) if kernel_id in manager else None
+        provisioner = getattr(kernel, "provisioner", None)
+        if not isinstance(provisioner, KernelProcess):
+            raise Unknown(f"This server runs no kernel {kernel_id[:40]!r} in a container.")
+        if provisioner.container is None:
+            raise StreamFailed("none", "This kernel has no container.", "Restart the kernel.")
+        return provisioner.container.streams
 
     async def shut_down(self, kernel_id: str) -> None:
         """End a kernel of this server; its container goes with it."""

@@ -6,12 +6,14 @@ import json
 import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
 from tornado.httpclient import HTTPClientError
 
 import jupyter_containers
 
 from .contract import keeps_to_the_contract
+from .proxying import app, ask, dial, kernel, notebook, ports, trusted  # noqa: F401
 
 PACKAGE = Path(jupyter_containers.__file__).parent
 
@@ -62,6 +64,31 @@ def api(jp_fetch):
         return answer.code, said
 
     return call
+
+
+@pytest.fixture
+def own(jp_serverapp):
+    """A notebook that this person wrote: Jupyter's signature is on it."""
+
+    def sign(path):
+        jp_serverapp.contents_manager.notary.sign(nbformat.read(path, as_version=4))
+        return path
+
+    return sign
+
+
+@pytest.fixture
+def save(jp_fetch):
+    """The settings that JupyterLab has in a notebook's metadata, saved with it."""
+
+    async def put(path, settings):
+        where = ("api", "contents", *path.split("/"))
+        model = json.loads((await jp_fetch(*where)).body)
+        model["content"]["metadata"]["jupyter_containers"] = settings
+        body = {"type": "notebook", "content": model["content"]}
+        await jp_fetch(*where, method="PUT", body=json.dumps(body))
+
+    return put
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from jupyter_containers.engines.guarded import Guarded
 from jupyter_containers.errors import BaseUnknown
+from jupyter_containers.server.state import SETTING
 from tests.helpers.harness import write_notebook
 
 
@@ -22,8 +23,8 @@ def cell(images, *lines, options=""):
 
 
 @pytest.fixture
-def notebook(jp_root_dir):
-    return write_notebook(jp_root_dir / "sub" / "n.ipynb", None, "1")
+def notebook(jp_root_dir, own):
+    return own(write_notebook(jp_root_dir / "sub" / "n.ipynb", None, "1"))
 
 
 def request(engine, source, **more):
@@ -67,7 +68,7 @@ async def test_a_build_from_its_first_event_to_the_settings_after_it(
 
 
 async def test_what_was_built_is_approved_and_nothing_else(
-    engine, images, notebook, api, job_done, jp_root_dir
+    engine, images, notebook, api, job_done, save, jp_root_dir
 ):
     (jp_root_dir / "sub" / "data").mkdir()
     source = cell(images, options="--mount data:/data")
@@ -75,7 +76,7 @@ async def test_what_was_built_is_approved_and_nothing_else(
     result = (await job_done(job["id"]))[-1]["job"]["result"]
     assert len(result["missing"]) == 1
     assert "/sub/data" in result["missing"][0]
-    write_notebook(notebook, result["settings"], "1")
+    await save("sub/n.ipynb", result["settings"])
     _, state = await api("GET", "notebook", query={"path": "sub/n.ipynb"})
     assert state["missing"] == result["missing"]
     assert state["image_here"] is True
@@ -88,7 +89,7 @@ async def test_what_was_built_is_approved_and_nothing_else(
 
 
 async def test_asked_again_after_other_settings_and_another_name(
-    engine, images, notebook, api, job_done, jp_root_dir
+    engine, images, notebook, api, job_done, save, jp_fetch
 ):
     source = cell(images)
     _, job = await api("POST", "builds", request(engine, source))
@@ -99,11 +100,12 @@ async def test_asked_again_after_other_settings_and_another_name(
     assert again["reused"]
     assert again["settings"] == {**first, "memory": "2g"}
 
-    notebook.rename(jp_root_dir / "sub" / "other.ipynb")
+    other = json.dumps({"path": "sub/other.ipynb"})
+    await jp_fetch("api", "contents", "sub", "n.ipynb", method="PATCH", body=other)
     asked = request(engine, source, path="sub/other.ipynb", settings=applied)
     _, job = await api("POST", "builds", asked)
     moved = (await job_done(job["id"]))[-1]["job"]["result"]["settings"]
-    write_notebook(jp_root_dir / "sub" / "other.ipynb", moved, "1")
+    await save("sub/other.ipynb", moved)
     _, state = await api("GET", "notebook", query={"path": "sub/other.ipynb"})
     assert (state["missing"], moved["build"]) == ([], first["build"])
 
@@ -228,19 +230,19 @@ async def test_a_long_log_is_read_in_full_and_holds_nobody_up(
 
 
 async def test_a_notebook_in_another_language_is_not_moved_into_python(
-    engine, image, notebook, api, job_done
+    engine, image, notebook, api, job_done, own
 ):
     document = json.loads(notebook.read_text())
     r = {"name": "ir", "display_name": "R", "language": "R"}
     document["metadata"]["kernelspec"] = r
     notebook.write_text(json.dumps(document))
+    own(notebook)
     source = f"%%dockerfile\nFROM {image}\nRUN echo {secrets.token_hex(8)}\n"
     _, job = await api("POST", "builds", request(engine, source))
     done = (await job_done(job["id"]))[-1]["job"]
     assert done["state"] == "failed", done
-    assert done["error"]["message"] == (
-        "The notebook is written in R, and the image has a kernel for python only."
-    )
+    assert "is written in R, and its image would have no kernel" in done["error"]["message"]
+    assert "Nothing was built" in done["error"]["message"]
     assert done["error"]["hint"].endswith("%%dockerfile --kernel python3")
     # Who says which one means it.
     named = source.replace("%%dockerfile", "%%dockerfile --kernel python3", 1)
@@ -248,3 +250,114 @@ async def test_a_notebook_in_another_language_is_not_moved_into_python(
     result = (await job_done(job["id"]))[-1]["job"]["result"]
     assert result["settings"]["kernel"] == "python3"
     assert json.loads(notebook.read_text())["metadata"]["kernelspec"] == r
+
+
+@pytest.fixture
+def rename(jp_fetch):
+    """In the file browser."""
+
+    async def call(old, new):
+        where = ("api", "contents", *old.split("/"))
+        await jp_fetch(*where, method="PATCH", body=json.dumps({"path": new}))
+
+    return call
+
+
+@pytest.fixture
+def copy(jp_fetch):
+    """In the file browser; returns the copy's path."""
+
+    async def call(path):
+        body = json.dumps({"copy_from": path})
+        answer = await jp_fetch("api", "contents", "sub", method="POST", body=body)
+        return json.loads(answer.body)["path"]
+
+    return call
+
+
+async def test_a_renamed_a_copied_and_an_uploaded_notebook_have_the_image(
+    engine, images, notebook, api, job_done, save, rename, copy, jp_fetch
+):
+    source = cell(images)
+    _, job = await api("POST", "builds", request(engine, source))
+    first = (await job_done(job["id"]))[-1]["job"]["result"]
+    await save("sub/n.ipynb", first["settings"])
+    await rename("sub/n.ipynb", "sub/other.ipynb")
+    model = json.loads((await jp_fetch("api", "contents", "sub", "other.ipynb")).body)
+    body = {"type": "notebook", "format": "json", "content": model["content"]}
+    uploaded = ("api", "contents", "uploaded.ipynb")
+    await jp_fetch(*uploaded, method="PUT", body=json.dumps(body))
+    _, state = await api("GET", "notebook", query={"path": "uploaded.ipynb"})
+    assert len(state["missing"]) == 1  # until its cell is run
+    for path in ("sub/other.ipynb", await copy("sub/other.ipynb"), "uploaded.ipynb"):
+        more = {"path": path, "settings": first["settings"]}
+        _, job = await api("POST", "builds", request(engine, source, **more))
+        assert (await job_done(job["id"]))[-1]["job"]["result"] == {**first, "reused": True}
+        _, state = await api("GET", "notebook", query={"path": path})
+        assert (state["missing"], state["image_here"], state["build_same"]) == ([], True, True)
+
+
+async def test_a_build_follows_its_notebook(
+    engine, images, notebook, api, job_done, save, rename, jp_root_dir
+):
+    (jp_root_dir / "new").mkdir()
+    _, job = await api("POST", "builds", request(engine, cell(images, "RUN sleep 3")))
+    await asyncio.sleep(1)
+    await rename("sub/n.ipynb", "new/other.ipynb")
+    _, state = await api("GET", "notebook", query={"path": "new/other.ipynb"})
+    assert state["building"]
+    done = (await job_done(job["id"]))[-1]["job"]
+    assert (done["state"], done["path"]) == ("done", "new/other.ipynb"), done
+    assert (done["title"], done["result"]["missing"]) == ("other.ipynb, cell 1", [])
+    await save("new/other.ipynb", done["result"]["settings"])
+    _, state = await api("GET", "notebook", query={"path": "new/other.ipynb"})
+    assert state["missing"] == []
+
+
+class TestOneAtATime:
+    @pytest.fixture
+    def policy(self):
+        return {"max_builds": 1}
+
+    async def test_a_build_that_waits_reads_from_where_its_notebook_is_by_then(
+        self, engine, images, notebook, api, job_done, rename, own, jp_root_dir
+    ):
+        own(write_notebook(jp_root_dir / "late" / "n.ipynb", None, "1"))
+        (jp_root_dir / "late" / "a.txt").write_text("a")
+        await api("POST", "builds", request(engine, cell(images, "RUN sleep 3")))
+        waits = request(engine, cell(images, "COPY a.txt /a.txt"), path="late/n.ipynb")
+        _, job = await api("POST", "builds", waits)
+        assert job["state"] == "waiting"
+        await rename("late", "later")
+        done = (await job_done(job["id"]))[-1]["job"]
+        assert (done["state"], done["path"]) == ("done", "later/n.ipynb"), done
+
+
+class TestNoneKept:
+    @pytest.fixture
+    def policy(self):
+        return {"keep_images": 0}
+
+    async def test_no_copy_loses_its_image_to_the_others_builds(
+        self, engine, images, notebook, api, job_done, save, copy, jp_serverapp, jp_root_dir
+    ):
+        async def build(source):
+            _, job = await api("POST", "builds", request(engine, source))
+            result = (await job_done(job["id"]))[-1]["job"]["result"]
+            await jp_serverapp.web_app.settings[SETTING].builds.settled()
+            return result
+
+        async def here():
+            _, listed = await api("GET", "images")
+            return {one["reference"] for one in listed["images"]}
+
+        first = await build(cell(images))
+        await save("sub/n.ipynb", first["settings"])
+        path = await copy("sub/n.ipynb")
+        second = await build(cell(images))
+        assert await here() >= {first["name"], second["name"]}
+        (jp_root_dir / path).unlink()
+        third = await build(cell(images))
+        left = await here()
+        assert third["name"] in left
+        assert left.isdisjoint({first["name"], second["name"]})

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from jupyter_containers.server.handlers import handlers
+from jupyter_containers.server.handlers.ports import Page
 from tests.helpers.harness import write_notebook
 
 ROUTES = [
@@ -28,14 +29,33 @@ ROUTES = [
     ("GET", "containers"),
     ("GET", "containers/x"),
     ("GET", "containers/x/logs"),
+    ("GET", "containers/x/changes"),
+    ("POST", "containers/x/changes"),
     ("DELETE", "containers/x"),
     ("POST", "conversions"),
+    ("GET", "leftovers"),
+    ("POST", "leftovers"),
     ("GET", "devices"),
     ("GET", "settings"),
     ("POST", "settings"),
     ("GET", "notebook"),
     ("POST", "approvals"),
+    ("GET", "approvals"),
+    ("DELETE", "approvals/x"),
+    ("GET", "outputs"),
+    ("PUT", "outputs"),
     ("POST", "lint"),
+    ("POST", "paths"),
+    ("POST", "additions"),
+    ("POST", "packages"),
+    ("GET", "starters"),
+    ("POST", "starters"),
+    ("GET", "kernels/x/terminals"),
+    ("POST", "kernels/x/terminals"),
+    ("DELETE", "kernels/x/terminals/x"),
+    ("GET", "kernels/x/terminals/x/channel"),
+    ("GET", "kernels/x/ports"),
+    ("POST", "kernels/x/ports/x"),
 ]
 
 
@@ -51,11 +71,12 @@ def notebook(jp_root_dir):
 
 
 def test_the_routes_are_all_here():
+    """But for pages of containers, which `test_ports.py` has."""
     verbs = {
         (verb.upper(), pattern.removeprefix("/jupyter-containers/").replace("([^/]+)", "x"))
         for pattern, handler in handlers()
         for verb in ("get", "post", "put", "patch", "delete")
-        if verb in vars(handler) and pattern[-2:] != ".*"
+        if verb in vars(handler) and pattern[-2:] != ".*" and not issubclass(handler, Page)
     }
     assert verbs == set(ROUTES)
 
@@ -86,7 +107,7 @@ async def test_a_cookie_alone_changes_nothing(verb, path, jp_serverapp, http_ser
     answer = await http_server_client.fetch(
         f"{app.base_url}jupyter-containers/{path}",
         method=verb,
-        body="{}" if verb == "POST" else None,
+        body="{}" if verb in ("POST", "PUT") else None,
         headers={"Cookie": cookies},
         raise_error=False,
     )
@@ -105,8 +126,9 @@ async def test_who_is_not_authorized_is_told_so(api, jp_serverapp, monkeypatch):
     for verb, path in ROUTES:
         status, said = await api(verb, path, "{}" if verb == "POST" else None)
         assert (status, said["type"]) == (403, "HTTPError"), (verb, path)
-    assert {resource for _, resource in asked} == {"jupyter_containers"}
-    assert {action for action, _ in asked} == {"read", "write"}
+    ours = {action for action, resource in asked if resource == "jupyter_containers"}
+    assert ours == {"read", "write"}
+    assert {one for one in asked if one[1] != "jupyter_containers"} == {("execute", "kernels")}
 
 
 @pytest.mark.parametrize(
@@ -145,6 +167,19 @@ async def test_who_is_not_authorized_is_told_so(api, jp_serverapp, monkeypatch):
         ),
         ("approvals", {"path": "n.ipynb", "settings": {}, "items": [1]}, "a list of strings"),
         ("lint", {"path": "n.ipynb", "source": "print(1)"}, "builds nothing"),
+        ("lint", {"path": "n.ipynb", "source": "x", "ignored": "DL1"}, "list of strings"),
+        ("paths", {"path": "n.ipynb", "source": "print(1)", "typed": ""}, "builds nothing"),
+        ("paths", {"path": "n.ipynb", "source": "%%dockerfile", "typed": 1}, "a string"),
+        ("paths", {"path": "n.ipynb", "source": "x", "typed": "x" * 5000}, "at most 4,000"),
+        ("additions", {"path": "n.ipynb", "source": "%pip install x"}, "no Dockerfile cell"),
+        ("packages", {"path": "n.ipynb", "requirement": "../../etc"}, "names no package"),
+        ("packages", {"path": "n.ipynb", "requirement": "x @ https://h/x"}, "names no package"),
+        ("packages", {"path": "n.ipynb", "requirement": "--index-url=x"}, "names no package"),
+        (
+            "additions",
+            {"path": "n.ipynb", "source": "x", "packages": {"pip": ["x"]}},
+            "an object of objects of strings",
+        ),
     ],
 )
 async def test_a_body_that_makes_no_sense(path, body, word, notebook, api):
@@ -180,6 +215,8 @@ async def test_names_that_nobody_knows(api):
         ("GET", "builds/x/events"),
         ("GET", "containers/x"),
         ("GET", "containers/x/logs"),
+        ("GET", "containers/x/changes"),
+        ("POST", "containers/x/changes"),
         ("DELETE", "containers/x"),
         ("DELETE", "kernelspecs/x"),
         ("GET", "nothing/at/all"),
@@ -217,7 +254,8 @@ async def test_without_an_engine_all_is_said(api, notebook):
     assert (await api("GET", "images")) == (200, {"images": [], "problems": []})
     assert (await api("GET", "containers")) == (200, {"containers": []})
     body = {"path": "n.ipynb", "source": "%%dockerfile\nFROM x"}
-    status, said = await api("POST", "builds", body)
+    _, said = await api("POST", "builds", body)
+    status, said = await api("POST", "builds", {**body, "approved": said["items"]})
     assert (status, said["type"]) == (503, "EngineMissing")
     assert said["hint"]
 

@@ -91,9 +91,9 @@ async def test_a_server_may_leave_them_alone(orphan, engine_program, api, jp_ser
 
 
 async def test_an_end_of_the_server_cancels_its_builds(
-    engine, images, api, jp_root_dir, jp_serverapp
+    engine, images, api, own, jp_root_dir, jp_serverapp
 ):
-    write_notebook(jp_root_dir / "n.ipynb", None)
+    own(write_notebook(jp_root_dir / "n.ipynb", None))
     word = secrets.token_hex(8)
     _, job = await api("POST", "builds", request(engine, images, f"RUN sleep 1000 # {word}"))
     await asyncio.sleep(3)
@@ -104,8 +104,8 @@ async def test_an_end_of_the_server_cancels_its_builds(
     assert word not in listed.stdout
 
 
-async def test_equal_requests_are_one_build(engine, images, api, jp_root_dir):
-    write_notebook(jp_root_dir / "n.ipynb", None)
+async def test_equal_requests_are_one_build(engine, images, api, own, jp_root_dir):
+    own(write_notebook(jp_root_dir / "n.ipynb", None))
     body = request(engine, images, "RUN sleep 1000")
     _, one = await api("POST", "builds", body)
     _, two = await api("POST", "builds", body)
@@ -117,8 +117,10 @@ async def test_equal_requests_are_one_build(engine, images, api, jp_root_dir):
         await api("DELETE", f"builds/{job['id']}")
 
 
-async def test_a_mount_that_may_not_be_is_told_before_the_build(engine, images, api, jp_root_dir):
-    write_notebook(jp_root_dir / "n.ipynb", None)
+async def test_a_mount_that_may_not_be_is_told_before_the_build(
+    engine, images, api, own, jp_root_dir
+):
+    own(write_notebook(jp_root_dir / "n.ipynb", None))
     body = request(engine, images)
     body["source"] = body["source"].replace("%%dockerfile", "%%dockerfile --mount /etc:/etc2")
     status, said = await api("POST", "builds", body)

@@ -238,6 +238,72 @@ async def test_remarks_stand_at_the_cells_lines(notebook, api, monkeypatch):
     assert codes["DL3006"]["line"] == 4
     assert codes["DL3004"]["line"] == 5
     assert codes["DL3004"]["url"].startswith("https://")
+    assert "DL3003" not in codes
+    body = {"path": "n.ipynb", "source": source, "ignored": ["DL3004"]}
+    _, said = await api("POST", "lint", body)
+    codes = {one["code"]: one for one in said["remarks"]}
+    assert "DL3004" not in codes and "DL3003" in codes
+
+
+@pytest.fixture
+def beside(notebook):
+    """What lies beside the notebook."""
+    here = notebook.parent
+    (here / "data" / "raw").mkdir(parents=True)
+    (here / "data" / ".git").mkdir()
+    for name in ("day.csv", "data/one.csv", "data/a b.csv", "data/server.pem", "data/.env"):
+        (here / name).write_text("")
+    (here.parent / "secret").mkdir()
+    (here.parent / "secret" / "plans.txt").write_text("")
+    (here / "out").symlink_to(here.parent / "secret")
+    return here
+
+
+@pytest.mark.parametrize(
+    ("typed", "magic", "names"),
+    [
+        ("da", "", ["data/", "day.csv"]),
+        ("/day", "", ["day.csv"]),
+        ("./data/", "", ["data/one.csv", "data/raw/"]),
+        ("data/.", "", ["data/.env", "data/.git/"]),
+        ("ra", "--context data", ["raw/"]),
+        ("on", "--context 'data'", ["one.csv"]),
+        *[(typed, "", []) for typed in ("no/", "day.csv/", "../", "data/../../secret/", "a\0b/")],
+        ("out/", "", []),
+        *[("", f"--context {there}", []) for there in ("..", "../secret", "out", "/etc")],
+    ],
+)
+async def test_paths_are_those_that_a_build_reads(typed, magic, names, beside, api):
+    body = {"path": "n.ipynb", "source": f"%%dockerfile {magic}\nFROM x\nCOPY ", "typed": typed}
+    status, said = await api("POST", "paths", body)
+    assert status == 200, said
+    assert [one["name"] + "/" * one["folder"] for one in said["names"]] == names
+
+
+async def test_paths_are_few_and_none_is_left_out_of_the_build(beside, api):
+    (beside / ".dockerignore").write_text("many/*5\n")
+    (beside / "many").mkdir()
+    for number in range(300):
+        (beside / "many" / f"n{number:03}").write_text("")
+    body = {"path": "n.ipynb", "source": "%%dockerfile\n", "typed": "many/"}
+    _, said = await api("POST", "paths", body)
+    found = [one["name"] for one in said["names"]]
+    assert len(found) == 200
+    assert found[:6] == [f"many/n00{number}" for number in (0, 1, 2, 3, 4, 6)]
+
+
+async def test_a_folder_that_is_not_there_is_said(beside, api):
+    body = {"path": "n.ipynb", "source": "%%dockerfile --context gone\n", "typed": ""}
+    status, said = await api("POST", "paths", body)
+    assert (status, "is not there" in said["message"]) == (400, True)
+
+
+async def test_paths_obey_the_policy(beside, api, jp_serverapp):
+    mounts = {str(beside): "rw", str(beside / "data"): "no"}
+    jp_serverapp.config.Policy.mounts = mounts
+    body = {"path": "n.ipynb", "source": "%%dockerfile\n", "typed": "da"}
+    _, said = await api("POST", "paths", body)
+    assert [one["name"] for one in said["names"]] == ["day.csv"]
 
 
 async def test_a_change_is_told_on_the_event_bus(api, jp_serverapp):

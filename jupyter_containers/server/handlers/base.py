@@ -6,13 +6,13 @@ A body may be anything: types, sizes and unknown keys are checked before anythin
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
-from jupyter_server.base.handlers import APIHandler
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
 
 from ... import serializers
@@ -28,9 +28,8 @@ _LOGGED_OUT = {
 }
 
 
-class Handler(APIHandler):
-    """Base of all. Every verb is decorated with `@web.authenticated` and `@authorized`; the
-    XSRF cookie is checked by jupyter_server."""
+class Answers(JupyterHandler):
+    """Whose errors carry our sentences: our routes, and websockets before they are one."""
 
     auth_resource = "jupyter_containers"
 
@@ -39,6 +38,44 @@ class Handler(APIHandler):
         """What the routes of one server share."""
         server: Server = self.settings[SETTING]
         return server
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Tornado's: the one place where an error becomes an answer. Ours carry their sentence;
+        of what nobody expected, only that is told."""
+        error = (kwargs.get("exc_info") or (None, None, None))[1]
+        error = sentence_of(error) if error is not None else None
+        if isinstance(error, ContainersError):
+            self.set_status(error.status)
+            said = serializers.error(error)
+        else:
+            said = {"message": _plain(status_code, error), "hint": "", "type": "HTTPError"}
+            if (
+                status_code == HTTPStatus.FORBIDDEN
+                and self.current_user is None
+                and self.check_host()
+            ):
+                said |= _LOGGED_OUT
+            if error is not None and not isinstance(error, web.HTTPError):
+                said |= {"hint": "The server's log says more.", "type": "Error"}
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps(said))
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Tornado's: a line for what we expected, a traceback for all else."""
+        if isinstance(value, ContainersError):
+            self.log.info("%s: %s", self.request.path, one_line(value.message))
+        else:
+            super().log_exception(typ, value, tb)
+
+
+class Handler(Answers, APIHandler):
+    """Base of all. Every verb is decorated with `@web.authenticated` and `@authorized`; the
+    XSRF cookie is checked by jupyter_server."""
 
     def body(self, *known: str) -> Body:
         """The request's JSON object, with no keys but these. Raises BadInput."""
@@ -69,38 +106,6 @@ class Handler(APIHandler):
         """The end of a verb that has nothing to say."""
         self.set_status(204)
         self.finish()
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Tornado's: the one place where an error becomes an answer. Ours carry their sentence;
-        of what nobody expected, only that is told."""
-        error = (kwargs.get("exc_info") or (None, None, None))[1]
-        error = sentence_of(error) if error is not None else None
-        if isinstance(error, ContainersError):
-            self.set_status(error.status)
-            said = serializers.error(error)
-        else:
-            said = {"message": _plain(status_code, error), "hint": "", "type": "HTTPError"}
-            if (
-                status_code == HTTPStatus.FORBIDDEN
-                and self.current_user is None
-                and self.check_host()
-            ):
-                said |= _LOGGED_OUT
-            if error is not None and not isinstance(error, web.HTTPError):
-                said |= {"hint": "The server's log says more.", "type": "Error"}
-        self.finish(json.dumps(said))
-
-    def log_exception(
-        self,
-        typ: type[BaseException] | None,
-        value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        """Tornado's: a line for what we expected, a traceback for all else."""
-        if isinstance(value, ContainersError):
-            self.log.info("%s: %s", self.request.path, one_line(value.message))
-        else:
-            super().log_exception(typ, value, tb)
 
 
 def _plain(status: int, error: BaseException | None) -> str:
@@ -179,11 +184,18 @@ class Body:
             raise self._wrong(key, "a whole number from 0 on")
         return value
 
-    def texts(self, key: str, *, needed: bool = False, most: int = _MOST_PARTS) -> list[str]:
-        """A list of strings; empty where it is left out or null, unless it is `needed`."""
+    def texts(
+        self,
+        key: str,
+        default: Sequence[str] = (),
+        *,
+        needed: bool = False,
+        most: int = _MOST_PARTS,
+    ) -> list[str]:
+        """A list of strings; `default` where it is left out or null, unless it is `needed`."""
         value = self._given.get(key)
         if value is None and not needed:
-            return []
+            return list(default)
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise self._wrong(key, "a list of strings")
         if len(value) > most:
@@ -201,6 +213,19 @@ class Body:
     def settings_or_none(self) -> Mapping[str, Any]:
         """The same, empty where it is left out or null."""
         return {} if self._given.get("settings") is None else self.settings()
+
+    def versions(self, key: str) -> dict[str, dict[str, str]] | None:
+        """Tool → package → version; None where it is left out or null."""
+        value = self._given.get(key)
+        if value is None:
+            return None
+        tools = value.values() if isinstance(value, dict) else [None]
+        if not all(
+            isinstance(one, dict) and all(isinstance(text, str) for text in one.values())
+            for one in tools
+        ):
+            raise self._wrong(key, "an object of objects of strings")
+        return dict(value)
 
     def _wrong(self, key: str, what: str) -> BadInput:
         if key not in self._given:

@@ -22,7 +22,7 @@ _AT_ONCE = 100
 """Events that are written without letting others have a turn: a millisecond or so."""
 _CELL = (
     *("path", "source", "index", "cell_id", "settings", "earlier"),
-    *("no_cache", "update_bases", "approved"),
+    *("no_cache", "update_bases", "approved", "typed", "foreign"),
 )
 
 
@@ -41,6 +41,8 @@ class Jobs(Handler):
     async def post(self) -> None:
         """Build a notebook's cell."""
         body = self.body(*_CELL)
+        notebook = await self.server.notebook(body.text("path", most=4000))
+        content, own = await self.server.provenance.whose(notebook)
         run = CellRun(
             source=body.text("source"),
             index=body.count("index"),
@@ -50,7 +52,10 @@ class Jobs(Handler):
             no_cache=body.flag("no_cache"),
             update_bases=body.flag("update_bases"),
             approved=body.texts("approved"),
-            notebook=await self.server.notebook(body.text("path", most=4000)),
+            typed=body.flag("typed"),
+            notebook=notebook,
+            content=content,
+            own=own and not body.flag("foreign"),
         )
         job = await run_cell(run, self.server.builds, await self.server.policy())
         self.answer(serializers.job(job, self.server.root), 201)

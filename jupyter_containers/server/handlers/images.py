@@ -1,4 +1,4 @@
-"""Engines, their images, and this host's devices."""
+"""Engines, their images, what nobody needs any more, and this host's devices."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from ...engines.registry import choose_engine, engine_info, names
 from ...errors import ContainersError, ImageNotHere
 from ...events import Change, publish
 from ...images.prepare import image_kernels
+from ...kernels.prune import leftovers
 from ...kernelspecs import pinned_as
 from ...models import Image, parse_image
 from .base import Handler
+
+_MOST_LEFTOVERS = 100_000
 
 
 class Engines(Handler):
@@ -100,6 +103,34 @@ class OneImage(Handler):
         self.answer(serializers.image(engine.name, reference, image) | about)
 
 
+class Leftovers(Handler):
+    """`leftovers`"""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """What nobody needs any more, with sizes: what `prune --images` would remove."""
+        found = await leftovers(await self.server.engines(), images=True)
+        self.answer({"leftovers": [serializers.leftover(one) for one in found]})
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Remove those of the names that a person was shown, and no others."""
+        names = set(self.body("names").texts("names", needed=True, most=_MOST_LEFTOVERS))
+        removed, kept = [], []
+        for one in await leftovers(await self.server.engines(), images=True):
+            if one.name in names:
+                try:
+                    await one.remove()
+                    removed.append(serializers.leftover(one))
+                except ContainersError as error:
+                    kept.append({"name": one.name, "problem": serializers.problem(error)})
+        if removed:
+            publish(Change(what="images"))
+        self.answer({"removed": removed, "kept": kept})
+
+
 class Devices(Handler):
     """`devices`"""
 
@@ -147,4 +178,5 @@ HANDLERS: list[tuple[str, type[Handler]]] = [
     ("engines", Engines),
     ("images", Images),
     ("images/detail", OneImage),
+    ("leftovers", Leftovers),
 ]
