@@ -29,6 +29,10 @@ from .notebook.cells import DockerfileCell, cell_of
 from .policy.loader import load_policy
 from .text import one_line
 
+_HERE = (
+    "This kernel runs on this machine and in no container, and so do the cells of this notebook, "
+    "also after the build."
+)
 _PACE = 0.25
 """Seconds between two updates of the output."""
 _LINES = 12
@@ -44,6 +48,7 @@ def load(shell: InteractiveShell) -> None:
 def dockerfile(line: str, cell: str) -> None:
     """%%dockerfile [-t TAG] [--engine E] [--build-arg K=V] …: build an image from this cell."""
     shown = _Shown()
+    shown.add(Progress(kind="notice", text=_HERE))
     try:
         with system_errors():
             built, engine = _in_thread(_build(cell_of(line, cell), shown), shown)
@@ -54,9 +59,9 @@ def dockerfile(line: str, cell: str) -> None:
         text = f"{type(error).__name__}: {error}"
         error._render_traceback_ = text.splitlines  # type: ignore[attr-defined]
         raise
-    state = "is up to date" if built.reused else "is built"
+    # The same after each run, so that a saved notebook is.
     shown.finish(
-        f"{built.reference} {state} ({engine}).\n"
+        f"{built.reference} is built ({engine}).\n{_HERE}\n"
         "To run this notebook in it: `jupyter containers run NOTEBOOK.ipynb`. "
         "As a kernel of its own:\n"
         f"  jupyter containers pin --engine {engine} {built.reference} --name NAME"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..builds.consent import Consent
-from ..builds.lint import Diagnostic, builder_here, buildkit_check, lint
+from ..builds.lint import NOISE, Diagnostic, builder_here, buildkit_check, lint
 from ..builds.manager import BuildRequest, Builds, Built
 from ..builds.plan import earlier_images
 from ..engines.guarded import Guarded
@@ -19,7 +19,7 @@ from ..images.convert import builder_for
 from ..images.prepare import fit_image
 from ..models import Reference
 from ..notebook.cells import DockerfileCell, Options
-from ..notebook.file import dockerfile_cells, read_notebook
+from ..notebook.file import content_digest, dockerfile_cells, read_notebook
 from .options import administered, existing_file, existing_notebook, with_engine, with_json
 from .terminal import Screen, follow, print_json, settle, show
 
@@ -149,6 +149,7 @@ async def _request(
 ) -> BuildRequest:
     of_a_file = path.suffix != ".ipynb"
     yes = None if args.approve else ()
+    content = "" if of_a_file else content_digest(read_notebook(path))
     return BuildRequest(
         cell=cell,
         directory=path.parent,
@@ -157,7 +158,7 @@ async def _request(
         notebook=path.parent.name if of_a_file else path.name,
         earlier=earlier_images(done),
         update_bases=args.update_bases,
-        consent=Consent(notebook=path, shown=yes, typed=of_a_file),
+        consent=Consent(notebook=path, content=content, shown=yes, typed=of_a_file),
         file=path if of_a_file else None,
         may_retag=of_a_file,
     )
@@ -197,14 +198,15 @@ async def _check(path: Path, cells: list[DockerfileCell], args: Namespace) -> in
             buildx=buildx,
             engine=args.engine,
             builder=await builder_here(cell.options.engine, policy),
+            ignored=NOISE,
         )
-        found += [(cell, remark) for remark in remarks]
+        first = cell.first_line - 1
+        found += [(cell, replace(remark, line=remark.line + first)) for remark in remarks]
     if args.json:
         print_json({"remarks": [{"cell": cell.index, **asdict(one)} for cell, one in found]})
     else:
         for cell, one in found:
-            line = one.line + cell.first_line - 1
-            show(f"{_where(path, cell)}, line {line}: {one.level} {one.code}: {one.message}")
+            show(f"{_where(path, cell)}, line {one.line}: {one.level} {one.code}: {one.message}")
         if not found:
             show("Nothing to remark.")
     return 1 if any(one.level == "error" for _, one in found) else 0

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.paths import jupyter_config_path, jupyter_path
 
 from .. import serializers
 from ..devices.gpus import find_devices
@@ -13,6 +21,10 @@ from ..models import EngineInfo, Problem
 from ..policy.policy import Policy
 from .options import administered, with_engine, with_json
 from .terminal import print_json, show
+
+_OURS = "jupyter-containers"
+_LABS_EXECUTOR = "@jupyterlab/notebook-extension:cell-executor"
+"""Whoever brings an executor of cells to JupyterLab switches this one off."""
 
 
 def doctor_arguments(parser: ArgumentParser) -> None:
@@ -31,12 +43,18 @@ async def doctor(args: Namespace) -> int:
     if args.json:
         engines = [serializers.engine(info) for info in found]
         devices = [asdict(device) for device in here.devices]
-        print_json({"usable": usable, "engines": engines, "devices": devices})
+        executors = list(_other_executors())
+        print_json(
+            {"usable": usable, "engines": engines, "devices": devices, "executors": executors}
+        )
     else:
         for info in found:
             _show(info, devices=bool(here.devices))
         for device in here.devices:
             show(device.name)
+        for name in _other_executors():
+            show(f"JupyterLab: {name} runs the cells, so %%dockerfile cells are not built there.")
+            show(f"    jupyter labextension disable {name}")
         if not usable:
             show("No engine works here yet: mend one of them as said above.")
     return 0 if usable else 1
@@ -65,3 +83,45 @@ def _show(info: EngineInfo, *, devices: bool) -> None:
         show(f"  - {problem.message}")
         if problem.fix:
             show(f"    {problem.fix}")
+
+
+def _other_executors() -> Iterator[str]:
+    """The extensions of JupyterLab that say they run its cells and that ours does not know, so that
+    our cells are theirs. What one that does not say so does is seen in JupyterLab only.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for folder in map(Path, jupyter_path("labextensions")):
+        for path in chain(folder.glob("[!@]*/package.json"), folder.glob("@*/*/package.json")):
+            package = _read(path)
+            found.setdefault(str(package.get("name")), _object(package.get("jupyterlab")))
+    if (ours := found.pop(_OURS, None)) is None:
+        return
+    known = {one.split(":")[0] for one in _names(ours.get("disabledExtensions"))}
+    for name in found.keys() - known - _disabled():
+        if _LABS_EXECUTOR in _names(found[name].get("disabledExtensions")):
+            yield name
+
+
+def _disabled() -> set[str]:
+    """The extensions that `jupyter labextension disable` has switched off."""
+    found: dict[str, bool] = {}
+    for folder in jupyter_config_path():
+        said = _read(Path(folder, "labconfig", "page_config.json")).get("disabledExtensions")
+        given = said if isinstance(said, dict) else dict.fromkeys(_names(said), True)
+        for name, is_off in given.items():
+            found.setdefault(name, bool(is_off))
+    return {name for name, is_off in found.items() if is_off}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        return _object(json.loads(path.read_bytes()))
+    return {}
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _names(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

@@ -23,11 +23,13 @@ VERBS = {
     "build": ("build", "build a notebook's %%dockerfile cells, or a Dockerfile"),
     "run": ("run", "run a notebook in the images of its %%dockerfile cells"),
     "approve": ("approve", "say yes to what a notebook's settings ask for"),
+    "approvals": ("approve", "list what is approved for which notebook, and take it back"),
     "pin": ("pin", "make an image a kernel"),
     "unpin": ("pin", "remove a kernel that `pin` made"),
     "ps": ("containers", "list our containers"),
     "logs": ("containers", "show what a container printed"),
     "stop": ("containers", "stop and remove a container"),
+    "exec": ("execute", "run a program, or the image's shell, in a running container"),
     "prune": ("prune", "remove containers and files of ours that nobody owns any more"),
 }
 """Verb → (module in `commands/`, what it does)."""
@@ -76,7 +78,13 @@ def _guarded(args: argparse.Namespace) -> int:
     """Run the verb; every ContainersError is a message and a hint, never a traceback."""
     import asyncio
 
-    from ..errors import BadInput, ContainersError, DockerfileError, system_errors
+    from ..errors import (
+        BadInput,
+        ContainersError,
+        DockerfileError,
+        OtherLanguage,
+        system_errors,
+    )
     from .terminal import show_error, show_note
 
     try:
@@ -84,7 +92,8 @@ def _guarded(args: argparse.Namespace) -> int:
             return asyncio.run(_cancellable(args.command(args)))
     except ContainersError as error:
         show_error(error)
-        return 2 if isinstance(error, BadInput) and not isinstance(error, DockerfileError) else 1
+        of_the_notebook = isinstance(error, DockerfileError | OtherLanguage)
+        return 2 if isinstance(error, BadInput) and not of_the_notebook else 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         show_note("Cancelled.")
         return 1

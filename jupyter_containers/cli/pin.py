@@ -11,13 +11,14 @@ from ..kernelspecs import pin as write_spec
 from ..kernelspecs import unpin as remove_spec
 from ..models import parse_image
 from ..settings.schema import FIELDS, VERSION, Field, Settings
-from ..settings.validators import mount_option
+from ..settings.validators import mount_option, port_option
 from .options import administered, with_json
 from .terminal import print_json, show, show_note
 
 _FORMS = {
     "mounts": "SRC:DST[:ro]",
     "devices": "D",
+    "ports": "[HOST:]PORT",
     "cpus": "N",
     "pids": "N",
     "memory": "M",
@@ -100,7 +101,7 @@ def _json(key: str, field: Field, value: Any) -> Any:
     if field.kind == "object":
         return dict(_pair(text, field.option) for text in value)
     if key == "ports":
-        return [_number(text, field.option) for text in value]
+        return [port_option(text) for text in value]
     if field.kind in ("number", "count"):
         return _number(value, field.option)
     return value

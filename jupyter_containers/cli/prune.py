@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from ..errors import ContainersError
 from ..kernels.prune import Leftover, leftovers
+from ..serializers import leftover
 from .options import all_engines, with_engine, with_json
 from .terminal import confirm, print_json, show, show_note, size, table
 
@@ -30,7 +31,7 @@ async def prune(args: Namespace) -> int:
         _show(found)
     if not found or not confirm(f"Remove {_all(found)}?", yes=args.yes):
         if args.json:
-            print_json({"removed": [], "kept": [_json(one) for one in found]})
+            print_json({"removed": [], "kept": [leftover(one) for one in found]})
         return 0
     removed, kept = [], []
     for one in found:
@@ -42,7 +43,7 @@ async def prune(args: Namespace) -> int:
             kept.append(one)
     if args.json:
         removed_and_kept = {"removed": removed, "kept": kept}
-        print_json({key: [_json(one) for one in some] for key, some in removed_and_kept.items()})
+        print_json({key: [leftover(one) for one in some] for key, some in removed_and_kept.items()})
     else:
         show(f"Removed {_all(removed)}.")
     return 1 if kept else 0
@@ -60,7 +61,3 @@ def _all(some: list[Leftover]) -> str:
     """How many, and how large they are together (images share layers, so at most)."""
     total = sum(one.size or 0 for one in some)
     return f"{len(some)} {'thing' if len(some) == 1 else 'things'} (up to {size(total)})"
-
-
-def _json(one: Leftover) -> dict[str, object]:
-    return {"kind": one.kind, "name": one.name, "size": one.size}

@@ -21,7 +21,7 @@ import nbformat
 from jupyter_client.kernelspec import KernelSpec
 from nbformat import NotebookNode
 
-from ..builds.cells import NOT_YET, cell_request, settings_after
+from ..builds.cells import NOT_YET, cell_request, replacing, settings_after
 from ..builds.consent import Consent
 from ..builds.manager import Builds, Built
 from ..builds.plan import earlier_images
@@ -41,7 +41,7 @@ from ..kernelspecs import GENERIC
 from ..models import Image
 from ..notebook.cells import DockerfileCell, Options
 from ..notebook.document import Document
-from ..notebook.file import KEY, dockerfile_cells, settings_of
+from ..notebook.file import KEY, content_digest, dockerfile_cells, settings_of
 from ..policy.approvals import Approvals, asks
 from ..policy.policy import Policy
 from ..settings.schema import Settings
@@ -159,6 +159,7 @@ class _Runner:
         data = self._document.data
         self._dockerfiles = {cell.index: cell for cell in dockerfile_cells(data)}
         self._asked = dict(settings_of(data))
+        self._content = content_digest(data)
         self._notebook = self._document.node
         cells = enumerate(self._notebook.cells)
         self._code = [i for i, cell in cells if cell.cell_type == "code" and cell.source.strip()]
@@ -267,7 +268,7 @@ class _Runner:
         named = {image.text}
         if self._run.engine and not resolved.slurm:
             named |= {ask.text for ask in rest if ask.setting == "slurm"}
-        missing = self._approvals.missing(self._run.notebook, resolved)
+        missing = self._approvals.missing(self._run.notebook, resolved, self._content)
         if items := [] if self._run.approve else [item for item in missing if item not in named]:
             error = NotApproved(items, str(self._run.notebook))
             error.hint = "Add --approve, if you trust this notebook with that."
@@ -282,9 +283,9 @@ class _Runner:
         resolved = replace(settings.resolved(folder, self._policy), mounts=approved.mounts)
         for notebook in {self._run.notebook, self._run.output}:
             if self._run.approve and notebook.parent == folder:
-                self._approvals.approve(notebook, resolved)
+                self._approvals.approve(notebook, resolved, content=self._content)
             else:
-                self._approvals.approve_image(notebook, settings.image)
+                self._approvals.approve_image(notebook, settings.image, self._content)
         return approved
 
     def _warn(self, settings: Settings) -> None:
@@ -357,15 +358,23 @@ class _Runner:
         options = self._options(cell)
         asked = replace(cell, options=options)
         earlier = earlier_images(self._built)
-        consent = Consent(notebook=self._run.notebook, shown=None if self._run.approve else ())
+        consent = Consent(
+            notebook=self._run.notebook,
+            content=self._content,
+            shown=None if self._run.approve else (),
+        )
         request = await cell_request(
-            self._run.notebook, asked, self._asked, self._policy, earlier, consent=consent
+            *(self._run.notebook, asked, self._asked, self._policy, earlier),
+            consent=consent,
+            language=self._document.language,
         )
         built = await follow(self._builds.start(request), self._screen)
         self._built.append((cell, built))
         self._notebook.cells[cell.index].outputs = [_summary(built, request.engine.name)]
         if not options.no_switch:
-            settings = settings_after(self._asked, options, built.reference, built.source)
+            before = (one.fingerprint for one, _ in self._built if not one.options.no_switch)
+            source = replacing(built.source, before)
+            settings = settings_after(self._asked, options, built.reference, source)
             settings = await self._with_kernel(settings, request.engine, built.image)
             self._switch(settings, built)
 
@@ -382,6 +391,7 @@ class _Runner:
     def _write(self) -> Path:
         """Write the executed notebook; beside it where another program changed it meanwhile."""
         output = self._document.write()
+        self._approvals.rewritten(output, self._content, content_digest(self._notebook))
         if output != self._run.output:
             self._screen.line(f"{self._run.output.name} was changed while it ran.")
         return output

@@ -30,7 +30,7 @@ def test_build_a_dockerfile_with_all_its_options(folder, engine, image):
     assert jc(*args).stdout == f"localhost/jc-built:latest is up to date ({engine})\n"
     (one,) = jc_json(*args)["images"]
     assert one["reused"] is True
-    assert set(one["build"]) == {"cell", "context", "bases"}
+    assert set(one["build"]) == {"cell", "context", "bases", "earlier"}
     shown = subprocess.run(
         [engine, "run", "--rm", "--network=none", "localhost/jc-built", "cat", "/a", "/who"],
         capture_output=True,
@@ -93,7 +93,8 @@ def test_check_only_lints(folder, engine):
     file = folder / "Dockerfile"
     file.write_text("FROM debian:12\n\nRUN apt-get install x\n")
     done = jc("build", "--check", file, "--engine", "podman")
-    assert re.search(r"^Dockerfile, line 3: warning DL3008: ", done.stdout, re.MULTILINE)
+    assert re.search(r"^Dockerfile, line 3: warning DL3014: ", done.stdout, re.MULTILINE)
+    assert "DL3008" not in done.stdout
     file.write_text("FROM debian\nRUM true\n")
     done = jc("build", "--check", file, "--json", "--engine", "podman", code=1)
     (remark,) = [one for one in json.loads(done.stdout)["remarks"] if one["level"] == "error"]

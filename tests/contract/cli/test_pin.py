@@ -38,7 +38,7 @@ def test_pin_has_an_option_for_every_setting():
 def test_pin_and_unpin(engine, image, capfd):
     words = ["--mount", "/usr/share:/a:ro", "--mount", "data:/b", "--device", "nvidia.com/gpu=0"]
     words += ["--cpus", "1.5", "--memory", "2g", "--network", "none", "--env", "A=b=c"]
-    words += ["--pids", "100", "--user", "me", "--port", "8888", "--read-only"]
+    words += ["--pids", "100", "--user", "me", "--port", "8888", "--port", "8080:80", "--read-only"]
     assert main(["pin", image, "--name", "pinned", "--engine", engine, *words]) == 0
     spec = Path(os.environ["JUPYTER_DATA_DIR"], "kernels", "pinned", "kernel.json")
     pinned = json.loads(spec.read_text())["metadata"]["container"]
@@ -49,7 +49,7 @@ def test_pin_and_unpin(engine, image, capfd):
     assert pinned["env"] == {"A": "b=c"}
     assert (pinned["cpus"], pinned["memory"], pinned["pids"]) == (1.5, "2g", 100)
     assert (pinned["image"], pinned["engine"], pinned["network"]) == (image, engine, "none")
-    assert pinned["ports"] == [8888]
+    assert pinned["ports"] == [8888, "8080:80"]
     assert pinned["read_only"] is True
     assert main(["unpin", "pinned"]) == 0
     assert not spec.exists()

@@ -25,7 +25,8 @@ def notebook(tmp_path_factory, engine, image) -> Path:
     """A notebook that was run once, so that its settings are in it and approved."""
     folder = tmp_path_factory.mktemp("clients")
     (folder / "beside").write_text("beside")
-    path = notebook_of(folder / "any.ipynb", f"%%dockerfile --engine {engine}\nFROM {image}", CODE)
+    cell = f"%%dockerfile --engine {engine}\nFROM {image}"
+    path = notebook_of(folder / "any.ipynb", f"{cell}\nENV FIRST=1", cell, CODE)
     jc("run", path)
     return path
 
@@ -34,6 +35,7 @@ def notebook(tmp_path_factory, engine, image) -> Path:
 def expected(notebook) -> list[str]:
     """What the notebook's cells show in its container."""
     return [
+        "You are in the image of a later cell: nothing to build.\n",
         "You are in the image of this cell: nothing to build.\n",
         f"{notebook.parent} /usr/bin/python3 beside\n",
     ]
@@ -110,13 +112,33 @@ def test_papermill(notebook, expected):
     assert texts(out) == expected
 
 
+def test_papermill_ends_where_the_image_is_not_the_notebooks(notebook, folder):
+    """No cell after one that was changed runs in the image of what it was."""
+    document = nbformat.read(notebook, 4)
+    document.cells[1].source += "\nENV CHANGED=1"
+    for cell in document.cells:
+        cell.outputs = []
+    changed, out = notebook.with_name("changed.ipynb"), folder / "out.ipynb"
+    nbformat.write(document, changed)
+    done = subprocess.run(
+        [BIN / "papermill", "--no-progress-bar", changed, out],
+        env={**os.environ, "JUPYTER_CONTAINERS_NOTEBOOK": str(notebook)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    _, failed, after = (one for one in nbformat.read(out, 4).cells if one.cell_type == "code")
+    assert "is not what this kernel's container" in failed.outputs[0].evalue
+    assert after.outputs == []
+
+
 def test_console(notebook, expected):
     said = call(
         *("jupyter", "console", "--kernel", "container", "--simple-prompt"),
         notebook=notebook,
         input=f"{CODE}\nexit\n",
     )
-    assert expected[1] in said
+    assert expected[-1] in said
 
 
 def test_without_a_notebook_the_kernel_says_how_to_name_one(folder):

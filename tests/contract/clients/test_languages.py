@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import json
+import secrets
 import signal
+import subprocess
 import time
 from dataclasses import dataclass
 
@@ -51,6 +53,30 @@ async def test_a_notebook_in_r_is_run_by_r(engine, image, folder, make_image):
     assert (after["kernelspec"]["name"], after["language_info"]["name"]) == ("container", "R")
     await asyncio.to_thread(jc, "run", path)  # as it stands there now
     assert texts(path)[1] == "[1] 42"
+
+
+async def test_a_notebook_in_r_is_refused_before_a_build_without_r(
+    engine, image, folder, engine_program, left_behind
+):
+    """The base has Python alone, and nothing of the Dockerfile could bring R."""
+    ran = f"ran-{secrets.token_hex(4)}"
+    path = notebook_of(
+        folder / "r.ipynb",
+        f"%%dockerfile --engine {engine}\nFROM {image} AS {ran}\nFROM {ran}\nRUN echo {ran}",
+        "6 * 7",
+    )
+    says(path, "R")
+    before = path.read_bytes()
+    listed = (engine_program, "images", "--all", "--quiet", "--no-trunc")
+    images = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
+    told = (await asyncio.to_thread(jc, "run", path, code=1)).stderr
+    assert "is written in R, and its image would have no kernel for that" in told
+    assert "has one for python only" in told and "--kernel NAME" in told
+    assert f"\n{ran}" not in told
+    assert path.read_bytes() == before
+    assert subprocess.run(listed, capture_output=True, text=True, check=True).stdout == images
+    assert containers(engine_program) == []
+    assert left_behind() == []
 
 
 async def test_a_notebook_in_r_gets_r_beside_python(engine, image, folder, make_image):

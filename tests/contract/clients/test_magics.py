@@ -61,13 +61,23 @@ def test_host_and_container_find_one_fingerprint(inside, source, monkeypatch):
     monkeypatch.setenv("JUPYTER_CONTAINERS_CELL", cell.fingerprint)
     inside("x = 'a variable of Python, which is none of the Dockerfile'")
     assert inside(source) == "You are in the image of this cell: nothing to build.\n"
-    said = inside(source.replace("FROM a", "FROM b"))
-    assert "jupyter containers run" in said
-    assert "is not what this kernel's container" in said
+    with pytest.raises(Exception, match=r"is not what this kernel's container(?s:.)* run NOTEBOOK"):
+        inside(source.replace("FROM a", "FROM b"))
+
+
+def test_in_a_container_the_earlier_cells_of_its_notebook_pass(inside, monkeypatch):
+    first, second, other = (f"%%dockerfile\nFROM {name}" for name in "abc")
+    prints = [cell.fingerprint for source in (second, first) if (cell := parse_cell(source))]
+    monkeypatch.setenv("JUPYTER_CONTAINERS_CELL", " ".join(prints))
+    assert inside(first) == "You are in the image of a later cell: nothing to build.\n"
+    assert inside(second) == "You are in the image of this cell: nothing to build.\n"
+    with pytest.raises(Exception, match="built from"):
+        inside(other)
 
 
 def test_in_a_container_a_mistake_or_a_helper_is_said(inside):
-    assert "--nosuch" in inside("%%dockerfile --nosuch\nFROM a")
+    with pytest.raises(Exception, match="--nosuch"):
+        inside("%%dockerfile --nosuch\nFROM a")
     assert "beside the notebook's own" in inside("%%dockerfile --no-switch\nFROM a")
 
 
@@ -92,16 +102,17 @@ def test_on_the_host_it_builds_from_the_folder(folder, engine, image):
     mark = uuid.uuid4().hex
     (folder / "beside").write_text(mark)
     source = (
-        f"%%dockerfile -t localhost/jc-magic --engine {engine}\nFROM {image}\n"
+        f"%%dockerfile -t localhost/jc-magic:{mark} --engine {engine}\nFROM {image}\n"
         "COPY beside /beside\nRUN cat /beside"
     )
     built, again = executed(folder, source, source)
     (shown,) = built.outputs
-    assert f"localhost/jc-magic:latest is built ({engine})." in shown.data["text/plain"]
+    assert f"localhost/jc-magic:{mark} is built ({engine})." in shown.data["text/plain"]
     assert "jupyter containers run NOTEBOOK" in shown.data["text/plain"]
-    assert "is up to date" in again.outputs[0].data["text/plain"]
+    assert "runs on this machine and in no container" in shown.data["text/plain"]
+    assert again.outputs == built.outputs
     said = subprocess.run(
-        [engine, "run", "--rm", "--network=none", "localhost/jc-magic", "cat", "/beside"],
+        [engine, "run", "--rm", "--network=none", f"localhost/jc-magic:{mark}", "cat", "/beside"],
         capture_output=True,
         text=True,
         check=True,
@@ -133,7 +144,9 @@ def test_an_interrupt_ends_the_build_and_keeps_the_kernel(folder, engine, image)
     try:
         client.wait_for_ready(timeout=60)
         client.execute_interactive("%load_ext jupyter_containers\nkept = 1", timeout=60)
-        client.execute(f"%%dockerfile --engine {engine}\nFROM {image}\nRUN sleep 4713")
+        # Else ipykernel aborts what it is asked in the moment after the error.
+        source = f"%%dockerfile --engine {engine}\nFROM {image}\nRUN sleep 4713"
+        client.execute(source, stop_on_error=False)
         soon(lambda: processes("sleep 4713"), 60)
         manager.interrupt_kernel()
         reply: dict[str, Any] = {}

@@ -66,6 +66,7 @@ def test_the_first_container(folder, base, engine, engine_program, features):
     assert _runs(first) == (1, 1)
 
     again = run_notebook(path, engine)
+    assert again["dockerfile"] == first["dockerfile"]
     assert _runs(again) == (1, 2), "inside, counting begins anew; in the folder it goes on"
     assert _table(again["inside"])["built at"] == inside["built at"]
     assert containers_of(engine_program, path) == []

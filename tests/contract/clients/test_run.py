@@ -240,12 +240,12 @@ def test_what_a_failed_run_did_not_reach_stays(folder, dockerfile):
 
 
 def test_a_notebook_for_another_language_is_not_run_as_python(folder, dockerfile):
-    path = notebook_of(folder / "r.ipynb", dockerfile(), "a <- 8")
+    path = notebook_of(folder / "r.ipynb", dockerfile("RUN echo irkernel"), "a <- 8")
     notebook = nbformat.read(path, 4)
     notebook.metadata["kernelspec"] = {"name": "ir", "display_name": "R", "language": "R"}
     nbformat.write(notebook, path)
     before = path.read_bytes()
-    done = jc("run", path, code=2)
+    done = jc("run", path, code=1)
     assert "is written in R, and the image has a kernel for python only" in done.stderr
     assert "%%dockerfile --kernel python3" in done.stderr
     assert path.read_bytes() == before
