@@ -8,13 +8,14 @@ const LAYERS = {
   ui: ['api'],
   notebook: ['api', 'ui'],
   models: ['api', 'ui', 'notebook'],
-  cells: ['api', 'ui', 'notebook'],
+  cells: ['api', 'ui', 'notebook', 'models'],
   commands: ['api', 'ui', 'notebook', 'models'],
+  outputs: ['api', 'ui', 'notebook', 'models'],
   sidebar: ['api', 'ui', 'notebook', 'models', 'commands']
 };
 
 /** Modules beside the folders, below all of them. */
-const BASE = ['constants', 'commandids'];
+const BASE = ['constants', 'commandids', 'trans'];
 
 /** An error for each relative import that `allowed`, a regular expression, does not match. */
 function imports(files, allowed, message) {

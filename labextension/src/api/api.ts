@@ -1,29 +1,39 @@
 /** The REST client: one method for each route, without state and without decisions. */
 
+import type { ServerConnection } from '@jupyterlab/services';
 import { Token } from '@lumino/coreutils';
 
 import { RequestError, type Requests } from './request';
 import type {
-  IAnswers,
-  IBodies,
+  IAdditions,
+  IApproval,
   IBuildRequest,
+  IChanges,
   ICheck,
+  ICleanup,
   IContainer,
   IContainerDetail,
   IDevices,
   IEngines,
   IField,
+  IFoundPackage,
   IImageDetail,
   IImageReference,
   IImages,
   IJob,
   IJobEvent,
   IKernelSpec,
+  ILeftover,
   INotebook,
-  IQueries,
+  IOutputs,
+  IPath,
+  IPorts,
   IRemark,
+  IStarter,
+  ITerminals,
   Settings
 } from './types';
+import type { IAnswers, IBodies, IQueries } from './routes';
 
 /** Milliseconds before a cut stream of events is opened again. */
 const RECONNECT_DELAY = 1000;
@@ -169,9 +179,32 @@ export class Api {
     return answer.text;
   }
 
+  /** What a container has that its image has not. */
+  changes(name: string): Promise<IChanges> {
+    return this.call('GET /containers/{name}/changes', { params: { name } });
+  }
+
+  /** A Dockerfile cell with the packages that were installed in a container. */
+  addChanges(name: string, dockerfile: string): Promise<IAdditions> {
+    return this.call('POST /containers/{name}/changes', {
+      params: { name },
+      body: { dockerfile }
+    });
+  }
+
   /** Stop a container and its kernel. */
   stop(name: string): Promise<void> {
     return this.call('DELETE /containers/{name}', { params: { name } });
+  }
+
+  /** What nobody needs any more. */
+  async leftovers(): Promise<readonly ILeftover[]> {
+    return (await this.call('GET /leftovers')).leftovers;
+  }
+
+  /** Remove leftovers by their names. */
+  removeLeftovers(names: readonly string[]): Promise<ICleanup> {
+    return this.call('POST /leftovers', { body: { names } });
   }
 
   /** GPUs and other devices. */
@@ -206,14 +239,112 @@ export class Api {
     return this.call('POST /approvals', { body: { path, settings, items } });
   }
 
-  /** Remarks on a Dockerfile cell. */
+  /** What is approved for which notebook. */
+  async approvals(): Promise<readonly IApproval[]> {
+    return (await this.call('GET /approvals')).notebooks;
+  }
+
+  /** Take back all that is approved for a notebook. */
+  revoke(id: string): Promise<void> {
+    return this.call('DELETE /approvals/{id}', { params: { id } });
+  }
+
+  /** How what a notebook displays is to be drawn. */
+  outputs(path: string): Promise<IOutputs> {
+    return this.call('GET /outputs', { query: { path } });
+  }
+
+  /** Decide how what a notebook displays is drawn. */
+  setOutputs(path: string, outputs: IOutputs['outputs']): Promise<IOutputs> {
+    return this.call('PUT /outputs', { body: { path, outputs } });
+  }
+
+  /** The files beside a notebook that a first Dockerfile cell can be made from. */
+  async starters(path: string): Promise<readonly IStarter[]> {
+    return (await this.call('GET /starters', { query: { path } })).files;
+  }
+
+  /** The source of a Dockerfile cell made from such a file; `base` is an image that is here. */
+  async makeCell(path: string, file: string, base: string): Promise<string> {
+    const body = { path, file, base };
+    return (await this.call('POST /starters', { body })).source;
+  }
+
+  /** Remarks on a Dockerfile cell, without those of `ignored` rules. */
   async lint(
     path: string,
     source: string,
+    ignored?: readonly string[],
     signal?: AbortSignal
   ): Promise<readonly IRemark[]> {
-    const body = { path, source };
+    const body = { path, source, ...(ignored && { ignored }) };
     return (await this.call('POST /lint', { body, signal })).remarks;
+  }
+
+  /** What a word of COPY in a Dockerfile cell may name. */
+  async paths(
+    path: string,
+    source: string,
+    typed: string
+  ): Promise<readonly IPath[]> {
+    const body = { path, source, typed };
+    return (await this.call('POST /paths', { body })).names;
+  }
+
+  /** A notebook's Dockerfile cell with what another cell has installed. */
+  additions(body: IBodies['POST /additions']): Promise<IAdditions> {
+    return this.call('POST /additions', { body });
+  }
+
+  /** Ask the package index for a package that fits a notebook's image. */
+  findPackage(path: string, requirement: string): Promise<IFoundPackage> {
+    return this.call('POST /packages', { body: { path, requirement } });
+  }
+
+  /** What a kernel's container listens on, and what it publishes. */
+  ports(id: string): Promise<IPorts> {
+    return this.call('GET /kernels/{id}/ports', { params: { id } });
+  }
+
+  /** The address that shows a port of a kernel's container in a browser. */
+  async openPort(id: string, port: number): Promise<string> {
+    const params = { id, port: String(port) };
+    const route = 'POST /kernels/{id}/ports/{port}';
+    return (await this.call(route, { params })).url;
+  }
+
+  /** The terminals in a kernel's container. */
+  terminals(id: string): Promise<ITerminals> {
+    return this.call('GET /kernels/{id}/terminals', { params: { id } });
+  }
+
+  /** Open a terminal in a kernel's container; its name. */
+  async openTerminal(id: string): Promise<string> {
+    const params = { id };
+    const route = 'POST /kernels/{id}/terminals';
+    return (await this.call(route, { params })).name;
+  }
+
+  /** End a terminal's shell. */
+  closeTerminal(id: string, name: string): Promise<void> {
+    const params = { id, name };
+    return this.call('DELETE /kernels/{id}/terminals/{name}', { params });
+  }
+
+  /** What a terminal shows and what is typed in it. */
+  terminalChannel(id: string, name: string): WebSocket {
+    const words = ['kernels', id, 'terminals', name, 'channel'];
+    return this.requests.socket(words.map(encodeURIComponent).join('/'));
+  }
+
+  /** A path that the server gave, as a whole address. */
+  address(path: string): string {
+    return new URL(path, this.requests.settings.baseUrl).href;
+  }
+
+  /** How the server is reached. */
+  get serverSettings(): ServerConnection.ISettings {
+    return this.requests.settings;
   }
 
   private call<R extends keyof IAnswers>(
@@ -223,7 +354,7 @@ export class Api {
     const [method = '', path = ''] = route.split(' /');
     return this.requests.json(
       method,
-      path.replace(/\{(\w+)\}/, (_, name: string) =>
+      path.replace(/\{(\w+)\}/g, (_, name: string) =>
         encodeURIComponent(params[name] ?? '')
       ),
       query,

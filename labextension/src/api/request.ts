@@ -3,6 +3,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
+import { trans } from '../trans';
 import type { IProblem, IServerError } from './types';
 
 /** What a proxy answers if the server is gone. */
@@ -37,19 +38,19 @@ export function toProblem(error: unknown): IProblem {
     return { message: error.message, hint: error.hint };
   }
   const message = error instanceof Error ? error.message : String(error);
-  return { message: message || 'Something went wrong.', hint: '' };
+  return { message: message || trans.__('Something went wrong.'), hint: '' };
 }
 
-const UNREACHABLE: IServerError = {
+const unreachable = (): IServerError => ({
   type: 'Unreachable',
-  message: 'The Jupyter server does not answer.',
-  hint: 'Is it still running? What it was doing goes on there.'
-};
+  message: trans.__('The Jupyter server does not answer.'),
+  hint: trans.__('Is it still running? What it was doing goes on there.')
+});
 
 /** Sends requests to the server extension. */
 export class Requests {
   constructor(
-    private readonly settings: ServerConnection.ISettings = ServerConnection.makeSettings()
+    readonly settings: ServerConnection.ISettings = ServerConnection.makeSettings()
   ) {}
 
   /** The answer's JSON; `undefined` for an empty one. Throws RequestError. */
@@ -63,6 +64,16 @@ export class Requests {
     const response = await this.response(method, path, query, body, signal);
     const text = await response.text();
     return (text ? JSON.parse(text) : undefined) as T;
+  }
+
+  /** A websocket of one of our routes. */
+  socket(path: string): WebSocket {
+    const { appendToken, token, WebSocket, wsUrl } = this.settings;
+    const query = appendToken && token ? { token } : {};
+    return new WebSocket(
+      URLExt.join(wsUrl, 'jupyter-containers', path) +
+        URLExt.objectToQueryString(query)
+    );
   }
 
   /** The response itself, for a stream. Throws RequestError. */
@@ -90,7 +101,7 @@ export class Requests {
       if (signal?.aborted) {
         throw error;
       }
-      throw new RequestError(0, UNREACHABLE);
+      throw new RequestError(0, unreachable());
     }
     if (!response.ok) {
       throw new RequestError(response.status, await parseError(response));
@@ -116,7 +127,13 @@ async function parseError(response: Response): Promise<IServerError> {
   }
   return {
     type: 'Error',
-    message: `The server answered ${String(response.status)} ${response.statusText}.`,
-    hint: 'Reload the page; if it stays, see the log of the Jupyter server.'
+    message: trans.__(
+      'The server answered %1 %2.',
+      String(response.status),
+      response.statusText
+    ),
+    hint: trans.__(
+      'Reload the page; if it stays, see the log of the Jupyter server.'
+    )
   };
 }

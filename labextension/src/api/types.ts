@@ -27,6 +27,8 @@ export interface IServerError extends IProblem {
 export interface IEngine {
   readonly name: string;
   readonly version: string;
+  /** Whether its program is on the server's machine. */
+  readonly installed: boolean;
   readonly usable: boolean;
   readonly rootless: boolean;
   readonly features: readonly string[];
@@ -124,6 +126,10 @@ export interface IBuildRequest {
   readonly update_bases?: boolean;
   /** What its build reads beside the notebook's folder and the user has approved, in words. */
   readonly approved?: readonly string[];
+  /** Whether the user typed the whole cell in this page: what they named there is not asked. */
+  readonly typed?: boolean;
+  /** Whether somebody else wrote the cell, although the notebook is the user's own. */
+  readonly foreign?: boolean;
 }
 
 /** A container that this extension started. */
@@ -230,7 +236,8 @@ export interface IPlacement {
 /** A notebook's kernel that runs in a container. */
 export interface IKernel {
   readonly id: string;
-  readonly state: 'starting' | 'running' | 'restarting' | 'failed' | 'dead';
+  readonly state:
+    'starting' | 'running' | 'restarting' | 'empty' | 'failed' | 'dead';
   readonly phase: string;
   readonly trouble: IProblem | null;
   readonly container: string | null;
@@ -241,6 +248,16 @@ export interface IKernel {
   readonly running: Settings | null;
   /** Null for a container on the server's own machine. */
   readonly placement: IPlacement | null;
+}
+
+/** A JupyterLab extension that draws outputs of an image's packages and that the server lacks. */
+export interface ILacking {
+  readonly extension: string;
+  /** The Python package that brings it, and its version in the image. */
+  readonly package: string | null;
+  readonly version: string | null;
+  /** What installs it; null where somebody else runs the server. */
+  readonly command: string | null;
 }
 
 /** What a notebook asks for, what of it is approved, and what runs. */
@@ -259,9 +276,43 @@ export interface INotebook {
   readonly build_same: boolean | null;
   /** A problem that does not prevent the start, but the work in the kernel. */
   readonly warning: string | null;
+  /** Whether another notebook has taken the place of the one that was approved. */
+  readonly changed: boolean;
+  /** What draws outputs of its image's packages and the server lacks. */
+  readonly lacking: readonly ILacking[];
   /** Whether a build of one of its cells runs or is queued. */
   readonly building: boolean;
   readonly kernel: IKernel | null;
+}
+
+/** How what a notebook displays is to be drawn. */
+export interface IOutputs {
+  readonly path: string;
+  /** Whether the notebook is one of ours; others are JupyterLab's. */
+  readonly applies: boolean;
+  /** The user's decision. */
+  readonly outputs: 'isolated' | 'trusted';
+  /** Whether the administrator lets users decide. */
+  readonly may_trust: boolean;
+}
+
+/** What is approved for a notebook. `path` is null if it is not below the server's root. */
+export interface IApproval {
+  readonly id: string;
+  readonly path: string | null;
+  readonly file: string;
+  readonly outputs: 'isolated' | 'trusted';
+  readonly items: readonly {
+    readonly text: string;
+    /** As `2026-11-29`; null in records of earlier versions. */
+    readonly day: string | null;
+  }[];
+}
+
+/** A file of a notebook's folder that a first Dockerfile cell can be made from. */
+export interface IStarter {
+  readonly name: string;
+  readonly kind: 'pip' | 'conda' | 'pyproject' | 'dockerfile' | 'devcontainer';
 }
 
 /** A kernel spec that was pinned from an image. */
@@ -281,6 +332,60 @@ export interface IRemark {
   readonly url: string;
 }
 
+/** A file or folder that a build may copy. */
+export interface IPath {
+  readonly name: string;
+  readonly folder: boolean;
+}
+
+/** What a cell has installed: the whole Dockerfile cell with it, and what is left out (notes). */
+export interface IAdditions {
+  readonly packages: readonly string[];
+  /** The lines that are new or changed; empty if there is nothing to add. */
+  readonly lines: readonly string[];
+  readonly dockerfile: string;
+  readonly notes: readonly string[];
+  /** Whether the output does not tell all versions: ask the kernel, and then again. */
+  readonly ask: boolean;
+}
+
+/** What a container has that its image has not; `more` is left out, a size of null not known. */
+export interface IChanges {
+  readonly packages: readonly {
+    readonly tool: 'pip' | 'conda' | 'apt';
+    readonly name: string;
+    readonly version: string;
+    readonly was: string;
+    readonly kind: 'added' | 'changed' | 'removed';
+    /** Whether somebody named it: the others came because these need them. */
+    readonly asked: boolean;
+  }[];
+  readonly folders: readonly {
+    readonly path: string;
+    readonly files: number;
+    readonly size: number | null;
+    readonly entries: readonly {
+      readonly path: string;
+      readonly kind: 'added' | 'changed' | 'removed';
+      readonly files: number;
+      readonly size: number | null;
+    }[];
+    readonly more: number;
+  }[];
+  readonly more: number;
+}
+
+/** What the package index says of a package. */
+export interface IFoundPackage extends IProblem {
+  readonly name: string;
+  /** Empty if there is none (`missing`), or the index did not answer: `message` says why. */
+  readonly version: string;
+  readonly missing: boolean;
+}
+
+/** Packages with their versions, for each tool that installs. */
+export type Packages = Record<string, Record<string, string>>;
+
 /** The engines, and the one that is used if the settings name none. */
 export interface IEngines {
   readonly engines: readonly IEngine[];
@@ -293,70 +398,52 @@ export interface IImages {
   readonly problems: readonly (IProblem & { readonly engine: string })[];
 }
 
+/** Something that nobody needs any more; a size of null is not known. */
+export interface ILeftover {
+  readonly kind: 'container' | 'directory' | 'cache' | 'network' | 'image';
+  readonly name: string;
+  readonly size: number | null;
+}
+
+/** What was removed of the leftovers, and what could not be. */
+export interface ICleanup {
+  readonly removed: readonly ILeftover[];
+  readonly kept: readonly {
+    readonly name: string;
+    readonly problem: IProblem;
+  }[];
+}
+
 /** The devices of the server's machine, and where it looked for them. */
 export interface IDevices {
   readonly devices: readonly IDevice[];
   readonly looked: readonly string[];
 }
 
+/** The ports of a kernel's container: those listened on inside, with the page's address, and those
+ * that its settings publish on this server's machine. */
+export interface IPorts {
+  readonly listening: readonly {
+    readonly port: number;
+    readonly process: string;
+    readonly url: string;
+  }[];
+  readonly published: readonly {
+    readonly port: number;
+    readonly host: string;
+    readonly host_port: number;
+  }[];
+}
+
+/** The terminals in a kernel's container. */
+export interface ITerminals {
+  readonly terminals: readonly { readonly name: string }[];
+  /** Why no other may be opened, in words; null: it may. */
+  readonly refused: string | null;
+}
+
 /** An image on an engine. */
 export interface IImageReference {
   readonly engine: string;
   readonly reference: string;
-}
-
-/** The answer of each route; \`void\` for an empty one. */
-export interface IAnswers {
-  'POST /approvals': INotebook;
-  'GET /builds': { readonly builds: readonly IJob[] };
-  'POST /builds': IJob;
-  'GET /builds/{id}': IJob;
-  'DELETE /builds/{id}': IJob;
-  'GET /containers': { readonly containers: readonly IContainer[] };
-  'GET /containers/{name}': IContainerDetail;
-  'DELETE /containers/{name}': undefined;
-  'GET /containers/{name}/logs': { readonly text: string };
-  'POST /conversions': IJob;
-  'GET /devices': IDevices;
-  'GET /engines': IEngines;
-  'GET /images': IImages;
-  'DELETE /images': undefined;
-  'GET /images/detail': IImageDetail;
-  'POST /images/detail': IImageDetail;
-  'GET /kernelspecs': { readonly kernelspecs: readonly IKernelSpec[] };
-  'POST /kernelspecs': IKernelSpec;
-  'DELETE /kernelspecs/{name}': undefined;
-  'POST /lint': { readonly remarks: readonly IRemark[] };
-  'GET /notebook': INotebook;
-  'POST /pulls': IJob;
-  'GET /settings': { readonly fields: readonly IField[] };
-  'POST /settings': ICheck;
-}
-
-/** What is sent to the routes that take a body. */
-export interface IBodies {
-  'POST /approvals': {
-    readonly path: string;
-    readonly settings: Settings;
-    readonly items: readonly string[];
-  };
-  'POST /builds': IBuildRequest;
-  'POST /conversions': IImageReference & { readonly to: string };
-  'POST /images/detail': IImageReference;
-  'POST /kernelspecs': IKernelSpec;
-  'POST /lint': { readonly path: string; readonly source: string };
-  'POST /pulls': IImageReference;
-  'POST /settings': { readonly path: string; readonly settings: Settings };
-}
-
-/** The query parameters of the routes that take some, as they are written into the address. */
-export interface IQueries {
-  'GET /containers/{name}/logs': { readonly tail?: string };
-  'GET /images': { readonly engine?: string };
-  'DELETE /images': { readonly engine?: string; readonly reference: string };
-  'GET /images/detail': {
-    readonly engine?: string;
-    readonly reference: string;
-  };
-  'GET /notebook': { readonly path: string };
 }

@@ -2,6 +2,7 @@
 
 import type { INotebook, Settings } from '../api/types';
 import { CommandIDs } from '../commandids';
+import { trans } from '../trans';
 import { shortImage } from '../ui/format';
 
 /** A banner. `actions` are command ids, the most likely one first. */
@@ -65,10 +66,13 @@ function missingImage(status: INotebook): IBanner | null {
   return {
     key: 'image',
     kind: 'warning',
-    title: `This notebook runs in ${name}, which is not on this machine.`,
+    title: trans.__(
+      'This notebook runs in %1, which is not on this machine.',
+      name
+    ),
     hint: wasBuilt
-      ? 'It was built from a %%dockerfile cell of this notebook.'
-      : 'Its registry may have it.',
+      ? trans.__('It was built from a %%%%dockerfile cell of this notebook.')
+      : trans.__('Its registry may have it.'),
     actions: wasBuilt
       ? [CommandIDs.rebuild, CommandIDs.pull, CommandIDs.choose]
       : [CommandIDs.pull, CommandIDs.choose]
@@ -81,15 +85,31 @@ function approvalNeeded(status: INotebook, isEdited: boolean): IBanner | null {
     ? {
         key: 'approval',
         kind: 'warning',
-        title: 'This notebook asks for what you have not approved:',
+        title: status.changed
+          ? trans.__(
+              'This notebook was changed outside of this server since you approved it. It asks for:'
+            )
+          : trans.__('This notebook asks for what you have not approved:'),
         items: status.missing,
-        hint: 'Nothing of it starts before you do.',
+        hint: trans.__('Nothing of it starts before you do.'),
         actions: [CommandIDs.approve]
       }
     : null;
 }
 
 function kernelError(status: INotebook): IBanner | null {
+  if (status.kernel?.state === 'empty') {
+    return status.asked && !status.building && status.image_here !== false
+      ? {
+          key: 'empty',
+          kind: 'info',
+          title: trans.__(
+            'The notebook has an image now, in which no kernel runs yet.'
+          ),
+          actions: [CommandIDs.restart]
+        }
+      : null;
+  }
   const trouble = status.kernel?.trouble;
   // Missing approvals, invalid settings and a missing image have banners of their own.
   const isShown =
@@ -115,8 +135,12 @@ function buildMismatch(status: INotebook): IBanner | null {
     ? {
         key: 'build',
         kind: 'warning',
-        title: 'The image here was not built from what this notebook records.',
-        hint: 'Build it again to get the environment that its author had.',
+        title: trans.__(
+          'The image here was not built from what this notebook records.'
+        ),
+        hint: trans.__(
+          'Build it again to get the environment that its author had.'
+        ),
         actions: [CommandIDs.rebuild]
       }
     : null;
@@ -133,15 +157,19 @@ function otherKernel(input: IBannerInput): IBanner | null {
     return {
       key: 'pinned',
       kind: 'info',
-      title: 'It runs in a pinned kernel, by that kernel’s settings.',
-      hint: 'What you apply below gives the notebook settings of its own.'
+      title: trans.__('It runs in a pinned kernel, by that kernel’s settings.'),
+      hint: trans.__(
+        'What you apply below gives the notebook settings of its own.'
+      )
     };
   }
   return settings && !inContainer && status?.missing.length === 0
     ? {
         key: 'outside',
         kind: 'info',
-        title: 'The kernel runs outside the container that is asked for.',
+        title: trans.__(
+          'The kernel runs outside the container that is asked for.'
+        ),
         actions: [CommandIDs.run]
       }
     : null;

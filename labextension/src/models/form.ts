@@ -1,6 +1,7 @@
 /** The settings form: the values of its inputs, and the settings that they stand for. Pure. */
 
 import type { IField } from '../api/types';
+import { trans } from '../trans';
 import { shortImage, stripControls } from '../ui/format';
 
 /** A mount, as it is typed. */
@@ -57,18 +58,18 @@ export function isReadOnly(field: IField): boolean {
 /** A field's label. */
 export function labelOf(field: IField): string {
   const known: Record<string, string> = {
-    cpus: 'CPUs',
-    devices: 'GPUs and other devices',
-    digest: 'Registry digest',
-    env: 'Environment variables',
-    hostname: 'Host name',
-    kernel: 'Kernel in the image',
-    memory: 'Memory limit',
-    pids: 'Processes at once',
-    read_only: 'Read-only file system',
-    shm: 'Shared memory',
-    slurm: 'Slurm options',
-    workdir: 'Working directory'
+    cpus: trans.__('CPUs'),
+    devices: trans.__('GPUs and other devices'),
+    digest: trans.__('Registry digest'),
+    env: trans.__('Environment variables'),
+    hostname: trans.__('Host name'),
+    kernel: trans.__('Kernel in the image'),
+    memory: trans.__('Memory limit'),
+    pids: trans.__('Processes at once'),
+    read_only: trans.__('Read-only file system'),
+    shm: trans.__('Shared memory'),
+    slurm: trans.__('Slurm options'),
+    workdir: trans.__('Working directory')
   };
   const words = field.key.replaceAll('_', ' ');
   return known[field.key] ?? words.charAt(0).toUpperCase() + words.slice(1);
@@ -138,6 +139,28 @@ export function toValue(field: IField, input: InputValue): unknown {
   return Object.keys(value).length ? value : undefined;
 }
 
+/** A setting as the values of its option behind `%%dockerfile`; a flag is there or not. */
+export function toOption(
+  field: IField,
+  value: unknown
+): readonly string[] | boolean {
+  const input = toInput(field, value);
+  if (typeof input === 'boolean') {
+    return input;
+  }
+  if (value === undefined || typeof input === 'string') {
+    return value === undefined ? [] : [input as string];
+  }
+  return input.map(item => {
+    if (typeof item === 'string') {
+      return item;
+    }
+    return 'source' in item
+      ? `${item.source}:${item.target}:${item.writable ? 'rw' : 'ro'}`
+      : item.join('=');
+  });
+}
+
 function toListValue(
   field: IField,
   input: Exclude<InputValue, string | boolean>
@@ -203,7 +226,7 @@ export function unsupportedReason(
   engine: string
 ): string | null {
   return field.unable.includes(engine)
-    ? `${stripControls(engine)} cannot do this; another engine may.`
+    ? trans.__('%1 cannot do this; another engine may.', stripControls(engine))
     : null;
 }
 
@@ -229,7 +252,7 @@ export function approvalOf(
 export function describeValue(field: IField, value: unknown): string {
   const input = toInput(field, value);
   if (typeof input === 'boolean') {
-    return input ? 'yes' : 'no';
+    return input ? trans.__('yes') : trans.__('no');
   }
   if (typeof input === 'string') {
     return stripControls(field.kind === 'image' ? shortImage(input) : input);
@@ -240,8 +263,12 @@ export function describeValue(field: IField, value: unknown): string {
         return stripControls(item);
       }
       if ('source' in item) {
-        const access = item.writable ? 'read and write' : 'read-only';
-        return stripControls(`${item.source} at ${item.target}, ${access}`);
+        const access = item.writable
+          ? trans.__('read and write')
+          : trans.__('read-only');
+        return stripControls(
+          trans.__('%1 at %2, %3', item.source, item.target, access)
+        );
       }
       return stripControls(`${item[0]}=${item[1]}`);
     })

@@ -152,7 +152,7 @@ function logLine(event: IJobEvent): string | null {
   }
 }
 
-/** A job, and how many later ones found it up to date. */
+/** A job, and how many times its image was found up to date. */
 export interface IJobGroup {
   readonly job: IJob;
   readonly count: number;
@@ -173,20 +173,27 @@ export class Jobs extends Resource<readonly IJob[]> {
     return this.data ?? [];
   }
 
-  /** The jobs; builds that found the same image up to date are one group. */
+  /**
+   * The jobs; one group is the build of an image with those that found it up to date, so that
+   * its log and steps stay.
+   */
   get groups(): readonly IJobGroup[] {
     const groups = new Map<string, IJobGroup>();
     for (const job of this.jobs) {
-      const isReused = job.kind === 'build' && job.result?.reused;
-      const { path, cell_id: cell, result } = job;
-      const key = isReused
-        ? `${path ?? ''} ${cell} ${result?.name ?? ''}`
-        : job.id;
-      const newest = groups.get(key);
-      groups.set(
-        key,
-        newest ? { ...newest, count: newest.count + 1 } : { job, count: 1 }
-      );
+      const { cell_id: cell, path, result } = job;
+      const name = job.kind === 'build' ? result?.name : undefined;
+      const key = name ? `${path ?? ''} ${cell} ${name}` : job.id;
+      const group = groups.get(key);
+      const count = result?.reused ? 1 : 0;
+      if (!group) {
+        groups.set(key, { job, count });
+      } else if (count) {
+        groups.set(key, { ...group, count: group.count + 1 });
+      } else if (group.job.result?.reused) {
+        groups.set(key, { ...group, job });
+      } else {
+        groups.set(job.id, { job, count });
+      }
     }
     return [...groups.values()];
   }

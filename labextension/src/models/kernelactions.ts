@@ -1,5 +1,7 @@
 /** Actions on a notebook's kernel: approve, apply, start, stop. */
 
+import type { ICellModel } from '@jupyterlab/cells';
+
 import type { Settings } from '../api/types';
 import { GENERIC_KERNEL } from '../constants';
 import {
@@ -7,22 +9,28 @@ import {
   type AskApproval,
   confirmItems
 } from '../notebook/approval';
+import { withOption } from '../notebook/celloptions';
+import { cellsSaying, setCellSource } from '../notebook/dockerfilecell';
 import { getLiveKernel } from '../notebook/livekernel';
 import { queueSave } from '../notebook/saving';
+import { trans } from '../trans';
+import { toOption } from './form';
 import type { NotebookState } from './notebookstate';
 
 /** The settings on disk, as the server last read them. */
 function requestedSettings(state: NotebookState): Settings {
   const settings = state.status.data?.asked ?? state.settings;
   if (settings === null) {
-    throw new Error('This notebook asks for no container yet.');
+    throw new Error(trans.__('This notebook asks for no container yet.'));
   }
   return settings;
 }
 
 function requirePath(state: NotebookState): string {
   if (state.path === null) {
-    throw new Error('This notebook does not lie on the Jupyter server.');
+    throw new Error(
+      trans.__('This notebook does not lie on the Jupyter server.')
+    );
   }
   return state.path;
 }
@@ -71,26 +79,51 @@ export function approve(
   state: NotebookState,
   prompt: IApprovalPrompt
 ): Promise<boolean> {
-  return state.action.run('Starting the kernel…', () => {
+  return state.action.run(trans.__('Starting the kernel…'), () => {
     const missing = state.status.data?.missing ?? [];
     return approveAndStart(state, requestedSettings(state), missing, prompt);
   });
 }
 
-/** Save the edited settings, approve them, and start the kernel with them. */
+/**
+ * The Dockerfile cells with the edited settings that they say, so that their next run does not
+ * undo them: a value replaces that of the last cell, none takes the option out of all of them.
+ * Throws for a value that cannot stand in a cell.
+ */
+function changedCells(state: NotebookState): ReadonlyMap<ICellModel, string> {
+  const { edited, settings } = state.draft;
+  const changed = new Map<ICellModel, string>();
+  for (const field of edited.filter(({ in_cell }) => in_cell)) {
+    const cells = cellsSaying(state.panel, field.option);
+    const asked = settings[field.key];
+    for (const cell of asked === undefined ? cells : cells.slice(-1)) {
+      const source = changed.get(cell) ?? cell.sharedModel.getSource();
+      const option = toOption(field, asked);
+      changed.set(cell, withOption(source, field.option, option));
+    }
+  }
+  return changed;
+}
+
+/**
+ * Save the edited settings, also where a Dockerfile cell says them, approve them, and start the
+ * kernel with them.
+ */
 export function apply(
   state: NotebookState,
   { shown, ask }: IApprovalPrompt
 ): Promise<boolean> {
-  return state.action.run('Applying…', async () => {
+  return state.action.run(trans.__('Applying…'), async () => {
     const { draft } = state;
     if (!(await draft.check())) {
-      throw new Error('Some settings cannot be applied: see below.');
+      throw new Error(trans.__('Some settings cannot be applied: see below.'));
     }
     const { missing = [], settings } = draft;
+    const cells = changedCells(state);
     if (!(await confirmItems(missing, shown, ask))) {
       return false;
     }
+    cells.forEach((source, cell) => setCellSource(cell, source));
     await state.write(settings);
     draft.revert();
     const prompt = { shown: missing, ask };
@@ -106,7 +139,7 @@ export async function stop(state: NotebookState): Promise<boolean> {
     await state.api.stop(kernel.container);
     return true;
   }
-  return state.action.run('Stopping…', async () => {
+  return state.action.run(trans.__('Stopping…'), async () => {
     await state.panel.sessionContext.shutdown();
     state.invalidate();
   });
@@ -114,7 +147,7 @@ export async function stop(state: NotebookState): Promise<boolean> {
 
 /** Start the notebook's kernel in its container. */
 export function start(state: NotebookState): Promise<boolean> {
-  return state.action.run('Starting the kernel…', async () => {
+  return state.action.run(trans.__('Starting the kernel…'), async () => {
     await startKernel(state);
     state.invalidate();
   });

@@ -8,13 +8,28 @@ import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { Api } from '../api/api';
-import type { IContainer, IDevices, IEngines, IField } from '../api/types';
+import type {
+  IApproval,
+  ICleanup,
+  IContainer,
+  IDevices,
+  IEngines,
+  IField,
+  ILeftover,
+  ITerminals
+} from '../api/types';
 import { CHANGE_EVENT } from '../constants';
+import type { IOtherExecutor } from '../notebook/otherexecutor';
 import { Action } from './action';
+import { Changes } from './changes';
 import { Connection } from './connection';
+import { Folders } from './folders';
 import { Images } from './images';
 import { Jobs } from './jobs';
+import { KernelResource } from './kernelresource';
+import { runningKernel } from './kernelstate';
 import { NotebookState } from './notebookstate';
+import { Ports } from './ports';
 import { Resource } from './resource';
 import { ContainerStats, DEFAULT_INTERVAL } from './stats';
 
@@ -24,7 +39,8 @@ export const SECTIONS = [
   'images',
   'builds',
   'devices',
-  'engines'
+  'engines',
+  'approvals'
 ] as const;
 
 /** One of the sidebar's sections. */
@@ -34,6 +50,7 @@ export type SectionName = (typeof SECTIONS)[number];
 export interface IChangeEvent {
   readonly schema_id: string;
   readonly what?: unknown;
+  readonly id?: unknown;
   readonly path?: unknown;
 }
 
@@ -46,7 +63,7 @@ export const IContainersModel = new Token<ContainersModel>(
 export class ContainersModel extends VDomModel {
   constructor(
     private readonly api: Api,
-    private readonly contents: Pick<Contents.IManager, 'driveName'>
+    private readonly contents: Pick<Contents.IManager, 'driveName' | 'get'>
   ) {
     super();
     const connection = new Connection(() => api.fields());
@@ -61,10 +78,20 @@ export class ContainersModel extends VDomModel {
       () => api.containers(),
       connection
     );
+    this.approvals = new Resource<readonly IApproval[]>(
+      () => api.approvals(),
+      connection
+    );
+    this.folders = new Folders(contents);
     this.images = new Images(api, connection);
     this.jobs = new Jobs(api, connection);
     this.stats = new ContainerStats(api, connection);
+    this.ports = new Ports(api, connection);
+    this.changes = new Changes(api, connection);
+    this.terminals = new KernelResource(id => api.terminals(id), connection);
+    this.terminals.active = true;
     this.imageAction = new Action(connection);
+    this.approvalAction = new Action(connection);
     this.devicesPoll = new Poll({
       auto: false,
       factory: () => this.devices.refresh(),
@@ -74,14 +101,24 @@ export class ContainersModel extends VDomModel {
     });
   }
 
+  /** What runs the page's cells in place of our executor, or null. */
+  otherExecutor: IOtherExecutor | null = null;
+
   readonly connection: Connection;
   readonly fields: Resource<readonly IField[]>;
   readonly engines: Resource<IEngines>;
   readonly devices: Resource<IDevices>;
   readonly containers: Resource<readonly IContainer[]>;
+  readonly approvals: Resource<readonly IApproval[]>;
+  readonly approvalAction: Action;
+  readonly folders: Folders;
   readonly images: Images;
   readonly jobs: Jobs;
   readonly stats: ContainerStats;
+  readonly ports: Ports;
+  readonly changes: Changes;
+  /** Whether terminals may be opened beside the current notebook's kernel. */
+  readonly terminals: KernelResource<ITerminals>;
   readonly imageAction: Action;
 
   /** The notebook that was used last, or null. */
@@ -108,6 +145,16 @@ export class ContainersModel extends VDomModel {
   set interval(interval: number) {
     this.stats.interval = interval;
     this.devicesPoll.frequency = { interval, backoff: false, max: interval };
+  }
+
+  /** Whether ports are looked for while the sidebar is hidden, too. */
+  get noticePorts(): boolean {
+    return this._noticePorts;
+  }
+
+  set noticePorts(notice: boolean) {
+    this._noticePorts = notice;
+    this.updateActive();
   }
 
   /** Whether a section is open. */
@@ -165,6 +212,9 @@ export class ContainersModel extends VDomModel {
       case 'build':
         this.jobs.invalidate();
         break;
+      case 'notebook':
+        this.approvals.invalidate();
+        break;
       case 'images':
         this.images.invalidate();
         break;
@@ -172,6 +222,9 @@ export class ContainersModel extends VDomModel {
         this.images.invalidate();
         this._kernelspecsChanged.emit();
         break;
+      case 'ports':
+        this.ports.invalidate(event.id);
+        return;
       case 'container':
         this.containers.invalidate();
         this.devices.invalidate();
@@ -189,12 +242,31 @@ export class ContainersModel extends VDomModel {
     return this.api.stop(container);
   }
 
+  /** What nobody needs any more. Throws RequestError. */
+  leftovers(): Promise<readonly ILeftover[]> {
+    return this.api.leftovers();
+  }
+
+  /** Remove leftovers. Throws RequestError. */
+  async removeLeftovers(found: readonly ILeftover[]): Promise<ICleanup> {
+    const done = await this.api.removeLeftovers(found.map(({ name }) => name));
+    this.images.invalidate();
+    return done;
+  }
+
+  /** Take back all that is approved for a notebook; what runs goes on. Throws RequestError. */
+  async revoke(id: string): Promise<void> {
+    await this.api.revoke(id);
+    this.approvals.invalidate();
+  }
+
   /** Fetch everything again that is shown. */
   refresh(): void {
     for (const resource of this.resources) {
       resource.invalidate();
     }
     this._notebook?.status.invalidate();
+    this._notebook?.starters.invalidate();
     if (this.connection.isLost) {
       void this.connection.retry();
     }
@@ -204,6 +276,9 @@ export class ContainersModel extends VDomModel {
     this._states.forEach(state => state.dispose());
     this.resources.forEach(resource => resource.dispose());
     this.stats.dispose();
+    this.ports.dispose();
+    this.changes.dispose();
+    this.terminals.dispose();
     this.devicesPoll.dispose();
     this.connection.dispose();
     super.dispose();
@@ -211,7 +286,8 @@ export class ContainersModel extends VDomModel {
 
   private get resources(): readonly { invalidate(): void; dispose(): void }[] {
     const { fields, engines, devices, containers, images, jobs } = this;
-    return [fields, engines, devices, containers, images, jobs];
+    const { approvals } = this;
+    return [fields, engines, devices, containers, images, jobs, approvals];
   }
 
   private setNotebook(panel: NotebookPanel | null): void {
@@ -242,7 +318,11 @@ export class ContainersModel extends VDomModel {
     this.engines.active =
       isShown('engines') || isShown('images') || isShown('notebook');
     this.devices.active = isShown('devices') || isShown('notebook');
-    this.images.active = isShown('images') || isShown('notebook');
+    this.images.active =
+      isShown('images') || isShown('notebook') || isShown('engines');
+    this.approvals.active = isShown('approvals');
+    this.ports.active = this._noticePorts || isShown('notebook');
+    this.changes.shown = isShown('notebook');
     this.jobs.active = isShown('builds') || isShown('images');
     if (this._notebook) {
       this._notebook.visible = isShown('notebook');
@@ -257,6 +337,10 @@ export class ContainersModel extends VDomModel {
     const kernel = this._notebook?.status.data?.kernel;
     const isShown = this._visible && this._open.has('notebook');
     this.stats.watch(isShown ? (kernel?.container ?? null) : null);
+    this.changes.watch(kernel?.container ?? null);
+    const running = runningKernel(this._notebook?.status.data ?? null);
+    this.ports.watch(running);
+    this.terminals.watch(running);
   }
 
   private readonly _kernelspecsChanged = new Signal<this, void>(this);
@@ -264,5 +348,6 @@ export class ContainersModel extends VDomModel {
   private readonly _open = new Set<SectionName>();
   private readonly _states = new Map<NotebookPanel, NotebookState>();
   private readonly devicesPoll: Poll<void>;
+  private _noticePorts = true;
   private _visible = false;
 }

@@ -1,5 +1,6 @@
 /** One open notebook: its settings, the server's view of it, the edits and the running action. */
 
+import type { ICellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Contents } from '@jupyterlab/services';
 import { VDomModel } from '@jupyterlab/ui-components';
@@ -7,12 +8,20 @@ import { Debouncer } from '@lumino/polling';
 import { Signal } from '@lumino/signaling';
 
 import type { Api } from '../api/api';
-import type { IField, INotebook, Settings } from '../api/types';
+import type { IField, INotebook, IStarter, Settings } from '../api/types';
 import { GENERIC_KERNEL, METADATA } from '../constants';
-import { isDockerfileCell } from '../notebook/highlight';
+import { optionsOf } from '../notebook/celloptions';
+import {
+  cellsSaying,
+  dockerfileCellsOf,
+  movingCellsOf
+} from '../notebook/dockerfilecell';
+import { isContainerSpec, renameSession } from '../notebook/livekernel';
 import { queueSave } from '../notebook/saving';
+import { trans } from '../trans';
 import { Action } from './action';
 import type { Connection } from './connection';
+import { OutputsDecision } from './outputs';
 import { Resource } from './resource';
 import { SettingsDraft } from './settingsdraft';
 
@@ -22,9 +31,6 @@ const REFRESH_DELAY = 150;
 /** The drive of JupyterLab's real-time collaboration, which holds the server's files. */
 const COLLABORATION_DRIVE = 'RTC';
 
-/** The provisioner of kernels that run in containers. */
-const PROVISIONER = 'container-provisioner';
-
 /** The services that the states of all notebooks share. */
 export interface INotebookContext {
   readonly api: Api;
@@ -32,6 +38,17 @@ export interface INotebookContext {
   readonly contents: Pick<Contents.IManager, 'driveName'>;
   /** The table of settings, which does not change. */
   readonly fields: Resource<readonly IField[]>;
+}
+
+/** A build of one of the notebook's cells, which this page follows. */
+export interface IRunningBuild {
+  readonly cell: string;
+  /** The running instruction: its number, the number of all, its text. */
+  readonly step: number;
+  readonly steps: number;
+  readonly text: string;
+  /** Seconds since its start. */
+  readonly elapsed: () => number;
 }
 
 /** The state of one open notebook. It is disposed with its panel. */
@@ -43,14 +60,35 @@ export class NotebookState extends VDomModel {
     super();
     this.action = new Action(services.connection);
     this.draft = new SettingsDraft(services.api);
+    this.outputs = new OutputsDecision(services, {
+      path: () => this.path,
+      isOurs: () => this.inContainer || this.settings !== null,
+      hasDockerfile: () => this.hasDockerfile
+    });
     this.status = new Resource(() => this.fetch(), services.connection);
-    for (const part of [this.action, this.draft, this.status]) {
+    this.starters = new Resource<readonly IStarter[]>(
+      () => services.api.starters(this.path ?? ''),
+      services.connection
+    );
+    const { action, draft, outputs, starters, status } = this;
+    for (const part of [action, draft, outputs, starters, status]) {
       part.stateChanged.connect(() => this.stateChanged.emit());
     }
-    this.refreshLater = new Debouncer(
-      () => this.status.invalidate(),
-      REFRESH_DELAY
-    );
+    // Not at once: JupyterLab tells that a file has changed before it tells its new path.
+    this.refreshLater = new Debouncer(() => {
+      this.status.invalidate();
+      this.starters.invalidate();
+      if (this.outputs.applies) {
+        void this.outputs.refresh();
+      }
+    }, REFRESH_DELAY);
+    this.followCellsLater = new Debouncer(() => {
+      const cells = this.describeCells();
+      if (cells !== this._cells) {
+        this._cells = cells;
+        this.stateChanged.emit();
+      }
+    }, REFRESH_DELAY);
     this.connectSignals();
     this.syncFields();
     this.syncSettings();
@@ -58,8 +96,25 @@ export class NotebookState extends VDomModel {
 
   readonly action: Action;
   readonly draft: SettingsDraft;
+  /** How what its kernel displays is drawn. */
+  readonly outputs: OutputsDecision;
   /** The server's view of the notebook. */
   readonly status: Resource<INotebook>;
+
+  /** The files of its folder that a first cell can be made from; fetched while it is empty. */
+  readonly starters: Resource<readonly IStarter[]>;
+
+  /** The build that runs, if this page follows it. */
+  get build(): IRunningBuild | null {
+    return this._build;
+  }
+
+  set build(build: IRunningBuild | null) {
+    if (!this.isDisposed) {
+      this._build = build;
+      this.stateChanged.emit();
+    }
+  }
 
   /** The REST client. */
   get api(): Api {
@@ -94,11 +149,8 @@ export class NotebookState extends VDomModel {
 
   /** Whether its kernel spec runs in a container. */
   get inContainer(): boolean {
-    const { specs } = this.panel.sessionContext.specsManager;
-    const metadata = specs?.kernelspecs[this.kernelName]?.metadata;
-    const provisioner = metadata?.kernel_provisioner as
-      { provisioner_name?: unknown } | undefined;
-    return provisioner?.provisioner_name === PROVISIONER;
+    const { specsManager } = this.panel.sessionContext;
+    return isContainerSpec(specsManager, this.kernelName) === true;
   }
 
   /** Whether it uses a pinned kernel's settings rather than its own. */
@@ -108,9 +160,30 @@ export class NotebookState extends VDomModel {
 
   /** Whether it has a Dockerfile cell. */
   get hasDockerfile(): boolean {
-    return [...(this.panel.content.model?.cells ?? [])].some(
-      cell => cell.type === 'code' && isDockerfileCell(cell.sharedModel.source)
+    return dockerfileCellsOf(this.panel).length > 0;
+  }
+
+  /** Whether it is to run in a container and names no image so far. */
+  get isEmpty(): boolean {
+    const { data } = this.status;
+    return (
+      this.inContainer &&
+      !this.pinned &&
+      this.settings === null &&
+      data !== null &&
+      data.asked === null &&
+      data.error === null
     );
+  }
+
+  /** The cell whose run sets a field, by an option or as the image that it builds; or null. */
+  cellSetting(field: IField): ICellModel | null {
+    if (field.key === 'image') {
+      return movingCellsOf(this.panel).pop() ?? null;
+    }
+    return field.in_cell
+      ? (cellsSaying(this.panel, field.option).pop() ?? null)
+      : null;
   }
 
   /** Whether it uses containers at all. */
@@ -162,17 +235,30 @@ export class NotebookState extends VDomModel {
       return;
     }
     this.refreshLater.dispose();
+    this.followCellsLater.dispose();
     this.status.dispose();
+    this.starters.dispose();
     this.draft.dispose();
+    this.outputs.dispose();
     this.action.dispose();
     super.dispose();
     Signal.clearData(this);
   }
 
+  /** What of its Dockerfile cells is shown. */
+  private describeCells(): string {
+    const sources = dockerfileCellsOf(this.panel).map(
+      ({ sharedModel }) => sharedModel.source
+    );
+    return JSON.stringify(sources.map(optionsOf));
+  }
+
   private async fetch(): Promise<INotebook> {
     const { path } = this;
     if (path === null) {
-      throw new Error('This notebook does not lie on the Jupyter server.');
+      throw new Error(
+        trans.__('This notebook does not lie on the Jupyter server.')
+      );
     }
     return this.services.api.notebook(path);
   }
@@ -188,6 +274,10 @@ export class NotebookState extends VDomModel {
         this.updateActive();
       }
     }, this);
+    context.model.contentChanged.connect(
+      () => void this.followCellsLater.invoke(),
+      this
+    );
     void context.ready.then(() => {
       this.syncSettings();
       this.updateActive();
@@ -204,7 +294,9 @@ export class NotebookState extends VDomModel {
   }
 
   private readonly onPathChanged = (): void => {
+    renameSession(this.panel.context);
     this.draft.path = this.path;
+    void this.outputs.refresh();
     this.invalidate();
   };
 
@@ -232,10 +324,14 @@ export class NotebookState extends VDomModel {
     if (!this.isDisposed) {
       this.status.active =
         this.path !== null && (this._visible || this.usesContainers);
+      this.starters.active = this._visible && this.isEmpty;
       this.stateChanged.emit();
     }
   };
 
+  private _build: IRunningBuild | null = null;
+  private _cells = '[]';
   private _visible = false;
+  private readonly followCellsLater: Debouncer;
   private readonly refreshLater: Debouncer;
 }

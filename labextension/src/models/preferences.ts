@@ -31,6 +31,7 @@ export class Preferences {
     const seconds = settings.get('liveInterval').composite;
     this.model.interval =
       typeof seconds === 'number' ? seconds * 1000 : DEFAULT_INTERVAL;
+    this.model.noticePorts = settings.get('noticePorts').composite !== false;
     this.confirmRemove = settings.get('confirmRemove').composite !== false;
   }
 }

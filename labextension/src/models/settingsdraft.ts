@@ -5,6 +5,7 @@ import { VDomModel } from '@jupyterlab/ui-components';
 import type { Api } from '../api/api';
 import { toProblem } from '../api/request';
 import type { ICheck, IField, IProblem, Settings } from '../api/types';
+import { trans } from '../trans';
 import { duplicateName, type IMountInput, type InputValue } from './form';
 import { isReadOnly, isSame, toInput, toValue } from './form';
 
@@ -92,9 +93,28 @@ export class SettingsDraft extends VDomModel {
     }
   }
 
+  /** Set the folder of a mount, and its place in the container if that is empty. */
+  setFolder(index: number, mount: IMountInput): void {
+    const field = this._fields.find(({ kind }) => kind === 'mounts');
+    if (field) {
+      const mounts = this.input(field) as readonly IMountInput[];
+      const changed = mounts.map((old, at) =>
+        at === index
+          ? { ...old, source: mount.source, target: old.target || mount.target }
+          : old
+      );
+      this.set(field, changed);
+    }
+  }
+
   /** Whether a field was edited. */
   isEdited(key: string): boolean {
     return this._edits.has(key);
+  }
+
+  /** The fields that were edited. */
+  get edited(): readonly IField[] {
+    return this._fields.filter(({ key }) => this._edits.has(key));
   }
 
   /** Whether any field was edited. */
@@ -136,7 +156,7 @@ export class SettingsDraft extends VDomModel {
     const duplicate = duplicateName(this.input(field));
     if (duplicate !== null && field.kind === 'object') {
       const message = `${duplicate} stands here twice.`;
-      return { message, hint: 'Keep one of them.', trait: '' };
+      return { message, hint: trans.__('Keep one of them.'), trait: '' };
     }
     // A key below a field, such as `mounts.target`, belongs to it.
     return (

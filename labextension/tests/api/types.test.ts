@@ -1,4 +1,4 @@
-/** Holds `api/types.ts` and `openapi.json` together: the compiler compares their types. */
+/** Holds `api/types.ts`, `api/routes.ts` and `openapi.json` together: the compiler compares their types. */
 
 import ts from 'typescript';
 import { expect, it } from 'vitest';
@@ -135,6 +135,7 @@ function checks(contract: IContract): string {
     check(`Same<Plain<${mine}>, Plain<${theirs}>>`, about);
   return [
     `import type * as Mine from './types';`,
+    `import type * as Routes from './routes';`,
     `type Plain<X> = X extends readonly (infer E)[] ? Plain<E>[] : X extends object ? { -readonly [K in keyof X]: Plain<X[K]> } : X;`,
     `type Same<A, B> = (<X>() => X extends A ? 1 : 2) extends <X>() => X extends B ? 1 : 2 ? true : false;`,
     `type Fits<A, B> = [A] extends [B] ? ([keyof A] extends [keyof B] ? true : false) : false;`,
@@ -157,30 +158,30 @@ function checks(contract: IContract): string {
       ];
     }),
     same(
-      'keyof Mine.IAnswers',
+      'keyof Routes.IAnswers',
       keys(routes.map(({ route }) => route)),
       'the routes of IAnswers'
     ),
     same(
-      'keyof Mine.IBodies',
+      'keyof Routes.IBodies',
       keys(withBody.map(({ route }) => route)),
       'the routes of IBodies'
     ),
     same(
-      'keyof Mine.IQueries',
+      'keyof Routes.IQueries',
       keys(withQuery.map(({ route }) => route)),
       'the routes of IQueries'
     ),
     ...withQuery.map(({ route, query }) =>
       same(
-        `Mine.IQueries[${JSON.stringify(route)}]`,
+        `Routes.IQueries[${JSON.stringify(route)}]`,
         `{ ${query} }`,
         `the query of ${route}`
       )
     ),
     ...routes.map(({ route, answer }) =>
       same(
-        `Mine.IAnswers[${JSON.stringify(route)}]`,
+        `Routes.IAnswers[${JSON.stringify(route)}]`,
         answer ? typeOf(answer) : 'undefined',
         `the answer of ${route}`
       )
@@ -188,7 +189,7 @@ function checks(contract: IContract): string {
     ...withBody.map(({ route, body = {} }) =>
       // A body need not hold what is optional.
       check(
-        `Fits<Plain<Mine.IBodies[${JSON.stringify(route)}]>, Plain<${typeOf(body)}>>`,
+        `Fits<Plain<Routes.IBodies[${JSON.stringify(route)}]>, Plain<${typeOf(body)}>>`,
         `the body of ${route}`
       )
     )

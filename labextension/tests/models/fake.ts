@@ -3,11 +3,35 @@
 import { RequestError, type Requests } from '../../src/api/request';
 import type { IField, IServerError } from '../../src/api/types';
 
+/** A websocket whose other end is the test. */
+export class FakeSocket {
+  readonly sent: unknown[] = [];
+  onmessage: ((event: { data: string }) => void) | null = null;
+  onclose: (() => void) | null = null;
+
+  constructor(readonly path: string) {}
+
+  send(text: string): void {
+    this.sent.push(JSON.parse(text));
+  }
+
+  /** The server says something. */
+  say(...said: unknown[]): void {
+    this.onmessage?.({ data: JSON.stringify(said) });
+  }
+
+  close(): void {
+    this.onclose?.();
+  }
+}
+
 type Answer = (query: Record<string, string>, body: unknown) => unknown;
 
 /** In place of `Requests`: routes are functions, and what is not there is a 404 of a proxy. */
 export class FakeServer {
   readonly asked: { what: string; body: unknown }[] = [];
+  readonly sockets: FakeSocket[] = [];
+  readonly settings = { baseUrl: 'http://server/me/' };
   gone = false;
   private readonly routes = new Map<string, Answer>();
 
@@ -59,6 +83,11 @@ export class FakeServer {
     const first = Number(query.first ?? 0);
     const text = lines.slice(first).map(line => `${JSON.stringify(line)}\n\n`);
     return new Response(text.join(''));
+  }
+
+  socket(path: string): FakeSocket {
+    this.sockets.push(new FakeSocket(path));
+    return this.sockets.at(-1)!;
   }
 
   get requests(): Requests {

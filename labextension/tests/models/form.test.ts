@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { IEngine, IKernel } from '../../src/api/types';
-import { valueInEffect } from '../../src/models/applied';
+import { differenceInEffect, valueInEffect } from '../../src/models/applied';
 import {
   approvalOf,
   describeValue,
@@ -25,7 +25,7 @@ describe('what stands in an input', () => {
     ['network', 'none', 'none'],
     ['read_only', undefined, false],
     ['read_only', true, true],
-    ['ports', [8888, 1], ['8888', '1']],
+    ['ports', [8888, '8080:80'], ['8888', '8080:80']],
     ['env', { A: 'b' }, [['A', 'b']]],
     [
       'mounts',
@@ -60,6 +60,7 @@ describe('the setting that an input means', () => {
     ['read_only', false, undefined],
     ['read_only', true, true],
     ['ports', ['8888', '', ' 1 '], [8888, 1]],
+    ['ports', ['8080:80'], ['8080:80']],
     ['ports', [''], undefined],
     ['devices', ['nvidia.com/gpu=0'], ['nvidia.com/gpu=0']],
     [
@@ -166,6 +167,22 @@ describe('what applies', () => {
     const inside = { ...kernel.applied!, network: names };
     const connected = { ...kernel, applied: inside };
     expect(valueInEffect(by('network'), connected, [engine])).toBe(said);
+  });
+
+  it.each([
+    ['memory', '2g', null],
+    ['memory', '2048 MiB', null],
+    ['memory', '4g', '2 GiB'],
+    ['memory', undefined, '2 GiB'],
+    ['pids', undefined, null],
+    ['pids', 100, 'no limit'],
+    ['mounts', undefined, null],
+    ['network', 'none', null],
+    ['network', 'private', 'none'],
+    ['env', { A: 'b' }, null],
+    ['env', { A: 'c' }, 'A=b']
+  ])('is told where it is not what is asked: %s %j', (key, asked, said) => {
+    expect(differenceInEffect(by(key), asked, kernel)).toBe(said);
   });
 
   it('is not known while nothing runs', () => {

@@ -3,7 +3,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Api } from '../../src/api/api';
 import type { IImage } from '../../src/api/types';
 import { Connection } from '../../src/models/connection';
-import { Images } from '../../src/models/images';
+import {
+  baseFor,
+  Images,
+  suggestBases,
+  USUAL_BASE
+} from '../../src/models/images';
 import { FakeServer, FIELDS, refusal } from './fake';
 
 let fake: FakeServer;
@@ -54,12 +59,15 @@ describe('images', () => {
 
   it('are drawn a few at a time, and found by every word', () => {
     expect(images.filtered).toHaveLength(501);
-    expect(images.visibleRows).toBe(50);
+    expect(images.visibleRows).toBe(40);
     images.showMore();
-    expect(images.visibleRows).toBe(150);
+    expect(images.visibleRows).toBe(80);
+    images.showFirst();
+    expect(images.visibleRows).toBe(40);
+    images.showMore();
     images.query = 'IMAGE-49 org';
     expect(images.filtered).toHaveLength(11);
-    expect(images.visibleRows).toBe(50);
+    expect(images.visibleRows).toBe(40);
     images.query = 'snake';
     expect(images.filtered.map(one => one.reference)).toEqual(['python:3']);
   });
@@ -101,5 +109,48 @@ describe('images', () => {
     fake.on('DELETE images', undefined);
     await images.remove(many[0]!);
     expect(images.filtered).toHaveLength(500);
+  });
+});
+
+describe('the bases of a first cell', () => {
+  it('are images that notebooks are built on, those with Python first', () => {
+    const references = [
+      'docker.io/library/postgres:17',
+      'localhost/jupyter-containers/n-1234:abc',
+      'quay.io/jupyter/scipy-notebook:2026',
+      'docker.io/condaforge/miniforge3:24.9.2-0',
+      'localhost/jupyter-containers/python:3.12',
+      'docker.io/library/python:3.9',
+      'docker.io/library/python:3.12',
+      'sha256:python'
+    ];
+    const here = [
+      ...references.map(reference => image(reference)),
+      image('docker.io/library/python:3.14', { engine: 'docker' })
+    ];
+    const bases = suggestBases(here, 'podman');
+    expect(bases).toEqual([
+      'localhost/jupyter-containers/python:3.12',
+      'docker.io/library/python:3.12',
+      'docker.io/library/python:3.9',
+      'docker.io/condaforge/miniforge3:24.9.2-0',
+      'quay.io/jupyter/scipy-notebook:2026'
+    ]);
+    expect(suggestBases(here, null)).toContain('docker.io/library/python:3.14');
+    expect(baseFor('pip', bases)).toBe(bases[0]);
+    expect(baseFor('conda', bases)).toBe(bases[3]);
+  });
+
+  it('name no tag that is the default', () => {
+    const here = [image('localhost/jupyter-containers/python:latest')];
+    expect(suggestBases(here, 'podman')).toEqual([
+      'localhost/jupyter-containers/python'
+    ]);
+  });
+
+  it('are the usual one where none is here', () => {
+    const bases = suggestBases([image('docker.io/library/redis:8')], 'podman');
+    expect(bases).toEqual([USUAL_BASE]);
+    expect(baseFor('conda', bases)).toBe('');
   });
 });

@@ -119,7 +119,7 @@ describe('jobs', () => {
     jobs.dispose();
   });
 
-  it('that found a cell up to date are told once, and counted', async () => {
+  it('that found an image up to date are told with its build, and counted', async () => {
     const jobs = new Jobs(api, server);
     const run = (id: string, reused: boolean, name = 'made:1') =>
       job(id, {
@@ -146,10 +146,9 @@ describe('jobs', () => {
     fake.on('GET builds', { builds });
     await jobs.refresh();
     expect(jobs.groups.map(one => [one.job.id, one.count])).toEqual([
-      ['5', 2],
-      ['3', 1],
+      ['3', 2], // the log and the steps are those of the build
       ['2', 1],
-      ['1', 1]
+      ['1', 0]
     ]);
     jobs.dispose();
   });

@@ -24,7 +24,8 @@ beforeEach(() => {
     .on('GET notebook', notebook())
     .on('POST approvals', notebook());
   model = new ContainersModel(new Api(fake.requests), {
-    driveName: path => (path.includes(':') ? path.split(':')[0]! : '')
+    driveName: path => (path.includes(':') ? path.split(':')[0]! : ''),
+    get: () => Promise.reject(new Error('no folders'))
   });
 });
 
@@ -168,6 +169,46 @@ describe('Apply', () => {
     expect(panel.metadata[METADATA]).toEqual(settings);
   });
 
+  it('writes into the cells what their options say, so that Run All does not undo it', async () => {
+    const panel = new FakePanel('container', { version: 1, image: 'a:1' }, [
+      '%%dockerfile --memory 1g --cpus 1\nFROM a:1',
+      '%%dockerfile --network none --memory 2g --env "A=b c"\nFROM a:1',
+      '%%dockerfile --no-switch --memory 3g\nFROM a:1'
+    ]);
+    panel.metadata[METADATA] = {
+      ...panel.metadata[METADATA]!,
+      network: 'none'
+    };
+    const state = await open(panel);
+    state.draft.setKey('memory', '4g');
+    state.draft.setKey('cpus', '2');
+    state.draft.setKey('network', 'private');
+    state.draft.setKey('pids', '300');
+    expect(await kernelActions.apply(state, unread)).toBe(true);
+    expect(panel.cells).toEqual([
+      '%%dockerfile --memory 1g --cpus 2\nFROM a:1',
+      '%%dockerfile --memory 4g --env "A=b c"\nFROM a:1',
+      '%%dockerfile --no-switch --memory 3g\nFROM a:1'
+    ]);
+    expect(panel.metadata[METADATA]).toEqual({
+      version: 1,
+      image: 'a:1',
+      memory: '4g',
+      cpus: 2,
+      pids: 300
+    });
+  });
+
+  it('applies nothing where a cell cannot say it', async () => {
+    const cells = ['%%dockerfile --env A=b\nFROM a:1'];
+    const panel = new FakePanel('container', { image: 'a:1' }, cells);
+    const state = await open(panel);
+    state.draft.setKey('env', [['A', 'b\nRUN c']]);
+    expect(await kernelActions.apply(state, unread)).toBe(false);
+    expect(state.action.problem?.message).toContain('--env');
+    expect([panel.cells, panel.done]).toEqual([cells, []]);
+  });
+
   it('touches nothing where the server finds an error', async () => {
     const panel = new FakePanel('container', { version: 1, image: 'a:1' });
     const state = await open(panel);
@@ -231,6 +272,18 @@ describe('what has to be known', () => {
     [[], { inContainer: false, settings: null }],
     [['pinned'], { pinned: true }]
   ])('%j', (expected, situation) => expect(keys(situation)).toEqual(expected));
+
+  it('calls a notebook without an image no failure', () => {
+    const trouble = { message: 'No image yet.', hint: '' };
+    const empty = kernel({ state: 'empty', trouble });
+    const truth = notebook({ asked: null, kernel: empty });
+    expect(keys({ status: truth, settings: null })).toEqual([]);
+    const [start] = about({ status: notebook({ kernel: empty }) });
+    expect([start!.kind, start!.actions]).toEqual([
+      'info',
+      [CommandIDs.restart]
+    ]);
+  });
 
   it('offers to build what was built, and to pull what was not', () => {
     const built = { version: 1, image: 'a:1', build: { cell: 'c' } };

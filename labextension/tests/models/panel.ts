@@ -6,6 +6,26 @@ import { Signal } from '@lumino/signaling';
 import type { IKernel, INotebook } from '../../src/api/types';
 import { METADATA } from '../../src/constants';
 
+/** A code cell. */
+class FakeCell {
+  readonly id: string;
+  readonly type = 'code';
+  readonly sharedModel;
+
+  constructor(source: string, at: number) {
+    this.id = `cell ${String(at)}`;
+    const shared = {
+      source,
+      getSource: () => shared.source,
+      setSource: (text: string) => {
+        shared.source = text;
+      },
+      transact: (change: () => void) => change()
+    };
+    this.sharedModel = shared;
+  }
+}
+
 /** Writes down what is done to it, in order. */
 export class FakePanel {
   readonly done: string[] = [];
@@ -16,11 +36,14 @@ export class FakePanel {
   /** Whether the server does not know its kernel any more, which nobody has noticed yet. */
   lost = false;
 
+  private readonly models: FakeCell[];
+
   constructor(
     kernel = 'container',
     settings?: unknown,
-    readonly cells: readonly string[] = []
+    cells: readonly string[] = []
   ) {
+    this.models = cells.map((source, at) => new FakeCell(source, at));
     this.kernel.name = kernel;
     this.metadata = { kernelspec: { name: kernel }, [METADATA]: settings };
   }
@@ -28,6 +51,7 @@ export class FakePanel {
   readonly signals = {
     path: new Signal<FakePanel, string>(this),
     file: new Signal<FakePanel, unknown>(this),
+    content: new Signal<FakePanel, unknown>(this),
     metadata: new Signal<FakePanel, { key: string }>(this),
     kernel: new Signal<FakePanel, unknown>(this),
     status: new Signal<FakePanel, string>(this),
@@ -37,6 +61,15 @@ export class FakePanel {
 
   get panel(): NotebookPanel {
     return this.made as unknown as NotebookPanel;
+  }
+
+  /** The sources of its cells. */
+  get cells(): readonly string[] {
+    return this.models.map(({ sharedModel }) => sharedModel.source);
+  }
+
+  addCell(source: string): void {
+    this.models.push(new FakeCell(source, this.models.length));
   }
 
   private act(what: string): Promise<void> {
@@ -50,13 +83,7 @@ export class FakePanel {
     content: {
       model: {
         cells: {
-          [Symbol.iterator]: () => {
-            const cells = this.cells.map(source => ({
-              type: 'code',
-              sharedModel: { source }
-            }));
-            return cells[Symbol.iterator]();
-          }
+          [Symbol.iterator]: () => this.models[Symbol.iterator]()
         }
       }
     },
@@ -69,6 +96,7 @@ export class FakePanel {
       save: () => this.act('save'),
       model: {
         dirty: true,
+        contentChanged: this.signals.content,
         metadataChanged: this.signals.metadata,
         getMetadata: (key: string) => this.metadata[key],
         setMetadata: (key: string, value: unknown) => {
@@ -83,7 +111,10 @@ export class FakePanel {
 
   private session() {
     const context = {
-      session: { kernel: this.kernel } as { kernel: unknown } | null,
+      session: { kernel: this.kernel } as { kernel: { name: string } } | null,
+      get kernelDisplayName() {
+        return `shown as ${this.session?.kernel.name ?? ''}`;
+      },
       sessionManager: {
         refreshRunning: () => {
           context.session = this.lost ? null : context.session;
@@ -129,7 +160,9 @@ export function notebook(more: Partial<INotebook> = {}): INotebook {
     image_here: true,
     build_same: null,
     warning: null,
+    changed: false,
     building: false,
+    lacking: [],
     kernel: null,
     ...more
   };

@@ -18,7 +18,8 @@ beforeEach(() => {
   vi.useFakeTimers();
   fake = formServer().on('DELETE containers/jupyter-1', undefined);
   model = new ContainersModel(new Api(fake.requests), {
-    driveName: () => ''
+    driveName: () => '',
+    get: () => Promise.reject(new Error('no folders'))
   });
 });
 
