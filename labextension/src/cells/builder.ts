@@ -1,19 +1,23 @@
 /** Builds a Dockerfile cell and moves its notebook into the image. */
 
+import { trans } from '../trans';
 import type { ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 
 import type { Api } from '../api/api';
 import type { IBuildRequest, IJob, Settings } from '../api/types';
 import type { LiveBuild, LiveBuilds } from './builds';
+import type { AskApproval } from '../notebook/approval';
 import type { FailedLines } from './failedlines';
 import { chooseMove, earlierDockerfiles, sameSettings } from './move';
 import { CellOutput } from './output';
-import { RunError, toRunError } from './runerror';
+import { countInCell, RunError, toRunError } from './runerror';
 import {
   type IBuildNotebook,
   type IPrompts,
   moveToImage
 } from './switchkernel';
+import type { KernelCells } from './kernelcells';
+import type { TypedCells } from './typedcells';
 
 /** A cell to build. */
 export interface IBuildCell {
@@ -47,6 +51,8 @@ export class CellBuilder {
     private readonly api: Api,
     private readonly builds: LiveBuilds,
     private readonly failedLines: FailedLines,
+    private readonly typedCells: TypedCells,
+    private readonly kernelCells: KernelCells,
     private readonly prompts: IPrompts
   ) {}
 
@@ -75,7 +81,11 @@ export class CellBuilder {
         output.clear();
         output.showRunning();
       });
-      const request = createRequest(notebook, model.id);
+      const request = {
+        ...createRequest(notebook, model.id),
+        ...(this.typedCells.has(model) && { typed: true }),
+        ...(this.kernelCells.has(model) && { foreign: true })
+      };
       const approved: string[] = [];
       const job = await this.buildApproved(
         model,
@@ -129,7 +139,7 @@ export class CellBuilder {
         confirmMove
       });
     } catch (error) {
-      // The notebook was renamed meanwhile, and approvals hold for a path: repeat it for the new one.
+      // The notebook was renamed meanwhile: repeat it for the new path.
       if (toRunError(error).silent || notebook.path === path) {
         throw error;
       }
@@ -174,8 +184,8 @@ export class CellBuilder {
   }
 
   /**
-   * Build, and ask about what the build would read outside of the notebook's folder; the answers
-   * are added to `approved`. Nothing is read before.
+   * Build, and ask about a cell that the user did not write, and about what the build would read
+   * outside of the notebook's folder; the answers are added to `approved`. Nothing is read before.
    */
   private async buildApproved(
     model: ICodeCellModel,
@@ -184,27 +194,39 @@ export class CellBuilder {
     approved: string[]
   ): Promise<IJob> {
     for (;;) {
-      const build = await this.start(
-        model,
-        approved.length ? { ...request, approved } : request
-      );
       try {
+        const build = await this.start(
+          model,
+          approved.length ? { ...request, approved } : request
+        );
         return await this.waitFor(model, output, build);
       } catch (error) {
         const { detail } = toRunError(error);
-        const items =
-          detail.type === 'BuildNotApproved' ? (detail.items ?? []) : [];
-        if (items.every(item => approved.includes(item))) {
+        const ask = this.questionFor(detail.type);
+        const items = (ask && detail.items) ?? [];
+        if (!ask || items.every(item => approved.includes(item))) {
           throw error;
         }
         // Nothing has failed so far.
         output.clear();
         output.showRunning();
-        if (!(await this.prompts.askReading(items))) {
+        if (!(await ask(items))) {
           throw error;
         }
         approved.push(...items.filter(item => !approved.includes(item)));
       }
+    }
+  }
+
+  /** The question that an error stands for. */
+  private questionFor(type: string): AskApproval | null {
+    switch (type) {
+      case 'CellNotApproved':
+        return items => this.prompts.askCell(items);
+      case 'BuildNotApproved':
+        return items => this.prompts.askReading(items);
+      default:
+        return null;
     }
   }
 
@@ -213,7 +235,7 @@ export class CellBuilder {
     request: IBuildRequest
   ): Promise<LiveBuild> {
     if (this.pending.get(model)) {
-      throw new RunError(CANCELLED, true);
+      throw new RunError(cancelled(), true);
     }
     this.pending.set(model, false);
     try {
@@ -237,7 +259,7 @@ export class CellBuilder {
     output.show(build);
     if (job.state !== 'done' || model.isDisposed) {
       throw new RunError(
-        job.error ?? NO_IMAGE,
+        job.error ?? noImage(),
         job.state === 'cancelled' || model.isDisposed
       );
     }
@@ -252,7 +274,8 @@ export class CellBuilder {
     try {
       return await run();
     } catch (error) {
-      const runError = toRunError(error);
+      const source = model.sharedModel.getSource();
+      const runError = countInCell(toRunError(error), source);
       output.showError(runError);
       if (!runError.silent) {
         this.failedLines.set(model, runError.detail);
@@ -293,13 +316,15 @@ function isSameSettings(
   return sent !== undefined && sameSettings(sent, settings);
 }
 
-const CANCELLED = {
+const cancelled = () => ({
   type: 'BuildCancelled',
-  message: 'The build was cancelled.',
+  message: trans.__('The build was cancelled.'),
   hint: ''
-};
-const NO_IMAGE = {
+});
+const noImage = () => ({
   type: 'BuildError',
-  message: 'The build ended without an image.',
-  hint: 'Run the cell again; the log of the Jupyter server may say more.'
-};
+  message: trans.__('The build ended without an image.'),
+  hint: trans.__(
+    'Run the cell again; the log of the Jupyter server may say more.'
+  )
+});

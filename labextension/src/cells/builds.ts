@@ -21,12 +21,32 @@ export function hasEnded(job: IJob): boolean {
   return job.state !== 'waiting' && job.state !== 'running';
 }
 
+/** How a cell's build has ended, as its output says. */
+export interface IEndedBuild {
+  readonly cell: string;
+  readonly state: IJob['state'];
+  /** Empty without an image. */
+  readonly image: string;
+}
+
+function hasEndedSo(job: IJob, { cell, state, image }: IEndedBuild): boolean {
+  return (
+    job.kind === 'build' &&
+    hasEnded(job) &&
+    job.cell_id === cell &&
+    job.state === state &&
+    (job.result?.reference ?? '') === image
+  );
+}
+
 /** Follows one build, or another job, from its first event on. */
 export class LiveBuild {
   /** Its steps, transfers and log so far. */
   readonly progress: IBuildState = createBuildState();
   /** Resolves to the job when it has ended; rejects if the server no longer knows it. */
   readonly ended: Promise<IJob>;
+  /** Whether its cell's output shows it. */
+  isShown = false;
   /** Whether it is being cancelled. */
   cancelling = false;
 
@@ -119,6 +139,13 @@ export class LiveBuilds {
     return this.builds.get(id);
   }
 
+  /** The build that a cell's output shows, by how it has ended, if this page follows it. */
+  findEnded(ended: IEndedBuild): LiveBuild | undefined {
+    return [...this.builds.values()]
+      .reverse()
+      .find(({ isShown, job }) => isShown && hasEndedSo(job, ended));
+  }
+
   /** The builds that run. */
   get running(): LiveBuild[] {
     return [...this.builds.values()].filter(build => !hasEnded(build.job));
@@ -158,6 +185,17 @@ export class LiveBuilds {
       }
       throw error;
     }
+  }
+
+  /** Follow the last build of a cell that has ended so; undefined if the server knows none. */
+  async followEnded(ended: IEndedBuild): Promise<LiveBuild | undefined> {
+    const jobs = await this.api.jobs();
+    const job = jobs.find(one => hasEndedSo(one, ended));
+    const build = job && this.follow(job);
+    if (build) {
+      build.isShown = true;
+    }
+    return build;
   }
 
   private removeOldest(): void {

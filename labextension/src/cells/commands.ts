@@ -5,7 +5,6 @@ import {
   SemanticCommand,
   type ISessionContextDialogs
 } from '@jupyterlab/apputils';
-import type { ICellModel } from '@jupyterlab/cells';
 import {
   NotebookActions,
   type INotebookTracker,
@@ -16,7 +15,17 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import type { Api } from '../api/api';
 import { CommandIDs } from '../commandids';
-import { isDockerfileCell } from '../notebook/highlight';
+import { GENERIC_KERNEL } from '../constants';
+import {
+  cellOn,
+  dockerfileCellsOf,
+  insertDockerfileCell,
+  showCell,
+  TEMPLATE
+} from '../notebook/dockerfilecell';
+import { trans } from '../trans';
+import { imageName, stripControls } from '../ui/format';
+import { containerIcon, newContainerIcon } from '../ui/icon';
 import type { IBuildOptions } from './builder';
 import type { LiveBuild, LiveBuilds } from './builds';
 import { toRunError } from './runerror';
@@ -26,38 +35,6 @@ type Args = ReadonlyPartialJSONObject;
 /** JupyterLab's command behind the Stop button, `I I` and Kernel > Interrupt Kernel. */
 const INTERRUPT = 'notebook:interrupt-kernel';
 
-/**
- * The Dockerfile of a new cell, by the usual good practice: a pinned base, labels, one RUN that
- * removes its caches, a working directory.
- */
-export const TEMPLATE = `%%dockerfile
-# Run this cell, or all: the notebook then runs in what it describes.
-FROM docker.io/library/python:3.12-slim
-
-LABEL org.opencontainers.image.title="My analysis" \\
-      org.opencontainers.image.description="What this notebook needs"
-
-# Packages at fixed versions, so that it is the same next year. One RUN is one layer: what it
-# removes again takes no room in the image.
-RUN pip install --no-cache-dir \\
-      numpy==2.3.3 \\
-      pandas==2.3.2 \\
- && rm -rf /root/.cache /tmp/*
-
-WORKDIR /work
-`;
-
-/** The range of the base image's name in the template, which the user changes first. */
-export function templateBaseRange(): {
-  line: number;
-  from: number;
-  to: number;
-} {
-  const lines = TEMPLATE.split('\n');
-  const line = lines.findIndex(text => text.startsWith('FROM '));
-  return { line, from: 'FROM '.length, to: lines[line]?.length ?? 0 };
-}
-
 /** The services that the commands need. */
 export interface ICellCommandContext {
   readonly commands: CommandRegistry;
@@ -65,8 +42,10 @@ export interface ICellCommandContext {
   readonly api: Api;
   readonly builds: LiveBuilds;
   readonly dialogs: ISessionContextDialogs | null;
-  /** Cancel the builds of these cells that have no id so far. */
-  readonly interrupt: (cells: Iterable<ICellModel>) => void;
+  /** Show a panel. */
+  readonly activate: (panel: NotebookPanel) => void;
+  /** Cancel the builds of a notebook that have no id so far, and wait for no other page's. */
+  readonly interrupt: (panel: NotebookPanel) => void;
   /** Use options for the builds of one run. */
   readonly runWithOptions: (
     panel: NotebookPanel,
@@ -82,30 +61,30 @@ export function addCommands(context: ICellCommandContext): void {
   const buildsOf = (panel: NotebookPanel | null) =>
     findBuilds(builds, panel, tracker);
   commands.addCommand(CommandIDs.cancel, {
-    label: 'Cancel the Build',
-    caption: 'Stop the image builds of this notebook',
+    label: trans.__('Cancel the Build'),
+    caption: trans.__('Stop the image builds of this notebook'),
     isEnabled: ({ id }) =>
       typeof id === 'string' || buildsOf(current()).length > 0,
     execute: args => cancel(context, args)
   });
   commands.addCommand(CommandIDs.buildAndRunAll, {
-    label: 'Build and Run All Cells',
-    caption:
-      'Build the Dockerfile cells and run the others in their image; needs no kernel yet',
+    label: trans.__('Build and Run All'),
+    caption: trans.__(
+      'Build the Dockerfile cells and run the others in their image; needs no kernel yet'
+    ),
     isEnabled: () => Boolean(current()?.content.activeCell),
     execute: args => buildAndRunAll(context, args)
   });
-  commands.addCommand(CommandIDs.newCell, {
-    label: 'New Dockerfile Cell',
-    caption: 'Insert a cell whose Dockerfile becomes this notebook’s kernel',
-    isEnabled: () => Boolean(current()?.content.model),
-    execute: () => {
-      const panel = current();
-      if (panel) {
-        insertTemplate(panel);
-      }
-    }
+  commands.addCommand(CommandIDs.buildCells, {
+    label: trans.__('Build the Dockerfile Cells'),
+    caption: trans.__(
+      'Build the images of this notebook’s Dockerfile cells, and run no other cell'
+    ),
+    isEnabled: () => hasDockerfile(current()),
+    execute: args => buildCells(context, args)
   });
+  addNewCell(context);
+  addStartCommands(context);
   builds.changed.connect(() => {
     commands.notifyCommandChanged(CommandIDs.cancel);
   });
@@ -117,12 +96,125 @@ export function addCommands(context: ICellCommandContext): void {
   commands.commandExecuted.connect((_, { id, args }) => {
     if (id === INTERRUPT) {
       const panel = interruptedPanel(tracker, args);
-      context.interrupt(panel?.content.model?.cells ?? []);
+      if (panel) {
+        context.interrupt(panel);
+      }
       void Promise.all(
         buildsOf(panel).map(build => reportFailure(build.cancel()))
       );
     }
   });
+}
+
+/** The command that inserts the template, also into a new notebook. */
+function addNewCell({ commands, tracker }: ICellCommandContext): void {
+  commands.addCommand(CommandIDs.newCell, {
+    label: args =>
+      args.isLauncher
+        ? trans.__('Dockerfile and notebook')
+        : trans.__('New Dockerfile Cell'),
+    caption: args =>
+      args.isLauncher
+        ? trans.__(
+            'A new notebook with a cell whose Dockerfile becomes its kernel'
+          )
+        : trans.__(
+            'Insert a cell whose Dockerfile becomes this notebook’s kernel'
+          ),
+    icon: args =>
+      args.isLauncher
+        ? containerIcon
+        : args.isButton
+          ? newContainerIcon
+          : undefined,
+    isEnabled: args =>
+      args.isLauncher === true || Boolean(tracker.currentWidget?.content.model),
+    execute: async args => {
+      const { path } = args;
+      const panel = args.isLauncher
+        ? await createNotebook(commands, args)
+        : (tracker.find(({ context }) => context.path === path) ??
+          tracker.currentWidget);
+      if (panel) {
+        insertDockerfileCell(panel, TEMPLATE);
+      }
+      // The Launcher shows it in its own place.
+      return args.isLauncher ? panel : undefined;
+    }
+  });
+}
+
+/** A new notebook on the kernel spec for containers, in the Launcher's folder. */
+async function createNotebook(
+  commands: CommandRegistry,
+  { cwd }: Args
+): Promise<NotebookPanel> {
+  const panel = (await commands.execute('notebook:create-new', {
+    ...(typeof cwd === 'string' && { cwd }),
+    kernelName: GENERIC_KERNEL
+  })) as NotebookPanel;
+  await panel.context.ready;
+  return panel;
+}
+
+function hasDockerfile(panel: NotebookPanel | null): boolean {
+  return panel !== null && dockerfileCellsOf(panel).length > 0;
+}
+
+/** The commands that insert a first cell, and that lead to it. */
+function addStartCommands(context: ICellCommandContext): void {
+  const { api, builds, commands, tracker } = context;
+  commands.addCommand(CommandIDs.startFrom, {
+    label: ({ base, file }) => asText(file) || imageName(asText(base)),
+    caption: ({ base, file }) =>
+      file
+        ? trans.__('Insert a Dockerfile cell made from %1', asText(file))
+        : trans.__('Insert a Dockerfile cell on %1', asText(base)),
+    isEnabled: () => Boolean(tracker.currentWidget?.content.model),
+    execute: async args => {
+      const panel = tracker.currentWidget;
+      if (!panel) {
+        return;
+      }
+      const [base, file] = [asText(args.base), asText(args.file)];
+      try {
+        const source = file
+          ? await api.makeCell(panel.context.localPath, file, base)
+          : cellOn(base);
+        insertDockerfileCell(panel, source);
+      } catch (error) {
+        const { message, hint } = toRunError(error).detail;
+        Notification.error(`${message} ${hint}`.trim());
+      }
+    }
+  });
+  commands.addCommand(CommandIDs.showCell, {
+    label: trans.__('Show the Dockerfile Cell'),
+    caption: trans.__(
+      'Go to the Dockerfile cell that is being built, or to the last'
+    ),
+    isEnabled: ({ path }) =>
+      typeof path === 'string' || hasDockerfile(tracker.currentWidget),
+    execute: async ({ path, cell }) => {
+      const panel =
+        tracker.find(({ context }) => context.path === path) ??
+        tracker.currentWidget;
+      if (!panel) {
+        return;
+      }
+      context.activate(panel);
+      const [build] = findBuilds(builds, panel, tracker);
+      const last = dockerfileCellsOf(panel).pop()?.id;
+      const shown = asText(cell) || (build?.job.cell_id ?? last);
+      if (shown !== undefined) {
+        await showCell(panel, shown);
+      }
+    }
+  });
+}
+
+function asText(value: unknown): string {
+  return typeof value === 'string' ? stripControls(value) : '';
 }
 
 /**
@@ -173,7 +265,9 @@ async function reportFailure(cancelling: Promise<unknown>): Promise<void> {
     await cancelling;
   } catch (error) {
     const { message, hint } = toRunError(error).detail;
-    Notification.error(`The build was not stopped: ${message} ${hint}`.trim());
+    Notification.error(
+      trans.__('The build was not stopped: %1 %2', message, hint).trim()
+    );
   }
 }
 
@@ -185,11 +279,7 @@ async function buildAndRunAll(
   if (!panel) {
     return false;
   }
-  const options = {
-    no_cache: args.no_cache === true,
-    update_bases: args.update_bases === true
-  };
-  return context.runWithOptions(panel, options, () =>
+  return context.runWithOptions(panel, optionsFrom(args), () =>
     NotebookActions.runAll(
       panel.content,
       panel.sessionContext,
@@ -198,32 +288,29 @@ async function buildAndRunAll(
   );
 }
 
-/** Insert the template: at the top if there is no Dockerfile cell, else above the active cell. */
-function insertTemplate(panel: NotebookPanel): void {
-  const notebook = panel.content;
-  const cells = [...(notebook.model?.cells ?? [])];
-  const hasDockerfile = cells.some(cell =>
-    isDockerfileCell(cell.sharedModel.getSource())
+/** Build without running the other cells: a kernel that has run cells is kept unless asked. */
+async function buildCells(
+  context: ICellCommandContext,
+  args: Args
+): Promise<boolean> {
+  const panel = context.tracker.currentWidget;
+  if (!panel) {
+    return false;
+  }
+  const ids = dockerfileCellsOf(panel).map(({ id }) => id);
+  return context.runWithOptions(panel, optionsFrom(args), () =>
+    NotebookActions.runCells(
+      panel.content,
+      panel.content.widgets.filter(({ model }) => ids.includes(model.id)),
+      panel.sessionContext,
+      context.dialogs ?? undefined
+    )
   );
-  if (!hasDockerfile) {
-    notebook.activeCellIndex = 0;
-  }
-  NotebookActions.insertAbove(notebook);
-  const cell = notebook.activeCell;
-  if (!cell) {
-    return;
-  }
-  if (cell.model.type !== 'code') {
-    NotebookActions.changeCellType(notebook, 'code');
-  }
-  cell.model.sharedModel.setSource(TEMPLATE.trimEnd());
-  notebook.mode = 'edit';
-  void cell.ready.then(() => {
-    const { line, from, to } = templateBaseRange();
-    cell.editor?.setSelection({
-      start: { line, column: from },
-      end: { line, column: to }
-    });
-    cell.editor?.focus();
-  });
+}
+
+function optionsFrom(args: Args): IBuildOptions {
+  return {
+    no_cache: args.no_cache === true,
+    update_bases: args.update_bases === true
+  };
 }

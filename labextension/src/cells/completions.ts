@@ -65,6 +65,15 @@ export interface ICompletionSources {
 export interface ICompletions {
   readonly start: number;
   readonly words: readonly ICompletion[];
+  /** The words are what the server says of this path. */
+  readonly path?: IPathBegun;
+}
+
+/** A path that somebody begins to type. */
+export interface IPathBegun {
+  readonly typed: string;
+  /** It is the folder that `--context` names, and not a file in it. */
+  readonly isContext: boolean;
 }
 
 const NOTHING: ICompletions = { start: 0, words: [] };
@@ -84,7 +93,11 @@ export function completionsAt(
       ? completeMagic(current, sources)
       : completeLine(current, lines.slice(magic + 1), sources);
   const typed = current.slice(current.length - found.start);
-  return { start: offset - found.start, words: matching(found.words, typed) };
+  return {
+    ...found,
+    start: offset - found.start,
+    words: matching(found.words, typed)
+  };
 }
 
 /**
@@ -118,6 +131,9 @@ function completeMagic(
   const option = words[words.length - 1] ?? '';
   const field = sources.fields.find(field => field.option === option);
   let choices: readonly ICompletion[] = [];
+  if (option === '--context') {
+    return pathBegun(last, true);
+  }
   if (option === '--engine') {
     choices = withDoc(sources.engines, 'An engine of this machine');
   } else if (field && field.choices.length > 0) {
@@ -155,6 +171,13 @@ function completeLine(
   if (from) {
     return { start: length(from[1]), words: imageSources(earlier, sources) };
   }
+  const mount = /\s--mount=(\S*,)?(?:source|src)=([^\s,]*)$/.exec(line);
+  if (mount) {
+    // Of a cache, a secret or a stage, it is nothing in the context.
+    return /type=(?!bind)|from=/.test(mount[1] ?? '')
+      ? NOTHING
+      : pathBegun(mount[2] ?? '');
+  }
   if (isContinued(earlier)) {
     return NOTHING;
   }
@@ -167,19 +190,60 @@ function completeLine(
     const words = [{ name: 'AS', doc: 'Name this stage, for COPY --from' }];
     return { start: length(as[1]), words };
   }
-  const copy = /^\s*(?:COPY|ADD)\s+(?:--\S+\s+)*(--\w*)$/i.exec(line);
+  const flag = /^\s*(COPY|ADD|RUN)\s+(?:--\S+\s+)*(--\w*)$/i.exec(line);
+  if (flag) {
+    const words = /^run$/i.test(flag[1] ?? '') ? RUN_OPTIONS : COPY_OPTIONS;
+    return { start: length(flag[2]), words };
+  }
+  const copy = /^\s*(?:COPY|ADD)\s+(.*)$/i.exec(line);
   if (copy) {
-    return { start: length(copy[1]), words: COPY_OPTIONS };
+    return completeSource((copy[1] ?? '').split(/\s+/));
   }
   const word = /^\s*([A-Za-z]*)$/.exec(line);
   return word ? { start: length(word[1]), words: INSTRUCTIONS } : NOTHING;
 }
 
-const COPY_OPTIONS: readonly ICompletion[] = [
+/** Complete what COPY names; the last of its words is being typed. */
+function completeSource(words: readonly string[]): ICompletions {
+  const typed = words.at(-1) ?? '';
+  const before = words.slice(0, -1).filter(word => !word.startsWith('--'));
+  const isElsewhere =
+    words.some(word => word.startsWith('--from=')) ||
+    /^--|^<<|^\[|["']|:\/\//.test(typed) ||
+    // Behind a source, it is where in the image to copy it.
+    (before.length > 0 && typed.startsWith('/'));
+  return isElsewhere ? NOTHING : pathBegun(typed);
+}
+
+/** The last part of a path is completed. */
+function pathBegun(typed: string, isContext = false): ICompletions {
+  const start = typed.length - typed.lastIndexOf('/') - 1;
+  return { start, words: [], path: { typed, isContext } };
+}
+
+/** The options of COPY and ADD. */
+export const COPY_OPTIONS: readonly ICompletion[] = [
   { name: '--from=', doc: 'Copy from a stage or an image' },
   { name: '--chown=', doc: 'Who owns the files: user:group' },
   { name: '--chmod=', doc: 'Permissions of the files: 0644' },
   { name: '--link', doc: 'A layer that does not depend on those below' }
+];
+
+/** The options of RUN. */
+export const RUN_OPTIONS: readonly ICompletion[] = [
+  {
+    name: '--mount=type=cache,target=',
+    doc: 'A folder that stays between builds and is in no image, such as /root/.cache/pip'
+  },
+  {
+    name: '--mount=type=bind,source=',
+    doc: 'Read files from beside the notebook without copying them'
+  },
+  {
+    name: '--mount=type=secret,id=',
+    doc: 'Read a secret (--secret) from /run/secrets/ID; it is in no layer'
+  },
+  { name: '--network=none', doc: 'Run the command without a network' }
 ];
 
 /** What FROM and --from can name: earlier stages, then images of this machine. */
@@ -201,6 +265,23 @@ function imageSources(
 
 function withDoc(names: readonly string[], doc: string): ICompletion[] {
   return [...new Set(names)].map(name => ({ name, doc }));
+}
+
+/** The instruction, in capitals, that a line belongs to, and whether it begins there. */
+export function instructionOf(
+  line: string,
+  earlier: readonly string[]
+): { readonly name: string; readonly isFirst: boolean } | null {
+  if (line.trimStart().startsWith('#') || isInHeredoc(earlier)) {
+    return null;
+  }
+  let at = earlier.length;
+  while (at > 0 && isContinued(earlier.slice(0, at))) {
+    at -= 1;
+  }
+  const first = [...earlier, line][at] ?? '';
+  const name = /^\s*([A-Za-z]+)(?=\s|$)/.exec(first)?.[1]?.toUpperCase();
+  return name ? { name, isFirst: at === earlier.length } : null;
 }
 
 /** Whether the last line that is no comment ends with a backslash. */

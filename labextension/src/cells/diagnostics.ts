@@ -1,19 +1,27 @@
 /** Remarks and failed lines as the editor's diagnostics. */
 
-import type { Diagnostic } from '@codemirror/lint';
+import type { Action, Diagnostic } from '@codemirror/lint';
 import type { Text } from '@codemirror/state';
 
 import type { IRemark } from '../api/types';
 import { stripControls } from '../ui/format';
 import type { IFailedLine } from './failedlines';
 
-/** The diagnostics of a cell, in the order of its lines. */
+/**
+ * The diagnostics of a cell, in the order of its lines. `actionsOf` makes the buttons below a
+ * remark that is no error.
+ */
 export function createDiagnostics(
   doc: Text,
   remarks: readonly IRemark[],
-  failed: IFailedLine | null
+  failed: IFailedLine | null,
+  actionsOf: (code: string) => Action[]
 ): Diagnostic[] {
-  const found = remarks.map(remark => remarkDiagnostic(doc, remark));
+  const found: Diagnostic[] = remarks.map(remark => ({
+    ...remarkDiagnostic(doc, remark),
+    actions:
+      remark.code && remark.level !== 'error' ? actionsOf(remark.code) : []
+  }));
   if (failed) {
     found.push(failureDiagnostic(doc, failed));
   }

@@ -11,6 +11,8 @@ import {
 
 import { isDockerfileCell } from '../notebook/highlight';
 import type { CellBuilder, IBuildOptions } from './builder';
+import { claimsOf, type IClaim } from './claims';
+import type { KernelCells } from './kernelcells';
 import { startsWholeRun } from './move';
 import { PanelNotebook, type UsedKernels } from './panelnotebook';
 import { RunQueue } from './queue';
@@ -22,12 +24,18 @@ type Options = INotebookCellExecutor.IRunCellOptions;
 export interface IExecutorServices {
   readonly builder: CellBuilder;
   readonly usedKernels: UsedKernels;
+  readonly kernelCells: KernelCells;
   /** The panel of a session. */
   readonly panelOf: (context: ISessionContext) => NotebookPanel | undefined;
+  /** Wait for a build of another page; resolves to whether cells may run after it. */
+  readonly waitForPage: (
+    panel: NotebookPanel,
+    claim: IClaim
+  ) => Promise<boolean>;
 }
 
 /**
- * Replaces JupyterLab's cell executor.
+ * Replaces JupyterLab's cell executor, or another extension's, which still runs plain cells.
  *
  * The notebook tracker requires the executor, so the executor gets what needs the tracker later,
  * by `attach`. Until then, all cells run as in JupyterLab.
@@ -36,6 +44,12 @@ export class CellExecutor implements INotebookCellExecutor {
   private services: IExecutorServices | null = null;
   private readonly queues = new WeakMap<NotebookPanel, RunQueue>();
   private readonly buildOptions = new WeakMap<NotebookPanel, IBuildOptions>();
+  private readonly awaited = new Set<string>();
+
+  /** `plain` runs what is no Dockerfile cell. */
+  constructor(
+    private readonly plain: INotebookCellExecutor = Object.freeze({ runCell })
+  ) {}
 
   /** Set the services, once there is a tracker. */
   attach(services: IExecutorServices): void {
@@ -68,24 +82,38 @@ export class CellExecutor implements INotebookCellExecutor {
     const { cell, sessionContext } = options;
     const panel = sessionContext && this.services?.panelOf(sessionContext);
     if (!this.services || !panel || !isCode(cell)) {
-      return runCell(options);
+      return this.plain.runCell(options);
     }
     const queue = this.queueOf(panel);
-    const { services } = this;
+    const { plain, services } = this;
     const id = cell.model.id;
+    this.waitForPages(panel, queue);
     if (isDockerfileCell(cell.model.sharedModel.getSource())) {
       showQueued(cell);
       const buildOptions = this.buildOptions.get(panel) ?? {};
       const run = () =>
         buildCell(services, panel, options, queue, buildOptions);
-      return resetIfSkipped(cell, queue.runBuild(id, run));
+      const release = claimsOf(panel).claim(id);
+      const built = queue.runBuild(id, run).finally(release);
+      return resetIfSkipped(cell, built);
     }
-    const run = () => runOrdinaryCell(services, options);
+    const run = () => runOrdinaryCell(services, plain, options);
     const isWaiting = queue.isBuilding;
     const ran = queue.runCell(id, run, () => {
       showQueued(cell);
     });
     return isWaiting ? resetIfSkipped(cell, ran) : ran;
+  }
+
+  /** Let cells that are run from now on wait for the builds of other pages. */
+  private waitForPages(panel: NotebookPanel, queue: RunQueue): void {
+    for (const claim of claimsOf(panel).others) {
+      if (!this.awaited.has(claim.run)) {
+        this.awaited.add(claim.run);
+        const run = () => this.services?.waitForPage(panel, claim) ?? false;
+        queue.resumeBuild(claim.cell, async () => run()).catch(() => undefined);
+      }
+    }
   }
 }
 
@@ -112,17 +140,19 @@ async function resetIfSkipped(
 
 async function runOrdinaryCell(
   services: IExecutorServices,
+  plain: INotebookCellExecutor,
   options: Options
 ): Promise<boolean> {
   const { cell, sessionContext } = options;
   if (cell.isDisposed) {
     return false;
   }
-  const ran = runCell(options);
+  services.kernelCells.watch(sessionContext?.session?.kernel);
+  const ran = plain.runCell(options);
   if (sessionContext && cell.model.sharedModel.getSource().trim()) {
     services.usedKernels.markUsed(sessionContext);
   }
-  return ran;
+  return ran.finally(() => services.kernelCells.mark(options.notebook.cells));
 }
 
 async function buildCell(

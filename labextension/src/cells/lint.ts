@@ -1,12 +1,14 @@
 /** Lints Dockerfile cells while they are edited, and marks the line that a build failed at. */
 
-import { setDiagnostics } from '@codemirror/lint';
+import { type Action, setDiagnostics } from '@codemirror/lint';
 import { ViewPlugin, type EditorView, type ViewUpdate } from '@codemirror/view';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import {
   EditorExtensionRegistry,
   type IEditorExtensionFactory
 } from '@jupyterlab/codemirror';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { CommandRegistry } from '@lumino/commands';
 
 import type { Api } from '../api/api';
 import { RequestError } from '../api/request';
@@ -14,17 +16,25 @@ import type { IRemark } from '../api/types';
 import { isDockerfileCell } from '../notebook/highlight';
 import { createDiagnostics } from './diagnostics';
 import type { FailedLines } from './failedlines';
+import type { LintRules } from './lintrules';
 import { cellLine } from './move';
 
 /** Milliseconds after the last key before a cell is linted. */
 const LINT_DELAY = 500;
 
+/** JupyterLab's command that opens its settings, and the title of ours, which its search finds. */
+const OPEN_SETTINGS = 'settingeditor:open';
+const RULES = 'Remarks on Dockerfile cells that are switched off';
+
 /** The services that linting needs. */
 export interface ILintContext {
   readonly api: Api;
   readonly failedLines: FailedLines;
+  readonly rules: LintRules;
+  readonly trans: TranslationBundle;
   /** The path of the notebook of a cell; undefined outside of notebooks. */
   readonly pathOf: (model: CodeEditor.IModel) => string | undefined;
+  readonly commands: CommandRegistry;
 }
 
 /** Lints the cell of one editor. */
@@ -40,6 +50,7 @@ export class CellLinter {
     private readonly context: ILintContext
   ) {
     context.failedLines.changed.connect(this.onFailedLine);
+    context.rules.changed.connect(this.onRules);
     this.schedule();
   }
 
@@ -55,6 +66,7 @@ export class CellLinter {
     clearTimeout(this.timer);
     this.request?.abort();
     this.context.failedLines.changed.disconnect(this.onFailedLine);
+    this.context.rules.changed.disconnect(this.onRules);
   }
 
   private schedule(): void {
@@ -86,7 +98,9 @@ export class CellLinter {
     const request = new AbortController();
     this.request = request;
     try {
-      const remarks = await this.context.api.lint(path, source, request.signal);
+      const { api, rules } = this.context;
+      const { signal } = request;
+      const remarks = await api.lint(path, source, rules.ignored, signal);
       if (!request.signal.aborted) {
         this.remarks = remarks;
         this.showDiagnostics();
@@ -100,6 +114,10 @@ export class CellLinter {
     }
   }
 
+  private readonly onRules = () => {
+    this.schedule();
+  };
+
   private readonly onFailedLine = (
     _: FailedLines,
     model: CodeEditor.IModel
@@ -112,11 +130,26 @@ export class CellLinter {
   private showDiagnostics(): void {
     const { state } = this.view;
     const failed = this.context.failedLines.get(this.model);
-    const found = createDiagnostics(state.doc, this.remarks, failed);
+    const found = createDiagnostics(state.doc, this.remarks, failed, code =>
+      this.actions(code)
+    );
     if (found.length > 0 || this.shown) {
       this.shown = found.length > 0;
       this.view.dispatch(setDiagnostics(state, found));
     }
+  }
+
+  private actions(code: string): Action[] {
+    const { commands, rules, trans } = this.context;
+    const off = {
+      name: trans.__('Switch off %1', code),
+      apply: () => void rules.switchOff(code)
+    };
+    if (!commands.hasCommand(OPEN_SETTINGS)) {
+      return [off];
+    }
+    const open = () => void commands.execute(OPEN_SETTINGS, { query: RULES });
+    return [off, { name: trans.__('Settings'), apply: open }];
   }
 }
 

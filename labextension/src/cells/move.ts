@@ -30,7 +30,7 @@ export function chooseMove(result: IJobResult, current: IRunningKernel): Move {
   if (spec !== GENERIC_KERNEL) {
     return 'switch';
   }
-  if (!kernel || kernel.state === 'dead' || kernel.state === 'failed') {
+  if (!kernel || ['dead', 'empty', 'failed'].includes(kernel.state)) {
     return 'switch';
   }
   const isSame = sameSettings(result.settings, kernel.running);

@@ -8,6 +8,7 @@ import type { RunError } from './runerror';
 import {
   createErrorOutput,
   createOutput,
+  type ISummary,
   parseSummary,
   summarize
 } from './summary';
@@ -17,7 +18,7 @@ export class CellOutput {
   constructor(private readonly model: ICodeCellModel) {}
 
   /** The build in the saved outputs, or null. */
-  get saved(): { job: string; state: string } | null {
+  get saved(): ISummary | null {
     for (let at = 0; at < this.model.outputs.length; at++) {
       const found = parseSummary(this.model.outputs.get(at).data[BUILD_VIEW]);
       if (found) {
@@ -56,6 +57,7 @@ export class CellOutput {
     if (this.model.isDisposed) {
       return;
     }
+    build.isShown = true;
     const { outputs } = this.model;
     const summary = summarize(build.job, build.progress, build.elapsed);
     const output = createOutput(summary);

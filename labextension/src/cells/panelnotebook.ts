@@ -1,5 +1,6 @@
 /** A notebook panel, as builds use it. */
 
+import { trans } from '../trans';
 import type { ISessionContext } from '@jupyterlab/apputils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
@@ -84,12 +85,13 @@ async function hasExecuted(kernel: Kernel.IKernelConnection): Promise<boolean> {
   return (reply?.content.execution_count ?? 1) > 0;
 }
 
-const READ_ONLY = {
+const readOnly = () => ({
   type: 'NotebookReadOnly',
-  message:
-    'You may not write this notebook, so it cannot keep what it runs in.',
-  hint: 'Save a copy of it (File, Save Notebook As…) and run that.'
-};
+  message: trans.__(
+    'You may not write this notebook, so it cannot keep what it runs in.'
+  ),
+  hint: trans.__('Save a copy of it (File, Save Notebook As…) and run that.')
+});
 
 /** The notebook of a panel. */
 export class PanelNotebook implements IBuildNotebook {
@@ -139,7 +141,7 @@ export class PanelNotebook implements IBuildNotebook {
     const needed = () =>
       context.model.dirty || context.model.collaborative === true;
     if (needed() && context.contentsModel?.writable === false) {
-      throw new RunError(READ_ONLY);
+      throw new RunError(readOnly());
     }
     await queueSave(context, needed);
   }

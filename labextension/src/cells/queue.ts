@@ -20,6 +20,11 @@ export class RunQueue {
     return this.names.includes(name);
   }
 
+  /** The names of the cells that wait or are being built, in order. */
+  get queued(): readonly string[] {
+    return [...this.names];
+  }
+
   /** How many cells wait or are being built. */
   get size(): number {
     return this.names.length;

@@ -8,8 +8,9 @@ import * as React from 'react';
 import { RequestError } from '../api/request';
 import { CommandIDs } from '../commandids';
 import { BUILD_VIEW } from '../constants';
+import { trans } from '../trans';
 import { hasEnded, type LiveBuild, type LiveBuilds } from './builds';
-import { type ISummary, parseSummary, summarize } from './summary';
+import { isRunning, type ISummary, parseSummary, summarize } from './summary';
 import { BuildView } from './view';
 
 /** Milliseconds between two updates of the elapsed time. */
@@ -45,7 +46,7 @@ export class BuildRenderer
     this.updateBuild();
     const { summary } = this;
     if (summary && !this.live && isRunning(summary)) {
-      void this.followBuild(summary.job);
+      void this.followBuild(summary);
     }
     this.update();
     await this.renderPromise;
@@ -60,13 +61,12 @@ export class BuildRenderer
 
   protected override render(): React.JSX.Element | null {
     if (!this.summary) {
-      return <p>This output is not one of jupyter-containers.</p>;
+      return <p>{trans.__('This output is not one of jupyter-containers.')}</p>;
     }
     const { live, summary } = this;
-    const current =
-      live && isRunning(summary)
-        ? summarize(live.job, live.progress, live.elapsed)
-        : summary;
+    const current = live
+      ? summarize(live.job, live.progress, live.elapsed)
+      : summary;
     return (
       <BuildView
         summary={current}
@@ -77,7 +77,7 @@ export class BuildRenderer
           void this.commands.execute(CommandIDs.cancel, { id: current.job });
         }}
         onLog={() => {
-          void this.followBuild(current.job);
+          void this.followBuild(current);
         }}
       />
     );
@@ -85,7 +85,8 @@ export class BuildRenderer
 
   /** Connect to the build while this page follows it. */
   private readonly updateBuild = () => {
-    const live = this.builds.find(this.summary?.job ?? '') ?? null;
+    const { builds, summary } = this;
+    const live = (summary && findBuild(builds, summary)) ?? null;
     if (live !== this.live) {
       this.live?.changed.disconnect(this.onBuildChanged);
       live?.changed.connect(this.onBuildChanged);
@@ -98,9 +99,11 @@ export class BuildRenderer
     this.update();
   };
 
-  private async followBuild(job: string): Promise<void> {
+  private async followBuild(summary: ISummary): Promise<void> {
     try {
-      const found = await this.builds.followById(job);
+      const found = summary.job
+        ? await this.builds.followById(summary.job)
+        : await this.builds.followEnded(summary);
       this.noLog = found
         ? ''
         : 'The server no longer has the log of this build. Run the cell again to see one.';
@@ -116,8 +119,12 @@ export class BuildRenderer
   }
 }
 
-function isRunning(summary: ISummary): boolean {
-  return summary.state === 'running' || summary.state === 'waiting';
+/** The build of a summary, if this page follows it. */
+function findBuild(
+  builds: LiveBuilds,
+  summary: ISummary
+): LiveBuild | undefined {
+  return summary.job ? builds.find(summary.job) : builds.findEnded(summary);
 }
 
 /** The factory for JupyterLab's registry of renderers. */

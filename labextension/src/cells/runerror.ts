@@ -2,6 +2,7 @@
 
 import { RequestError } from '../api/request';
 import type { IServerError } from '../api/types';
+import { cellLine } from './move';
 
 /** Ends a run of cells. `silent`: the user caused it, so it need not be shown. */
 export class RunError extends Error {
@@ -12,6 +13,15 @@ export class RunError extends Error {
     super(detail.message);
     this.name = detail.type;
   }
+}
+
+/** The error with its lines counted in the cell, as the editor shows them. */
+export function countInCell(error: RunError, source: string): RunError {
+  const message = error.detail.message.replace(
+    /^Dockerfile line (\d+)/,
+    (_, line: string) => `Line ${cellLine(source, Number(line)).toString()}`
+  );
+  return new RunError({ ...error.detail, message }, error.silent);
 }
 
 /** Any error as a RunError. */

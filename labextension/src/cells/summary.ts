@@ -1,4 +1,4 @@
-/** The summary of a build that is saved in its cell's output; it never has the log. Pure. */
+/** The summary of a build, and what of it is saved in its cell's output: never the log. Pure. */
 
 import type { IDisplayData, IError } from '@jupyterlab/nbformat';
 
@@ -24,7 +24,10 @@ export interface IStepSummary {
 
 /** The summary of a build. */
 export interface ISummary {
+  /** Empty in the saved one of a build that has ended: each run has another. */
   readonly job: string;
+  /** The cell's id. */
+  readonly cell: string;
   readonly state: IJob['state'];
   readonly engine: string;
   /** The image's name; empty before there is one. */
@@ -44,6 +47,7 @@ export function summarize(
 ): ISummary {
   return {
     job: job.id,
+    cell: job.cell_id,
     state: job.state,
     engine: job.engine,
     image: job.result?.reference ?? '',
@@ -78,13 +82,24 @@ export function describeSummary(summary: ISummary): string {
   }
 }
 
-/** The cell's output for a summary. */
+/** Whether a summary is of a build that has not ended. */
+export function isRunning({ state }: Pick<ISummary, 'state'>): boolean {
+  return state === 'running' || state === 'waiting';
+}
+
+/**
+ * The cell's output for a summary. Of a build that has ended it holds nothing that another run of
+ * the same cell would change: neither times, nor steps, nor whether the image was there already.
+ */
 export function createOutput(summary: ISummary): IDisplayData {
+  const saved = isRunning(summary)
+    ? summary
+    : { ...summary, job: '', reused: false, seconds: 0, total: 0, steps: [] };
   return {
     output_type: 'display_data',
     data: {
-      'text/plain': stripControls(describeSummary(summary)),
-      [BUILD_VIEW]: summary as unknown as IDisplayData['data'][string]
+      'text/plain': stripControls(describeSummary(saved)),
+      [BUILD_VIEW]: saved as unknown as IDisplayData['data'][string]
     },
     metadata: {}
   };
@@ -121,12 +136,14 @@ export function parseSummary(data: unknown): ISummary | null {
   }
   const given = data as Record<string, unknown>;
   const state = STATES.find(known => known === given.state);
-  if (!state || typeof given.job !== 'string') {
+  const { job = '' } = given;
+  if (!state || typeof job !== 'string') {
     return null;
   }
   const steps = Array.isArray(given.steps) ? given.steps : [];
   return {
-    job: given.job,
+    job,
+    cell: asText(given.cell),
     state,
     engine: asText(given.engine),
     image: asText(given.image),

@@ -3,6 +3,7 @@
 import type { Api } from '../api/api';
 import type { IJobResult, IKernel, Settings } from '../api/types';
 import { approveItems } from '../notebook/approval';
+import { trans } from '../trans';
 import { chooseMove, type ICodeCell, type Move, sameSettings } from './move';
 import { RunError } from './runerror';
 
@@ -30,6 +31,8 @@ export interface IBuildNotebook {
 export interface IPrompts {
   /** Whether the user approves these items. */
   askApproval(items: readonly string[]): Promise<boolean>;
+  /** Whether a cell may be built that the user did not write. */
+  askCell(items: readonly string[]): Promise<boolean>;
   /** Whether a build may read these items. */
   askReading(items: readonly string[]): Promise<boolean>;
   /** Whether a kernel that has run cells may end for this image. */
@@ -63,7 +66,7 @@ export async function moveToImage(
   const move = chooseMove(result, { spec: notebook.kernelName, kernel });
   if (move !== 'stay' && confirmMove && (await notebook.hasRun())) {
     if (!(await prompts.confirmMove(result.reference))) {
-      throw new RunError(KEPT, true);
+      throw new RunError(kept(), true);
     }
   }
   const { missing } = result;
@@ -71,11 +74,11 @@ export async function moveToImage(
     const approval = { path: notebook.path, settings, missing, shown: [] };
     const ask = prompts.askApproval.bind(prompts);
     if (!(await approveItems(api, approval, ask))) {
-      throw new RunError(REFUSED, true);
+      throw new RunError(refused(), true);
     }
   }
   if (notebook.isDisposed) {
-    throw new RunError(CLOSED, true);
+    throw new RunError(closed(), true);
   }
   const isSame = sameSettings(notebook.settings, settings);
   if (!isSame) {
@@ -102,8 +105,13 @@ async function startKernel(
   } catch (error) {
     throw new RunError({
       type: 'KernelNotStarted',
-      message: `The kernel did not start in the image: ${error instanceof Error ? error.message : String(error)}`,
-      hint: 'The image is built. Choose "Container (this notebook)" as the kernel to try again.'
+      message: trans.__(
+        'The kernel did not start in the image: %1',
+        error instanceof Error ? error.message : String(error)
+      ),
+      hint: trans.__(
+        'The image is built. Choose "Container (this notebook)" as the kernel to try again.'
+      )
     });
   }
   // JupyterLab has written the kernel spec into the notebook.
@@ -120,18 +128,22 @@ function throwIfFailed(kernel: IKernel | null): void {
   }
 }
 
-const KEPT = {
+const kept = () => ({
   type: 'KernelKept',
-  message: 'The image is built; the notebook stays in the kernel it has.',
-  hint: 'Run the cell again to move.'
-};
-const REFUSED = {
+  message: trans.__(
+    'The image is built; the notebook stays in the kernel it has.'
+  ),
+  hint: trans.__('Run the cell again to move.')
+});
+const refused = () => ({
   type: 'NotApproved',
-  message: 'What the notebook asks for was not approved.',
-  hint: 'Run the cell again to approve it, or take it out of the settings.'
-};
-const CLOSED = {
+  message: trans.__('What the notebook asks for was not approved.'),
+  hint: trans.__(
+    'Run the cell again to approve it, or take it out of the settings.'
+  )
+});
+const closed = () => ({
   type: 'NotebookClosed',
-  message: 'The notebook was closed.',
+  message: trans.__('The notebook was closed.'),
   hint: ''
-};
+});

@@ -2,10 +2,11 @@
 
 import * as React from 'react';
 
+import { trans } from '../trans';
 import { formatBytes, formatDuration, stripControls } from '../ui/format';
 import { type IBuildState, type StepState, transferTotals } from './buildstate';
 import type { IStepSummary, ISummary } from './summary';
-import { describeSummary } from './summary';
+import { describeSummary, isRunning } from './summary';
 
 /** The properties of the view. */
 export interface IBuildViewProps {
@@ -20,18 +21,28 @@ export interface IBuildViewProps {
   readonly onLog: () => void;
 }
 
-const SYMBOLS: Record<StepState, readonly [string, string]> = {
-  running: ['…', 'running'],
-  done: ['✓', 'done'],
-  cached: ['↺', 'cached'],
-  failed: ['✗', 'failed'],
-  stopped: ['–', 'not finished']
+const SYMBOLS: Record<StepState, string> = {
+  running: '…',
+  done: '✓',
+  cached: '↺',
+  failed: '✗',
+  stopped: '–'
 };
+
+function wordOf(state: StepState): string {
+  return {
+    running: trans.__('running'),
+    done: trans.__('done'),
+    cached: trans.__('cached'),
+    failed: trans.__('failed'),
+    stopped: trans.__('not finished')
+  }[state];
+}
 
 /** A build. */
 export function BuildView(props: IBuildViewProps): React.JSX.Element {
   const { summary, build, cancelling } = props;
-  const runs = summary.state === 'running' || summary.state === 'waiting';
+  const runs = isRunning(summary);
   return (
     <div className="jp-ContainersBuild" data-state={summary.state}>
       <div className="jp-ContainersBuild-head">
@@ -49,9 +60,9 @@ export function BuildView(props: IBuildViewProps): React.JSX.Element {
               className="jp-Button jp-ContainersBuild-cancel"
               disabled={cancelling}
               onClick={props.onCancel}
-              title="Stop this build"
+              title={trans.__('Stop this build')}
             >
-              Cancel
+              {trans.__('Cancel')}
             </button>
           </>
         )}
@@ -68,17 +79,21 @@ function headline(
   followed: boolean,
   cancelling: boolean
 ): string {
-  const runs = summary.state === 'running' || summary.state === 'waiting';
+  const runs = isRunning(summary);
   if (runs && cancelling) {
-    return 'Cancelling the build …';
+    return trans.__('Cancelling the build …');
   }
   if (runs && !followed) {
-    return 'This build was running when the notebook was saved. Run the cell again to build.';
+    return trans.__(
+      'This build was running when the notebook was saved. Run the cell again to build.'
+    );
   }
   if (summary.state === 'waiting') {
-    return 'Waiting for another build to end …';
+    return trans.__('Waiting for another build to end …');
   }
-  return stripControls(describeSummary(summary));
+  // Anything may stand in an output: only what this page follows is from the server.
+  const text = stripControls(describeSummary(summary));
+  return followed ? text : trans.__('Saved in this notebook: %1', text);
 }
 
 function Progress(props: {
@@ -92,16 +107,19 @@ function Progress(props: {
   ).length;
   const running = [...steps].reverse().find(step => step.state === 'running');
   const label = total
-    ? `Step ${String(running?.number ?? finished)} of ${String(total)}`
-    : 'Getting ready';
-  const transferred = transferTotals(build);
+    ? trans.__(
+        'Step %1 of %2',
+        String(running?.number ?? finished),
+        String(total)
+      )
+    : trans.__('Getting ready');
   const valueNow = total > 0 ? { 'aria-valuenow': finished } : {};
   return (
     <div className="jp-ContainersBuild-progress">
       <div
         className="jp-ContainersBuild-bar"
         role="progressbar"
-        aria-label="Progress of the build"
+        aria-label={trans.__('Progress of the build')}
         aria-valuemin={0}
         aria-valuemax={total || 1}
         aria-valuetext={label}
@@ -122,19 +140,23 @@ function Progress(props: {
         {running && <code>{stripControls(running.text)}</code>}
       </div>
       <div className="jp-ContainersBuild-line">
-        {transferred.done > 0 && (
-          <span className="jp-ContainersBuild-bytes">
-            {formatBytes(transferred.done)}
-            {transferred.total > 0
-              ? ` of ${formatBytes(transferred.total)}`
-              : ''}{' '}
-            fetched
-          </span>
-        )}
+        <Transferred build={build} />
         <span>{stripControls(build.current)}</span>
       </div>
     </div>
   );
+}
+
+function Transferred(props: { build: IBuildState }): React.JSX.Element | null {
+  const { done, total } = transferTotals(props.build);
+  const fetched = formatBytes(done);
+  return done > 0 ? (
+    <span className="jp-ContainersBuild-bytes">
+      {total > 0
+        ? trans.__('%1 of %2 fetched', fetched, formatBytes(total))
+        : trans.__('%1 fetched', fetched)}
+    </span>
+  ) : null;
 }
 
 function Steps(props: {
@@ -148,8 +170,9 @@ function Steps(props: {
   return (
     <details className="jp-ContainersBuild-details">
       <summary>
-        {steps.length === 1 ? '1 step' : `${String(steps.length)} steps`}
-        {total > steps.length ? ` of ${String(total)}` : ''}
+        {total > steps.length
+          ? trans._n('%1 step of %2', '%1 steps of %2', steps.length, total)
+          : trans._n('%1 step', '%1 steps', steps.length)}
       </summary>
       <ol className="jp-ContainersBuild-steps">
         {steps.map(step => (
@@ -157,10 +180,10 @@ function Steps(props: {
             <span
               className="jp-ContainersBuild-state"
               role="img"
-              aria-label={SYMBOLS[step.state][1]}
-              title={SYMBOLS[step.state][1]}
+              aria-label={wordOf(step.state)}
+              title={wordOf(step.state)}
             >
-              {SYMBOLS[step.state][0]}
+              {SYMBOLS[step.state]}
             </span>
             <span className="jp-ContainersBuild-number">{step.number}</span>
             <code>{stripControls(step.text)}</code>
@@ -193,10 +216,12 @@ function Log(props: {
         }
       }}
     >
-      <summary>Log</summary>
+      <summary>{trans.__('Log')}</summary>
       {open && build && <Lines build={build} />}
       {open && !build && (
-        <p className="jp-ContainersBuild-line">{noLog || 'Loading …'}</p>
+        <p className="jp-ContainersBuild-line">
+          {noLog || trans.__('Loading …')}
+        </p>
       )}
     </details>
   );
@@ -219,13 +244,14 @@ function Lines(props: { build: IBuildState }): React.JSX.Element {
       tabIndex={0}
       role="log"
       aria-live="off"
-      aria-label="Log of the build"
+      aria-label={trans.__('Log of the build')}
       onScroll={event => {
         const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
         atEnd.current = scrollHeight - scrollTop - clientHeight < 30;
       }}
     >
-      {dropped > 0 && `(${String(dropped)} earlier lines are not shown)\n`}
+      {dropped > 0 &&
+        trans.__('(%1 earlier lines are not shown)\n', String(dropped))}
       {stripControls(log.join('\n'))}
     </pre>
   );

@@ -1,6 +1,62 @@
 /** Saves a document one time after the other. */
 
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
+import type { INotebookModel } from '@jupyterlab/notebook';
+import { JSONExt, type PartialJSONValue } from '@lumino/coreutils';
+
+import type { Api } from '../api/api';
+import { METADATA } from '../constants';
+import { trans } from '../trans';
+
+/** Milliseconds to wait for a server that saves by itself, and between two questions. */
+const TIMEOUT = 30000;
+const INTERVAL = 250;
+
+type Save = (context: DocumentRegistry.Context) => Promise<void>;
+
+let saveDocument: Save = context => context.save();
+
+/** Save otherwise from now on. */
+export function setSave(save: Save): void {
+  saveDocument = save;
+}
+
+/**
+ * Wait until the server has saved a shared document by itself.
+ *
+ * With jupyter-server-documents, JupyterLab's own save finds a file that it does not know and asks
+ * whether to overwrite it. Nothing says when that extension has saved, so the server is asked for
+ * the settings in the file, which are what is read there.
+ */
+export async function untilSaved(
+  api: Pick<Api, 'notebook'>,
+  context: DocumentRegistry.Context
+): Promise<void> {
+  if (!context.model.collaborative) {
+    return context.save();
+  }
+  const deadline = Date.now() + TIMEOUT;
+  const isSaved = async () => {
+    const { asked, error } = await api.notebook(context.localPath);
+    const model = context.model as INotebookModel;
+    const settings: unknown = model.getMetadata(METADATA) ?? null;
+    // Settings that cannot be read are none that can be compared: whoever reads them next says so.
+    return (
+      Boolean(error) ||
+      JSONExt.deepEqual(asked as PartialJSONValue, settings as PartialJSONValue)
+    );
+  };
+  while (!context.isDisposed && !(await isSaved())) {
+    if (Date.now() > deadline) {
+      throw new Error(
+        trans.__(
+          'The server has not saved the notebook. Its log may say why; then run the cell again.'
+        )
+      );
+    }
+    await new Promise(resolve => setTimeout(resolve, INTERVAL));
+  }
+}
 
 const pending = new WeakMap<DocumentRegistry.Context, Promise<unknown>>();
 
@@ -26,11 +82,11 @@ export function queueSave(
 async function save(context: DocumentRegistry.Context): Promise<void> {
   const { path } = context;
   try {
-    await context.save();
+    await saveDocument(context);
   } catch (error) {
     if (context.path === path) {
       throw error;
     }
-    await context.save();
+    await saveDocument(context);
   }
 }

@@ -5,9 +5,12 @@ import { expect } from 'vitest';
 
 import type { IJob } from '../../src/api/types';
 import { CellBuilder } from '../../src/cells/builder';
-import { LiveBuilds } from '../../src/cells/builds';
+import { type LiveBuild, LiveBuilds } from '../../src/cells/builds';
 import { FailedLines } from '../../src/cells/failedlines';
+import { CellOutput } from '../../src/cells/output';
+import { KernelCells } from '../../src/cells/kernelcells';
 import { RunError } from '../../src/cells/runerror';
+import { TypedCells } from '../../src/cells/typedcells';
 import {
   event,
   FakeNotebook,
@@ -27,6 +30,8 @@ export const SOURCE = '%%dockerfile\nFROM a\nRUN false';
 export class Bench {
   readonly model = new CodeCellModel();
   readonly marks = new FailedLines();
+  readonly typedCells = new TypedCells();
+  readonly kernelCells = new KernelCells();
   readonly notebook: FakeNotebook;
   readonly server: FakeServer;
   readonly builder: CellBuilder;
@@ -61,8 +66,16 @@ export class Bench {
       api,
       this.builds,
       this.marks,
+      this.typedCells,
+      this.kernelCells,
       this.questions
     );
+  }
+
+  /** The build that the cell's output shows, by what is saved. */
+  get shown(): LiveBuild | undefined {
+    const { saved } = new CellOutput(this.model);
+    return saved ? this.builds.findEnded(saved) : undefined;
   }
 
   async run(): Promise<RunError | null> {

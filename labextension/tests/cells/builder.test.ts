@@ -1,7 +1,14 @@
+import { EditorState } from '@codemirror/state';
+import { CodeCellModel } from '@jupyterlab/cells';
+import type { Kernel } from '@jupyterlab/services';
+import { Signal } from '@lumino/signaling';
 import { describe, expect, it, vi } from 'vitest';
 
+import type { IBuildRequest } from '../../src/api/types';
 import { createRequest, readSource } from '../../src/cells/builder';
+import { KernelCells } from '../../src/cells/kernelcells';
 import { CellOutput } from '../../src/cells/output';
+import { TypedCells } from '../../src/cells/typedcells';
 import { BUILD_VIEW } from '../../src/constants';
 import { Bench, SOURCE } from './bench';
 import {
@@ -48,6 +55,143 @@ describe('a build that ends well', () => {
       earlier: [],
       no_cache: true
     });
+  });
+});
+
+describe('a cell that the user did not write', () => {
+  const ITEM = 'this Dockerfile cell: FROM a';
+
+  /** Refused until the request says that the user has approved it. */
+  function refusing(answer: boolean): Bench {
+    return new Bench(
+      done(),
+      {
+        'POST builds': ({ body }) => {
+          const { approved = [], typed = false } = body as IBuildRequest;
+          return typed || approved.includes(ITEM)
+            ? [201, job()]
+            : [403, failed({ type: 'CellNotApproved', items: [ITEM] }).error];
+        }
+      },
+      { answer }
+    );
+  }
+
+  it('is shown before it is built', async () => {
+    const bench = refusing(true);
+    expect(await bench.run()).toBe(null);
+    expect(bench.questions.asked).toEqual([`cell ${ITEM}`]);
+    expect(new CellOutput(bench.model).saved).toMatchObject({ state: 'done' });
+  });
+
+  it('is not built if the user declines, and says so', async () => {
+    const bench = refusing(false);
+    expect((await bench.run())?.name).toBe('CellNotApproved');
+    expect(
+      bench.server.asked.filter(one => one.method === 'POST')
+    ).toHaveLength(1);
+    expect(JSON.stringify(bench.outputs)).toContain('CellNotApproved');
+  });
+
+  it('is not shown if the user has typed it in this page', async () => {
+    const bench = refusing(false);
+    bench.model.sharedModel.setSource('');
+    bench.typedCells.watch(bench.model);
+    bench.model.sharedModel.setSource(SOURCE);
+    const typed = EditorState.create().update({
+      changes: { from: 0, insert: SOURCE },
+      userEvent: 'input.type'
+    });
+    bench.typedCells.update(bench.model, SOURCE, [typed]);
+    expect(await bench.run()).toBe(null);
+    expect(bench.questions.asked).toEqual([]);
+  });
+});
+
+describe('a cell that a kernel has set', () => {
+  /** A kernel that answers with a text for the next cell. */
+  function setting(text: string): KernelCells {
+    const cells = new KernelCells();
+    const anyMessage = new Signal<object, unknown>({});
+    cells.watch({ anyMessage } as unknown as Kernel.IKernelConnection);
+    anyMessage.emit({
+      direction: 'recv',
+      msg: {
+        header: { msg_type: 'execute_reply' },
+        content: { payload: [{ source: 'set_next_input', text }] }
+      }
+    });
+    return cells;
+  }
+
+  it('is marked, and stays so when it is edited', () => {
+    const cells = setting(SOURCE);
+    const [set, other] = [new CodeCellModel(), new CodeCellModel()];
+    set.sharedModel.setSource(SOURCE);
+    other.sharedModel.setSource('%%dockerfile\nFROM mine');
+    expect(cells.has(set)).toBe(true);
+    cells.mark([set, other]);
+    set.sharedModel.setSource(`${SOURCE} # and more`);
+    expect(cells.has(set)).toBe(true);
+    expect(new KernelCells().has(set)).toBe(true);
+    expect(cells.has(other)).toBe(false);
+  });
+
+  it('is no matter where it builds nothing', () => {
+    const cells = setting('1 + 1');
+    const model = new CodeCellModel();
+    model.sharedModel.setSource('1 + 1');
+    cells.mark([model]);
+    expect(cells.has(model)).toBe(false);
+  });
+
+  it('is told to the server', async () => {
+    const bench = new Bench(done());
+    bench.model.setMetadata('jupyter_containers', { by_kernel: true });
+    await bench.run();
+    expect(bench.server.asked[0]?.body).toMatchObject({ foreign: true });
+  });
+});
+
+describe('a cell counts as typed', () => {
+  const insert = (text: string, userEvent?: string) =>
+    EditorState.create().update({
+      changes: { from: 0, insert: text },
+      ...(userEvent && { userEvent })
+    });
+
+  it.each([
+    ['typed', ['input.type', 'delete.backward', 'input.paste'], true],
+    ['set by a kernel or another person', [undefined], false],
+    ['typed, and changed by something else', ['input.type', undefined], false],
+    ['typed, and undone', ['input.type', 'undo'], false]
+  ])('if it was %s: %s', (_, events, expected) => {
+    const cells = new TypedCells();
+    const model = new CodeCellModel();
+    cells.watch(model);
+    events.forEach((event, index) => {
+      const text = 'x'.repeat(index + 1);
+      model.sharedModel.setSource(text);
+      cells.update(model, text, [insert(text, event)]);
+    });
+    expect(cells.has(model)).toBe(expected);
+  });
+
+  it('only as long as nothing else changed it', () => {
+    const cells = new TypedCells();
+    const model = new CodeCellModel();
+    cells.watch(model);
+    model.sharedModel.setSource('a');
+    cells.update(model, 'a', [insert('a', 'input.type')]);
+    expect(cells.has(model)).toBe(true);
+    model.sharedModel.setSource('b'); // out of view, without an editor
+    expect(cells.has(model)).toBe(false);
+    cells.watch(model);
+    expect(cells.has(model)).toBe(false);
+    const loaded = new CodeCellModel();
+    loaded.sharedModel.setSource('a');
+    cells.watch(loaded);
+    expect(cells.has(loaded)).toBe(false);
   });
 });
 
@@ -145,7 +289,7 @@ describe('a notebook that changes while it is built', () => {
       source: SOURCE
     });
     // What was built is what the cell shows.
-    expect(new CellOutput(bench.model).saved).toMatchObject({ job: 'j1' });
+    expect(bench.shown?.job.id).toBe('j1');
   });
 
   it('is approved under its new name', async () => {
@@ -182,7 +326,7 @@ describe('a notebook that changes while it is built', () => {
       notebook.path = 'b.ipynb';
     }, false);
     expect(await bench.run()).toBe(null);
-    expect(new CellOutput(bench.model).saved).toMatchObject({ job: 'j2' });
+    expect(bench.shown?.job.id).toBe('j2');
   });
 
   it('restarts its kernel though the second build was none', async () => {
@@ -253,7 +397,7 @@ describe('a build that fails', () => {
       ]
     });
     await bench.run();
-    expect(bench.outputs.map(one => one.output_type)).toEqual(['error']);
+    expect(bench.outputs).toMatchObject([{ evalue: 'Line 2: no.' }]);
     expect(bench.marks.get(bench.model)?.line).toBe(2);
   });
 

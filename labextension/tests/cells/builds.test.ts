@@ -152,3 +152,34 @@ it('tells which builds run, and when that changes', async () => {
   expect(builds.running).toEqual([]);
   expect(told).toHaveBeenCalledTimes(2);
 });
+
+it('the log of a build that has ended is found by its cell, after a reload too', async () => {
+  const server = new FakeServer({
+    'GET builds': () => [
+      200,
+      {
+        builds: [
+          job({ id: 'j4' }),
+          { ...done(), id: 'j3', cell_id: 'c2' },
+          { ...done({ reference: 'localhost/other:1' }), id: 'j2' },
+          done()
+        ]
+      }
+    ],
+    [EVENTS]: () => stream([lines(STEP, SAID, END)])
+  });
+  const builds = new LiveBuilds(server.api);
+  const saved = {
+    cell: 'c1',
+    state: 'done',
+    image: 'localhost/made:1'
+  } as const;
+  expect(builds.findEnded(saved)).toBe(undefined);
+  const found = await builds.followEnded(saved);
+  await found?.ended;
+  expect(found?.progress.log).toContain('Grüße 🐳');
+  expect(builds.findEnded(saved)).toBe(found);
+  expect(await builds.followEnded({ ...saved, state: 'failed' })).toBe(
+    undefined
+  );
+});

@@ -1,4 +1,3 @@
-import type { ICellModel } from '@jupyterlab/cells';
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
@@ -29,7 +28,7 @@ function trackerOf(panels: readonly NotebookPanel[]): INotebookTracker {
 function lab(
   builds: LiveBuilds,
   panels: readonly NotebookPanel[],
-  interrupt: (cells: Iterable<ICellModel>) => void = () => undefined
+  interrupt: (panel: NotebookPanel) => void = () => undefined
 ): CommandRegistry {
   const commands = new CommandRegistry();
   commands.addCommand(INTERRUPT, { execute: () => undefined });
@@ -42,6 +41,7 @@ function lab(
     api,
     builds,
     dialogs: null,
+    activate: () => undefined,
     interrupt,
     runWithOptions: during
   });
@@ -99,7 +99,7 @@ describe('Stop', () => {
     const commands = lab(
       builds,
       [panelOf('a.ipynb', [stops ? model : {}])],
-      builder.interrupt.bind(builder)
+      panel => builder.interrupt(panel.content.model?.cells ?? [])
     );
     const run = bench.run();
     await vi.waitFor(() => expect(bench.server.asked).toHaveLength(1));

@@ -1,14 +1,12 @@
 import { describe, expect, it } from 'vitest';
 
 import type { IField } from '../../src/api/types';
-import { TEMPLATE, templateBaseRange } from '../../src/cells/commands';
 import {
   completionsAt,
   type ICompletionSources,
   INSTRUCTIONS,
   magicOptions
 } from '../../src/cells/completions';
-import { isDockerfileCell } from '../../src/notebook/highlight';
 
 function field(option: string, choices: string[] = [], in_cell = true): IField {
   return {
@@ -104,6 +102,46 @@ describe('images', () => {
   });
 });
 
+describe('paths', () => {
+  const pathAt = (text: string) => {
+    const offset = text.indexOf('|');
+    const whole = text.replace('|', '');
+    const { start, path } = completionsAt(whole, offset, KNOWN);
+    return path && [path.typed, whole.slice(start, offset), path.isContext];
+  };
+
+  it.each([
+    ['COPY |', '', ''],
+    ['COPY da|', 'da', 'da'],
+    ['copy --chown=1:1 --link data/on|', 'data/on', 'on'],
+    ['ADD ./data/|', './data/', ''],
+    ['COPY a.txt b|', 'b', 'b'],
+    ['RUN --mount=type=bind,source=re|', 're', 're'],
+    ['RUN --mount=target=/x,src=re|,rw cat', 're', 're'],
+    ['RUN a \\\n --mount=type=bind,source=d/|', 'd/', '']
+  ])('in %j', (line, typed, replaced) => {
+    const found = pathAt(`%%dockerfile\nFROM a\n${line}`);
+    expect(found).toEqual([typed, replaced, false]);
+  });
+
+  it.each([
+    'COPY --from=x /|',
+    'COPY a /|',
+    'COPY ["a|',
+    'COPY <<E|',
+    'ADD https://|',
+    'RUN --mount=type=cache,source=a|',
+    'RUN --mount=type=bind,from=x,source=a|',
+    'RUN cat a|'
+  ])('not in %j', line =>
+    expect(pathAt(`%%dockerfile\nFROM a\n${line}`)).toBe(undefined)
+  );
+
+  it('of the folder that COPY reads', () => {
+    expect(pathAt('%%dockerfile --context da|')).toEqual(['da', 'da', true]);
+  });
+});
+
 describe('options', () => {
   it('are those of the magic and its settings, each once', () => {
     const names = magicOptions(KNOWN).map(one => one.name);
@@ -127,20 +165,11 @@ describe('options', () => {
     });
     expect(at('%%dockerfile --memory 8|').names).toEqual([]);
   });
-});
 
-describe('the template', () => {
-  it('is a Dockerfile cell with a pinned base', () => {
-    expect(isDockerfileCell(TEMPLATE)).toBe(true);
-    const { line, from, to } = templateBaseRange();
-    const base = TEMPLATE.split('\n')[line]?.slice(from, to) ?? '';
-    expect(base).toMatch(/^[\w./-]+:\d+\.\d+[\w.-]*$/);
-  });
-
-  it('has one RUN, which cleans up, and a working directory', () => {
-    expect(TEMPLATE.match(/^RUN /gm)).toHaveLength(1);
-    expect(TEMPLATE).toContain('rm -rf /root/.cache');
-    expect(TEMPLATE).toMatch(/^WORKDIR \//m);
-    expect(TEMPLATE).toMatch(/^LABEL /m);
+  it('of COPY and RUN are their own', () => {
+    const { names } = at('%%dockerfile\nCOPY --f|');
+    expect(names).toEqual(['--from=']);
+    expect(at('%%dockerfile\nRUN --n|').names).toEqual(['--network=none']);
+    expect(at('%%dockerfile\nRUN --f|').names).toEqual([]);
   });
 });

@@ -9,7 +9,9 @@ import {
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
 import type { CellBuilder, IBuildCell } from '../../src/cells/builder';
+import { claimsOf } from '../../src/cells/claims';
 import { CellExecutor } from '../../src/cells/executor';
+import { KernelCells } from '../../src/cells/kernelcells';
 import { UsedKernels } from '../../src/cells/panelnotebook';
 import { RunError } from '../../src/cells/runerror';
 
@@ -22,11 +24,46 @@ type Options = INotebookCellExecutor.IRunCellOptions;
 
 const core = vi.mocked(runCell);
 
+/** The awareness of a document with two pages. */
+class Awareness {
+  readonly clientID = 1;
+  readonly states = new Map<number, Record<string, unknown>>([
+    [1, {}],
+    [2, {}]
+  ]);
+  private readonly listeners = new Set<(change: unknown) => void>();
+
+  getStates() {
+    return this.states;
+  }
+  getLocalState() {
+    return this.states.get(1);
+  }
+  setLocalStateField(key: string, value: unknown): void {
+    this.states.set(1, { [key]: value });
+  }
+  on(_: string, listener: (change: unknown) => void): void {
+    this.listeners.add(listener);
+  }
+  off(_: string, listener: (change: unknown) => void): void {
+    this.listeners.delete(listener);
+  }
+  /** What the other page says. */
+  say(state: Record<string, unknown>): void {
+    this.states.set(2, state);
+    [...this.listeners].forEach(listener => {
+      listener({ added: [], updated: [2], removed: [] });
+    });
+  }
+}
+
 /** A panel with code cells, and a builder that ends when it is told. */
 class Bench {
   readonly executor = new CellExecutor();
   readonly built: IBuildCell[] = [];
   readonly told: string[] = [];
+  readonly awareness = new Awareness();
+  readonly pages = new Map<string, (built: boolean) => void>();
   readonly panel: NotebookPanel;
   readonly context: ISessionContext;
   private readonly models: CodeCellModel[];
@@ -45,6 +82,7 @@ class Bench {
     this.panel = {
       isDisposed: false,
       sessionContext: this.context,
+      context: { model: { sharedModel: { awareness: this.awareness } } },
       content: { model: { cells: this.models } }
     } as never;
     this.executor.attach({
@@ -63,7 +101,12 @@ class Bench {
         }
       } as unknown as CellBuilder,
       usedKernels: new UsedKernels(),
-      panelOf: one => (one === this.context ? this.panel : undefined)
+      kernelCells: new KernelCells(),
+      panelOf: one => (one === this.context ? this.panel : undefined),
+      waitForPage: (_, { run }) =>
+        new Promise(resolve => {
+          this.pages.set(run, resolve);
+        })
     });
   }
 
@@ -75,6 +118,7 @@ class Bench {
     const cell = { model: this.models[at], isDisposed: false };
     return {
       cell,
+      notebook: { cells: [] },
       sessionContext: this.context,
       onCellExecuted: ({ success }: { success: boolean }) =>
         this.told.push(`${String(at)} ${success ? 'ran' : 'failed'}`),
@@ -204,4 +248,70 @@ describe('a Dockerfile cell', () => {
       {}
     ]);
   });
+});
+
+describe('a build of another page', () => {
+  const claim = { run: 'a', cell: 'x' };
+
+  it('holds the cells of this page, and those that it skips stay idle', async () => {
+    const bench = new Bench('1', '2');
+    bench.awareness.say({ 'jupyter-containers': [claim] });
+    const [one] = bench.run(0);
+    await turn();
+    expect(bench.states[0]).toBe('running');
+    expect(core).not.toHaveBeenCalled();
+    bench.pages.get('a')!(true);
+    expect(await one).toBe(true);
+    expect(core).toHaveBeenCalledTimes(1);
+
+    bench.awareness.say({ 'jupyter-containers': [{ ...claim, run: 'b' }] });
+    const [two] = bench.run(1);
+    await turn();
+    bench.pages.get('b')!(false);
+    expect(await two).toBe(false);
+    expect(bench.states[1]).toBe('idle');
+    expect(core).toHaveBeenCalledTimes(1);
+  });
+
+  it('is told of those of this page while they wait or run', async () => {
+    const bench = new Bench(DOCKERFILE);
+    const claims = claimsOf(bench.panel);
+    const said = () => bench.awareness.states.get(1)?.['jupyter-containers'];
+    const [built] = bench.run(0);
+    await turn();
+    expect(said()).toHaveLength(1);
+    expect(claims.others).toEqual([]);
+    await bench.end();
+    await built;
+    expect(said()).toEqual([]);
+  });
+
+  it('has ended when its page says so or leaves, and may be anything', async () => {
+    const bench = new Bench('1');
+    const claims = claimsOf(bench.panel);
+    bench.awareness.say({ 'jupyter-containers': [claim, null, { run: 1 }] });
+    expect(claims.others).toEqual([claim]);
+    const ended = vi.fn();
+    void claims.ended(claim).then(ended);
+    bench.awareness.say({ 'jupyter-containers': [claim] });
+    await turn();
+    expect(ended).not.toHaveBeenCalled();
+    bench.awareness.say({ 'jupyter-containers': 'nothing' });
+    await turn();
+    expect(ended).toHaveBeenCalledExactlyOnceWith(true);
+
+    bench.awareness.say({ 'jupyter-containers': [claim] });
+    void claims.ended(claim).then(ended);
+    claims.giveUp();
+    await turn();
+    expect(ended).toHaveBeenLastCalledWith(false);
+  });
+});
+
+it("plain cells are run by another extension's executor, where there is one", () => {
+  const other = { runCell: vi.fn().mockResolvedValue(true) };
+  const bench = new Bench('1');
+  void new CellExecutor(other).runCell(bench.options(0));
+  expect(other.runCell).toHaveBeenCalledTimes(1);
+  expect(core).not.toHaveBeenCalled();
 });

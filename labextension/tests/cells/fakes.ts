@@ -190,7 +190,9 @@ export function state(rest: Partial<INotebook> = {}): INotebook {
     image_here: true,
     build_same: true,
     warning: null,
+    changed: false,
     building: false,
+    lacking: [],
     kernel: null,
     ...rest
   };
@@ -274,6 +276,11 @@ export class FakeQuestions implements IPrompts {
 
   askApproval(items: readonly string[]): Promise<boolean> {
     this.asked.push(`approve ${items.join(', ')}`);
+    return Promise.resolve(this.answer);
+  }
+
+  askCell(items: readonly string[]): Promise<boolean> {
+    this.asked.push(`cell ${items.join(', ')}`);
     return Promise.resolve(this.answer);
   }
 

@@ -2,12 +2,18 @@ import { EditorState, Text } from '@codemirror/state';
 import { EditorView } from '@codemirror/view';
 import { forEachDiagnostic } from '@codemirror/lint';
 import { CodeCellModel } from '@jupyterlab/cells';
+import type { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { nullTranslator } from '@jupyterlab/translation';
+import { CommandRegistry } from '@lumino/commands';
+import { Signal } from '@lumino/signaling';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
+import schema from '../../schema/plugin.json';
 import type { IRemark } from '../../src/api/types';
 import { createDiagnostics } from '../../src/cells/diagnostics';
 import { FailedLines } from '../../src/cells/failedlines';
 import { CellLinter } from '../../src/cells/lint';
+import { LintRules } from '../../src/cells/lintrules';
 import { FakeServer, type Handler } from './fakes';
 
 const SOURCE = '%%dockerfile\n  FROM a  \nRUN b';
@@ -26,8 +32,9 @@ function remark(rest: Partial<IRemark> = {}): IRemark {
 
 describe('a remark', () => {
   const doc = Text.of(SOURCE.split('\n'));
+  const actions = (name: string) => [{ name, apply: () => undefined }];
   const shown = (one: IRemark) => {
-    const found = createDiagnostics(doc, [one], null)[0]!;
+    const found = createDiagnostics(doc, [one], null, actions)[0]!;
     return { ...found, text: doc.sliceString(found.from, found.to) };
   };
 
@@ -36,6 +43,12 @@ describe('a remark', () => {
     expect(shown(remark({ column: 8 })).text).toBe('a');
     expect(shown(remark({ line: 99 })).text).toBe('RUN b');
     expect(shown(remark({ line: 0, column: 0 })).text).toBe('%%dockerfile');
+  });
+
+  it('can be switched off, unless it is an error', () => {
+    expect(shown(remark()).actions?.map(one => one.name)).toEqual(['DL1']);
+    expect(shown(remark({ level: 'error' })).actions).toEqual([]);
+    expect(shown(remark({ code: '' })).actions).toEqual([]);
   });
 
   it('links to what explains it', () => {
@@ -57,12 +70,32 @@ describe('a remark', () => {
   });
 });
 
+/** JupyterLab's settings, with our one alone. */
+class FakeSettings {
+  readonly changed = new Signal<this, undefined>(this);
+
+  constructor(private codes: readonly string[]) {}
+
+  get(): { composite: readonly string[] } {
+    return { composite: this.codes };
+  }
+
+  set(_: string, codes: readonly string[]): Promise<void> {
+    this.codes = codes;
+    this.changed.emit(undefined);
+    return Promise.resolve();
+  }
+}
+
 describe('as one types', () => {
   let view: EditorView;
   let model: CodeCellModel;
   let marks: FailedLines;
+  let rules: LintRules;
+  let commands: CommandRegistry;
 
   beforeEach(() => {
+    commands = new CommandRegistry();
     vi.useFakeTimers();
   });
   afterEach(() => {
@@ -75,10 +108,14 @@ describe('as one types', () => {
     model = new CodeCellModel();
     model.sharedModel.setSource(source);
     marks = new FailedLines();
+    rules = new LintRules();
     view = new EditorView({ state: EditorState.create({ doc: source }) });
     const linting = new CellLinter(view, model, {
       api: server.api,
       failedLines: marks,
+      rules,
+      trans: nullTranslator.load(''),
+      commands,
       pathOf: () => 'a.ipynb'
     });
     const type = (text: string) => {
@@ -106,6 +143,39 @@ describe('as one types', () => {
       { path: 'a.ipynb', source: `${SOURCE}c` }
     ]);
     expect(found()).toEqual(['Pin it.']);
+  });
+
+  it('says nothing of rules that are off, and asks again when one is', async () => {
+    const { server } = open(SOURCE, () => [200, { remarks: [remark()] }]);
+    const settings = new FakeSettings(['DL9']);
+    rules.use(settings as unknown as ISettingRegistry.ISettings);
+    await vi.advanceTimersByTimeAsync(600);
+    forEachDiagnostic(view.state, ({ actions }, from, to) => {
+      expect(actions?.map(one => one.name)).toEqual(['Switch off DL1']);
+      actions?.[0]?.apply(view, from, to);
+    });
+    await vi.advanceTimersByTimeAsync(600);
+    const bodies = server.asked.map(one => one.body);
+    expect(bodies).toMatchObject([
+      { ignored: ['DL9'] },
+      { ignored: ['DL1', 'DL9'] }
+    ]);
+  });
+
+  it('leads to the setting with the rules', async () => {
+    const execute = vi.fn();
+    commands.addCommand('settingeditor:open', { execute });
+    open(SOURCE, () => [200, { remarks: [remark()] }]);
+    await vi.advanceTimersByTimeAsync(600);
+    forEachDiagnostic(view.state, ({ actions }, from, to) => {
+      expect(actions?.map(one => one.name)).toEqual([
+        'Switch off DL1',
+        'Settings'
+      ]);
+      actions?.[1]?.apply(view, from, to);
+    });
+    const query = schema.properties.lintIgnored.title;
+    expect(execute).toHaveBeenCalledWith({ query });
   });
 
   it('gives up a question that is superseded', async () => {

@@ -34,12 +34,38 @@ describe('the summary', () => {
       event(0, 'step', { step: 1, steps: 2, text: 'FROM a' }),
       0
     );
-    const summary = summarize(done(), fold, 3.14);
+    const summary = summarize(job(), fold, 3.14);
     const { data } = createOutput(summary);
     expect(parseSummary(JSON.parse(JSON.stringify(data[BUILD_VIEW])))).toEqual(
       summary
     );
-    expect(data['text/plain']).toBe('localhost/made:1 is built (podman, 3 s).');
+    expect(summary).toMatchObject({ job: 'j1', seconds: 3.1 });
+  });
+
+  it('is saved the same after each run of a cell', () => {
+    const fold = createBuildState();
+    applyEvent(
+      fold,
+      event(0, 'step', { step: 1, steps: 2, text: 'FROM a' }),
+      0
+    );
+    const first = summarize(done(), fold, 3.14);
+    const again = summarize(
+      { ...done({ reused: true }), id: 'j2' },
+      createBuildState(),
+      0.2
+    );
+    expect(describeSummary(first)).toBe(
+      'localhost/made:1 is built (podman, 3 s).'
+    );
+    expect(createOutput(again)).toEqual(createOutput(first));
+    const { data } = createOutput(first);
+    expect(data['text/plain']).toBe('localhost/made:1 is built (podman).');
+    expect(parseSummary(data[BUILD_VIEW])).toMatchObject({
+      cell: 'c1',
+      image: 'localhost/made:1',
+      state: 'done'
+    });
   });
 
   it.each([
@@ -47,6 +73,7 @@ describe('the summary', () => {
     ['text'],
     [{}],
     [{ job: 1, state: 'done' }],
+    [{ job: 'x' }],
     [{ job: 'x', state: 'exploded' }]
   ])('is none in %j', data => expect(parseSummary(data)).toBe(null));
 

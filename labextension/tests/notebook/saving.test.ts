@@ -1,7 +1,7 @@
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 
-import { queueSave } from '../../src/notebook/saving';
+import { queueSave, untilSaved } from '../../src/notebook/saving';
 
 /** A document whose saves take a turn of the event loop; it knows how many went on at once. */
 class Slow {
@@ -57,4 +57,27 @@ it('a file that is renamed while it is saved is saved under its new name', async
   renamed.path = 'new.ipynb';
   await saving;
   expect(slow.saved).toBe(2);
+});
+
+it('a document that the server saves is awaited until the file has its settings', async () => {
+  const settings = { version: 1, image: 'new' };
+  const context = {
+    localPath: 'a.ipynb',
+    isDisposed: false,
+    model: { collaborative: true, getMetadata: () => settings },
+    save: vi.fn()
+  };
+  const files = [null, { version: 1, image: 'old' }, settings];
+  const asked: string[] = [];
+  const notebook = (path: string) => {
+    asked.push(path);
+    return Promise.resolve({ asked: files.shift() });
+  };
+  await untilSaved({ notebook } as never, context as never);
+  expect(asked).toEqual(['a.ipynb', 'a.ipynb', 'a.ipynb']);
+  expect(context.save).not.toHaveBeenCalled();
+
+  context.model.collaborative = false;
+  await untilSaved({ notebook } as never, context as never);
+  expect(context.save).toHaveBeenCalledOnce();
 });
