@@ -9,6 +9,8 @@ import {
   IEditorLanguageRegistry
 } from '@jupyterlab/codemirror';
 
+import { ITranslator } from '@jupyterlab/translation';
+
 import { Api, IApi } from './api/api';
 import { Requests } from './api/request';
 import cells from './cells';
@@ -17,14 +19,23 @@ import {
   dockerfileCellLanguage,
   dockerfileCellWatcher
 } from './notebook/highlight';
+import outputs from './outputs';
 import { sidebarPlugins } from './sidebar/index';
+import { streamPlugins } from './streams';
+import { setTranslator } from './trans';
 
 const api: JupyterFrontEndPlugin<Api> = {
   id: 'jupyter-containers:api',
   description: 'The client of the server extension, which all plugins share.',
   autoStart: true,
   provides: IApi,
-  activate: app => new Api(new Requests(app.serviceManager.serverSettings))
+  optional: [ITranslator],
+  activate: (app: JupyterFrontEnd, translator: ITranslator | null) => {
+    if (translator) {
+      setTranslator(translator);
+    }
+    return new Api(new Requests(app.serviceManager.serverSettings));
+  }
 };
 
 const highlight: JupyterFrontEndPlugin<void> = {
@@ -46,7 +57,9 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   api,
   highlight,
   ...cells,
-  ...sidebarPlugins
+  outputs,
+  ...sidebarPlugins,
+  ...streamPlugins
 ];
 
 export default plugins;

@@ -17,3 +17,11 @@ export interface ICommandContext {
   /** Whether to ask before an image is removed. */
   readonly shouldConfirmRemove: () => boolean;
 }
+
+/** A command's label: a short one on its button, a long one in the palette. */
+export function labelled(
+  short: string,
+  long: string
+): CommandRegistry.CommandFunc<string> {
+  return args => (args.isPalette ? long : short);
+}

@@ -15,8 +15,10 @@ import type { IImageReference } from '../api/types';
 import { CommandIDs } from '../commandids';
 import { suggestTitle } from '../models/images';
 import type { ContainersModel } from '../models/model';
+import { trans } from '../trans';
 import { shortImage, stripControls } from '../ui/format';
 import { containerIcon } from '../ui/icon';
+import { addCleanUp } from './cleanup';
 import type { ICommandContext } from './context';
 
 type Args = ReadonlyPartialJSONObject;
@@ -36,13 +38,15 @@ export function addImageCommands(context: ICommandContext): void {
   addConvert(context);
   addPin(context);
   addRemove(context);
+  addCleanUp(context);
 }
 
 function addPull(context: ICommandContext): void {
   const { commands, model } = context;
   commands.addCommand(CommandIDs.pull, {
-    label: args => (args.notebook ? 'Pull' : 'Pull an Image…'),
-    caption: 'Fetch an image from its registry',
+    label: args =>
+      args.notebook ? trans.__('Pull') : trans.__('Pull an Image…'),
+    caption: trans.__('Fetch an image from its registry'),
     icon: downloadIcon,
     isEnabled: () => !model.imageAction.pending,
     execute: async args => {
@@ -54,11 +58,14 @@ function addPull(context: ICommandContext): void {
         if (!args.here) {
           await commands.execute(CommandIDs.open, { section: 'builds' });
         }
-        await model.imageAction.run(`Pulling ${reference}…`, async () => {
-          const engine =
-            asText(args.engine) || (await chooseEngine(model, args));
-          await model.jobs.pull(engine, reference);
-        });
+        await model.imageAction.run(
+          trans.__('Pulling %1…', reference),
+          async () => {
+            const engine =
+              asText(args.engine) || (await chooseEngine(model, args));
+            await model.jobs.pull(engine, reference);
+          }
+        );
       }
     }
   });
@@ -66,9 +73,9 @@ function addPull(context: ICommandContext): void {
 
 async function askReference(): Promise<string> {
   const answer = await InputDialog.getText({
-    title: 'Pull an image',
-    label: 'Its name, for example python:3.12-slim',
-    okLabel: 'Pull'
+    title: trans.__('Pull an image'),
+    label: trans.__('Its name, for example python:3.12-slim'),
+    okLabel: trans.__('Pull')
   });
   return answer.button.accept ? (answer.value ?? '').trim() : '';
 }
@@ -87,7 +94,9 @@ async function chooseEngine(
   const engine = engines.data?.default;
   if (!engine) {
     throw new Error(
-      'No engine works here: the section “Engines” says what is missing.'
+      trans.__(
+        'No engine works here: the section “Engines” says what is missing.'
+      )
     );
   }
   return engine;
@@ -96,8 +105,10 @@ async function chooseEngine(
 function addUse(context: ICommandContext): void {
   const { commands, model } = context;
   commands.addCommand(CommandIDs.useImage, {
-    label: 'Use for this notebook',
-    caption: 'Put it into the settings of the notebook, where Apply takes it',
+    label: trans.__('Use for this notebook'),
+    caption: trans.__(
+      'Put it into the settings of the notebook, where Apply takes it'
+    ),
     icon: containerIcon,
     isEnabled: () => model.notebook !== null && model.notebook.path !== null,
     execute: async args => {
@@ -113,21 +124,23 @@ function addUse(context: ICommandContext): void {
     }
   });
   commands.addCommand(CommandIDs.choose, {
-    label: 'Choose Another Image',
-    caption: 'Look through the images that are here',
+    label: trans.__('Choose Another Image'),
+    caption: trans.__('Look through the images that are here'),
     icon: searchIcon,
     execute: () => commands.execute(CommandIDs.open, { section: 'images' })
   });
   commands.addCommand(CommandIDs.moreImages, {
-    label: 'Show more',
+    label: trans.__('Show more'),
     execute: () => model.images.showMore()
   });
   commands.addCommand(CommandIDs.probeImage, {
-    label: 'Look into it',
-    caption: 'Start a container of it for a moment and see what kernels it has',
+    label: trans.__('Look into it'),
+    caption: trans.__(
+      'Start a container of it for a moment and see what kernels it has'
+    ),
     icon: searchIcon,
     execute: args =>
-      model.imageAction.run('Looking into the image…', () =>
+      model.imageAction.run(trans.__('Looking into the image…'), () =>
         model.images.probe(imageOf(args))
       )
   });
@@ -135,14 +148,18 @@ function addUse(context: ICommandContext): void {
 
 function addConvert({ commands, model }: ICommandContext): void {
   commands.addCommand(CommandIDs.convertImage, {
-    label: args => `Use on ${stripControls(asText(args.to))}`,
+    label: args => trans.__('Use on %1', stripControls(asText(args.to))),
     caption: args =>
-      `Copy it from ${stripControls(asText(args.engine))}, so that ${stripControls(asText(args.to))} can run it too`,
+      trans.__(
+        'Copy it from %1, so that %2 can run it too',
+        stripControls(asText(args.engine)),
+        stripControls(asText(args.to))
+      ),
     icon: copyIcon,
     isEnabled: args => !model.imageAction.pending && asText(args.to) !== '',
     execute: async args => {
       const image = imageOf(args);
-      const label = `Converting ${shortImage(image.reference)}…`;
+      const label = trans.__('Converting %1…', shortImage(image.reference));
       await model.imageAction.run(label, () =>
         model.jobs.convert(image, asText(args.to))
       );
@@ -153,31 +170,35 @@ function addConvert({ commands, model }: ICommandContext): void {
 function addPin(context: ICommandContext): void {
   const { commands, model } = context;
   commands.addCommand(CommandIDs.pinImage, {
-    label: 'Pin as kernel…',
-    caption: 'Offer it in the Launcher and in the list of kernels',
+    label: trans.__('Pin as kernel…'),
+    caption: trans.__('Offer it in the Launcher and in the list of kernels'),
     icon: addIcon,
     execute: async args => {
       const image = imageOf(args);
       const answer = await InputDialog.getText({
-        title: 'Pin as kernel',
-        label: `What ${shortImage(image.reference)} is called in the Launcher and in the list of kernels`,
+        title: trans.__('Pin as kernel'),
+        label: trans.__(
+          'What %1 is called in the Launcher and in the list of kernels',
+          shortImage(image.reference)
+        ),
         text: suggestTitle(image.reference),
-        okLabel: 'Pin'
+        okLabel: trans.__('Pin')
       });
       const title = (answer.value ?? '').trim();
       if (answer.button.accept && title) {
-        await model.imageAction.run('Pinning…', () =>
+        await model.imageAction.run(trans.__('Pinning…'), () =>
           model.images.pin(image, title)
         );
       }
     }
   });
   commands.addCommand(CommandIDs.unpin, {
-    label: 'Unpin',
-    caption: args => `Take back the kernel ${stripControls(asText(args.name))}`,
+    label: trans.__('Unpin'),
+    caption: args =>
+      trans.__('Take back the kernel %1', stripControls(asText(args.name))),
     icon: closeIcon,
     execute: args =>
-      model.imageAction.run('Unpinning…', () =>
+      model.imageAction.run(trans.__('Unpinning…'), () =>
         model.images.unpin(asText(args.name))
       )
   });
@@ -186,14 +207,14 @@ function addPin(context: ICommandContext): void {
 function addRemove(context: ICommandContext): void {
   const { commands, model } = context;
   commands.addCommand(CommandIDs.removeImage, {
-    label: 'Remove…',
-    caption: 'Take this image off its engine',
+    label: trans.__('Remove…'),
+    caption: trans.__('Take this image off its engine'),
     icon: deleteIcon,
     isEnabled: () => !model.imageAction.pending,
     execute: async args => {
       const image = imageOf(args);
       if (!context.shouldConfirmRemove() || (await confirmRemoval(image))) {
-        await model.imageAction.run('Removing…', () =>
+        await model.imageAction.run(trans.__('Removing…'), () =>
           model.images.remove(image)
         );
       }
@@ -203,9 +224,16 @@ function addRemove(context: ICommandContext): void {
 
 async function confirmRemoval(image: IImageReference): Promise<boolean> {
   const answer = await showDialog({
-    title: 'Remove image',
-    body: `Remove ${shortImage(image.reference)} from ${stripControls(image.engine)}? What was built into it has to be built again.`,
-    buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: 'Remove' })]
+    title: trans.__('Remove image'),
+    body: trans.__(
+      'Remove %1 from %2? What was built into it has to be built again.',
+      shortImage(image.reference),
+      stripControls(image.engine)
+    ),
+    buttons: [
+      Dialog.cancelButton(),
+      Dialog.warnButton({ label: trans.__('Remove') })
+    ]
   });
   return answer.button.accept;
 }

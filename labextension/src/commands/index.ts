@@ -12,22 +12,19 @@ import {
 } from '@jupyterlab/ui-components';
 import { buildIcon, listIcon } from '@jupyterlab/ui-components';
 import { Clipboard, Notification } from '@jupyterlab/apputils';
-import { PathExt } from '@jupyterlab/coreutils';
-import type { IFileBrowserFactory } from '@jupyterlab/filebrowser';
-import type { CommandRegistry } from '@lumino/commands';
 import { Debouncer } from '@lumino/polling';
 
 import { CATEGORY, CommandIDs } from '../commandids';
-import type { IMountInput } from '../models/form';
 import * as kernelActions from '../models/kernelactions';
 import type { SectionName } from '../models/model';
 import { SECTIONS } from '../models/model';
 import type { NotebookState } from '../models/notebookstate';
 import { getLiveKernel } from '../notebook/livekernel';
-import { basename } from '../ui/format';
+import { trans } from '../trans';
 import { containerIcon } from '../ui/icon';
-import type { ICommandContext } from './context';
+import { type ICommandContext, labelled } from './context';
 import { addImageCommands } from './imagecommands';
+import { addChangesCommand, addPackageCommand } from './packagecommands';
 
 /** The commands in the palette; the others need arguments. */
 const IN_PALETTE = [
@@ -38,20 +35,15 @@ const IN_PALETTE = [
   CommandIDs.revert,
   CommandIDs.run,
   CommandIDs.restart,
+  CommandIDs.rebuild,
   CommandIDs.updateBases,
+  CommandIDs.addPackage,
   CommandIDs.stop,
   CommandIDs.logs,
   CommandIDs.choose,
-  CommandIDs.pull
+  CommandIDs.pull,
+  CommandIDs.cleanUp
 ];
-
-/** A command's label: a short one on its button, a long one in the palette. */
-function labelled(
-  short: string,
-  long: string
-): CommandRegistry.CommandFunc<string> {
-  return args => (args.isPalette ? long : short);
-}
 
 /** Milliseconds in which several changes are joined into one update of menus and palette. */
 const NOTIFY_DELAY = 200;
@@ -62,10 +54,13 @@ export function addCommands(
   palette: ICommandPalette | null
 ): void {
   addPanelCommands(context);
+  addApprovalCommands(context);
   addSettingsCommands(context);
   addKernelCommands(context);
   addBuildCommands(context);
   addImageCommands(context);
+  addPackageCommand(context);
+  addChangesCommand(context);
   for (const command of IN_PALETTE) {
     palette?.addItem({
       command,
@@ -87,8 +82,8 @@ function addPanelCommands({
   showSidebar
 }: ICommandContext): void {
   commands.addCommand(CommandIDs.open, {
-    label: 'Show Containers',
-    caption: 'Show the sidebar of containers, images and builds',
+    label: trans.__('Show Containers'),
+    caption: trans.__('Show the sidebar of containers, images and builds'),
     icon: containerIcon,
     execute: args => {
       const section = SECTIONS.find(name => name === args.section);
@@ -102,24 +97,40 @@ function addPanelCommands({
     }
   });
   commands.addCommand(CommandIDs.refresh, {
-    label: 'Refresh Containers',
-    caption: 'Ask the server again for all that is shown',
+    label: trans.__('Refresh Containers'),
+    caption: trans.__('Ask the server again for all that is shown'),
     icon: refreshIcon,
     execute: () => model.refresh()
   });
   commands.addCommand(CommandIDs.retry, {
-    label: 'Try now',
-    caption: 'Ask the server now whether it answers',
+    label: trans.__('Try now'),
+    caption: trans.__('Ask the server now whether it answers'),
     execute: () => model.connection.retry()
   });
   commands.addCommand(CommandIDs.copy, {
-    label: 'Copy',
-    caption: 'Copy this command',
+    label: trans.__('Copy'),
+    caption: trans.__('Copy to the clipboard'),
     icon: copyIcon,
     execute: args => {
       Clipboard.copyToSystem(typeof args.text === 'string' ? args.text : '');
-      Notification.success('Copied.', { autoClose: 1500 });
+      Notification.success(trans.__('Copied.'), { autoClose: 1500 });
     }
+  });
+}
+
+function addApprovalCommands({ commands, model }: ICommandContext): void {
+  const { approvalAction } = model;
+  commands.addCommand(CommandIDs.revoke, {
+    label: trans.__('Revoke'),
+    caption: trans.__(
+      'Take back all that is approved for this notebook. A container that runs goes on until its kernel ends.'
+    ),
+    icon: undoIcon,
+    isEnabled: () => !approvalAction.pending,
+    execute: ({ id }) =>
+      typeof id === 'string'
+        ? approvalAction.run(trans.__('Revoking…'), () => model.revoke(id))
+        : false
   });
 }
 
@@ -147,8 +158,11 @@ function addSettingsCommands(context: ICommandContext): void {
   const { askApproval: ask, commands, model } = context;
   const prompt = { shown: [], ask };
   commands.addCommand(CommandIDs.approve, {
-    label: labelled('Approve', 'Approve What This Notebook Asks For'),
-    caption: 'Say yes to all of this, and start the kernel with it',
+    label: labelled(
+      trans.__('Approve'),
+      trans.__('Approve What This Notebook Asks For')
+    ),
+    caption: trans.__('Say yes to all of this, and start the kernel with it'),
     icon: checkIcon,
     isEnabled: () =>
       isIdle(model.notebook) && !!model.notebook.status.data?.missing.length,
@@ -156,9 +170,13 @@ function addSettingsCommands(context: ICommandContext): void {
       model.notebook && kernelActions.approve(model.notebook, prompt)
   });
   commands.addCommand(CommandIDs.apply, {
-    label: labelled('Apply and restart', 'Apply the Container’s Settings'),
-    caption:
-      'Save these settings in the notebook, approve them, and start its kernel anew with them',
+    label: labelled(
+      trans.__('Apply and restart'),
+      trans.__('Apply the Container’s Settings')
+    ),
+    caption: trans.__(
+      'Save these settings in the notebook, approve them, and start its kernel anew with them'
+    ),
     icon: checkIcon,
     isEnabled: () =>
       isIdle(model.notebook) &&
@@ -167,31 +185,45 @@ function addSettingsCommands(context: ICommandContext): void {
     execute: () => model.notebook && kernelActions.apply(model.notebook, prompt)
   });
   commands.addCommand(CommandIDs.revert, {
-    label: labelled('Revert', 'Revert the Container’s Settings'),
-    caption: 'Drop what was edited and not applied',
+    label: labelled(
+      trans.__('Revert'),
+      trans.__('Revert the Container’s Settings')
+    ),
+    caption: trans.__('Drop what was edited and not applied'),
     icon: undoIcon,
     isEnabled: () => isIdle(model.notebook) && model.notebook.draft.changed,
     execute: () => model.notebook?.draft.revert()
   });
 }
 
+const labelStart = () =>
+  labelled(trans.__('Start'), trans.__('Start the Container’s Kernel'));
+
+const labelRestart = () =>
+  labelled(trans.__('Restart'), trans.__('Restart the Container’s Kernel'));
+
 function addKernelCommands(context: ICommandContext): void {
   const { commands, dialogs, model } = context;
   const kernel = () => model.notebook?.status.data?.kernel ?? null;
   commands.addCommand(CommandIDs.run, {
-    label: labelled('Run in its container', 'Run the Kernel in Its Container'),
-    caption: 'Move the kernel into the container that the notebook asks for',
+    label: labelled(
+      trans.__('Run in its container'),
+      trans.__('Run the Kernel in Its Container')
+    ),
+    caption: trans.__(
+      'Move the kernel into the container that the notebook asks for'
+    ),
     icon: runIcon,
     isEnabled: () => isIdle(model.notebook) && model.notebook.settings !== null,
     execute: () => model.notebook && kernelActions.start(model.notebook)
   });
   commands.addCommand(CommandIDs.restart, {
-    label: args =>
-      `${kernel() ? 'Restart' : 'Start'}${args.isPalette ? ' the Container’s Kernel' : ''}`,
-    caption: 'Start the kernel in its container, anew where it runs',
+    label: args => (kernel() ? labelRestart() : labelStart())(args),
+    caption: trans.__('Start the kernel in its container, anew where it runs'),
     icon: refreshIcon,
     isVisible: () =>
       !!model.notebook?.inContainer &&
+      !model.notebook.isEmpty &&
       !model.notebook.status.data?.missing.length,
     isEnabled: () => isIdle(model.notebook) && model.notebook.inContainer,
     execute: async () => {
@@ -205,8 +237,8 @@ function addKernelCommands(context: ICommandContext): void {
     }
   });
   commands.addCommand(CommandIDs.stop, {
-    label: labelled('Stop', 'Stop the Container'),
-    caption: 'End the kernel and its container; variables are lost',
+    label: labelled(trans.__('Stop'), trans.__('Stop the Container')),
+    caption: trans.__('End the kernel and its container; variables are lost'),
     icon: stopIcon,
     isVisible: () => !!kernel()?.container,
     isEnabled: () =>
@@ -215,13 +247,17 @@ function addKernelCommands(context: ICommandContext): void {
         !!model.notebook.panel.sessionContext.session?.kernel),
     execute: () => model.notebook && kernelActions.stop(model.notebook)
   });
+  addLog(context);
+}
+
+function addLog({ commands, model }: ICommandContext): void {
   commands.addCommand(CommandIDs.logs, {
-    label: labelled('Log', 'Show the Container’s Log'),
-    caption: 'Show or hide what the container printed',
+    label: labelled(trans.__('Log'), trans.__('Show the Container’s Log')),
+    caption: trans.__('Show or hide what the container printed'),
     icon: listIcon,
     isToggleable: true,
     isToggled: () => model.stats.showLogs,
-    isVisible: () => !!kernel()?.container,
+    isVisible: () => !!model.notebook?.status.data?.kernel?.container,
     execute: () => {
       model.stats.showLogs = !model.stats.showLogs;
     }
@@ -230,65 +266,33 @@ function addKernelCommands(context: ICommandContext): void {
 
 function addBuildCommands({ commands, model }: ICommandContext): void {
   const build = (options: Record<string, boolean>) =>
-    commands.execute(CommandIDs.buildAndRunAll, options);
+    commands.execute(CommandIDs.buildCells, options);
   const isEnabled = () =>
-    commands.hasCommand(CommandIDs.buildAndRunAll) &&
-    commands.isEnabled(CommandIDs.buildAndRunAll) &&
+    commands.hasCommand(CommandIDs.buildCells) &&
+    commands.isEnabled(CommandIDs.buildCells) &&
     isIdle(model.notebook);
   commands.addCommand(CommandIDs.rebuild, {
-    label: 'Build',
-    caption:
-      'Build the image from this notebook’s Dockerfile cell, and run all cells in it',
+    label: labelled(trans.__('Build'), trans.__('Build the Image')),
+    caption: trans.__(
+      'Build the image from this notebook’s Dockerfile cell, and move the kernel into it. No other cell runs.'
+    ),
     icon: buildIcon,
     isVisible: () => !!model.notebook?.hasDockerfile,
     isEnabled,
     execute: () => build({})
   });
   commands.addCommand(CommandIDs.updateBases, {
-    label: labelled('Update bases', 'Update Base Images and Run All Cells'),
-    caption:
-      'Build on the newest base images rather than the recorded ones, and run all cells',
+    label: labelled(
+      trans.__('Update bases'),
+      trans.__('Build on the Newest Base Images')
+    ),
+    caption: trans.__(
+      'Build on the newest base images rather than the recorded ones, and move the kernel. No other cell runs.'
+    ),
     icon: historyIcon,
     isVisible: () =>
       !!model.notebook?.hasDockerfile && !!model.notebook.settings?.build,
     isEnabled,
     execute: () => build({ update_bases: true })
-  });
-}
-
-/** A read-only mount for a folder of the file browser. */
-export function mountForFolder(notebook: string, folder: string): IMountInput {
-  const source = PathExt.relative(PathExt.dirname(notebook), folder) || '.';
-  const name = basename(folder).replace(/[^A-Za-z0-9._-]+/g, '-') || 'files';
-  return { source, target: `/mnt/${name}`, writable: false };
-}
-
-/** Register "Mount in This Notebook's Kernel", for the file browser's context menu. */
-export function addMountFolder(
-  context: ICommandContext,
-  browsers: IFileBrowserFactory
-): void {
-  const { commands, model } = context;
-  const folders = () =>
-    [...(browsers.tracker.currentWidget?.selectedItems() ?? [])].filter(
-      item => item.type === 'directory'
-    );
-  commands.addCommand(CommandIDs.mountFolder, {
-    label: 'Mount in This Notebook’s Kernel',
-    caption: 'Put this folder into the container of the notebook, read-only',
-    icon: containerIcon.bindprops({ stylesheet: 'menuItem' }),
-    isVisible: () => !!model.notebook?.path && folders().length > 0,
-    execute: async () => {
-      const state = model.notebook;
-      if (!state?.path) {
-        return;
-      }
-      await model.fields.ensure();
-      for (const folder of folders()) {
-        const path = folder.path.replace(/^RTC:/, '');
-        state.draft.addMount(mountForFolder(state.path, path));
-      }
-      await commands.execute(CommandIDs.open, { section: 'notebook' });
-    }
   });
 }

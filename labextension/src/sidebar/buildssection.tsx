@@ -8,6 +8,7 @@ import { CommandIDs } from '../commandids';
 import type { JobView } from '../models/jobs';
 import { isRunning } from '../models/jobs';
 import type { ContainersModel } from '../models/model';
+import { trans } from '../trans';
 import {
   basename,
   formatAge,
@@ -59,7 +60,11 @@ export function JobProgress(props: {
     <>
       {view.steps > 0 && (
         <Meter
-          label={`Step ${String(view.step)} of ${String(view.steps)}`}
+          label={trans.__(
+            'Step %1 of %2',
+            String(view.step),
+            String(view.steps)
+          )}
           text=""
           percent={percent(Math.max(0, view.step - 1), view.steps)}
         />
@@ -69,8 +74,8 @@ export function JobProgress(props: {
       )}
       {transfers.length > 1 && total > 0 && (
         <Meter
-          label="All layers"
-          text={`${formatBytes(done)} of ${formatBytes(total)}`}
+          label={trans.__('All layers')}
+          text={trans.__('%1 of %2', formatBytes(done), formatBytes(total))}
           percent={percent(done, total)}
         />
       )}
@@ -80,7 +85,11 @@ export function JobProgress(props: {
           label={stripControls(transfer.name).slice(0, 24)}
           text={
             transfer.total
-              ? `${formatBytes(transfer.done)} of ${formatBytes(transfer.total)}`
+              ? trans.__(
+                  '%1 of %2',
+                  formatBytes(transfer.done),
+                  formatBytes(transfer.total)
+                )
               : formatBytes(transfer.done)
           }
           percent={
@@ -110,16 +119,33 @@ function Log(props: { readonly view: JobView; readonly title: string }) {
         className="jp-Containers-log"
         tabIndex={0}
         role="region"
-        aria-label={`Log of ${title}`}
+        aria-label={trans.__('Log of %1', title)}
         onScroll={event => {
           const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
           atEnd.current = scrollTop + clientHeight > scrollHeight - 20;
         }}
       >
-        {stripControls(view.lines.join('\n')) || 'Nothing was printed.'}
+        {stripControls(view.lines.join('\n')) ||
+          trans.__('Nothing was printed.')}
       </pre>
     </>
   );
+}
+
+/** How long a job has run, or took, and when; how often its image was up to date since. */
+function describeTimes(job: IJob, times: number): string {
+  const took = formatDuration((job.ended ?? Date.now() / 1000) - job.started);
+  if (isRunning(job)) {
+    return took;
+  }
+  const reused = times > 1 ? `up to date ${String(times)} times` : 'up to date';
+  return [
+    !job.result?.reused && trans.__('took %1', took),
+    times > 0 && reused,
+    ago(job.started)
+  ]
+    .filter(Boolean)
+    .join(', ');
 }
 
 function Job(props: {
@@ -135,19 +161,13 @@ function Job(props: {
   useTicker(running);
   const title = stripControls(job.title);
   const view = jobs.view(job.id);
-  const end = job.ended ?? Date.now() / 1000;
-  const took = job.result?.reused
-    ? `up to date${times > 1 ? ` (${String(times)} times)` : ''}`
-    : `took ${formatDuration(end - job.started)}`;
-  const when = running
-    ? formatDuration(end - job.started)
-    : `${took}, ${ago(job.started)}`;
+  const when = describeTimes(job, times);
   const file = stripControls(basename(job.path ?? ''));
   const where = file && !title.includes(file) ? `, ${file}` : '';
   return (
     <li className="jp-Containers-card">
       <div className="jp-Containers-cardHead">
-        <h3>{title}</h3>
+        <h3 title={title}>{title}</h3>
         <span className="jp-Containers-state" data-state={job.state}>
           {STATE_LABELS[job.state]}
         </span>
@@ -165,13 +185,13 @@ function Job(props: {
             commands={commands}
             id={CommandIDs.cancel}
             args={{ id: job.id }}
-            label="Cancel"
+            label={trans.__('Cancel')}
           />
         </div>
       )}
       <Disclosure
         id={`jp-Containers-log-${job.id}`}
-        label="Log"
+        label={trans.__('Log')}
         open={jobs.isOpen(job.id)}
         onToggle={() => jobs.toggle(job.id)}
       >
@@ -183,7 +203,9 @@ function Job(props: {
 
 function ago(seconds: number): string {
   const long = formatAge(new Date(seconds * 1000).toISOString());
-  return long === 'just now' || long === '' ? 'just now' : `${long} ago`;
+  return long === 'just now' || long === ''
+    ? trans.__('just now')
+    : trans.__('%1 ago', long);
 }
 
 /** The section's body. */
@@ -194,10 +216,14 @@ export function BuildsSection(props: ISectionProps): React.JSX.Element {
   return (
     <>
       <Problem problem={jobs.error} />
-      {!jobs.data && jobs.loading && <Loading text="Asking for builds…" />}
+      {!jobs.data && jobs.loading && (
+        <Loading text={trans.__('Asking for builds…')} />
+      )}
       {jobs.data?.length === 0 && (
         <p className="jp-Containers-quiet">
-          Nothing was built, pulled or converted since the server started.
+          {trans.__(
+            'Nothing was built, pulled or converted since the server started.'
+          )}
         </p>
       )}
       <ul className="jp-Containers-cards">

@@ -15,6 +15,7 @@ import React from 'react';
 
 import type { IProblem } from '../api/types';
 import { CommandIDs } from '../commandids';
+import { trans } from '../trans';
 import { stripControls } from '../ui/format';
 
 /** Render again after each change of these models. */
@@ -156,8 +157,8 @@ export function Note(props: INoteProps): React.JSX.Element {
             className="jp-Containers-button jp-mod-icon"
             minimal
             small
-            title="Dismiss"
-            aria-label="Dismiss"
+            title={trans.__('Dismiss')}
+            aria-label={trans.__('Dismiss')}
             onClick={onDismiss}
           >
             <closeIcon.react tag="span" width="16px" height="16px" />
@@ -205,7 +206,11 @@ export function Copyable(props: {
   const text = stripControls(props.text);
   return (
     <div className="jp-Containers-copyable">
-      <pre tabIndex={0} aria-label="Command to copy" role="region">
+      <pre
+        tabIndex={0}
+        aria-label={trans.__('Command to copy: %1', text)}
+        role="group"
+      >
         {text}
       </pre>
       <CommandButton

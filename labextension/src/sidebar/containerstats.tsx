@@ -4,6 +4,7 @@ import React from 'react';
 
 import type { IKernel, IStats } from '../api/types';
 import type { ContainerStats } from '../models/stats';
+import { trans } from '../trans';
 import { formatBytes, percent, stripControls } from '../ui/format';
 import { Meter, Problem, useModels } from './components';
 
@@ -17,33 +18,37 @@ function Meters(props: {
   const maxPids = kernel.applied?.pids ?? null;
   const cpu = Math.round(stats.cpu_percent);
   return (
-    <div role="group" aria-label="Used now">
+    <div role="group" aria-label={trans.__('Used now')}>
       <Meter
-        label="CPU"
+        label={trans.__('CPU')}
         text={
           cpus
-            ? `${String(cpu)} % of ${String(cpus * 100)} %`
-            : `${String(cpu)} % of one CPU`
+            ? trans.__('%1 %% of %2 %%', String(cpu), String(cpus * 100))
+            : trans.__('%1 %% of one CPU', String(cpu))
         }
         percent={cpus ? percent(cpu, cpus * 100) : null}
       />
       <Meter
-        label="Memory"
+        label={trans.__('Memory')}
         scarce
         text={
           limit
-            ? `${formatBytes(stats.memory_bytes)} of ${formatBytes(limit)}`
+            ? trans.__(
+                '%1 of %2',
+                formatBytes(stats.memory_bytes),
+                formatBytes(limit)
+              )
             : formatBytes(stats.memory_bytes)
         }
         percent={limit ? percent(stats.memory_bytes, limit) : null}
       />
       {stats.pids !== null && (
         <Meter
-          label="Processes"
+          label={trans.__('Processes')}
           scarce
           text={
             maxPids
-              ? `${String(stats.pids)} of ${String(maxPids)}`
+              ? trans.__('%1 of %2', String(stats.pids), String(maxPids))
               : String(stats.pids)
           }
           percent={maxPids ? percent(stats.pids, maxPids) : null}
@@ -69,11 +74,12 @@ export function ContainerStatsView(props: {
           className="jp-Containers-log"
           tabIndex={0}
           role="region"
-          aria-label="Log of the container"
+          aria-label={trans.__('Log of the container')}
         >
           {stats.logs === null
-            ? 'Reading…'
-            : stripControls(stats.logs) || 'The container has printed nothing.'}
+            ? trans.__('Reading…')
+            : stripControls(stats.logs) ||
+              trans.__('The container has printed nothing.')}
         </pre>
       )}
     </>

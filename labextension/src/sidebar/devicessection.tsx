@@ -4,6 +4,7 @@ import React from 'react';
 
 import type { IDevice } from '../api/types';
 import type { ContainersModel } from '../models/model';
+import { trans } from '../trans';
 import { formatBytes, percent, stripControls } from '../ui/format';
 import { Loading, Meter, Problem, useModels } from './components';
 import type { ISectionProps } from './section';
@@ -30,26 +31,26 @@ function Device(props: {
       )}
       {total !== null && (
         <Meter
-          label="Memory"
+          label={trans.__('Memory')}
           scarce
           text={
             used === null
               ? formatBytes(total)
-              : `${formatBytes(used)} of ${formatBytes(total)}`
+              : trans.__('%1 of %2', formatBytes(used), formatBytes(total))
           }
           percent={used === null ? null : percent(used, total)}
         />
       )}
       {load !== null && (
         <Meter
-          label="Load"
+          label={trans.__('Load')}
           text={`${String(Math.round(load))} %`}
           percent={percent(load, 100)}
         />
       )}
       {device.kernels.length > 0 ? (
         <>
-          <p>Used by</p>
+          <p>{trans.__('Used by')}</p>
           <ul className="jp-Containers-plainList">
             {device.kernels.map(kernel => (
               <li key={kernel}>{userOf(model, kernel)}</li>
@@ -57,7 +58,7 @@ function Device(props: {
           </ul>
         </>
       ) : (
-        <p className="jp-Containers-quiet">No kernel uses it.</p>
+        <p className="jp-Containers-quiet">{trans.__('No kernel uses it.')}</p>
       )}
     </li>
   );
@@ -72,10 +73,12 @@ export function DevicesSection(props: ISectionProps): React.JSX.Element {
   return (
     <>
       <Problem problem={devices.error} />
-      {!data && devices.loading && <Loading text="Looking for devices…" />}
+      {!data && devices.loading && (
+        <Loading text={trans.__('Looking for devices…')} />
+      )}
       {data?.devices.length === 0 && (
         <>
-          <p>No GPU was found. Looked for:</p>
+          <p>{trans.__('No GPU was found. Looked for:')}</p>
           <ul>
             {data.looked.map((what, index) => (
               <li key={index}>{stripControls(what)}</li>

@@ -7,12 +7,17 @@ import {
   HTMLSelect,
   InputGroup
 } from '@jupyterlab/ui-components';
+import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
 import type { IField } from '../api/types';
+import { CommandIDs } from '../commandids';
+import type { Folders } from '../models/folders';
 import type { IMountInput, InputValue } from '../models/form';
 import { labelOf } from '../models/form';
+import { trans } from '../trans';
 import { stripControls } from '../ui/format';
+import { CommandButton, useModels } from './components';
 
 /** The properties of an input. */
 export interface IInputProps {
@@ -24,24 +29,31 @@ export interface IInputProps {
   readonly describedBy: string;
   /** Values to suggest. */
   readonly suggestions: readonly string[];
+  readonly commands: CommandRegistry;
+  /** Completes the paths of mounts, which are relative to this notebook. */
+  readonly folders: Folders;
+  readonly notebook: string;
   readonly onChange: (input: InputValue) => void;
 }
 
-/** Placeholders of empty inputs, by the field's key. */
-const PLACEHOLDERS: Record<string, string> = {
-  cpus: 'no limit asked',
-  devices: 'nvidia.com/gpu=all',
-  engine: 'the first that works',
-  env: 'NAME',
-  hostname: 'the engine’s choice',
-  image: 'name:tag',
-  kernel: 'the image’s Python',
-  memory: 'no limit asked',
-  pids: 'no limit asked',
-  ports: '8888',
-  shm: 'by memory',
-  slurm: 'partition'
-};
+/** The placeholder of an empty input. */
+function placeholderOf({ key }: IField): string | undefined {
+  const known: Record<string, string> = {
+    cpus: trans.__('not set'),
+    devices: 'nvidia.com/gpu=all',
+    engine: trans.__('first that works'),
+    env: 'NAME',
+    hostname: trans.__('the engine’s choice'),
+    image: 'name:tag',
+    kernel: trans.__('the image’s Python'),
+    memory: trans.__('not set'),
+    pids: trans.__('not set'),
+    ports: trans.__('8888 or 8080:80'),
+    shm: trans.__('by memory'),
+    slurm: 'partition'
+  };
+  return known[key];
+}
 
 /** The properties that all inputs share. */
 function sharedProps(props: IInputProps) {
@@ -62,7 +74,7 @@ function Text(props: IInputProps): React.JSX.Element {
         id={id}
         value={input as string}
         placeholder={
-          PLACEHOLDERS[field.key] ??
+          placeholderOf(field) ??
           (typeof field.default === 'string'
             ? stripControls(field.default)
             : '')
@@ -124,7 +136,9 @@ function Flag(props: IInputProps): React.JSX.Element {
         checked={input === true}
         onChange={event => onChange(event.target.checked)}
       />
-      <span aria-hidden="true">{input === true ? 'yes' : 'no'}</span>
+      <span aria-hidden="true">
+        {input === true ? trans.__('yes') : trans.__('no')}
+      </span>
     </span>
   );
 }
@@ -138,8 +152,29 @@ interface IRowsProps<T> {
   readonly renderItem: (
     item: T,
     name: (what: string) => string,
-    change: (item: T) => void
+    change: (item: T) => void,
+    index: number
   ) => React.ReactNode;
+}
+
+function RemoveButton(props: {
+  readonly word: string;
+  readonly label: string;
+  readonly onClick: () => void;
+}): React.JSX.Element {
+  return (
+    <Button
+      type="button"
+      className="jp-Containers-button jp-mod-icon"
+      minimal
+      small
+      title={trans.__('Remove %1', props.word)}
+      aria-label={props.label}
+      onClick={props.onClick}
+    >
+      <closeIcon.react tag="span" width="16px" height="16px" />
+    </Button>
+  );
 }
 
 /** A list of inputs, with buttons to remove and to add one. */
@@ -165,23 +200,21 @@ function Rows<T>(props: IRowsProps<T>): React.JSX.Element {
         const name = (what: string) => `${what} ${String(index + 1)}`;
         return (
           <div key={index} className={`jp-Containers-item jp-mod-${word}`}>
-            {renderItem(item, name, next =>
-              change(items.map((other, at) => (at === index ? next : other)))
+            {renderItem(
+              item,
+              name,
+              next =>
+                change(items.map((other, at) => (at === index ? next : other))),
+              index
             )}
-            <Button
-              type="button"
-              className="jp-Containers-button jp-mod-icon"
-              minimal
-              small
-              title={`Remove ${word}`}
-              aria-label={name(`Remove ${word}`)}
+            <RemoveButton
+              word={word}
+              label={name(trans.__('Remove %1', word))}
               onClick={() => {
                 change(items.filter((_, at) => at !== index));
                 focus('.jp-Containers-add');
               }}
-            >
-              <closeIcon.react tag="span" width="16px" height="16px" />
-            </Button>
+            />
           </div>
         );
       })}
@@ -197,7 +230,7 @@ function Rows<T>(props: IRowsProps<T>): React.JSX.Element {
         }}
       >
         <addIcon.react tag="span" width="16px" height="16px" />
-        <span>{`Add ${word}`}</span>
+        <span>{trans.__('Add %1', word)}</span>
       </Button>
     </div>
   );
@@ -218,7 +251,7 @@ function List(props: IInputProps): React.JSX.Element {
             {...sharedProps(props)}
             aria-label={name(word)}
             value={item}
-            placeholder={PLACEHOLDERS[field.key]}
+            placeholder={placeholderOf(field)}
             list={suggestions.length ? `${id}-list` : undefined}
             spellCheck={false}
             onChange={event => change(event.target.value)}
@@ -230,6 +263,46 @@ function List(props: IInputProps): React.JSX.Element {
   );
 }
 
+/** A folder of this machine: completed as it is typed, or chosen in a dialog. */
+function Folder(props: {
+  readonly shared: IInputProps;
+  readonly label: string;
+  readonly index: number;
+  readonly value: string;
+  readonly onChange: (value: string) => void;
+}): React.JSX.Element {
+  const { index, label, shared, value, onChange } = props;
+  const { commands, folders, notebook } = shared;
+  useModels(folders);
+  React.useEffect(() => folders.load(notebook, value));
+  const id = `${shared.id}-${String(index)}-folders`;
+  return (
+    <div className="jp-Containers-folder">
+      <InputGroup
+        {...sharedProps(shared)}
+        aria-label={label}
+        value={value}
+        placeholder={trans.__('folder here, such as data')}
+        list={id}
+        autoComplete="off"
+        spellCheck={false}
+        onChange={event => onChange(event.target.value)}
+      />
+      <datalist id={id}>
+        {folders.suggest(notebook, value).map(path => (
+          <option key={path} value={path} />
+        ))}
+      </datalist>
+      <CommandButton
+        commands={commands}
+        id={CommandIDs.pickFolder}
+        args={{ mount: index }}
+        look="icon"
+      />
+    </div>
+  );
+}
+
 function Mounts(props: IInputProps): React.JSX.Element {
   return (
     <Rows<IMountInput>
@@ -237,21 +310,20 @@ function Mounts(props: IInputProps): React.JSX.Element {
       items={props.input as readonly IMountInput[]}
       empty={{ source: '', target: '', writable: false }}
       word="mount"
-      renderItem={(item, name, change) => (
+      renderItem={(item, name, change, index) => (
         <>
-          <InputGroup
-            {...sharedProps(props)}
-            aria-label={name('Folder on this machine, mount')}
+          <Folder
+            shared={props}
+            label={name(trans.__('Folder on this machine, mount'))}
+            index={index}
             value={item.source}
-            placeholder="folder here, such as data"
-            spellCheck={false}
-            onChange={event => change({ ...item, source: event.target.value })}
+            onChange={source => change({ ...item, source })}
           />
           <InputGroup
             {...sharedProps(props)}
-            aria-label={name('Place in the container, mount')}
+            aria-label={name(trans.__('Place in the container, mount'))}
             value={item.target}
-            placeholder="place inside, such as /data"
+            placeholder={trans.__('place inside, such as /data')}
             spellCheck={false}
             onChange={event => change({ ...item, target: event.target.value })}
           />
@@ -259,13 +331,13 @@ function Mounts(props: IInputProps): React.JSX.Element {
             <input
               type="checkbox"
               className="jp-mod-styled"
-              aria-label={name('Writable, mount')}
+              aria-label={name(trans.__('Writable, mount'))}
               checked={item.writable}
               onChange={event =>
                 change({ ...item, writable: event.target.checked })
               }
             />
-            writable
+            {trans.__('writable')}
           </label>
         </>
       )}
@@ -286,17 +358,17 @@ function Names(props: IInputProps): React.JSX.Element {
         <>
           <InputGroup
             {...sharedProps(props)}
-            aria-label={name(`Name of ${word}`)}
+            aria-label={name(trans.__('Name of %1', word))}
             value={key}
-            placeholder={PLACEHOLDERS[field.key]}
+            placeholder={placeholderOf(field)}
             spellCheck={false}
             onChange={event => change([event.target.value, value])}
           />
           <InputGroup
             {...sharedProps(props)}
-            aria-label={name(`Value of ${word}`)}
+            aria-label={name(trans.__('Value of %1', word))}
             value={value}
-            placeholder="value"
+            placeholder={trans.__('value')}
             spellCheck={false}
             onChange={event => change([key, event.target.value])}
           />
@@ -326,6 +398,8 @@ export function FieldInput(props: IInputProps): React.JSX.Element {
   return Kind ? (
     <Kind {...props} />
   ) : (
-    <span>{`${labelOf(props.field)} cannot be shown by this version.`}</span>
+    <span>
+      {trans.__('%1 cannot be shown by this version.', labelOf(props.field))}
+    </span>
   );
 }

@@ -6,8 +6,10 @@ import React from 'react';
 
 import type { IImage, IImageDetail } from '../api/types';
 import { CommandIDs } from '../commandids';
+import { layersOf } from '../models/imagerows';
 import type { ContainersModel } from '../models/model';
-import { formatBytes, formatInstruction, stripControls } from '../ui/format';
+import { trans } from '../trans';
+import { formatBytes, shortImage, stripControls } from '../ui/format';
 import { CommandButton, Loading, Note, Problem, useModels } from './components';
 
 interface IDetailProps {
@@ -20,7 +22,7 @@ function Kernels(props: IDetailProps & { readonly detail: IImageDetail }) {
   const { detail, commands, image, model } = props;
   const args = { engine: image.engine, reference: image.reference };
   if (model.images.isProbing(image)) {
-    return <Loading text="Looking into the image…" />;
+    return <Loading text={trans.__('Looking into the image…')} />;
   }
   if (detail.kernel_problem) {
     const { message, hint } = detail.kernel_problem;
@@ -29,7 +31,7 @@ function Kernels(props: IDetailProps & { readonly detail: IImageDetail }) {
   if (detail.kernels === null) {
     return (
       <p>
-        Nobody has looked for kernels in it yet.{' '}
+        {trans.__('Not looked into yet.')}{' '}
         <CommandButton
           commands={commands}
           id={CommandIDs.probeImage}
@@ -55,20 +57,18 @@ function Kernels(props: IDetailProps & { readonly detail: IImageDetail }) {
 function Layers(props: { readonly detail: IImageDetail }): React.JSX.Element {
   return (
     <table className="jp-Containers-table">
-      <caption>Layers, from the first on</caption>
+      <caption>{trans.__('Layers, oldest first')}</caption>
       <thead>
         <tr>
-          <th scope="col">Instruction</th>
-          <th scope="col">Size</th>
+          <th scope="col">{trans.__('Instruction')}</th>
+          <th scope="col">{trans.__('Size')}</th>
         </tr>
       </thead>
       <tbody>
-        {props.detail.layers.map((layer, index) => (
+        {layersOf(props.detail).map(({ instruction, size }, index) => (
           <tr key={index}>
-            <td className="jp-Containers-code">
-              {formatInstruction(layer.created_by) || 'unknown'}
-            </td>
-            <td>{layer.size ? formatBytes(layer.size) : '–'}</td>
+            <td className="jp-Containers-code">{instruction || 'unknown'}</td>
+            <td>{size ? formatBytes(size) : '–'}</td>
           </tr>
         ))}
       </tbody>
@@ -79,18 +79,28 @@ function Layers(props: { readonly detail: IImageDetail }): React.JSX.Element {
 function Facts(props: { readonly detail: IImageDetail }): React.JSX.Element {
   const { detail } = props;
   const facts = [
-    ['Id', detail.id],
-    ['Digest', detail.digests.join('\n')],
-    ['Made for', detail.architecture],
+    ['Name', detail.reference],
+    ['Id', detail.id, shortImage(detail.id)],
+    [
+      'Digest',
+      detail.digests.join('\n'),
+      detail.digests.map(digest => shortImage(digest)).join('\n')
+    ],
+    ['Architecture', detail.architecture],
     ['User', detail.user],
     ['Entrypoint', detail.entrypoint.join(' ')]
   ].filter(([, value]) => value);
   return (
     <dl className="jp-Containers-facts">
-      {facts.map(([name, value]) => (
+      {facts.map(([name, value = '', short]) => (
         <React.Fragment key={name}>
           <dt>{name}</dt>
-          <dd className="jp-Containers-code">{stripControls(value ?? '')}</dd>
+          <dd
+            className="jp-Containers-code"
+            title={short && stripControls(value)}
+          >
+            {stripControls(short ?? value)}
+          </dd>
         </React.Fragment>
       ))}
     </dl>
@@ -145,16 +155,18 @@ export function ImageDetail(props: IDetailProps): React.JSX.Element {
       <Buttons {...props} />
       {image.pinned && (
         <p className="jp-Containers-quiet">
-          Pinned as the kernel {stripControls(image.pinned)}.
+          {trans.__('Pinned as the kernel %1.', stripControls(image.pinned))}
         </p>
       )}
       <Problem problem={detail.error} />
-      {!data && detail.loading && <Loading text="Looking at the image…" />}
+      {!data && detail.loading && (
+        <Loading text={trans.__('Looking at the image…')} />
+      )}
       {data && (
         <>
-          <h3>Kernels</h3>
+          <h3>{trans.__('Kernels')}</h3>
           <Kernels {...props} detail={data} />
-          <h3>About</h3>
+          <h3>{trans.__('About')}</h3>
           <Facts detail={data} />
           <Layers detail={data} />
         </>

@@ -16,16 +16,25 @@ import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { IRunningSessionManagers } from '@jupyterlab/running';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
+import { IStatusBar } from '@jupyterlab/statusbar';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { type Api, IApi } from '../api/api';
-import { addCommands, addMountFolder } from '../commands';
+import { addCommands } from '../commands';
+import { addFolderCommands } from '../commands/foldercommands';
 import { PLUGIN_ID } from '../constants';
 import { ContainersModel, IContainersModel } from '../models/model';
 import { Preferences, restoreSections } from '../models/preferences';
 import { askApproval } from '../notebook/dialogs';
+import { IOtherExecutor } from '../notebook/otherexecutor';
 import { ContainersPanel } from './panel';
 import { createRunningManager } from './running';
-import { createToolbarItem } from './toolbar';
+import {
+  createKernelName,
+  createNewCellButton,
+  createToolbarItem,
+  StatusItem
+} from './toolbar';
 
 /** The model, updated by the server's events. */
 const model: JupyterFrontEndPlugin<ContainersModel> = {
@@ -34,14 +43,16 @@ const model: JupyterFrontEndPlugin<ContainersModel> = {
   autoStart: true,
   provides: IContainersModel,
   requires: [IApi],
-  optional: [INotebookTracker],
+  optional: [INotebookTracker, IOtherExecutor],
   activate: (
     app: JupyterFrontEnd,
     api: Api,
-    tracker: INotebookTracker | null
+    tracker: INotebookTracker | null,
+    other: IOtherExecutor | null
   ) => {
     const { contents, events, kernelspecs } = app.serviceManager;
     const found = new ContainersModel(api, contents);
+    found.otherExecutor = other;
     if (tracker) {
       found.follow(tracker);
     }
@@ -88,7 +99,7 @@ const sidebar: JupyterFrontEndPlugin<void> = {
     };
     addCommands(context, palette);
     if (browsers) {
-      addMountFolder(context, browsers);
+      addFolderCommands(context, browsers);
     }
     shell.add(panel, 'left', { rank: 510, type: 'Containers' });
     restorer?.add(panel, panel.id);
@@ -97,21 +108,64 @@ const sidebar: JupyterFrontEndPlugin<void> = {
   }
 };
 
-/** The item in the notebook's toolbar. */
+/** The items in the notebook's toolbar. */
 const toolbar: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-containers:toolbar',
   description: 'What a notebook runs in, in its toolbar.',
   autoStart: true,
   requires: [IContainersModel],
-  optional: [IToolbarWidgetRegistry],
+  // The tracker comes after JupyterLab's own items, of which one is replaced.
+  optional: [
+    INotebookTracker,
+    ISessionContextDialogs,
+    IToolbarWidgetRegistry,
+    ITranslator
+  ],
   activate: (
     app: JupyterFrontEnd,
     state: ContainersModel,
-    registry: IToolbarWidgetRegistry | null
+    _: INotebookTracker | null,
+    found: ISessionContextDialogs | null,
+    registry: IToolbarWidgetRegistry | null,
+    translator: ITranslator | null
   ) => {
     registry?.addFactory<NotebookPanel>('Notebook', 'container', panel =>
       createToolbarItem(state, app.commands, panel)
     );
+    registry?.addFactory<NotebookPanel>('Notebook', 'container-cell', panel =>
+      createNewCellButton(state.stateOf(panel), app.commands)
+    );
+    const dialogs = found ?? new SessionContextDialogs();
+    const trans = (translator ?? nullTranslator).load('jupyterlab');
+    registry?.addFactory<NotebookPanel>('Notebook', 'kernelName', panel =>
+      createKernelName(state.stateOf(panel), dialogs, trans)
+    );
+  }
+};
+
+/** The item in the status bar, where there is one: Notebook 7 has none. */
+const statusBar: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-containers:status-bar',
+  description: 'What the current notebook runs in, in the status bar.',
+  autoStart: true,
+  requires: [IContainersModel],
+  optional: [IStatusBar],
+  activate: (
+    app: JupyterFrontEnd,
+    state: ContainersModel,
+    bar: IStatusBar | null
+  ) => {
+    if (!bar) {
+      return;
+    }
+    const item = new StatusItem(state, app.commands);
+    bar.registerStatusItem('jupyter-containers:status-bar', {
+      item,
+      align: 'left',
+      rank: 3,
+      isActive: () => item.isActive,
+      activeStateChanged: state.stateChanged
+    });
   }
 };
 
@@ -142,5 +196,6 @@ export const sidebarPlugins: JupyterFrontEndPlugin<unknown>[] = [
   model,
   sidebar,
   toolbar,
+  statusBar,
   running
 ];

@@ -8,9 +8,13 @@ import * as kernelActions from '../models/kernelactions';
 import { describeState, imageInUse, stateColour } from '../models/kernelstate';
 import type { NotebookState } from '../models/notebookstate';
 import { askApproval } from '../notebook/dialogs';
+import { trans } from '../trans';
 import { formatPlacement, shortImage, stripControls } from '../ui/format';
+import { ChangeList } from './changelist';
 import { CommandButton, Loading, Note, Problem, useModels } from './components';
 import { ContainerStatsView } from './containerstats';
+import { BuildProgress, FirstSteps } from './firststeps';
+import { PortList } from './portlist';
 import type { ISectionProps } from './section';
 import { SettingsForm } from './settingsform';
 
@@ -18,7 +22,7 @@ interface INotebookProps extends ISectionProps {
   readonly state: NotebookState;
 }
 
-function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
+function Summary(props: INotebookProps): React.JSX.Element {
   const { state } = props;
   const status = state.status.data;
   const kernel = status?.kernel ?? null;
@@ -26,21 +30,21 @@ function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
   const engine = [kernel?.engine, status?.engine].find(Boolean);
   return (
     <dl className="jp-Containers-facts">
-      <dt>Image</dt>
+      <dt>{trans.__('Image')}</dt>
       <dd title={stripControls(image)}>{image ? shortImage(image) : 'none'}</dd>
       {engine && (
         <>
-          <dt>Engine</dt>
+          <dt>{trans.__('Engine')}</dt>
           <dd>{stripControls(engine)}</dd>
         </>
       )}
       {kernel?.placement && (
         <>
-          <dt>Slurm job</dt>
+          <dt>{trans.__('Slurm job')}</dt>
           <dd>{formatPlacement(kernel.placement)}</dd>
         </>
       )}
-      <dt>State</dt>
+      <dt>{trans.__('State')}</dt>
       <dd>
         <span
           role="status"
@@ -50,8 +54,56 @@ function Summary(props: { readonly state: NotebookState }): React.JSX.Element {
           {describeState(status)}
         </span>
       </dd>
+      <Outputs {...props} />
     </dl>
   );
+}
+
+/** Whether what the kernel displays has the page's rights, and the command that changes it. */
+function Outputs(props: INotebookProps): React.JSX.Element | null {
+  const { commands, state } = props;
+  const { applies, isolated, mayTrust } = state.outputs;
+  if (!applies) {
+    return null;
+  }
+  const id = isolated ? CommandIDs.trustOutputs : CommandIDs.isolateOutputs;
+  return (
+    <>
+      <dt>{trans.__('Outputs')}</dt>
+      <dd>
+        {isolated ? 'isolated' : 'trusted'}{' '}
+        {isolated && !mayTrust ? (
+          trans.__('(the administrator leaves no choice)')
+        ) : (
+          <CommandButton
+            commands={commands}
+            id={id}
+            label={isolated ? trans.__('Trust…') : trans.__('Isolate')}
+            args={{ path: state.panel.context.path }}
+          />
+        )}
+      </dd>
+    </>
+  );
+}
+
+/** What its outputs need, where the Jupyter server lacks it. */
+function Lacking(props: INotebookProps): React.JSX.Element | null {
+  const lacking = props.state.status.data?.lacking ?? [];
+  return lacking.length > 0 ? (
+    <dl className="jp-Containers-facts">
+      <dt>{trans.__('Server lacks')}</dt>
+      <dd>
+        {trans.__(
+          '%1 for outputs of this image',
+          lacking
+            .map(one => one.package ?? one.extension)
+            .map(stripControls)
+            .join(', ')
+        )}
+      </dd>
+    </dl>
+  ) : null;
 }
 
 function Banners(
@@ -91,10 +143,13 @@ function Buttons(
   props: INotebookProps & { readonly offered: readonly string[] }
 ): React.JSX.Element {
   const { commands, offered } = props;
-  const builds = [CommandIDs.rebuild, CommandIDs.updateBases];
+  const { isEmpty } = props.state;
+  const builds = isEmpty ? [] : [CommandIDs.rebuild, CommandIDs.updateBases];
   const ids = [
     CommandIDs.restart,
     ...(offered.includes(CommandIDs.rebuild) ? [] : builds),
+    CommandIDs.addPackage,
+    CommandIDs.newTerminal,
     CommandIDs.logs,
     CommandIDs.stop
   ].filter(id => !offered.includes(id));
@@ -102,10 +157,15 @@ function Buttons(
     <div
       className="jp-Containers-buttons"
       role="group"
-      aria-label="The kernel of this notebook"
+      aria-label={trans.__('The kernel of this notebook')}
     >
       {ids.map(id => (
-        <CommandButton key={id} commands={commands} id={id} />
+        <CommandButton
+          key={id}
+          commands={commands}
+          id={id}
+          args={id === CommandIDs.newTerminal ? { isButton: true } : {}}
+        />
       ))}
     </div>
   );
@@ -127,10 +187,15 @@ function NotebookBody(props: INotebookProps): React.JSX.Element {
       <p className="jp-Containers-path">{stripControls(state.path ?? '')}</p>
       <Problem problem={status.error} />
       {status.data ? (
-        <Summary state={state} />
+        <Summary {...props} />
       ) : (
-        status.loading && <Loading text="Asking the server…" />
+        status.loading && <Loading text={trans.__('Asking the server…')} />
       )}
+      <BuildProgress {...props} />
+      {state.isEmpty && !state.build && !status.data?.building && (
+        <FirstSteps {...props} />
+      )}
+      <Lacking {...props} />
       <Problem problem={action.problem} onDismiss={() => action.dismiss()} />
       {action.pending && <Loading text={action.pending} />}
       <Banners {...props} banners={banners} />
@@ -140,6 +205,8 @@ function NotebookBody(props: INotebookProps): React.JSX.Element {
           kernel={status.data.kernel}
         />
       )}
+      <PortList commands={props.commands} ports={props.model.ports} />
+      <ChangeList commands={props.commands} changes={props.model.changes} />
       <Buttons {...props} offered={offered} />
       <SettingsForm {...props} />
     </>
@@ -150,19 +217,21 @@ function NotebookBody(props: INotebookProps): React.JSX.Element {
 export function NotebookSection(props: ISectionProps): React.JSX.Element {
   const { model } = props;
   const state = model.notebook;
-  useModels(model, state, model.fields, model.engines, model.devices);
+  const { devices, engines, fields, images } = model;
+  useModels(model, state, fields, engines, devices, images);
   if (!state) {
     return (
       <p className="jp-Containers-quiet">
-        Open a notebook to see and change what it runs in.
+        {trans.__('Open a notebook to see and change what it runs in.')}
       </p>
     );
   }
   if (state.path === null) {
     return (
       <p className="jp-Containers-quiet">
-        This notebook does not lie on the Jupyter server, so it cannot have a
-        container there.
+        {trans.__(
+          'This notebook does not lie on the Jupyter server, so it cannot have a container there.'
+        )}
       </p>
     );
   }

@@ -8,7 +8,9 @@ import React from 'react';
 
 import { CommandIDs } from '../commandids';
 import type { ContainersModel } from '../models/model';
+import { trans } from '../trans';
 import { containerIcon } from '../ui/icon';
+import { ApprovalsSection } from './approvalssection';
 import { BuildsSection } from './buildssection';
 import { CommandButton, Note, useModels } from './components';
 import { DevicesSection } from './devicessection';
@@ -18,27 +20,36 @@ import { NotebookSection } from './notebooksection';
 import type { ISectionOptions, ISectionProps } from './section';
 import { Section } from './section';
 
-const SECTIONS: readonly ISectionOptions[] = [
-  { name: 'notebook', title: 'This notebook', component: NotebookSection },
+const sections = (): readonly ISectionOptions[] => [
+  {
+    name: 'notebook',
+    title: trans.__('This notebook'),
+    component: NotebookSection
+  },
   {
     name: 'images',
-    title: 'Images',
+    title: trans.__('Images'),
     component: ImagesSection,
     count: model => model.images.data?.images.length ?? null
   },
   {
     name: 'builds',
-    title: 'Builds',
+    title: trans.__('Builds'),
     component: BuildsSection,
     count: model => model.jobs.running.length
   },
   {
     name: 'devices',
-    title: 'Devices',
+    title: trans.__('Devices'),
     component: DevicesSection,
     count: model => model.devices.data?.devices.length ?? null
   },
-  { name: 'engines', title: 'Engines', component: EnginesSection }
+  { name: 'engines', title: trans.__('Engines'), component: EnginesSection },
+  {
+    name: 'approvals',
+    title: trans.__('Approvals'),
+    component: ApprovalsSection
+  }
 ];
 
 /** The panel's title, and an error while the server does not answer. */
@@ -48,18 +59,21 @@ function Header(props: ISectionProps): React.JSX.Element {
   return (
     <>
       <div className="jp-Containers-titleBar">
-        <h1>Containers</h1>
+        <h1>{trans.__('Containers')}</h1>
         <CommandButton
           commands={commands}
           id={CommandIDs.refresh}
           look="icon"
         />
       </div>
+      {model.otherExecutor && <Note kind="warning" {...model.otherExecutor} />}
       {model.connection.isLost && (
         <Note
           kind="error"
-          title="The Jupyter server does not answer."
-          hint="If only the connection is cut, all goes on there. If the server has ended, its builds and its containers end too, within seconds. This is asked again until it answers."
+          title={trans.__('The Jupyter server does not answer.')}
+          hint={trans.__(
+            'If only the connection is cut, all goes on there. If the server has ended, its builds and its containers end too, within seconds. This is asked again until it answers.'
+          )}
         >
           <CommandButton commands={commands} id={CommandIDs.retry} />
         </Note>
@@ -78,9 +92,9 @@ export class ContainersPanel extends SidePanel {
     this.id = 'jp-containers-panel';
     this.addClass('jp-Containers');
     this.title.icon = containerIcon;
-    this.title.caption = 'Containers';
+    this.title.caption = trans.__('Containers');
     this.node.setAttribute('role', 'region');
-    this.node.setAttribute('aria-label', 'Containers');
+    this.node.setAttribute('aria-label', trans.__('Containers'));
     const header = ReactWidget.create(
       <Header model={model} commands={commands} />
     );
@@ -88,7 +102,7 @@ export class ContainersPanel extends SidePanel {
     this.header.addWidget(header);
     this.content.node.removeAttribute('role');
     this.content.node.removeAttribute('aria-label');
-    for (const options of SECTIONS) {
+    for (const options of sections()) {
       this.addWidget(new Section(model, commands, options));
     }
   }

@@ -7,6 +7,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import { toProblem } from '../api/request';
 import type { IContainer } from '../api/types';
 import type { ContainersModel } from '../models/model';
+import { trans } from '../trans';
 import { basename, imageName, shortImage, stripControls } from '../ui/format';
 import { containerIcon } from '../ui/icon';
 
@@ -30,10 +31,11 @@ export function createRunningManager(
     },
     refreshRunning: () => void containers.refresh(),
     runningChanged: containers.stateChanged,
-    shutdownLabel: 'Stop',
-    shutdownAllLabel: 'Stop All',
-    shutdownAllConfirmationText:
+    shutdownLabel: trans.__('Stop'),
+    shutdownAllLabel: trans.__('Stop All'),
+    shutdownAllConfirmationText: trans.__(
       'Stop all containers of this server? Their kernels end, and variables are lost.'
+    )
   };
 }
 
@@ -45,7 +47,10 @@ async function stopContainer(
     await model.stopContainer(container.name);
   } catch (error) {
     const { hint, message } = toProblem(error);
-    await showErrorMessage('Not stopped', `${message} ${hint}`.trim());
+    await showErrorMessage(
+      trans.__('Not stopped'),
+      `${message} ${hint}`.trim()
+    );
   }
   await model.containers.refresh();
 }

@@ -51,7 +51,7 @@ function SectionView(
         </button>
       </h2>
       {open && (
-        <div id={id} className="jp-Containers-body">
+        <div id={id} className="jp-Containers-body" tabIndex={0}>
           <Body model={model} commands={commands} />
         </div>
       )}

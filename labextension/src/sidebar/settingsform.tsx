@@ -1,11 +1,11 @@
-/** The form of the notebook's settings: asked, approved, in effect. */
+/** The form of the notebook's settings: what is asked, approved and in effect. */
 
-import { classes } from '@jupyterlab/ui-components';
+import { Button, classes, infoIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import type { IField, IProblem } from '../api/types';
 import { CommandIDs } from '../commandids';
-import { valueInEffect } from '../models/applied';
+import { differenceInEffect } from '../models/applied';
 import {
   approvalOf,
   describeValue,
@@ -15,9 +15,11 @@ import {
   toValue,
   unsupportedReason
 } from '../models/form';
+import type { InputValue } from '../models/form';
 import * as kernelActions from '../models/kernelactions';
 import type { NotebookState } from '../models/notebookstate';
 import { askApproval } from '../notebook/dialogs';
+import { trans } from '../trans';
 import { stripControls } from '../ui/format';
 import {
   CommandButton,
@@ -37,51 +39,66 @@ interface IFieldProps extends IFormProps {
   readonly field: IField;
 }
 
-const APPROVALS = {
-  approved: ['✓', 'approved'],
-  free: ['✓', 'needs no approval'],
-  missing: ['!', 'not approved']
-} as const;
-
-/** The second and third column of a field: approved, in effect. */
+/** Whether a field's value is approved, and what is in effect if that is something else. */
 function FieldStatus(
   props: IFieldProps & { readonly id: string }
 ): React.JSX.Element {
   const { field, id, model, state } = props;
-  const value = isReadOnly(field)
-    ? state.draft.settings[field.key]
-    : toValue(field, state.draft.input(field));
+  const value = toValue(field, state.draft.input(field));
   const approval = approvalOf(
     field.key,
     value !== undefined,
     state.missingKeys
   );
-  const applies = valueInEffect(
+  const inEffect = differenceInEffect(
     field,
+    value,
     state.status.data?.kernel ?? null,
     model.engines.data?.engines
   );
   return (
     <div className="jp-Containers-truth" id={id}>
-      <span
-        className="jp-Containers-approval"
-        data-approval={approval ?? 'none'}
-      >
-        {approval && (
-          <>
-            <span aria-hidden="true">{APPROVALS[approval][0]}</span>{' '}
-            {APPROVALS[approval][1]}
-          </>
-        )}
-      </span>
-      <span className="jp-Containers-applies">
-        {applies !== null && (
-          <>
-            <span className="jp-Containers-appliesWord">applies: </span>
-            {applies}
-          </>
-        )}
-      </span>
+      {approval && approval !== 'free' && (
+        <span className="jp-Containers-approval" data-approval={approval}>
+          <span aria-hidden="true">{approval === 'missing' ? '!' : '✓'}</span>{' '}
+          {approval === 'missing'
+            ? trans.__('not approved')
+            : trans.__('approved')}
+        </span>
+      )}
+      {inEffect !== null && (
+        <span className="jp-Containers-inEffect">
+          {trans.__('in effect: %1', inEffect)}
+        </span>
+      )}
+    </div>
+  );
+}
+
+/** That a run of a Dockerfile cell decides the value, and the way to the cell. */
+function SetByCell(
+  props: IFieldProps & { readonly id: string; readonly cell: string | null }
+): React.JSX.Element | null {
+  const { cell, commands, field, id, state } = props;
+  if (cell === null) {
+    return null;
+  }
+  return (
+    <div className="jp-Containers-fieldNote" id={id}>
+      {field.key === 'image'
+        ? trans.__(
+            'Built by the Dockerfile cell: each run of it puts its image here. '
+          )
+        : trans.__(
+            'Set by the Dockerfile cell: %1. Apply changes it there too. ',
+            field.option
+          )}
+      <CommandButton
+        commands={commands}
+        id={CommandIDs.showCell}
+        args={{ path: state.panel.context.path, cell }}
+        label={trans.__('Show the cell')}
+      />
     </div>
   );
 }
@@ -95,60 +112,137 @@ function chosenEngine(props: IFormProps): string {
     : (state.status.data?.engine ?? model.engines.data?.default ?? '');
 }
 
+/** A field's label, with a button that shows its help. */
+function Label(props: {
+  readonly field: IField;
+  readonly id: string;
+  readonly open: boolean;
+  readonly onToggle: () => void;
+}): React.JSX.Element {
+  const { field, id, onToggle, open } = props;
+  const label = labelOf(field);
+  return (
+    <div className="jp-Containers-label">
+      {isListed(field) ? (
+        <span id={`${id}-label`}>{label}</span>
+      ) : (
+        <label htmlFor={id}>{label}</label>
+      )}
+      <Button
+        type="button"
+        className="jp-Containers-button jp-mod-icon jp-Containers-info"
+        minimal
+        small
+        title={docOf(field)}
+        aria-label={trans.__('About %1', label)}
+        aria-expanded={open}
+        aria-controls={`${id}-doc`}
+        onClick={onToggle}
+      >
+        <infoIcon.react tag="span" width="14px" height="14px" />
+      </Button>
+    </div>
+  );
+}
+
+/** A field's help, which describes its input also while it is not shown. */
+function Help(props: {
+  readonly field: IField;
+  readonly id: string;
+  readonly open: boolean;
+}): React.JSX.Element {
+  const className = props.open ? 'jp-Containers-doc' : 'jp-Containers-hidden';
+  return (
+    <p className={className} id={`${props.id}-doc`}>
+      {docOf(props.field)}
+    </p>
+  );
+}
+
+function docOf(field: IField): string {
+  return stripControls(field.doc.replaceAll('`', ''));
+}
+
+/** Whether a field is a list of inputs. */
+function isListed(field: IField): boolean {
+  return ['list', 'mounts', 'object'].includes(field.kind);
+}
+
+/** Where a field's input is: beside its label unless it is long, as an image's name or a list. */
+function placeOf(field: IField, input: InputValue): string {
+  if (isListed(field)) {
+    return (input as readonly unknown[]).length ? '' : 'jp-mod-addable';
+  }
+  return field.kind === 'image' ? '' : 'jp-mod-short';
+}
+
+function FieldNote(props: {
+  readonly id: string;
+  readonly text: string | null;
+}): React.JSX.Element | null {
+  return props.text === null ? null : (
+    <p className="jp-Containers-fieldNote" id={props.id}>
+      {props.text}
+    </p>
+  );
+}
+
 function Field(props: IFieldProps): React.JSX.Element {
-  const { field, state } = props;
+  const { commands, field, state } = props;
   const { draft } = state;
+  const [help, setHelp] = React.useState(false);
   const id = `jp-Containers-field-${field.key}`;
   const problem = draft.problem(field);
   const unable = unsupportedReason(field, chosenEngine(props));
-  const empty = toValue(field, draft.input(field)) === undefined;
-  const notes = [`${id}-doc`, `${id}-truth`];
-  const listed = ['list', 'mounts', 'object'].includes(field.kind);
+  const cell = state.cellSetting(field)?.id ?? null;
+  const input = draft.input(field);
+  const empty = toValue(field, input) === undefined;
+  const notes = [
+    problem && `${id}-error`,
+    unable && `${id}-unable`,
+    cell !== null && `${id}-cell`,
+    `${id}-doc`,
+    `${id}-truth`
+  ]
+    .filter(Boolean)
+    .join(' ');
   return (
     <div
       className={classes(
         'jp-Containers-field',
+        placeOf(field, input),
         draft.isEdited(field.key) ? 'jp-mod-edited' : '',
         unable ? 'jp-mod-unable' : ''
       )}
     >
-      {listed ? (
-        <span className="jp-Containers-label" id={`${id}-label`}>
-          {labelOf(field)}
-        </span>
-      ) : (
-        <label className="jp-Containers-label" htmlFor={id}>
-          {labelOf(field)}
-        </label>
-      )}
+      <Label
+        field={field}
+        id={id}
+        open={help}
+        onToggle={() => setHelp(!help)}
+      />
       <FieldInput
         id={id}
         field={field}
-        input={draft.input(field)}
+        input={input}
         disabled={unable !== null && empty}
         invalid={problem !== null}
-        describedBy={[
-          ...(problem ? [`${id}-error`] : []),
-          ...(unable ? [`${id}-unable`] : []),
-          ...notes
-        ].join(' ')}
+        describedBy={notes}
         suggestions={suggestions(props)}
-        onChange={input => draft.set(field, input)}
+        commands={commands}
+        folders={props.model.folders}
+        notebook={state.path ?? ''}
+        onChange={next => draft.set(field, next)}
       />
+      <Help field={field} id={id} open={help} />
       <FieldStatus {...props} id={`${id}-truth`} />
       {problem && (
         <p className="jp-Containers-fieldError" id={`${id}-error`} role="alert">
           {stripControls(problemText(problem))}
         </p>
       )}
-      {unable && (
-        <p className="jp-Containers-fieldNote" id={`${id}-unable`}>
-          {unable}
-        </p>
-      )}
-      <p className="jp-Containers-doc" id={`${id}-doc`}>
-        {stripControls(field.doc.replaceAll('`', ''))}
-      </p>
+      <SetByCell {...props} id={`${id}-cell`} cell={cell} />
+      <FieldNote id={`${id}-unable`} text={unable} />
     </div>
   );
 }
@@ -217,7 +311,11 @@ function Footer(props: IFormProps): React.JSX.Element | null {
         <Problem key={index} problem={problem} />
       ))}
       {missing.length > 0 && (
-        <Note kind="info" title="Apply also approves:" items={missing} />
+        <Note
+          kind="info"
+          title={trans.__('Apply also approves:')}
+          items={missing}
+        />
       )}
       <div className="jp-Containers-buttons">
         <CommandButton
@@ -227,7 +325,7 @@ function Footer(props: IFormProps): React.JSX.Element | null {
           run={() => kernelActions.apply(state, prompt)}
         />
         <CommandButton commands={commands} id={CommandIDs.revert} />
-        {draft.checking && <Loading text="Checking…" />}
+        {draft.checking && <Loading text={trans.__('Checking…')} />}
       </div>
     </div>
   );
@@ -246,24 +344,19 @@ export function SettingsForm(props: IFormProps): React.JSX.Element {
   return (
     <form
       className="jp-Containers-form"
-      aria-label="Settings of this notebook"
+      aria-label={trans.__('Settings of this notebook')}
       onSubmit={event => event.preventDefault()}
     >
-      <h3>Settings</h3>
+      <h3>{trans.__('Settings')}</h3>
       <Problem problem={model.fields.error} />
       {fields.length === 0 && model.fields.loading && (
-        <Loading text="Asking for the settings…" />
+        <Loading text={trans.__('Asking for the settings…')} />
       )}
-      <div className="jp-Containers-columns" aria-hidden="true">
-        <span>Asked</span>
-        <span>Approved</span>
-        <span>Applies</span>
-      </div>
       {typed.filter(isCommon).map(renderField)}
       {rest.length > 0 && (
         <Disclosure
           id="jp-Containers-more"
-          label="More settings"
+          label={trans.__('More settings')}
           open={more || rest.some(field => state.draft.problem(field) !== null)}
           onToggle={() => setMore(!more)}
         >

@@ -1,13 +1,22 @@
-/** The notebook toolbar's item: the image and the state of the kernel. */
+/** The image and the state of the kernel, in the notebook's toolbar and in the status bar. */
 
+import type { ISessionContextDialogs } from '@jupyterlab/apputils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
-import { Button, ReactWidget } from '@jupyterlab/ui-components';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import {
+  Button,
+  ReactWidget,
+  ToolbarButtonComponent,
+  VDomRenderer
+} from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 
 import type { INotebook } from '../api/types';
 import { CommandIDs } from '../commandids';
+import { GENERIC_KERNEL } from '../constants';
 import {
+  describeBuild,
   describeState,
   imageInUse,
   isImageMissing,
@@ -16,9 +25,10 @@ import {
 } from '../models/kernelstate';
 import type { ContainersModel } from '../models/model';
 import type { NotebookState } from '../models/notebookstate';
+import { trans } from '../trans';
 import { imageName, shortImage } from '../ui/format';
 import { containerIcon } from '../ui/icon';
-import { useModels } from './components';
+import { CommandButton, useModels, useTicker } from './components';
 
 /** The item's short text, its long text and its colour. */
 export function describeItem(state: NotebookState): {
@@ -28,6 +38,14 @@ export function describeItem(state: NotebookState): {
 } {
   const status = state.status.data;
   const image = imageInUse(state);
+  if (state.build) {
+    const text = describeBuild(state.build);
+    return {
+      text,
+      long: trans.__('%1 (show the cell)', text),
+      state: 'starting'
+    };
+  }
   if (!image && status?.building) {
     return {
       text: 'building',
@@ -35,8 +53,18 @@ export function describeItem(state: NotebookState): {
       state: stateColour(status)
     };
   }
+  if (state.isEmpty) {
+    const text = state.hasDockerfile
+      ? trans.__('not built yet')
+      : trans.__('no image yet');
+    return { text, long: text, state: 'none' };
+  }
   if (!state.usesContainers || !image) {
-    return { text: '', long: 'No container for this notebook', state: 'none' };
+    return {
+      text: '',
+      long: trans.__('No container for this notebook'),
+      state: 'none'
+    };
   }
   return {
     text: `${imageName(image)} · ${shortState(status)}`,
@@ -47,14 +75,14 @@ export function describeItem(state: NotebookState): {
 
 function shortState(status: INotebook | null): string {
   if (status?.building) {
-    return 'building';
+    return trans.__('building');
   }
   if (isImageMissing(status)) {
-    return 'not here';
+    return trans.__('not here');
   }
   return needsApproval(status)
-    ? 'not approved'
-    : (status?.kernel?.state ?? 'not running');
+    ? trans.__('not approved')
+    : (status?.kernel?.state ?? trans.__('not running'));
 }
 
 function Item(props: {
@@ -63,18 +91,25 @@ function Item(props: {
 }): React.JSX.Element {
   const { commands, state } = props;
   useModels(state);
+  useTicker(state.build !== null);
   const item = describeItem(state);
+  const show = () =>
+    state.build
+      ? commands.execute(CommandIDs.showCell, {
+          path: state.panel.context.path
+        })
+      : commands.execute(CommandIDs.open, { section: 'notebook' });
   return (
     <Button
       type="button"
       className="jp-Containers-toolbarButton"
       minimal
       small
-      title={`${item.long} (show containers)`}
-      aria-label={`Containers: ${item.long}`}
-      onClick={() =>
-        void commands.execute(CommandIDs.open, { section: 'notebook' })
+      title={
+        state.build ? item.long : trans.__('%1 (show containers)', item.long)
       }
+      aria-label={trans.__('Containers: %1', item.long)}
+      onClick={() => void show()}
     >
       <containerIcon.react tag="span" width="16px" height="16px" />
       {item.text && (
@@ -83,6 +118,120 @@ function Item(props: {
         </span>
       )}
     </Button>
+  );
+}
+
+/** The tag of an image that a Dockerfile cell built: it says nothing to a person. */
+const BUILT_TAG = /:[0-9a-f]{12}$/;
+
+/** A kernel's name, with the image in place of "this notebook"; short, for a toolbar. */
+export function describeKernel(state: NotebookState): string {
+  const image = imageInUse(state);
+  return state.kernelName === GENERIC_KERNEL && image
+    ? trans.__('Container (%1)', imageName(image).replace(BUILT_TAG, ''))
+    : state.panel.sessionContext.kernelDisplayName;
+}
+
+function KernelName(props: {
+  readonly dialogs: ISessionContextDialogs;
+  readonly state: NotebookState;
+  readonly trans: TranslationBundle;
+}): React.JSX.Element {
+  const { dialogs, state, trans } = props;
+  useModels(state);
+  return (
+    <ToolbarButtonComponent
+      className="jp-Toolbar-kernelName"
+      label={describeKernel(state)}
+      tooltip={trans.__('Switch kernel')}
+      onClick={() => void dialogs.selectKernel(state.panel.sessionContext)}
+    />
+  );
+}
+
+/** JupyterLab's item that names the kernel, and its image. `trans` is JupyterLab's. */
+export function createKernelName(
+  state: NotebookState,
+  dialogs: ISessionContextDialogs,
+  trans: TranslationBundle
+): ReactWidget {
+  const widget = ReactWidget.create(
+    <KernelName dialogs={dialogs} state={state} trans={trans} />
+  );
+  widget.addClass('jp-KernelName');
+  return widget;
+}
+
+/** The status bar's item: what the current notebook runs in. */
+export class StatusItem extends VDomRenderer<ContainersModel> {
+  constructor(
+    model: ContainersModel,
+    private readonly commands: CommandRegistry
+  ) {
+    super(model);
+    this.addClass('jp-Containers-statusItem');
+  }
+
+  /** Whether there is something to say. */
+  get isActive(): boolean {
+    return this.model.notebook?.usesContainers === true;
+  }
+
+  protected override render(): React.JSX.Element | null {
+    const { notebook } = this.model;
+    return notebook && <Item commands={this.commands} state={notebook} />;
+  }
+}
+
+function NewCell(props: {
+  readonly commands: CommandRegistry;
+  readonly state: NotebookState;
+}): React.JSX.Element | null {
+  const { commands, state } = props;
+  useModels(state);
+  return state.hasDockerfile ? null : (
+    <CommandButton
+      commands={commands}
+      id={CommandIDs.newCell}
+      args={{ isButton: true, path: state.panel.context.path }}
+      look="icon"
+    />
+  );
+}
+
+/** The button that inserts a panel's first Dockerfile cell; empty where it has one. */
+export function createNewCellButton(
+  state: NotebookState,
+  commands: CommandRegistry
+): ReactWidget {
+  return ReactWidget.create(<NewCell commands={commands} state={state} />);
+}
+
+function Terminal(props: {
+  readonly commands: CommandRegistry;
+  readonly model: ContainersModel;
+  readonly state: NotebookState;
+}): React.JSX.Element {
+  const { commands, model, state } = props;
+  useModels(state, model.terminals);
+  return (
+    <CommandButton
+      commands={commands}
+      id={CommandIDs.newTerminal}
+      args={{ isButton: true, path: state.panel.context.path }}
+      look="icon"
+    />
+  );
+}
+
+/** The button that opens a terminal in a panel's container; empty where none runs. */
+export function createTerminalButton(
+  model: ContainersModel,
+  commands: CommandRegistry,
+  panel: NotebookPanel
+): ReactWidget {
+  return ReactWidget.create(
+    <Terminal commands={commands} model={model} state={model.stateOf(panel)} />
   );
 }
 

@@ -1,4 +1,4 @@
-/** The extension's icon: a shipping container. */
+/** The extension's icons: a shipping container, and a new one. */
 
 import { LabIcon } from '@jupyterlab/ui-components';
 
@@ -13,5 +13,13 @@ export const containerIcon = new LabIcon({
   name: 'jupyter-containers:container',
   svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
   <path class="jp-icon3" fill="#616161" d="${TOP}${LEFT}${RIGHT}"/>
+</svg>`
+});
+
+/** The icon of a new Dockerfile cell. */
+export const newContainerIcon = new LabIcon({
+  name: 'jupyter-containers:new-container',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+  <path class="jp-icon3" fill="#616161" d="${TOP}${LEFT}M15 14h2.2v-3.2h2.6V14H23v2.6h-3.2v3.2h-2.6v-3.2H14V14z"/>
 </svg>`
 });

@@ -1,3 +1,8 @@
+import {
+  Gettext,
+  type ITranslator,
+  nullTranslator
+} from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 import React from 'react';
 import { act } from 'react';
@@ -12,6 +17,7 @@ import type { NotebookState } from '../../src/models/notebookstate';
 import type { AskApproval } from '../../src/notebook/approval';
 import { Note } from '../../src/sidebar/components';
 import { NotebookSection } from '../../src/sidebar/notebooksection';
+import { setTranslator } from '../../src/trans';
 import { FakeServer, field, FIELDS } from '../models/fake';
 import { FakePanel, kernel, notebook } from '../models/panel';
 
@@ -28,9 +34,13 @@ const ask = vi.fn<AskApproval>();
 
 const wait = (ms = 500) => act(() => vi.advanceTimersByTimeAsync(ms));
 
-async function draw(truth = notebook(), settings: unknown = truth.asked) {
+async function draw(
+  truth = notebook(),
+  settings: unknown = truth.asked,
+  cells: readonly string[] = []
+) {
   fake.on('GET notebook', truth);
-  panel = new FakePanel('container', settings);
+  panel = new FakePanel('container', settings, cells);
   model.setOpen('notebook', true);
   model.visible = true;
   model.follow({
@@ -52,7 +62,10 @@ beforeEach(() => {
     .on('GET engines', { engines: [], default: 'podman' })
     .on('GET images', { images: [], problems: [] })
     .on('GET devices', { devices: [], looked: [] });
-  model = new ContainersModel(new Api(fake.requests), { driveName: () => '' });
+  model = new ContainersModel(new Api(fake.requests), {
+    driveName: () => '',
+    get: () => Promise.reject(new Error('no folders'))
+  });
   commands = new CommandRegistry();
   const dialogs = {
     restart: () => Promise.resolve(true),
@@ -103,6 +116,43 @@ const button = (text: string) =>
     one => one.textContent === text || one.getAttribute('aria-label') === text
   );
 
+it('texts are in the language of the user, but not what the server says', async () => {
+  const mark = (text: string, ...values: unknown[]) =>
+    `«${Gettext.strfmt(text, ...(values as string[]))}»`;
+  setTranslator({ load: () => ({ __: mark }) } as unknown as ITranslator);
+  try {
+    await draw(notebook({ missing: ['the image a:1'] }));
+    act(() => button('«More settings»')!.click());
+    act(() => button('«Add mount»')!.click());
+    await wait();
+    const texts: string[] = [];
+    const walk = document.createTreeWalker(host, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+      texts.push(walk.currentNode.textContent ?? '');
+    }
+    for (const name of ['placeholder', 'aria-label', 'title']) {
+      for (const node of host.querySelectorAll(`[${name}]`)) {
+        texts.push(node.getAttribute(name) ?? '');
+      }
+    }
+    const labels = commands
+      .listCommands()
+      .flatMap(id => [commands.label(id), commands.caption(id)]);
+    const plain = texts.filter(
+      text =>
+        /[A-Za-z]{2} [A-Za-z]{2}/.test(text) &&
+        !text.includes('«') &&
+        !/^About \w+\.$|^the image/.test(text) &&
+        // Commands were registered before.
+        !labels.includes(text)
+    );
+    expect(texts.filter(text => text.includes('«')).length).toBeGreaterThan(20);
+    expect(plain).toEqual([]);
+  } finally {
+    setTranslator(nullTranslator);
+  }
+});
+
 describe('the form', () => {
   it('binds a label and its words to every input', async () => {
     await draw();
@@ -124,6 +174,24 @@ describe('the form', () => {
           ?.textContent;
       expect(name).toBeTruthy();
     }
+  });
+
+  it('leads to the Dockerfile cell where an option of it says the value', async () => {
+    const cell = '%%dockerfile --memory 1g\nFROM a:1';
+    commands.addCommand(CommandIDs.showCell, { execute: () => undefined });
+    await draw(notebook(), notebook().asked, [cell]);
+    const memory = labelled('Memory limit');
+    expect(memory.disabled).toBe(false);
+    const note = host.querySelector(`#${memory.id}-cell`)!;
+    expect(note.textContent).toContain('Set by the Dockerfile cell: --memory');
+    expect(note.querySelector('button')!.textContent).toBe('Show the cell');
+    expect(memory.getAttribute('aria-describedby')).toContain(note.id);
+    expect(labelled('CPUs').getAttribute('aria-describedby')).not.toContain(
+      '-cell'
+    );
+    const image = host.querySelector('#jp-Containers-field-image-cell')!;
+    expect(image.textContent).toContain('Built by the Dockerfile cell');
+    expect(labelled('Image').disabled).toBe(false);
   });
 
   it('announces an error under its field, and takes it away again', async () => {
@@ -158,7 +226,7 @@ describe('the form', () => {
     expect(button('Apply and restart')!.disabled).toBe(false);
   });
 
-  it('shows asked, approved and applied beside each other', async () => {
+  it('says what is approved, and what is in effect where that is something else', async () => {
     const applied = {
       uid: 1,
       gid: 1,
@@ -179,10 +247,11 @@ describe('the form', () => {
     const truth = (key: string) =>
       host.querySelector(`#jp-Containers-field-${key}-truth`)!.textContent;
     expect(labelled('Memory limit').value).toBe('8g');
-    expect(truth('memory')).toContain('applies: 1 GiB');
+    expect(truth('memory')).toContain('in effect: 1 GiB');
     expect(truth('env')).toContain('not approved');
     expect(truth('image')).toContain('approved');
-    expect(truth('network')).toContain('private (eth0)');
+    expect(truth('network')).toBe('');
+    expect(truth('engine')).toBe('in effect: podman');
   });
 
   it('says what Apply approves before it is pressed', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { mountForFolder } from '../../src/commands';
+import { mountForFolder } from '../../src/commands/foldercommands';
 import { kernelSpecName, suggestTitle } from '../../src/models/images';
 import {
   basename,
