@@ -50,6 +50,11 @@ TABLE = (
     Row("contract/kernels/test_bad_input.py::test_an_image_that_is_gone", ONE_OF_EACH, FIRST),
     Row("contract/kernels/test_bad_input.py::test_an_image_that_lies", ONE_OF_EACH, FIRST),
     Row("contract/kernels/test_bad_input.py::test_a_dead_docker_daemon", DOCKER),
+    Row(
+        "contract/kernels/test_changes.py",
+        (*PODMAN, *DOCKER, "apptainer", "charliecloud", "slurm+charliecloud"),
+        FIRST,
+    ),
     Row("contract/kernels/test_devices.py", ("podman-root", "docker-root", "docker20-root")),
     Row(
         "contract/kernels/test_devices.py::test_an_engine_without_devices_says_so",
@@ -68,6 +73,7 @@ TABLE = (
         FIRST,
     ),
     Row("contract/kernels/test_engine_choice.py", PODMAN, FIRST),
+    Row("contract/kernels/test_host_ports.py", (*PODMAN, *DOCKER)),
     # A job has the node's network and Slurm's log: its refusal is the process engine's.
     Row("contract/kernels/test_isolation.py", (*PODMAN, *DOCKERS, *ROOTS, *PROCESSES), FIRST),
     Row("contract/kernels/test_jobs.py", QUEUED),
@@ -88,6 +94,8 @@ TABLE = (
     Row("contract/kernels/test_shared_folder.py", PODMAN),
     Row("contract/kernels/test_sockets.py", ONE_OF_EACH[:4], FIRST),
     Row("contract/kernels/test_sockets.py::test_the_guest", EVERY, FIRST),
+    Row("contract/kernels/test_streams.py", ONE_OF_EACH, FIRST),
+    Row("contract/kernels/test_streams.py::test_a_flood", PODMAN, FIRST),
     Row("contract/kernels/test_transport.py", ONE_OF_EACH[:4], FIRST),
     # -- builds: each builder's own words ----------------------------------------------------
     Row("contract/builds", (*PODMAN, *DOCKER)),
@@ -147,6 +155,7 @@ TABLE = (
     ),
     Row("contract/cli/test_doctor.py::test_doctor_of_a_dead_daemon", DOCKER),
     Row("server", PODMAN),
+    Row("server/test_ports_engine.py", ONE_OF_EACH),
     Row("server/test_conversions.py", ("apptainer", "charliecloud", "enroot", "podman-hpc")),
     Row("server/test_queue.py", ("slurm+charliecloud",)),
     # -- each engine's own ---------------------------------------------------------------------
@@ -159,7 +168,10 @@ TABLE = (
     Row("ui", EVERY),
     # -- by hand and before a release ------------------------------------------------------------
     Row("soak", EVERY, SOAK),
+    Row("soak/test_beside.py", PODMAN, SOAK),
+    Row("soak/test_frameworks.py", PODMAN, SOAK),
     Row("soak/test_race.py", ONE_OF_EACH[:4], SOAK),
+    Row("soak/test_starters.py", PODMAN, SOAK),
     Row("soak/test_large.py::test_speech_to_text", PODMAN, SOAK),  # it compiles for minutes
 )
 
@@ -167,6 +179,8 @@ TABLE = (
 MORE_PACKAGES = {
     "hub": "jupyterhub",
     "server/test_openapi.py": "schemathesis",
+    "soak/test_beside.py": "playwright",
+    "soak/test_frameworks.py": "playwright",
     "ui": "playwright",
     "unit/test_installed.py": "jupyterlab",
 }

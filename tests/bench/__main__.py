@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.helpers.harness import DAEMONS
 
-from . import by_hand, images, jobs, processes
+from . import by_hand, images, jobs, outputs, processes, sidebar, streams
 from .kernels import Kernels
 from .loop import Loop
 from .report import Row, table, write
@@ -32,7 +32,7 @@ ENGINES = (
 
 ROWS = (
     *("start", "same", "restart", "execute", "no-change", "no-change-1gb", "full", "idle", "loop"),
-    *("bare", "conversion", "job"),
+    *("bare", "conversion", "job", "outputs", "sidebar", "streams"),
 )
 AIMS = {
     "same": 1.05,
@@ -48,6 +48,8 @@ AIMS = {
 }
 MOST_LOOPS = 5
 """Runs of the loop's row: each is a build and six kernels, and hundreds of wakes."""
+MOST_PAGES = 5
+"""Pages of the sidebar's row, which do some ten things each."""
 START_AIMS = {"podman": 1.6, "docker": 1.9, "apptainer": 1.65, "charliecloud": 1.1}
 PROCESS_ROWS = ("start", "same", "restart", "execute", "bare", "conversion")
 """Of engines whose containers are processes: another engine builds for them, and is measured."""
@@ -71,6 +73,16 @@ def main() -> int:
             image = _image()
             for row in asyncio.run(_measure(engine["engine"], image, folder, wanted, options.runs)):
                 rows.append(replace(row, name=f"{name}: {row.name}"))
+            if "streams" in wanted and name in DAEMONS:
+                place = _below(Path(folder), "streams")
+                for row in streams.rows(engine["engine"], image, min(options.runs, 5), place):
+                    rows.append(replace(row, name=f"{name}: {row.name}"))
+    if "outputs" in wanted and "podman" in _engines():  # no engine: once is enough
+        with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
+            rows += outputs.rows(options.runs, Path(folder))
+    if "sidebar" in wanted and "podman" in _engines():
+        with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
+            rows.append(sidebar.row(min(options.runs, MOST_PAGES), Path(folder)))
     print(f"\n{table(rows)}\nload {_load()}")
     write(rows, options.json)
     return 0
@@ -111,7 +123,9 @@ async def _measure(engine: str, image: str, folder: str, wanted: list[str], runs
 def _rows_of(engine: str) -> Collection[str]:
     if engine.startswith("slurm+"):
         return ("job",)
-    return PROCESS_ROWS if engine not in DAEMONS else set(ROWS) - {"bare", "conversion", "job"}
+    if engine not in DAEMONS:
+        return PROCESS_ROWS
+    return set(ROWS) - {"bare", "conversion", "job", "outputs", "sidebar", "streams"}
 
 
 def _below(place: Path, name: str) -> Path:

@@ -20,7 +20,7 @@ from typing import Any
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 
 from tests.helpers import ROOT
-from tests.helpers.harness import approve, write_notebook
+from tests.helpers.harness import approve, sign, write_notebook
 
 from . import lag
 from .report import Row, in_turns
@@ -124,7 +124,7 @@ class Loop:
         for number in range(_KERNELS):
             name = folder / f"{number}.ipynb"
             approve(write_notebook(name, {"image": image, "engine": engine}))
-        write_notebook(folder / "build.ipynb", None)
+        sign(write_notebook(folder / "build.ipynb", None))
 
     async def row(self, runs: int) -> Row:
         """Builds and kernels beside each other, and the same kernels without us, in turns."""

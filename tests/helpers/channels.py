@@ -36,6 +36,32 @@ def execute(server: str, token: str, kernel: str, code: str, seconds: float) -> 
                 return "".join(text).strip()
 
 
+class Terminal:
+    """A terminal of a kernel's container, as a page has it."""
+
+    def __init__(self, server: str, token: str, kernel: str, name: str, seconds: float) -> None:
+        self._channel = websocket.create_connection(
+            f"{server.replace('http', 'ws', 1)}jupyter-containers/kernels/{kernel}"
+            f"/terminals/{name}/channel",
+            header=[f"Authorization: token {token}"],
+            timeout=seconds,
+            http_no_proxy=["127.0.0.1"],
+        )
+        self._text = ""
+
+    def type(self, text: str) -> None:
+        self._channel.send(json.dumps(["stdin", text]))
+
+    def until(self, text: str) -> None:
+        """Read until it shows this."""
+        while text not in self._text:
+            kind, *said = json.loads(self._channel.recv())
+            self._text += said[0] if kind == "stdout" else ""
+
+    def close(self) -> None:
+        self._channel.close()
+
+
 def _request(id: str, code: str) -> dict[str, Any]:
     header = {
         "msg_id": id,

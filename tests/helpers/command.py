@@ -13,6 +13,8 @@ from typing import Any
 
 import nbformat
 
+from jupyter_containers.host.owners import run_dir_of
+from jupyter_containers.kernels.listing import notebook_of as notebook_of_kernel
 from tests.helpers.harness import containers
 
 COMMAND = (sys.executable, "-m", "jupyter_containers.cli.main")
@@ -109,8 +111,11 @@ def processes(words: str) -> list[str]:
 
 
 def containers_of(program: str, notebook: Path) -> list[str]:
-    """Containers that kernels of a notebook run in, as the engine itself says."""
-    return containers(program, f"jupyter-containers.notebook={notebook.name}")
+    """This person's containers on the engine, as it says itself, but for those whose directory
+    says that they are of another notebook."""
+    found = {name: run_dir_of(name) for name in containers(program)}
+    of = {name: notebook_of_kernel(room) if room else None for name, room in found.items()}
+    return [name for name, its in of.items() if its is None or its.name == notebook.name]
 
 
 def soon(condition: Any, seconds: float = 15.0) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
+from nbformat.sign import NotebookNotary
 
 from jupyter_containers.host.paths import cache_directory
 from jupyter_containers.policy.approvals import Approvals
@@ -31,6 +32,15 @@ def write_notebook(path: Path, settings: dict[str, Any] | None, *cells: str) -> 
         notebook.metadata["jupyter_containers"] = {"version": 1, **settings}
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, path)
+    return path
+
+
+def sign(path: Path, data: Path | None = None) -> Path:
+    """As a Jupyter server of this person's does that saves the notebook: it is theirs. `data` is
+    the server's data directory, where it is not this process's."""
+    notary = NotebookNotary(data_dir=str(data)) if data is not None else NotebookNotary()
+    notary.sign(nbformat.read(path, as_version=4))
+    notary.store.close()
     return path
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from tests.helpers.channels import execute
+from tests.helpers.channels import Terminal, execute
 from tests.ui.lab import PATIENCE, Lab
 
 NOTED = 2.5
@@ -39,15 +40,22 @@ class Server(Lab):
 
     def open(self, path: Path) -> dict[str, Any]:
         """A session of a notebook with a kernel, which is approved."""
-        asked = self.ask("GET", f"jupyter-containers/notebook?path={path.name}")["asked"]
+        name = str(path.relative_to(self.root))
+        asked = self.ask("GET", f"jupyter-containers/notebook?path={quote(name)}")["asked"]
         self.approve(path, asked)
         wanted = {"name": "container"}
-        about = {"path": path.name, "type": "notebook", "name": path.name, "kernel": wanted}
+        about = {"path": name, "type": "notebook", "name": path.name, "kernel": wanted}
         said: dict[str, Any] = self.ask("POST", "api/sessions", about)
         return said
 
     def run(self, session: dict[str, Any], code: str) -> str:
         return execute(f"{self.url}/", self.token, session["kernel"]["id"], code, PATIENCE)
+
+    def terminal(self, session: dict[str, Any]) -> Terminal:
+        """A new one in the container of a session's kernel."""
+        kernel = session["kernel"]["id"]
+        made = self.ask("POST", f"jupyter-containers/kernels/{kernel}/terminals")
+        return Terminal(f"{self.url}/", self.token, kernel, made["name"], PATIENCE)
 
     def sessions(self) -> list[tuple[str, str, str]]:
         said = self.ask("GET", "api/sessions")

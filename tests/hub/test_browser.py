@@ -10,14 +10,20 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from ..ui.browser import BUILD, PANEL, LabPage
-from ..ui.conftest import browser, jp_asyncio_loop, jp_server_cleanup
+from ..ui.conftest import jp_asyncio_loop, jp_server_cleanup, start_browser
 from .hub import Hub, Person
 from .site import Site
 from .visit import Visit, notebook
 
-__all__ = ["browser", "jp_asyncio_loop", "jp_server_cleanup"]
+__all__ = ["jp_asyncio_loop", "jp_server_cleanup"]
 
 DOCKERFILE = "%%dockerfile -t localhost/first\nFROM {}\nRUN echo built > /made"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Of this file: the other ones have a loop in this thread."""
+    yield from start_browser()
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +47,12 @@ class AtHub(LabPage):
         name = path.relative_to(self.visit.person.home)
         return f"{self.visit.base}lab/tree/{quote(str(name))}?reset"
 
+    def sign(self, path: Path) -> None:
+        """As *Trust Notebook* does."""
+        name = path.relative_to(self.visit.person.home)
+        said = self.visit.ask("POST", f"api/contents/{quote(str(name))}/trust")
+        assert said.status_code == 201, said.text
+
 
 def log_in(page: Page, hub: Hub, name: str) -> None:
     """As people do; the Hub starts their server."""
@@ -58,7 +70,10 @@ def test_from_the_log_in_page_to_a_cell_in_an_image(
     path = notebook(ann, ann.home / "work/n.ipynb", None, *cells)
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     log_in(page, hub, ann.name)
-    ui = AtHub(page, Visit(hub, ann))
+    visit = Visit(hub, ann)
+    visit.log_in()
+    visit.enter()
+    ui = AtHub(page, visit)
     ui.open(path)
     ui.answer("No Kernel")
     ui.run_all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
+import websocket
 
 import jupyter_containers
 
@@ -39,6 +41,7 @@ def running(
     source = f"%%dockerfile -t localhost/of-ann\nFROM {image}\nRUN echo 1 > /1\n"
     about = {"path": "mine/n.ipynb", "source": source, "index": 0, "cell_id": "c"}
     asked = {**about, "settings": {"version": 1, "image": image}}
+    anns.ask("POST", f"api/contents/{about['path']}/trust")  # she wrote it
     said = anns.ask("POST", "jupyter-containers/builds", asked).json()
     anns.ask("GET", f"jupyter-containers/builds/{said['id']}/events")
     yield sessions
@@ -101,6 +104,88 @@ def test_nobody_else_gets_into_a_server(hub: Hub, anns: Visit, bobs: Visit) -> N
         assert said.status_code == 403, (path, said.text)
 
 
+APP = """
+from tornado import web, websocket
+class Page(web.RequestHandler):
+    def get(self): self.write('hers at ' + self.request.headers['X-Forwarded-Prefix'])
+    def post(self): self.write(b'hers: ' + self.request.body)
+class Echo(websocket.WebSocketHandler):
+    def on_message(self, said): self.write_message('hers: ' + said)
+server = web.Application([('/', Page), ('/echo', Echo)]).listen(8050, '127.0.0.1')
+"""
+
+
+def echo(hub: Hub, url: str, visit: Visit | None = None) -> str:
+    """What the app's websocket answers to the page of its own, or the refusal."""
+    cookies = [one for one in visit.session.cookies if url.startswith(one.path)] if visit else []
+    try:
+        socket = websocket.create_connection(
+            f"{hub.url.replace('http', 'ws', 1)}{url}echo",
+            origin=hub.url if visit else "null",
+            cookie="; ".join(f"{one.name}={one.value}" for one in cookies),
+            timeout=60,
+            http_no_proxy=["127.0.0.1"],
+            redirect_limit=0,
+        )
+    except websocket.WebSocketException as error:
+        return f"refused: {error}"
+    with contextlib.closing(socket):
+        socket.send("hello")
+        return str(socket.recv())
+
+
+def test_ports_and_terminals_are_hers_alone(
+    hub: Hub,
+    anns: Visit,
+    bobs: Visit,
+    ann: Person,
+    bob: Person,
+    running: dict[str, Session],
+    variables: Mapping[str, str],
+) -> None:
+    kernel = running[ann.name].kernel
+    assert running[ann.name].run(APP) == ""
+    of_kernel = f"jupyter-containers/kernels/{kernel}"
+    url = anns.ask("POST", f"{of_kernel}/ports/8050", {}).json()["url"]
+    # Isolated: the address is the key, as a sandboxed page sends no cookies.
+    page = requests.get(hub.url + url, timeout=60, proxies={"http": ""})
+    assert page.text == f"hers at {url.rstrip('/')}"
+    assert "sandbox" in page.headers["Content-Security-Policy"]
+    assert echo(hub, url) == "hers: hello"
+    moved = url.replace(f"/{ann.name}/", f"/{bob.name}/")
+    assert bobs.session.get(hub.url + moved, timeout=60).status_code == 404
+    assert "404" in echo(hub, moved, bobs)
+
+    # Trusted: a page for who is logged in to that server.
+    about = {"path": "mine/n.ipynb", "outputs": "trusted"}
+    assert anns.ask("PUT", "jupyter-containers/outputs", about).status_code == 200
+    time.sleep(1.5)  # it remembers what they were for a second
+    page = anns.session.get(hub.url + url, timeout=60)
+    assert page.text == f"hers at {url.rstrip('/')}"
+    assert "sandbox" not in page.headers["Content-Security-Policy"]
+    assert echo(hub, url, anns) == "hers: hello"
+    fetched = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Origin": hub.url}
+    posted = anns.session.post(hub.url + url, "hello", headers=fetched, timeout=60)
+    assert posted.text == "hers: hello"
+    said = bobs.session.post(hub.url + url, "hello", headers=fetched, timeout=60)
+    assert said.status_code == 403
+    assert echo(hub, url, bobs).startswith("refused: Redirect")
+    assert bobs.session.get(hub.url + url, timeout=60, allow_redirects=False).status_code == 302
+    anns.ask("PUT", "jupyter-containers/outputs", about | {"outputs": "isolated"})
+
+    for path in (f"{of_kernel}/ports", f"{of_kernel}/terminals"):
+        assert anns.ask("GET", path).status_code == 200
+        assert bobs.ask("GET", path).status_code == 404
+    for path in (f"{of_kernel}/terminals", f"jupyter-containers/ports/{kernel}/8050/"):
+        said = bobs.session.get(anns.base + path, timeout=60, allow_redirects=False)
+        assert said.status_code in (302, 403), path
+    program = str(Path(sys.prefix) / "bin/jupyter-containers")
+    whose = (program, "exec", str(ann.home / "mine/n.ipynb"), "--", "printenv", "WORD")
+    assert ann.run(*whose, env=variables).stdout == f"{SECRET}\n"
+    done = bob.run(*whose, env=variables)
+    assert (done.returncode == 0, done.stdout) == (False, "")
+
+
 def test_a_token_that_has_expired(hub: Hub, anns: Visit, ann: Person) -> None:
     made = hub.ask("POST", f"users/{ann.name}/tokens", {"expires_in": 2})
     headers = {"Authorization": f"token {made['token']}", "Accept": "application/json"}
@@ -118,7 +203,7 @@ def test_sockets_and_files_are_closed(
     (kernel,) = [*(ann.runtime / "jc").glob("[0-9a-f]*/run/k-1")]
     run_dir = kernel.parents[1]
     dial = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
-    for socket in (kernel, run_dir / "run/guest"):
+    for socket in (kernel, run_dir / "run/guest", run_dir / "run/streams"):
         done = bob.run("python3", "-c", dial, str(socket))
         assert "PermissionError" in done.stderr
     cache = ann.home / ".cache/jupyter-containers"

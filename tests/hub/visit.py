@@ -40,7 +40,10 @@ class Visit:
         """Start the server and wait until it answers this browser."""
         self.hub.ask("POST", f"users/{self.person.name}/servers/{self.server}")
         until(self._is_ready, self.hub)
-        # The server sends a browser that it does not know to the Hub and back (OAuth).
+        self.enter()
+
+    def enter(self) -> None:
+        """A server that runs sends a browser that it does not know to the Hub and back (OAuth)."""
         assert self.session.get(self.base + "lab", timeout=PATIENCE).status_code == 200
 
     def stop(self) -> None:
@@ -58,6 +61,14 @@ class Visit:
             timeout=PATIENCE,
             allow_redirects=False,
         )
+
+    def save(self, path: str, settings: Any) -> None:
+        """As JupyterLab does that has these settings in the notebook's metadata."""
+        content = self.ask("GET", f"api/contents/{path}").json()["content"]
+        content["metadata"]["jupyter_containers"] = settings
+        body = {"type": "notebook", "content": content}
+        said = self.ask("PUT", f"api/contents/{path}", body)
+        assert said.status_code == 200, said.text
 
     def get(self, path: str) -> Any:
         """A page of ours that is there."""

@@ -70,3 +70,54 @@ environment() {
   )
   echo "$stamp" >.venv/.ready
 }
+
+# labs DIRECTORY: environments of other JupyterLabs, and of others' extensions, for tests/soak. Each
+# has our package as a user gets it.
+labs() {
+  local -A needs=(
+    [lab44]='jupyterlab==4.4.* notebook==7.4.*'
+    [lab45]='jupyterlab==4.5.* notebook==7.5.*'
+    [ai]='jupyterlab jupyter-ai>=3'
+    [beside]='jupyterlab jupyterlab-git jupyter-resource-usage jupyterlab-execute-time
+      jupyterlab-lsp python-lsp-server[pyflakes]'
+  )
+  local name
+  rm -rf "$1"
+  (
+    umask 022
+    pips_settings
+    HATCH_JUPYTER_BUILDER_SKIP_NPM=1 .venv/bin/uv build -q --wheel -o "$1/wheel"
+    for name in "${!needs[@]}"; do
+      .venv/bin/uv venv -q --python .venv/bin/python "$1/$name"
+      # shellcheck disable=SC2086
+      .venv/bin/uv pip install -q --python "$1/$name" "$1"/wheel/*.whl ${needs[$name]}
+    done
+  )
+}
+
+# executors DIRECTORY: extensions of JupyterLab that run cells on the server, for tests/ui. Each has a
+# prefix with what it needs beside the environment, since no two of them fit into one.
+executors() {
+  local -A needs=(
+    [collaboration]='jupyter-collaboration>=5,<6'
+    [nbmodel]='jupyter-collaboration>=5,<6 jupyter-server-nbmodel>=0.2.9,<0.3'
+    [documents]='jupyter-server-documents>=0.3.3,<0.4'
+  )
+  local name
+  rm -rf "$1"
+  (
+    umask 022
+    pips_settings
+    VIRTUAL_ENV=$(readlink -f .venv)
+    export VIRTUAL_ENV
+    mkdir -p "$1"
+    # Nothing that is in the environment, and no pyarrow, of which nothing here makes use.
+    { .venv/bin/uv pip freeze -q | sed -n 's/==.*//p'; echo rfc3987-syntax; echo pyarrow; } |
+      sed 's/$/; python_version < "3"/' >"$1/without"
+    for name in "${!needs[@]}"; do
+      # shellcheck disable=SC2086
+      .venv/bin/uv pip install -q --python .venv/bin/python --prefix "$1/$name" \
+        --overrides "$1/without" ${needs[$name]}
+    done
+  )
+}

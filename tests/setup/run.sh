@@ -136,6 +136,12 @@ hub_tests() { # NAME PYTEST-ARGUMENTS...
 }
 
 ui_tests() {
+  local source=.
+  if root; then
+    source=$state/src
+    install -d -o jupyter-containers-test "$source/build" # screenshots go there too
+  fi
+  check "extensions that run cells" executors "$source/build/executors"
   user_tests "in a browser" u podman tests/ui
   mkdir -p build/screenshots
   ! root || cp -r "$state/src/build/screenshots/." build/screenshots/ 2>/dev/null || true
@@ -276,6 +282,8 @@ soak() {
   local one
   # shellcheck disable=SC2046
   engines up $(parts)
+  if root; then install -d -o jupyter-containers-test "$state/src/build"; fi
+  check "other JupyterLabs and extensions" labs "$(root && echo "$state/src" || echo .)/build/labs"
   for one in $(tr , ' ' <<<"${JC_TEST_ENGINES:-podman,docker,apptainer,charliecloud,slurm+charliecloud}"); do
     wherever "$one" tests/soak
   done

@@ -11,6 +11,7 @@ from typing import Any
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, expect
 
 from tests.helpers import ROOT
+from tests.helpers.harness import sign
 
 from .lab import PATIENCE, THEMES, Lab
 
@@ -21,6 +22,7 @@ OURS = ("jupyter-containers", "jupyter_containers", "jp-Containers")
 PANEL = "#jp-containers-panel"
 BUILD = ".jp-ContainersBuild"
 TOOLBAR = ".jp-Containers-toolbarItem"
+SECTIONS = ("notebook", "images", "builds", "devices", "engines", "approvals")
 
 _AXE_RUN = """selectors => axe.run({include: selectors.map(one => [one])}).then(found =>
   found.violations.map(one => `${one.id} (${one.impact}): ${one.help}\\n` + one.nodes.map(node =>
@@ -37,15 +39,20 @@ class LabPage:
 
     def __init__(self, page: Page, lab: Lab, themes: Sequence[str]) -> None:
         self.page, self.lab, self.themes = page, lab, themes
-        self._theme = themes[0]
         self.errors: list[str] = []
         self.tolerated = [
             # JupyterLab's own, of a kernel that is restarted before it has answered.
             "Canceled future for kernel_info_request",
+            # Also its own: it looks up the files of a traceback, and ours are among them.
+            "Could not resolve location of ",
+            # And what it says of any extension, ours too, where a machine is busy.
+            r"(took [\d.]+ms|is taking too long) to activate",
             # Any engine may make a network interface: chromium drops requests, we ask again.
             "ERR_NETWORK_CHANGED",
             # Its figures were asked for while it ended.
             r"404 \(Not Found\) \(\S*/jupyter-containers/containers/",
+            # So were its ports, and whether it may have terminals.
+            r"(404|503) \([\w ]+\) \(\S*/jupyter-containers/kernels/\S+/(ports|terminals)",
         ]
         page.set_default_timeout(MS)
         page.on("console", self._console)
@@ -56,12 +63,27 @@ class LabPage:
         no_theme = page.locator(".jp-Dialog", has_text="Error Loading Theme")
         page.add_locator_handler(no_theme, lambda one: one.get_by_role("button").last.click())
 
-    def open(self, path: Path, port: int = 0) -> None:
-        """Load JupyterLab anew, with this notebook alone; through a proxy at another port."""
+    def open(self, path: Path, port: int = 0, *, own: bool = True) -> None:
+        """Load JupyterLab anew, with this notebook alone; through a proxy at another port. It is
+        one that this person wrote, or (not `own`) that came from elsewhere."""
+        if own:
+            self.sign(path)
         address = self.lab.address(path)
         if port:
             address = address.replace(f":{self.lab.port}/", f":{port}/", 1)
         self._load(lambda: self.page.goto(address))
+
+    def open_more(self, path: Path) -> None:
+        """One more notebook of this person's, in the page that is there."""
+        self.sign(path)
+        name = str(path.relative_to(self.lab.root))
+        self.command("docmanager:open", path=name)
+        self.wait(f"{_CURRENT}?.context?.path === {name!r} && {_CURRENT}.context.isReady")
+        self.page.locator(".jp-NotebookPanel:visible .jp-Cell").first.wait_for()
+
+    def sign(self, path: Path) -> None:
+        """As the server does with what this person saves."""
+        sign(path, self.lab.data)
 
     def reload(self) -> None:
         self._load(self.page.reload)
@@ -125,6 +147,11 @@ class LabPage:
     def cell(self, index: int) -> Locator:
         return self.page.locator(".jp-NotebookPanel:visible .jp-Cell").nth(index)
 
+    def reveal(self, index: int) -> Locator:
+        """A cell, scrolled to: JupyterLab keeps those out of sight out of the page."""
+        self.page.evaluate(f"at => {_CURRENT}.content.scrollToItem(at, 'start')", index)
+        return self.cell(index)
+
     def result(self, index: int) -> Locator:
         """What a cell's last expression is."""
         return self.cell(index).locator(".jp-OutputArea-executeResult .jp-OutputArea-output")
@@ -148,11 +175,12 @@ class LabPage:
         self.command("jupyter-containers:open", section=section)
         title = self.panel.locator(f"#jp-Containers-section-{section}-title")
         expect(title).to_have_attribute("aria-expanded", "true")
-        for other in ("notebook", "images", "builds", "devices", "engines"):
+        for other in SECTIONS:
             button = self.panel.locator(f"#jp-Containers-section-{other}-title")
             if other != section and button.get_attribute("aria-expanded") == "true":
                 button.click()
-        self.panel.locator(".jp-SidePanel-content").evaluate("node => { node.scrollTop = 0; }")
+        body = self.panel.locator(f"#jp-Containers-section-{section}")
+        body.evaluate("node => { node.scrollTop = 0; }")
         return self.panel
 
     def state(self, text: str) -> None:
@@ -162,16 +190,16 @@ class LabPage:
 
     def look(self, name: str, *selectors: str) -> None:
         """A screenshot in each of the page's themes; fail on what axe-core finds in these elements
-        of ours. The theme is changed as the person's menu does, so whatever goes on goes on."""
-        for theme in self.themes:
-            if theme != self._theme:
+        of ours. The theme is changed as the person's menu does, so whatever goes on goes on; that
+        of the last picture stays."""
+        now: str = self.page.evaluate("document.body.dataset.jpThemeName")
+        for theme in sorted(self.themes, key=lambda one: THEMES[one] != now):
+            if THEMES[theme] != now:
                 self._change_theme(theme)
             if selectors:
-                self._audit(selectors)
+                self._audit(selectors, theme)
             SHOTS.mkdir(parents=True, exist_ok=True)
             self.page.screenshot(path=SHOTS / f"{name}-{theme}.png")
-        if self._theme != self.themes[0]:
-            self._change_theme(self.themes[0])
 
     def _change_theme(self, theme: str) -> None:
         changed = f"() => document.body.dataset.jpThemeName === '{THEMES[theme]}'"
@@ -184,13 +212,12 @@ class LabPage:
                     raise
             else:
                 break
-        self._theme = theme
 
-    def _audit(self, selectors: Sequence[str]) -> None:
+    def _audit(self, selectors: Sequence[str], theme: str) -> None:
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE.read_text())
         found = self.page.evaluate(_AXE_RUN, list(selectors))
-        assert not found, f"axe-core, {self._theme}:\n" + "\n".join(found)
+        assert not found, f"axe-core, {theme}:\n" + "\n".join(found)
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

@@ -41,9 +41,14 @@ def jp_server_cleanup() -> None:
     """Nothing: no server runs in this process."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Of one module, since asyncio's tests cannot run in this thread while it is there."""
+    """Of this folder, since asyncio's tests cannot run in this thread while it is there."""
+    yield from start_browser()
+
+
+def start_browser() -> Iterator[Browser]:
+    """For fixtures."""
     program = shutil.which(chromium())
     if program is None:
         trouble = f"no {chromium()}: apt-get install chromium fonts-dejavu-core fonts-liberation"
@@ -72,14 +77,19 @@ def shared_lab(
 def lab(shared_lab: Lab, engine_program: str) -> Iterator[Lab]:
     """A JupyterLab without kernels. Each container that a test had is gone after it."""
     yield shared_lab
-    shared_lab.end_kernels()
     all_gone(shared_lab, engine_program)
 
 
 def all_gone(lab: Lab, program: str) -> None:
-    """Wait until no container is left. Where one stays, say whose it is."""
+    """End all kernels, also one that a page was about to change to, and wait until no container is
+    left. Where one stays, say whose it is."""
+
+    def gone() -> bool:
+        lab.end_kernels()
+        return not containers(program)
+
     try:
-        until(lambda: not containers(program), "all containers are gone")
+        until(gone, "all containers are gone")
     except AssertionError as error:
         for what in ("jupyter-containers/containers", "api/kernels", "api/sessions"):
             error.add_note(f"{what}: {json.dumps(lab.ask('GET', what), indent=1)}")

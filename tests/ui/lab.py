@@ -48,8 +48,10 @@ class Lab:
 
     program, app = "jupyterlab", "LabApp"
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    def __init__(self, home: Path, more: Path | None = None, *, python: str = "") -> None:
+        """`more` is a prefix with packages that this server has beside those of the tests;
+        `python` is that of an environment of its own, where our package is installed."""
+        self.home, self.more, self.python = home, more, python
         self.root = home / "notebooks"
         self.root.mkdir()
         self.token = secrets.token_hex(16)
@@ -136,15 +138,20 @@ class Lab:
         self.ask("POST", "jupyter-containers/approvals", body)
 
     def end_kernels(self) -> None:
-        for session in self.ask("GET", "api/sessions"):
-            try:
-                self.ask("DELETE", f"api/sessions/{session['id']}")
-            except urllib.error.HTTPError as error:
-                if error.code not in (404, 410):  # the page may have ended it just now
-                    raise
+        """Those of sessions; then those that a session got while it was ended."""
+        self._end("sessions")
+        self._end("kernels")
         for build in self.ask("GET", "jupyter-containers/builds")["builds"]:
             if build["state"] in ("waiting", "running"):
                 self.ask("DELETE", f"jupyter-containers/builds/{build['id']}")
+
+    def _end(self, what: str) -> None:
+        for one in self.ask("GET", f"api/{what}"):
+            try:
+                self.ask("DELETE", f"api/{what}/{one['id']}")
+            except urllib.error.HTTPError as error:
+                if error.code not in (404, 410):  # the page may have ended it just now
+                    raise
 
     def connections(self) -> int:
         """How many pages its kernels have."""
@@ -167,7 +174,7 @@ class Lab:
 
     def _argv(self) -> list[str]:
         return [
-            *(sys.executable, "-m", self.program, "--no-browser"),
+            *(self.python or sys.executable, "-m", self.program, "--no-browser"),
             *(["--allow-root"] if os.getuid() == 0 else []),
             f"--ServerApp.root_dir={self.root}",
             "--ServerApp.ip=127.0.0.1",
@@ -186,6 +193,16 @@ class Lab:
             "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         }
         env = {name: str(self.home / folder) for name, folder in own.items()}
+        if self.python:
+            env |= {"PYTHONPATH": "", "JUPYTER_PATH": "", "JUPYTER_CONFIG_PATH": ""}
+        if self.more is not None:
+            packages = [str(one) for one in self.more.glob("lib/python3*/site-packages")]
+            own_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+            env["PYTHONPATH"] = os.pathsep.join(filter(None, [*own_path, *packages]))
+            # Ours comes before others' in one directory, too.
+            shares = (Path(one) / "share" / "jupyter" for one in (sys.prefix, self.more))
+            env["JUPYTER_PATH"] = os.pathsep.join(map(str, shares))
+            env["JUPYTER_CONFIG_PATH"] = str(self.more / "etc" / "jupyter")
         return {**os.environ, **env, "JUPYTER_TOKEN": self.token}
 
     def _setting(self, name: str, content: dict[str, Any]) -> None:

@@ -26,9 +26,9 @@ def far(lab: Lab, open_page: Callable[..., LabPage]) -> LabPage:
 def test_a_proxy_cuts_requests_while_a_build_goes_on(far: LabPage, work: Path, image: str) -> None:
     """The proxy's seconds and the build's are a tenth of what they are out there."""
     ui, word, brake = far, mark(), Brake()
-    cell = dockerfile(image, f"RUN echo {word} > /made", brake.line, "RUN sleep 7; echo later")
+    cell = dockerfile(image, f"RUN echo {word} > /made", brake.line, "RUN sleep 10; echo later")
     path = write(work / "cut.ipynb", cell, "open('/made').read().strip()", spec="python3")
-    with between(ui.lab.port, limit=3) as proxy:
+    with between(ui.lab.port, limit=5) as proxy:
         ui.open(path, port=proxy.port)
         ui.kernel_is("python3")
         before = proxy.cuts

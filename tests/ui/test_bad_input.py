@@ -124,7 +124,9 @@ def test_a_notebook_that_is_renamed(when: str, plain_ui: LabPage, work: Path, im
     expect(ui.result(1)).to_have_text(f"'{word}'")
     assert ui.kernel == "container"
     ui.run_all()
-    expect(ui.build("done").get_by_role("status")).to_contain_text("/new:")
+    # The image is that of the first run, with the name that it got there.
+    expect(ui.build("done").get_by_role("status")).to_contain_text("/old:")
+    expect(ui.build("done").get_by_role("status")).to_contain_text("is up to date")
     # Until the cell has run again, its result is that of the first run.
     expect(ui.prompt(1)).to_have_text(re.compile(r"\[\d+\]:"))
     expect(ui.result(1)).to_have_text(f"'{word}'")

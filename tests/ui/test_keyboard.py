@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from .browser import LabPage
+from .browser import TOOLBAR, LabPage
 from .cells import Brake, dockerfile, mark, write
 
 FOCUSED = """() => { const one = document.activeElement;
@@ -52,9 +52,9 @@ def test_a_notebook_is_built_and_run(plain_ui: LabPage, work: Path, image: str) 
     keyboard.press("Control+Shift+C")
     search = ui.page.locator(".lm-CommandPalette-input")
     expect(search).to_be_focused()
-    keyboard.type("Build and Run All Cells")
+    keyboard.type("Build and Run All")
     expect(ui.page.locator(".lm-CommandPalette-item.lm-mod-active")).to_contain_text(
-        "Build and Run All Cells"
+        "Build and Run All"
     )
     keyboard.press("Enter")
     brake.release()
@@ -68,7 +68,8 @@ def test_a_request_is_read_and_approved(
     ui = plain_ui
     settings = {"image": image, "engine": engine}
     ui.open(write(work / "keys.ipynb", "1 + 1", spec="container", settings=settings))
-    expect(ui.page.locator(".jp-Containers-toolbarButton")).to_contain_text("not approved")
+    item = ui.page.locator(f"{TOOLBAR} .jp-Containers-toolbarButton")
+    expect(item).to_contain_text("not approved")
     # JupyterLab's toolbar is one stop of Tab, with arrow keys inside.
     tab_to(ui, "Insert a cell below")
     press_until(ui, "ArrowRight", "Containers: ")

@@ -50,3 +50,9 @@ def test_a_notebook_is_built_and_run_and_shown(
     expect(ui.panel).to_be_visible()
     ui.state("running")
     ui.look("7-notebook", PANEL, BUILD, TOOLBAR)
+
+    # Its main area has the notebook alone.
+    ui.panel.get_by_role("button", name="Terminal").click()
+    terminal = ui.page.locator(".jp-Terminal")
+    expect(terminal.locator(".xterm-screen")).to_be_visible()
+    ui.look("7-terminal", PANEL)

@@ -97,6 +97,10 @@ def test_a_newer_base_is_built_on_when_it_is_asked_for(
         expect(ui.build("done").get_by_role("status")).to_contain_text("is up to date")
         expect(ui.result(1)).to_have_text("'old\\n'")
         ui.show_panel().get_by_role("button", name="Update bases").click()
+        ui.answer("Move")  # it has run cells
+        expect(ui.build("done").get_by_role("status")).not_to_contain_text("is up to date")
+        ui.kernel_is("container")
+        ui.run_cell(1)
         expect(ui.result(1)).to_have_text("'new\\n'")
         ui.look("3-bases-updated")
     finally:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from .browser import PANEL, TOOLBAR, LabPage
-from .cells import write
+from .cells import dockerfile, write
 
 FIELD = "#jp-Containers-field-"
 
@@ -16,8 +16,9 @@ def error_of(panel: Locator, field: str) -> Locator:
     return panel.locator(f"{FIELD}{field}-error")
 
 
-def applies(panel: Locator, field: str) -> Locator:
-    return panel.locator(f"{FIELD}{field}-truth .jp-Containers-applies")
+def in_effect(panel: Locator, field: str) -> Locator:
+    """What is in effect of a field, where that is not what the field says."""
+    return panel.locator(f"{FIELD}{field}-truth .jp-Containers-inEffect")
 
 
 @pytest.fixture
@@ -25,8 +26,11 @@ def running(ui: LabPage, work: Path, engine: str, image: str) -> LabPage:
     """A notebook that runs in its container, and the sidebar beside it."""
     (work / "data").mkdir()
     settings = {"version": 1, "image": image, "engine": engine}
-    cell = "open('/data/written', 'w').write('by the kernel')"
-    path = write(work / "scene3.ipynb", cell, spec="container", settings=settings)
+    cells = [
+        dockerfile(image, options="--memory 1g"),
+        "open('/data/written', 'w').write('by the kernel')",
+    ]
+    path = write(work / "scene3.ipynb", *cells, spec="container", settings=settings)
     ui.lab.approve(path, settings)
     ui.open(path)
     ui.kernel_is("container")
@@ -50,22 +54,30 @@ def test_a_mount_and_a_limit_are_added_and_apply(running: LabPage, work: Path, e
     source.fill("data")
     panel.get_by_label("Place in the container, mount 1").fill("/data")
     panel.get_by_label("Writable, mount 1").check()
-    panel.get_by_label("Memory limit").fill("512m")
+    panel.get_by_label("Memory limit", exact=True).fill("512m")
+    expect(panel.locator(f"{FIELD}memory-cell")).to_contain_text("Set by the Dockerfile cell")
     expect(panel.get_by_text("Apply also approves:")).to_be_visible()
     expect(panel.locator(f"{FIELD}mounts-truth")).to_contain_text("not approved")
     expect(apply).to_be_enabled()
     ui.look("3-edited", PANEL)
 
     apply.click()
-    expect(applies(panel, "mounts")).to_contain_text("data at /data, read and write")
-    memory = "512 MiB" if can(ui, engine, "limits") else "no limit"
-    expect(applies(panel, "memory")).to_contain_text(memory)
-    network = "private" if can(ui, engine, "network-private") else "this machine’s network"
-    expect(applies(panel, "network")).to_contain_text(network)
+    expect(panel.locator(f"{FIELD}mounts-truth")).to_have_text("✓ approved")
+    expect(in_effect(panel, "mounts")).to_have_count(0)
+    if can(ui, engine, "limits"):
+        expect(in_effect(panel, "memory")).to_have_count(0)
+    else:
+        expect(in_effect(panel, "memory")).to_have_text("in effect: no limit")
+    network = [] if can(ui, engine, "network-private") else ["in effect: this machine’s network"]
+    expect(in_effect(panel, "network")).to_have_text(network)
     ui.state("running")
     ui.kernel_is("container")
+    # The Dockerfile cell says it too by now, so its run undoes nothing.
+    expect(ui.cell(0)).to_contain_text("%%dockerfile --memory 512m")
     ui.run_all()
-    expect(ui.result(0)).to_have_text("13")
+    ui.build("done")
+    expect(ui.result(1)).to_have_text("13")
+    expect(panel.get_by_label("Memory limit", exact=True)).to_have_value("512m")
     written = work / "data" / "written"
     assert written.read_text() == "by the kernel"
     assert written.stat().st_uid == os.getuid()
