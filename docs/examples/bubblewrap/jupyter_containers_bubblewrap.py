@@ -16,8 +16,8 @@ from jupyter_containers.engines.common.errors import last_words
 from jupyter_containers.engines.common.versions import at_least
 from jupyter_containers.engines.process_engine.base import Command, ProcessEngine
 from jupyter_containers.engines.process_engine.containers import StateDir
-from jupyter_containers.engines.process_engine.image_archive import TREE, load_tree
-from jupyter_containers.engines.process_engine.image_store import Stored
+from jupyter_containers.engines.process_engine.image_archive import load_tree
+from jupyter_containers.engines.process_engine.image_store import TREE, Stored
 from jupyter_containers.engines.process_engine.rootfs import mount_points
 from jupyter_containers.errors import ContainersError, EngineDown, StartFailed, Unsupported
 from jupyter_containers.host.process import Completed, run
