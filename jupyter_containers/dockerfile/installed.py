@@ -25,6 +25,16 @@ _FAILED = re.compile(
     r"|.*PackagesNotFound|.*UnsatisfiableError|.*CondaError)",
     re.MULTILINE,
 )
+_UNTRUSTED = re.compile(
+    r"certificate.verify.failed|SSL certificate problem|self.signed certificate"
+    r"|unable to get local issuer|certificate verification failed|invalid peer certificate",
+    re.IGNORECASE,
+)
+_UNREACHED = re.compile(
+    r"name resolution|could not resolve|name or service not known|dns error"
+    r"|network is unreachable|no route to host",
+    re.IGNORECASE,
+)
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -38,6 +48,10 @@ class Printed:
     failed: bool
     nothing: bool
     """Whether conda had nothing to do."""
+    untrusted: bool = False
+    """Whether a site's certificate was not trusted."""
+    unreached: bool = False
+    """Whether a host was not found or not reached."""
 
 
 def printed(output: str) -> Printed:
@@ -55,6 +69,8 @@ def printed(output: str) -> Printed:
         debs=frozenset(_APT_DONE.findall(text)),
         failed=_FAILED.search(text) is not None,
         nothing="All requested packages already installed" in text,
+        untrusted=_UNTRUSTED.search(text) is not None,
+        unreached=_UNREACHED.search(text) is not None,
     )
 
 

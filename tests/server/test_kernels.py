@@ -152,6 +152,27 @@ async def test_a_killed_container_is_a_dead_kernel(
     await jp_fetch("api", "sessions", session["id"], method="DELETE")
 
 
+async def test_a_failed_install_says_why(api, start, engine, image, jp_root_dir, jp_fetch):
+    settings = {"image": image, "engine": engine, "network": "none"}
+    approve(write_notebook(jp_root_dir / "n.ipynb", settings, "1"))
+    session = await start()
+
+    async def notes(output):
+        body = {"path": "n.ipynb", "source": "%pip install a", "output": output, "packages": {}}
+        status, said = await api("POST", "additions", {**body, "dockerfile": ""})
+        assert (status, said["packages"], said["lines"]) == (200, [], [])
+        return said["notes"]
+
+    failed = "ERROR: No matching distribution found for a"
+    assert await notes(failed) == []
+    (told,) = await notes(f"[Errno -3] Temporary failure in name resolution\n{failed}")
+    assert "no network" in told
+    (told,) = await notes(f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed\n{failed}")
+    assert "c.Policy.kernel_ca = 'auto'" in told
+    assert await notes("certificate verify failed\nSuccessfully installed b-1") == []
+    await jp_fetch("api", "sessions", session["id"], method="DELETE")
+
+
 async def test_a_kernel_on_the_host_is_none_of_ours(jp_root_dir, api, start, jp_fetch):
     write_notebook(jp_root_dir / "n.ipynb", None, "1")
     session = await start("python3")

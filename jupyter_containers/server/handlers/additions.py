@@ -34,6 +34,20 @@ _NO_INDEX = (
 )
 _NO_VERSION = "What is installed from an address is not pinned: name a tag or a commit in it."
 
+_NO_NETWORK = (
+    "This container has no network, so nothing can be downloaded into it. Set its network to "
+    "private in the sidebar; or install in the Dockerfile, whose builds have a network."
+)
+_UNTRUSTED = (
+    "This container does not trust the certificate of the site that was asked: a proxy of your "
+    "network may sign with a CA of its own. "
+)
+_LEND = (
+    "To lend the CA bundle of the Jupyter server to all kernels, an administrator sets "
+    "c.Policy.kernel_ca = 'auto' in jupyter_containers_config.py."
+)
+_LENT = "The bundle of c.Policy.kernel_ca does not hold that CA."
+
 
 @dataclass(frozen=True)
 class _Offer:
@@ -64,17 +78,30 @@ class Additions(Handler):
         cell = _cell(given, kernel)
         python = await _python_of(self.server, kernel)
         image = python.distributions if python is not None else {}
+        said = printed(output)
         # A Dockerfile may have thousands of lines.
-        offer = await asyncio.to_thread(_offered, cell, found, printed(output), seen, image)
+        offer = await asyncio.to_thread(_offered, cell, found, said, seen, image)
         self.answer(
             {
                 "packages": list(offer.packages),
                 "lines": list(offer.lines),
                 "dockerfile": _whole(given, cell, offer.text) if offer.lines else given,
-                "notes": list(offer.notes),
+                "notes": [*offer.notes, *await self._why(kernel, said)],
                 "ask": offer.ask,
             }
         )
+
+    async def _why(self, kernel: KernelState | None, said: Printed) -> list[str]:
+        """What to do where a download failed for a reason outside of the packages."""
+        if kernel is None or not said.failed:
+            return []
+        settings = kernel.settings
+        if said.unreached and settings is not None and settings.network == "none":
+            return [_NO_NETWORK]
+        if said.untrusted:
+            lends = (await self.server.policy()).kernel_ca
+            return [_UNTRUSTED + (_LENT if lends else _LEND)]
+        return []
 
 
 def _cell(given: str, kernel: KernelState | None) -> DockerfileCell:

@@ -55,7 +55,8 @@ class InstalledOffer extends ReactWidget {
           <span role="status">
             {isAdded
               ? trans.__('Added to the Dockerfile. The next build has it.')
-              : trans.__('Installed in this container only.')}
+              : lines.length + packages.length > 0 &&
+                trans.__('Installed in this container only.')}
           </span>
           {packages.map(name => (
             <code key={name}>{stripControls(name)}</code>
