@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -114,6 +114,15 @@ class Lab:
         setting = {"theme": THEMES[name], "adaptive-theme": False}
         self._setting("@jupyterlab/apputils-extension/themes.jupyterlab-settings", setting)
 
+    @contextlib.contextmanager
+    def settings(self, content: dict[str, Any]) -> Iterator[None]:
+        """What a user has set of our extension, for pages that are loaded in it."""
+        path = self._setting("jupyter-containers/plugin.jupyterlab-settings", content)
+        try:
+            yield
+        finally:
+            path.unlink()
+
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The answer of its REST interface as JSON."""
         request = urllib.request.Request(
@@ -205,10 +214,11 @@ class Lab:
             env["JUPYTER_CONFIG_PATH"] = str(self.more / "etc" / "jupyter")
         return {**os.environ, **env, "JUPYTER_TOKEN": self.token}
 
-    def _setting(self, name: str, content: dict[str, Any]) -> None:
+    def _setting(self, name: str, content: dict[str, Any]) -> Path:
         path = self.home / "settings" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
+        return path
 
 
 class Notebook7(Lab):

@@ -1,14 +1,27 @@
 """The first minute: a new notebook is no failure, and a build is always in sight."""
 
 import re
+import time
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from .browser import BUILD, PANEL, TOOLBAR, LabPage
 from .cells import Brake, dockerfile, mark, write
 
 TAB = ".lm-TabBar-tab.jp-mod-containersBuilding"
+LONG = 31.0
+"""Seconds of a build whose end is told by the system."""
+HIDDEN = """
+  window.told = [];
+  const Real = window.Notification;
+  window.Notification = class extends Real {
+    constructor(text, options) { super(text, options); window.told.push(this); }
+  };
+  Object.defineProperty(document, 'hidden', {get: () => window.isHidden === true});
+"""
+"""Keeps the system's notifications, and lets a test say that the page's tab is hidden: a page of a
+browser without a window never is."""
 
 
 def test_a_new_notebook_is_offered_its_first_cell(ui: LabPage, work: Path, image: str) -> None:
@@ -85,6 +98,49 @@ def test_a_build_is_in_sight_and_its_end_is_told(ui: LabPage, work: Path, image:
     toast.get_by_role("button", name="Show").click()
     expect(ui.build("done")).to_be_visible()
     ui.kernel_is("container")
+
+
+def test_no_answer_of_an_engine_is_waited_for(plain_ui: LabPage, work: Path, image: str) -> None:
+    ui, held = plain_ui, list[Route]()
+    ours = re.compile(r"/jupyter-containers/")
+    ui.page.route(ours, held.append)
+    ui.open(write(work / "held.ipynb", "1 + 1", spec="python3"))
+    ui.kernel_is("python3")
+    panel = ui.show_panel("images")
+    expect(panel.get_by_text("Asking the engines…")).to_be_visible()
+    ui.run_all()
+    expect(ui.result(0)).to_have_text("2")
+    ui.look("first-held", PANEL)
+
+    ui.page.unroute(ours)
+    for one in held:
+        one.continue_()
+    expect(panel.get_by_role("tree").get_by_title(image).first).to_be_visible()
+
+
+def test_the_system_tells_the_end_of_a_long_build(
+    plain_ui: LabPage, work: Path, image: str
+) -> None:
+    ui, brake = plain_ui, Brake()
+    ui.page.add_init_script(HIDDEN)
+    ui.page.context.grant_permissions(["notifications"])
+    with ui.lab.settings({"systemNotifications": True}):
+        ui.open(write(work / "far.ipynb", dockerfile(image, brake.line), spec="python3"))
+    ui.kernel_is("python3")
+    ui.run_all()
+    brake.wait()
+    began = time.monotonic()
+    ui.page.evaluate("window.isHidden = true")
+    time.sleep(max(0.0, LONG - (time.monotonic() - began)))
+    brake.release()
+    ui.build("done")
+    ui.wait("window.told.length === 1")
+    assert "far.ipynb: its image is built" in ui.page.evaluate("window.told[0].title")
+    ui.page.evaluate("window.isHidden = false")
+    ui.command("launcher:create")
+    expect(ui.page.locator(".jp-NotebookPanel")).not_to_be_visible()
+    ui.page.evaluate("window.told[0].onclick()")
+    expect(ui.build("done")).to_be_visible()
 
 
 def test_the_cell_and_the_form_say_the_same(plain_ui: LabPage, work: Path, image: str) -> None:
