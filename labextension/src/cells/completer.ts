@@ -9,13 +9,14 @@ import type {
 
 import type { Api } from '../api/api';
 import { DOCKERFILE_CELL } from '../constants';
+import { trans } from '../trans';
 import { containerIcon } from '../ui/icon';
 import {
   completionsAt,
-  type ICompletion,
   type ICompletionSources,
   type IPathBegun
 } from './completions';
+import type { ICompletion } from './dockerfilewords';
 
 /** Milliseconds after which the images, settings and engines are fetched again. */
 const MAX_AGE = 30_000;
@@ -90,7 +91,7 @@ export class DockerfileCompleter implements ICompletionProvider {
         .filter(({ folder }) => folder || !isContext)
         .map(({ name, folder }) => ({
           name: `${name.slice(name.lastIndexOf('/') + 1)}${folder ? '/' : ''}`,
-          doc: folder ? 'A folder' : 'A file'
+          doc: folder ? trans.__('A folder') : trans.__('A file')
         }));
     } catch {
       // The magic's line is not finished, or the server is gone: the build will say so.

@@ -1,56 +1,15 @@
 /** The completions at a position in a Dockerfile cell. Pure. */
 
 import type { IField } from '../api/types';
+import { trans } from '../trans';
 import { shortImage } from '../ui/format';
-
-/** A word and its description. */
-export interface ICompletion {
-  readonly name: string;
-  readonly doc: string;
-}
-
-/** The instructions, the most common ones first. https://docs.docker.com/reference/dockerfile/ */
-export const INSTRUCTIONS: readonly ICompletion[] = [
-  { name: 'FROM', doc: 'The image to start from; begins a stage' },
-  { name: 'RUN', doc: 'Run a command and keep what it changes' },
-  { name: 'COPY', doc: 'Copy files from beside the notebook or a stage' },
-  { name: 'ENV', doc: 'Set a variable, here and in the container' },
-  { name: 'ARG', doc: 'A variable of the build: --build-arg NAME=VALUE' },
-  { name: 'WORKDIR', doc: 'Set the directory for what follows' },
-  { name: 'LABEL', doc: 'Describe the image: title, version, source' },
-  { name: 'USER', doc: 'Who runs what follows' },
-  { name: 'ADD', doc: 'Copy, unpack archives, fetch URLs; COPY is clearer' },
-  { name: 'SHELL', doc: 'The shell that RUN uses' },
-  {
-    name: 'ENTRYPOINT',
-    doc: 'What the container starts; a kernel does not use it'
-  },
-  { name: 'CMD', doc: 'Default command; a kernel does not use it' },
-  { name: 'EXPOSE', doc: 'Say which port is served' },
-  { name: 'VOLUME', doc: 'Say which directory holds data' },
-  {
-    name: 'HEALTHCHECK',
-    doc: 'How to see if it works; a kernel does not use it'
-  },
-  { name: 'STOPSIGNAL', doc: 'The signal that ends the container' },
-  { name: 'ONBUILD', doc: 'An instruction for images built from this one' }
-];
-
-/** The options of `%%dockerfile` that are not settings. */
-export const OPTIONS: readonly ICompletion[] = [
-  { name: '-t', doc: 'Name of the image, as in --tag' },
-  { name: '--tag', doc: 'Name of the image; a later FROM can use it' },
-  { name: '--build-arg', doc: 'NAME=VALUE for an ARG of the Dockerfile' },
-  { name: '--target', doc: 'Build up to this stage' },
-  { name: '--context', doc: 'Folder that COPY reads; else the notebook’s' },
-  {
-    name: '--secret',
-    doc: 'Name of a secret that RUN --mount=type=secret reads'
-  },
-  { name: '--no-cache', doc: 'Run every instruction anew' },
-  { name: '--no-switch', doc: 'Build only: the notebook’s kernel stays' },
-  { name: '--engine', doc: 'Program that builds and runs it' }
-];
+import {
+  cellOptions,
+  copyOptions,
+  type ICompletion,
+  instructions,
+  runOptions
+} from './dockerfilewords';
 
 /** What the completions offer, beside the Dockerfile's own words. */
 export interface ICompletionSources {
@@ -135,7 +94,7 @@ function completeMagic(
     return pathBegun(last, true);
   }
   if (option === '--engine') {
-    choices = withDoc(sources.engines, 'An engine of this machine');
+    choices = withDoc(sources.engines, trans.__('An engine of this machine'));
   } else if (field && field.choices.length > 0) {
     choices = withDoc(field.choices, field.doc);
   } else if (last.startsWith('--')) {
@@ -152,11 +111,11 @@ function completeMagic(
 
 /** All options of `%%dockerfile`, including those of settings. */
 export function magicOptions(sources: ICompletionSources): ICompletion[] {
-  const taken = new Set(OPTIONS.map(({ name }) => name));
+  const taken = new Set(cellOptions().map(({ name }) => name));
   const settings = sources.fields
     .filter(field => field.in_cell && !taken.has(field.option))
     .map(({ option, doc }) => ({ name: option, doc }));
-  return [...OPTIONS, ...settings];
+  return [...cellOptions(), ...settings];
 }
 
 function completeLine(
@@ -187,12 +146,14 @@ function completeLine(
   }
   const as = /^\s*FROM\s+(?:--platform=\S+\s+)?\S+\s+(\S*)$/i.exec(line);
   if (as) {
-    const words = [{ name: 'AS', doc: 'Name this stage, for COPY --from' }];
+    const words = [
+      { name: 'AS', doc: trans.__('Name this stage, for COPY --from') }
+    ];
     return { start: length(as[1]), words };
   }
   const flag = /^\s*(COPY|ADD|RUN)\s+(?:--\S+\s+)*(--\w*)$/i.exec(line);
   if (flag) {
-    const words = /^run$/i.test(flag[1] ?? '') ? RUN_OPTIONS : COPY_OPTIONS;
+    const words = /^run$/i.test(flag[1] ?? '') ? runOptions() : copyOptions();
     return { start: length(flag[2]), words };
   }
   const copy = /^\s*(?:COPY|ADD)\s+(.*)$/i.exec(line);
@@ -200,7 +161,7 @@ function completeLine(
     return completeSource((copy[1] ?? '').split(/\s+/));
   }
   const word = /^\s*([A-Za-z]*)$/.exec(line);
-  return word ? { start: length(word[1]), words: INSTRUCTIONS } : NOTHING;
+  return word ? { start: length(word[1]), words: instructions() } : NOTHING;
 }
 
 /** Complete what COPY names; the last of its words is being typed. */
@@ -221,31 +182,6 @@ function pathBegun(typed: string, isContext = false): ICompletions {
   return { start, words: [], path: { typed, isContext } };
 }
 
-/** The options of COPY and ADD. */
-export const COPY_OPTIONS: readonly ICompletion[] = [
-  { name: '--from=', doc: 'Copy from a stage or an image' },
-  { name: '--chown=', doc: 'Who owns the files: user:group' },
-  { name: '--chmod=', doc: 'Permissions of the files: 0644' },
-  { name: '--link', doc: 'A layer that does not depend on those below' }
-];
-
-/** The options of RUN. */
-export const RUN_OPTIONS: readonly ICompletion[] = [
-  {
-    name: '--mount=type=cache,target=',
-    doc: 'A folder that stays between builds and is in no image, such as /root/.cache/pip'
-  },
-  {
-    name: '--mount=type=bind,source=',
-    doc: 'Read files from beside the notebook without copying them'
-  },
-  {
-    name: '--mount=type=secret,id=',
-    doc: 'Read a secret (--secret) from /run/secrets/ID; it is in no layer'
-  },
-  { name: '--network=none', doc: 'Run the command without a network' }
-];
-
 /** What FROM and --from can name: earlier stages, then images of this machine. */
 function imageSources(
   earlier: readonly string[],
@@ -255,10 +191,10 @@ function imageSources(
     line => /^\s*FROM\s.*\sAS\s+(\S+)/i.exec(line)?.[1] ?? []
   );
   return [
-    ...withDoc(stages, 'A stage of this Dockerfile'),
+    ...withDoc(stages, trans.__('A stage of this Dockerfile')),
     ...withDoc(
       sources.images.flatMap(image => [image, shortImage(image)]),
-      'An image of this machine'
+      trans.__('An image of this machine')
     )
   ];
 }

@@ -15,12 +15,11 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
 import { isDockerfileCell } from '../notebook/highlight';
 import {
-  COPY_OPTIONS,
   type ICompletionSources,
   instructionOf,
-  magicOptions,
-  RUN_OPTIONS
+  magicOptions
 } from './completions';
+import { copyOptions, runOptions } from './dockerfilewords';
 
 const MARKDOWN = 'text/markdown';
 
@@ -100,7 +99,7 @@ async function explainWord(
   const flag = word.replace(/-+(\w)/g, (_, first: string) =>
     first.toUpperCase()
   );
-  const options = found.name === 'RUN' ? RUN_OPTIONS : COPY_OPTIONS;
+  const options = found.name === 'RUN' ? runOptions() : copyOptions();
   const own = options
     .filter(({ name }) => name.split('=', 1)[0] === word)
     .map(({ name, doc }) => `- \`${name}\` ${doc}`);

@@ -14,6 +14,7 @@ import {
   formatAge,
   formatBytes,
   formatDuration,
+  justNow,
   percent,
   stripControls
 } from '../ui/format';
@@ -203,8 +204,8 @@ function Job(props: {
 
 function ago(seconds: number): string {
   const long = formatAge(new Date(seconds * 1000).toISOString());
-  return long === 'just now' || long === ''
-    ? trans.__('just now')
+  return long === justNow() || long === ''
+    ? justNow()
     : trans.__('%1 ago', long);
 }
 

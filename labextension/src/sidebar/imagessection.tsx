@@ -16,7 +16,7 @@ import type { Row } from '../models/imagerows';
 import { imageKey } from '../models/images';
 import type { ContainersModel } from '../models/model';
 import { trans } from '../trans';
-import { formatAge, formatBytes, stripControls } from '../ui/format';
+import { formatAge, formatBytes, justNow, stripControls } from '../ui/format';
 import { JobProgress } from './buildssection';
 import { CommandButton, Loading, Note, Problem, useModels } from './components';
 import { ImageDetail } from './imagedetail';
@@ -139,9 +139,9 @@ function factsOf(row: Row, several: boolean): string {
   const old = formatAge(image.created);
   return [
     formatBytes(image.size),
-    old && (old === 'just now' ? old : trans.__('%1 old', old)),
+    old && (old === justNow() ? old : trans.__('%1 old', old)),
     several && stripControls(image.engine),
-    image.pinned && 'pinned',
+    image.pinned && trans.__('pinned'),
     place
   ]
     .filter(Boolean)

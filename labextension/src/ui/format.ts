@@ -1,6 +1,7 @@
 /** Numbers, times and names as text. Pure. */
 
 import type { IPlacement } from '../api/types';
+import { trans } from '../trans';
 
 const CONTROL =
   // eslint-disable-next-line no-control-regex
@@ -32,25 +33,31 @@ export function formatBytes(count: number): string {
 export function formatDuration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) {
-    return `${String(whole)} s`;
+    return trans.__('%1 s', whole);
   }
   const minutes = Math.floor(whole / 60);
   if (minutes < 60) {
     const rest = whole % 60;
-    return `${String(minutes)} min${rest ? ` ${String(rest)} s` : ''}`;
+    return rest
+      ? trans.__('%1 min %2 s', minutes, rest)
+      : trans.__('%1 min', minutes);
   }
+  const hours = Math.floor(minutes / 60);
   const rest = minutes % 60;
-  return `${String(Math.floor(minutes / 60))} h${rest ? ` ${String(rest)} min` : ''}`;
+  return rest ? trans.__('%1 h %2 min', hours, rest) : trans.__('%1 h', hours);
 }
 
-const AGES: readonly [number, string][] = [
-  [365 * 86400, 'year'],
-  [30 * 86400, 'month'],
-  [7 * 86400, 'week'],
-  [86400, 'day'],
-  [3600, 'hour'],
-  [60, 'minute']
+const AGES: readonly [number, (count: number) => string][] = [
+  [365 * 86400, count => trans._n('%1 year', '%1 years', count)],
+  [30 * 86400, count => trans._n('%1 month', '%1 months', count)],
+  [7 * 86400, count => trans._n('%1 week', '%1 weeks', count)],
+  [86400, count => trans._n('%1 day', '%1 days', count)],
+  [3600, count => trans._n('%1 hour', '%1 hours', count)],
+  [60, count => trans._n('%1 minute', '%1 minutes', count)]
 ];
+
+/** What `formatAge` says of less than a minute. */
+export const justNow = (): string => trans.__('just now');
 
 /** The time since then, such as `3 weeks`; empty for an unknown time. */
 export function formatAge(iso: string, now: number = Date.now()): string {
@@ -59,13 +66,13 @@ export function formatAge(iso: string, now: number = Date.now()): string {
     return '';
   }
   const seconds = (now - then) / 1000;
-  for (const [length, word] of AGES) {
+  for (const [length, say] of AGES) {
     const count = Math.floor(seconds / length);
     if (count >= 1) {
-      return `${String(count)} ${word}${count > 1 ? 's' : ''}`;
+      return say(count);
     }
   }
-  return 'just now';
+  return justNow();
 }
 
 /** A cluster's job, such as `123 on n1, 1 h 10 min left`. */
@@ -73,12 +80,11 @@ export function formatPlacement(
   placement: IPlacement,
   now: number = Date.now()
 ): string {
-  const node = placement.node === null ? '' : ` on ${placement.node}`;
+  const { ends, job, node } = placement;
+  const at = node === null ? job : trans.__('%1 on %2', job, node);
   const left =
-    placement.ends === null
-      ? ''
-      : `, ${formatDuration(placement.ends - now / 1000)} left`;
-  return stripControls(`${placement.job}${node}${left}`);
+    ends === null ? '' : formatDuration(Math.max(0, ends - now / 1000));
+  return stripControls(left ? trans.__('%1, %2 left', at, left) : at);
 }
 
 /** An image's usual name: `python:3` for `docker.io/library/python:3`. */

@@ -4,9 +4,9 @@ import type { IField } from '../../src/api/types';
 import {
   completionsAt,
   type ICompletionSources,
-  INSTRUCTIONS,
   magicOptions
 } from '../../src/cells/completions';
+import { instructions } from '../../src/cells/dockerfilewords';
 
 function field(option: string, choices: string[] = [], in_cell = true): IField {
   return {
@@ -44,7 +44,7 @@ function at(text: string): { names: string[]; replaced: string } {
   };
 }
 
-const ALL = INSTRUCTIONS.map(one => one.name);
+const ALL = instructions().map(one => one.name);
 
 describe('instructions', () => {
   it.each([
