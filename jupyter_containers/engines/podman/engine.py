@@ -172,6 +172,15 @@ class Podman(Docker):
                 "Rename the folder, or update to Podman 4.2 or newer.",
             )
 
+    async def run(self, spec: ContainerSpec, timeout: float) -> Completed:
+        """See `Engine.run`. What we run so always prints something: where Podman says that it ended
+        well without a word, its words were lost. Seen with Podman 4.3.1 and conmon 2.1.6 on a busy
+        machine, of a program that ended at once."""
+        done = await super().run(spec, timeout)
+        if done.code or done.stdout or done.stderr:
+            return done
+        return await super().run(spec, timeout)
+
     def _mounter(self) -> int | None:
         """Rootless podman's containers are made in the namespaces of a process that it left there
         when it was first run; what was mounted later need not be seen in it."""

@@ -31,13 +31,10 @@ def test_build_a_dockerfile_with_all_its_options(folder, engine, image):
     (one,) = jc_json(*args)["images"]
     assert one["reused"] is True
     assert set(one["build"]) == {"cell", "context", "bases", "earlier"}
-    shown = subprocess.run(
-        [engine, "run", "--rm", "--network=none", "localhost/jc-built", "cat", "/a", "/who"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert shown.stdout == f"{mark}me\n"
+    # By its exit code: Podman may lose the output of a program that ends at once.
+    looks = f'test "$(cat /a /who)" = {mark}me'
+    run = [engine, "run", "--rm", "--network=none", "localhost/jc-built", "sh", "-c", looks]
+    subprocess.run(run, check=True)
     failed = jc(*("build", file, "--engine", engine, "--context", "src"), code=1)
     assert "Dockerfile line 6" in failed.stderr
     assert "exit code 9" in failed.stderr
