@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, expect
 
@@ -80,6 +81,12 @@ class LabPage:
         self.command("docmanager:open", path=name)
         self.wait(f"{_CURRENT}?.context?.path === {name!r} && {_CURRENT}.context.isReady")
         self.page.locator(".jp-NotebookPanel:visible .jp-Cell").first.wait_for()
+
+    def moves(self, path: Path) -> None:
+        """A notebook is about to get another path: what the page asks of the old one meanwhile is
+        not found, and asked again of the new one."""
+        old = re.escape(quote(str(path.relative_to(self.lab.root)), safe=""))
+        self.tolerated.append(rf"404 \(Not Found\) \(\S*/jupyter-containers/\S+\?path={old}")
 
     def sign(self, path: Path) -> None:
         """As the server does with what this person saves."""
@@ -212,6 +219,8 @@ class LabPage:
                     raise
             else:
                 break
+        # As long as it is there it lies over the picture.
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 
     def _audit(self, selectors: Sequence[str], theme: str) -> None:
         if not self.page.evaluate("'axe' in window"):

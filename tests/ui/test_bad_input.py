@@ -116,6 +116,7 @@ def test_a_notebook_that_is_renamed(when: str, plain_ui: LabPage, work: Path, im
         # JupyterLab itself says "File Save Error" where a file gets its name during a save.
         expect(ui.result(1)).to_have_text(f"'{word}'")
     new = path.with_name("new.ipynb")
+    ui.moves(path)
     ui.page.evaluate(
         "([old, to]) => window.jupyterapp.serviceManager.contents.rename(old, to)",
         [str(one.relative_to(ui.lab.root)) for one in (path, new)],

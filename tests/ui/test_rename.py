@@ -12,8 +12,6 @@ from .lab import Lab
 
 CONTEXT = "window.jupyterapp.shell.currentWidget.context"
 CONTENTS = "window.jupyterapp.serviceManager.contents"
-GONE = r"404 \(Not Found\) \(\S*/jupyter-containers/\S+\?path=\S+%2F(first|second)\.ipynb"
-"""Asked for by the old name while the server renamed it; the page asks again by the new one."""
 COUNT = """\
 import os
 try:
@@ -59,7 +57,8 @@ def test_what_follows_a_notebook(
     plain_ui: LabPage, lab: Lab, work: Path, image: str, engine: str, engine_program: str
 ) -> None:
     ui, word = plain_ui, mark()
-    ui.tolerated.append(GONE)
+    ui.moves(work / "first.ipynb")
+    ui.moves(work / "second.ipynb")
     (work / "sub").mkdir()
     cell = dockerfile(image, f"RUN echo {word} > /made", options=f"--engine {engine}")
     ui.open(write(work / "first.ipynb", cell, COUNT))
@@ -105,7 +104,7 @@ def test_a_notebook_that_is_renamed_while_it_is_built(
     plain_ui: LabPage, lab: Lab, work: Path, image: str, engine: str
 ) -> None:
     ui, word, brake = plain_ui, mark(), Brake()
-    ui.tolerated.append(GONE)
+    ui.moves(work / "first.ipynb")
     lines = (f"RUN echo {word} > /made", brake.line)
     cell = dockerfile(image, *lines, options=f"--engine {engine}")
     ui.open(write(work / "first.ipynb", cell, COUNT))
