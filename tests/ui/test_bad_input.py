@@ -22,7 +22,7 @@ def test_labels_logs_and_layers_stay_text(
     ui, word = plain_ui, mark()
     show = f"printf '%s\\033[2J\\033]0;x\\007%s\\n' '{HTML}' '{BIDI}{word}'"
     cell = dockerfile(image, f'LABEL {word}="{HTML}{BIDI}"', f"RUN {show}", options="--no-switch")
-    ui.open(write(work / "hostile-output.ipynb", cell, spec="python3"))
+    ui.open(write(work / f"hostile-{word}.ipynb", cell, spec="python3"))
     ui.kernel_is("python3")
     ui.run_all()
     view = ui.build("done")
@@ -35,7 +35,7 @@ def test_labels_logs_and_layers_stay_text(
     panel.get_by_role("button", name="Log").first.click()
     expect(panel.locator(".jp-Containers-log").first).to_contain_text("<img src=x")
     ui.show_panel("images")
-    panel.get_by_label("Filter images").fill("hostile-output")
+    panel.get_by_label("Filter images").fill(f"hostile-{word}")
     panel.locator(".jp-Containers-rowButton").first.click()
     expect(panel.locator(".jp-Containers-table")).to_contain_text("<img src=x")
     ui.look("4-hostile-output")
