@@ -14,7 +14,8 @@ ERROR: No matching distribution found for {0}
 UV = """  × No solution found when resolving dependencies:
   ╰─▶ Because {0} was not found in the package registry and you require {0}, we can conclude that
 """
-CONDA = """PackagesNotFoundError: The following packages are not available from current channels:
+# Of conda 26.7; before, it was a PackagesNotFoundError.
+CONDA = """PackagesNotFoundInChannelsError: The following packages are not available from current channels:
 
   - {0}
 

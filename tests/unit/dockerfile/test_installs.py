@@ -152,6 +152,9 @@ def test_versions_by_the_kernel() -> None:
     assert pinned("%conda install conda-forge::gdal", "", seen) == ["conda-forge::gdal=3.8.4"]
     nothing = "# All requested packages already installed."
     assert pinned("%conda install gdal", nothing, seen) == []
+    unknown = "PackagesNotFoundInChannelsError: The following packages are not available"
+    assert printed(unknown).failed
+    assert pinned("%conda install gdal", unknown, seen) == []
 
 
 def test_what_was_rolled_back_is_not_there() -> None:
