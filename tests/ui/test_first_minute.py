@@ -102,8 +102,12 @@ def test_a_build_is_in_sight_and_its_end_is_told(ui: LabPage, work: Path, image:
 
 def test_no_answer_of_an_engine_is_waited_for(plain_ui: LabPage, work: Path) -> None:
     ui, held = plain_ui, list[Route]()
-    ours = re.compile(r"/jupyter-containers/")
-    ui.page.route(ours, held.append)
+    ours = re.compile(r"/jupyter-containers/(engines|images|devices|containers|disk)")
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    ui.page.route(ours, hold)
     ui.open(write(work / "held.ipynb", "1 + 1", spec="python3"))
     ui.kernel_is("python3")
     panel = ui.show_panel("images")
