@@ -32,7 +32,8 @@ _UNTRUSTED = re.compile(
 )
 _UNREACHED = re.compile(
     r"name resolution|could not resolve|name or service not known|dns error"
-    r"|network is unreachable|no route to host",
+    r"|network is unreachable|no route to host"
+    r"|\(from versions: none\)",  # of pip that tries only once
     re.IGNORECASE,
 )
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -51,7 +52,7 @@ class Printed:
     untrusted: bool = False
     """Whether a site's certificate was not trusted."""
     unreached: bool = False
-    """Whether a host was not found or not reached."""
+    """Whether a host was not found or not reached, as far as that is told."""
 
 
 def printed(output: str) -> Printed:
