@@ -180,6 +180,9 @@ class ContainerSpec:
     workdir: str = "/"
     mounts: tuple[Mount, ...] = ()
     """What the notebook, spec or person asks for; the policy looks at these."""
+    folder: str = field(default="", compare=False)
+    """The target of the notebook's own folder, where it is mounted without having been asked for.
+    Not compared, and not recorded: it says nothing that `mounts` does not."""
     own: tuple[Mount, ...] = ()
     """What we mount ourselves (guest, kit, sockets, HOME); never from outside, not checked."""
     env: Mapping[str, str] = field(default_factory=lambda: NO_ENV)

@@ -166,8 +166,7 @@ async def plan_start(
     """Everything up to, but not including, the container. The kernel is the one that the settings
     name, else one that speaks the notebook's `language`. `source` is what the directory's path led
     to: nothing else is mounted there. `address` tells where a browser finds a port.
-    Raises ImageUnusable, KitFailed, Unsupported, BadSettings, BadInput, and what engines raise.
-    """
+    Raises ImageUnusable, KitFailed, Unsupported, BadInput, and what engines raise."""
     devices = await granted(engine, settings.devices)
     found = await ready(engine, image, settings.kernel, run_dir.root, on_progress, language)
     facts, kit = found.facts, found.kit
@@ -187,6 +186,7 @@ async def plan_start(
         user=user,
         workdir=workdir,
         mounts=mounts,
+        folder=_folder(settings, directory),
         own=(*_own_mounts(run_dir, facts), *_kit_mounts(kit), *ours),
         env=await asyncio.to_thread(_variables, settings, image, found, home, user, address, lent),
         labels={**labels, f"{LABEL}.image": settings.image, f"{LABEL}.name": name},
@@ -387,6 +387,11 @@ def _mounts(settings: Settings, directory: Path, source: str) -> tuple[Mount, ..
         refuse_unquotable(here, "mounts")
         mounts.append(Mount(source, here, True))
     return (*mounts, *settings.mounts)
+
+
+def _folder(settings: Settings, directory: Path) -> str:
+    asked = {mount.target for mount in settings.mounts}
+    return str(directory) if str(directory) not in asked else ""
 
 
 def _workdir(

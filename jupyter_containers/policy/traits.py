@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, TraitType, Unicode, validate
-from traitlets.config import Configurable
 
 from ..errors import BadSettings
 from ..settings.slurm import seconds_of
 from ..settings.validators import parse_size
+from .kubernetes import KubernetesTraits
 
 
 class Size(TraitType[int | None, int | str | None]):
@@ -30,7 +30,7 @@ class Size(TraitType[int | None, int | str | None]):
         return self.validate(None, s)
 
 
-class PolicyTraits(Configurable):
+class PolicyTraits(KubernetesTraits):
     """See `Policy`."""
 
     user_config = Bool(
@@ -63,7 +63,8 @@ class PolicyTraits(Configurable):
     push_registry = Unicode(
         "",
         help="Where images are pushed for an engine that takes them from a registry only "
-        "(Shifter), such as registry.example.org/team: its gateway has to read it.",
+        "(Shifter, Kubernetes), such as registry.example.org/team: its gateway, or the cluster's "
+        "nodes, have to read it.",
     ).tag(config=True)
     mounts = Dict(
         value_trait=Enum(["rw", "ro", "no"]),
@@ -250,6 +251,8 @@ class PolicyTraits(Configurable):
     @validate(
         *("max_cpus", "max_pids", "default_cpus", "default_pids", "max_slurm_gpus", "max_builds"),
         *("max_build_seconds", "keep_images", "orphan_grace"),
+        *("kubernetes_deadline", "kubernetes_cpu_share", "kubernetes_memory_share"),
+        *("kubernetes_uid", "kubernetes_gid"),
     )
     def _numbers(self, proposal: Any) -> Any:
         """Nothing is more than NaN, and True is a number to Python."""

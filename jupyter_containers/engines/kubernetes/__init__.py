@@ -1,0 +1,1 @@
+"""Kernels as Pods of a cluster."""
