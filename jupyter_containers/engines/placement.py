@@ -1,4 +1,5 @@
-"""Where a cluster's scheduler has put a container. Pure; `engines/slurm.py` fills it in."""
+"""Where a cluster's scheduler has put a container. Pure; `engines/slurm/engine.py` and
+`engines/kubernetes/states.py` fill it in."""
 
 from __future__ import annotations
 
@@ -15,7 +16,11 @@ class Placement:
 
     job: str
     state: str
-    """Slurm's word for it: PENDING, CONFIGURING, RUNNING, …"""
+    """The scheduler's word for it: of Slurm PENDING, CONFIGURING, RUNNING, …"""
+    kind: str = "job"
+    """What the scheduler calls a job."""
+    phase: str = ""
+    """What a start waits for, in words, where the scheduler's reasons are not Slurm's."""
     reason: str = ""
     """Why it waits, in Slurm's word."""
     node: str = ""
@@ -29,6 +34,8 @@ class Placement:
     @property
     def waiting(self) -> str:
         """What a start waits for, in a few words."""
+        if self.phase:
+            return self.phase
         if self.state != "PENDING":
             return f"Job {self.job} is {self.state.lower()}"
         reason = self.reason if self.reason != "None" else ""
@@ -46,8 +53,8 @@ class Placement:
             return ""
         minutes = max(0, round(left / 60))
         return (
-            f"The time of job {self.job} is over at {_clock(self.ends)}, in {minutes} min: save "
-            "what you need. Its kernel and all that it holds in memory end then."
+            f"The time of {self.kind} {self.job} is over at {_clock(self.ends)}, in {minutes} min: "
+            "save what you need. Its kernel and all that it holds in memory end then."
         )
 
 
