@@ -1,1 +1,1 @@
-"""Kernels as Pods of a cluster."""
+"""The engine Kubernetes: kernels as Pods of a cluster."""
