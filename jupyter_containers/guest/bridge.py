@@ -270,7 +270,7 @@ class Session(Mux):
         self.bridge.hurry()
         folder, _, name = name.rpartition("/")
         if folder not in ("", "conf") or name.startswith("."):
-            raise Broken("no place for a file")
+            raise PermissionError("no place for %s" % name)
         here = self.bridge.run_dir
         if folder:
             here = os.path.join(os.path.dirname(os.path.abspath(here)), folder)

@@ -306,7 +306,7 @@ class End(asyncio.BufferedProtocol):
         self.window = WINDOW  # bytes that may come
         self.passed_on = 0  # bytes that came, for which no credit was given again
         self.is_full = False  # the local socket takes nothing for now
-        self.local_over = self.far_over = False
+        self.has_begun = self.local_over = self.far_over = False
 
     def connection_made(self, transport: Any) -> None:
         """The local connection is there."""
@@ -320,13 +320,19 @@ class End(asyncio.BufferedProtocol):
         self.grant()
         if self.far_over:
             transport.write_eof()
-        self.adjust()
+        asyncio.get_running_loop().call_soon(self.begin)
 
     # -- from the local socket to the other end --------------------------------------------
 
+    def begin(self) -> None:
+        """From now on reading may be paused: asyncio begins to read after `connection_made`, in
+        3.11 also where that has paused it."""
+        self.has_begun = True
+        self.adjust()
+
     def adjust(self) -> None:
         """Read the local socket for as long as what comes may be sent."""
-        if self.transport is None or self.local_over:
+        if not self.has_begun or self.local_over:
             return
         if self.credit > FRAME_COUNTS and self.mux.link.has_room:
             self.transport.resume_reading()

@@ -89,7 +89,11 @@ class Tunnel:
             self._waiting += 1
         self._task = asyncio.create_task(self._keep())
         try:
-            await self._placed
+            async with asyncio.timeout(self._grace):
+                await self._placed
+        except TimeoutError:
+            await self.close()
+            raise StartFailed(f"The Pod did not take its files within {self._grace:g} s.") from None
         except BaseException:
             await self.close()
             raise
