@@ -15,36 +15,30 @@ import os
 import signal as signals
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from shutil import which
-from typing import Literal
 
 from ...errors import EngineDown, EngineError, StartFailed, Unsupported
 from ...host.process import Completed, run
 from ...host.reaper import slurm_job
 from ...models import (
-    BuildSpec,
     ChangedPath,
     Container,
     ContainerSpec,
     Ended,
     EngineInfo,
-    Image,
-    Layer,
-    Progress,
     Stats,
-    User,
 )
 from ...settings.slurm import gpus_of
 from ...text import one_line, printable
-from ..base import Output, Watch
+from ..base import Watch
 from ..common import cdi
 from ..common.info_cache import InfoCache
+from ..inner import InnerEngine
 from ..placement import Placement
 from ..process_engine.base import ProcessEngine
 from ..process_engine.containers import StateDir, container_of
@@ -53,70 +47,6 @@ from . import errors, site
 from .job import BEGAN, JOB, OUTSIDE, labels_of, sbatch_argv, sbatch_environment, script_of
 from .queue import Job, Queue, ask, silent
 
-
-class InnerEngine:
-    """See `base.Engine`."""
-
-    def __init__(self, inner: ProcessEngine) -> None:
-        self.inner = inner
-
-    async def images(self) -> list[Image]:
-        """See `Engine.images`."""
-        return await self.inner.images()
-
-    async def image(self, reference: str) -> Image | None:
-        """See `Engine.image`."""
-        return await self.inner.image(reference)
-
-    async def all_here(self, references: Sequence[str]) -> list[Image] | None:
-        """See `Engine.all_here`."""
-        return await self.inner.all_here(references)
-
-    def pull(self, reference: str) -> AsyncGenerator[Progress]:
-        """See `Engine.pull`."""
-        return self.inner.pull(reference)
-
-    def build(self, spec: BuildSpec) -> AsyncGenerator[Progress]:
-        """See `Engine.build`."""
-        return self.inner.build(spec)
-
-    def save(self, reference: str, archive: Path) -> AsyncGenerator[Progress]:
-        """See `Engine.save`."""
-        return self.inner.save(reference, archive)
-
-    def load(self, archive: Path, image: Image) -> AsyncGenerator[Progress]:
-        """See `Engine.load`."""
-        return self.inner.load(archive, image)
-
-    async def user(self, mode: Literal["me", "root", "image"], image_ids: tuple[int, int]) -> User:
-        """See `Engine.user`."""
-        return await self.inner.user(mode, image_ids)
-
-    async def run(self, spec: ContainerSpec, timeout: float) -> Output:
-        """See `Engine.run`: a look into an image takes a second, and waits in no queue."""
-        return await self.inner.run(spec, timeout)
-
-    async def layers(self, reference: str) -> list[Layer]:
-        """See `Engine.layers`."""
-        return await self.inner.layers(reference)
-
-    async def remove_image(self, reference: str) -> None:
-        """See `Engine.remove_image`."""
-        await self.inner.remove_image(reference)
-
-    def by_hand(self, image: str) -> str:
-        """See `Engine.by_hand`."""
-        return self.inner.by_hand(image)
-
-    async def pid(self, id: str) -> int | None:  # noqa: ARG002
-        """See `Engine.pid`: it is no process of this machine."""
-        return None
-
-    async def ports(self, id: str) -> dict[int, int]:  # noqa: ARG002
-        """See `Engine.ports`: nothing is published; a kernel tells its own."""
-        return {}
-
-
 _REMOVAL_SECONDS = 60.0
 _POLL_AGE = 5.0
 _LATE = 30.0
@@ -124,7 +54,7 @@ _LATE = 30.0
 _queue = Queue()
 
 
-class Slurm(InnerEngine):
+class Slurm(InnerEngine[ProcessEngine]):
     """See `base.Engine` and `base.ScheduledEngine`."""
 
     def __init__(self, inner: ProcessEngine) -> None:
