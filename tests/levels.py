@@ -177,6 +177,8 @@ TABLE = (
 
 # What a level does without: these packages come with `make test-all`.
 MORE_PACKAGES = {
+    "engines/kubernetes/test_client.py": "kubernetes_asyncio",
+    "engines/kubernetes/test_engine.py": "kubernetes_asyncio",
     "hub": "jupyterhub",
     "server/test_openapi.py": "schemathesis",
     "soak/test_beside.py": "playwright",
