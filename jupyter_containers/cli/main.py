@@ -30,6 +30,7 @@ VERBS = {
     "logs": ("containers", "show what a container printed"),
     "stop": ("containers", "stop and remove a container"),
     "exec": ("execute", "run a program, or the image's shell, in a running container"),
+    "kubernetes": ("kubernetes", "print what an administrator applies to a cluster"),
     "prune": ("prune", "remove containers and files of ours that nobody owns any more"),
 }
 """Verb → (module in `commands/`, what it does)."""

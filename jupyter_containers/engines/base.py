@@ -23,6 +23,7 @@ from ..models import (
     Stats,
     User,
 )
+from ..policy.traits import PolicyTraits
 from .placement import Placement
 
 ISOLATES = "network-isolated"
@@ -97,6 +98,14 @@ class PickyEngine(Protocol):
         """Raises Unsupported where it cannot make one: called before an image is built, and before
         a start."""
         ...
+
+
+@runtime_checkable
+class FromPolicy(Protocol):
+    """What an engine has besides that is of a cluster which the administrator's policy describes.
+    `open_engine` sets it, for every request anew."""
+
+    policy: PolicyTraits
 
 
 class Engine(Protocol):
@@ -247,7 +256,8 @@ class HasChanges(Protocol):
 @runtime_checkable
 class ScheduledEngine(Protocol):
     """What an engine has besides whose containers a scheduler places on other machines. Its
-    `start` waits in the scheduler's queue; its kernels are reached over the network."""
+    `start` waits in the scheduler's queue; its kernels are reached over the network, unless it
+    brings their sockets here (`TunnelingEngine`)."""
 
     def placement(self, id: str) -> Placement | None:
         """Where a container is, or what its start waits for, as far as is known; None where
@@ -262,3 +272,13 @@ class ScheduledEngine(Protocol):
     async def trouble(self, spec: ContainerSpec) -> StartFailed | None:
         """Why a container that was started has ended before it answered; None: nobody knows."""
         ...
+
+
+@runtime_checkable
+class TunnelingEngine(Protocol):
+    """What a `ScheduledEngine` has besides whose containers see no directory of this machine, nor
+    of one that several share. Its `start` takes the files of the run directory to the container,
+    and has the container's sockets appear in that directory for as long as this process lives;
+    `find` does so again."""
+
+    brings_sockets: Literal[True]

@@ -41,6 +41,7 @@ from .base import (
     PickyEngine,
     ProbedBuilder,
     ScheduledEngine,
+    TunnelingEngine,
     Watch,
 )
 from .image_cache import ImageCache
@@ -180,6 +181,16 @@ class Guarded:
     def places(self) -> bool:
         """Whether a scheduler places its containers on other machines (`base.ScheduledEngine`)."""
         return isinstance(self._engine, ScheduledEngine)
+
+    @property
+    def tunnels(self) -> bool:
+        """Whether it brings the sockets of its containers here (`base.TunnelingEngine`)."""
+        return isinstance(self._engine, TunnelingEngine)
+
+    @property
+    def shares(self) -> bool:
+        """Whether its containers find their files on a file system that several machines share."""
+        return self.places and not self.tunnels
 
     def placement(self, id: str) -> Placement | None:
         """See `ScheduledEngine.placement`; None for an engine of this machine."""

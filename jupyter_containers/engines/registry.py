@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ContainersError, EngineMissing, Unsupported
 from ..models import EngineInfo, Problem
 from ..policy.engines import UNISOLATED
-from .base import Engine, FromRegistry
+from .base import Engine, FromPolicy, FromRegistry
 from .guarded import Guarded
+from .kubernetes import access
 
 if TYPE_CHECKING:
     from ..policy.policy import Policy
@@ -59,6 +60,11 @@ ENGINES: dict[str, tuple[str, str]] = {
 
 PLACED = ("apptainer", "charliecloud", "enroot", "pyxis")
 """What Slurm can place, as `slurm+apptainer`."""
+KUBERNETES = "kubernetes"
+"""The engine that a configuration decides about, and not a program. It is never chosen for a
+notebook that names none, unless the policy's order names it."""
+_BUILDERS = ("podman", "docker")
+"""Its engines of this machine, in this order."""
 _SLURM = "slurm+"
 _OF_SLURM = {"pyxis": "jupyter_containers.engines.slurm.pyxis:Pyxis"}
 """What is no engine without it."""
@@ -66,8 +72,10 @@ _OF_SLURM = {"pyxis": "jupyter_containers.engines.slurm.pyxis:Pyxis"}
 
 def names() -> list[str]:
     """All engine names: ours in the order `auto` tries them, then those of other packages. Those
-    of Slurm only where it is."""
+    of Slurm and Kubernetes only where they are."""
     placed = [f"{_SLURM}{one}" for one in PLACED if which("sbatch") is not None]
+    if access.is_installed() and access.is_configured():
+        placed.append(KUBERNETES)
     return [*ENGINES, *placed, *(name for name in _others() if name not in ENGINES)]
 
 
@@ -85,6 +93,10 @@ def _load(name: str) -> Any:
         return lambda: slurm.Slurm(placed())
     if name in ENGINES:
         return _named(ENGINES[name][0])
+    if name == KUBERNETES:
+        kubernetes = import_module("jupyter_containers.engines.kubernetes.engine")
+        here = next((one for one in _BUILDERS if which(one) is not None), _BUILDERS[0])
+        return lambda: kubernetes.Kubernetes(_instance(here))
     for point in entry_points(group=GROUP, name=name):
         return point.load()
     raise Unsupported(
@@ -98,7 +110,7 @@ def _named(path: str) -> Any:
 
 
 _DOCKER = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
-_WHERE = ("PATH", "HOME", "SLURM_CONF", "CONTAINER_HOST", *_DOCKER)
+_WHERE = ("PATH", "HOME", "SLURM_CONF", "KUBECONFIG", "CONTAINER_HOST", *_DOCKER)
 """What decides which engine a program of that name talks to."""
 
 _instances: dict[tuple[str, ...], Engine] = {}
@@ -127,11 +139,15 @@ def open_engine(name: str, policy: Policy) -> Guarded:
     policy.check_engine(name)
     if isinstance(engine, FromRegistry):
         engine.registry = policy.push_registry
+    if isinstance(engine, FromPolicy):
+        engine.policy = policy
     return Guarded(engine, policy)
 
 
 def _how_to_get(name: str, engine: Engine) -> str:
     """An engine of another package says it itself, as `install`, if it does."""
+    if engine.name == KUBERNETES:
+        return "It needs Podman or Docker on this machine, which builds and pushes its images."
     if engine.program == "sbatch":
         return "Run Jupyter on a login node of a cluster that has Slurm."
     known = ENGINES.get(name.removeprefix(_SLURM)) or ENGINES.get(engine.program)
@@ -148,6 +164,8 @@ async def choose_engine(name: str, policy: Policy) -> Guarded:
         return open_engine(name, policy)
     wrong = []
     for candidate in policy.engine_order(names()):
+        if candidate == KUBERNETES and candidate not in policy.engines:
+            continue
         try:
             engine = open_engine(candidate, policy)
         except EngineMissing as missing:

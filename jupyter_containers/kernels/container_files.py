@@ -122,7 +122,7 @@ def write_container_files(
     _mount_points(run_dir, files.home, spec.mounts)
     tell_writable(run_dir.root, [mount.source for mount in spec.mounts if mount.writable])
     if plan.guest:
-        same_kernel = plan.sockets
+        same_kernel = plan.sockets and not plan.engine.places
         start = {
             "argv": files.kernel_argv,
             "cwd": spec.workdir,

@@ -263,7 +263,7 @@ class ContainerProvisioner(KernelProcess):
             request.directory,
             request.source,
             request.engine,
-            await self._open_run_dir(shared=request.engine.places),
+            await self._open_run_dir(shared=request.engine.shares),
             request.labels,
             self._say,
             request.language,
@@ -303,7 +303,7 @@ class ContainerProvisioner(KernelProcess):
         """Write both connection files for the transport that this start uses."""
         plan = self._plan
         try:
-            run_dir = await self._open_run_dir(shared=plan is not None and plan.engine.places)
+            run_dir = await self._open_run_dir(shared=plan is not None and plan.engine.shares)
         except (ContainersError, OSError) as trouble:
             if self.trouble is None:
                 self._stand_in(trouble)
@@ -372,7 +372,7 @@ class ContainerProvisioner(KernelProcess):
         else:
             assert self._request is not None
             grace = self._request.policy.orphan_grace
-            run_dir = await self._open_run_dir(shared=plan.engine.places)
+            run_dir = await self._open_run_dir(shared=plan.engine.shares)
             plan = await asyncio.to_thread((await plan.with_tls_secret()).with_sources)
             await asyncio.to_thread(
                 write_container_files, run_dir, plan, self._inside, grace, self._note
@@ -382,8 +382,10 @@ class ContainerProvisioner(KernelProcess):
             await container.start(self._say)
             self.container = container
         if (placement := self.container.placement) is not None:
-            use_network(self._manager, placement.address, self.container.channels, self._session)
-            self.connection_info = self._manager.get_connection_info()
+            if not plan.sockets:
+                channels = self.container.channels
+                use_network(self._manager, placement.address, channels, self._session)
+                self.connection_info = self._manager.get_connection_info()
             report_before(self, placement.ends)
 
     # -- paths -----------------------------------------------------------------------------

@@ -36,7 +36,7 @@ _UNUSED_DAYS = 30.0
 _UNFINISHED_DAYS = 1.0
 _KINDS = (
     *("builds", "bytecode", "clients", "contexts", "fits", "guests", "kits", "probes"),
-    *("resolved", "transports", "volumes"),
+    *("pushed", "resolved", "transports", "volumes"),
 )
 _MOUNTED = ("bytecode", "guests", "kits")
 """What running containers have mounted."""

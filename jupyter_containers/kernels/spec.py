@@ -86,8 +86,8 @@ class StartPlan:
         return not self.sockets and not self.engine.places
 
     async def with_tls_secret(self) -> StartPlan:
-        """The same with a new secret, where the container is on another machine."""
-        return replace(self, pem=await new_secret()) if self.engine.places else self
+        """The same with a new secret, where it is reached over a network."""
+        return replace(self, pem=await new_secret()) if self.engine.shares else self
 
     def with_sources(self) -> StartPlan:
         """The same with what its mounts' sources are now, by which the policy and the guest know
@@ -215,7 +215,7 @@ async def plan_start(
 
 def _transport(facts: ImageFacts, engine: Guarded, kit: Kit | None) -> bool:
     """True for sockets; False for TCP. Raises where neither can be."""
-    if facts.transport == "sockets" and not engine.places:
+    if engine.tunnels or (facts.transport == "sockets" and not engine.places):
         return True
     if facts.transport == "none":
         raise StartFailed(

@@ -24,6 +24,8 @@ from pathlib import Path
 _NEEDED = (
     *("PATH", "HOME", "USER", "LOGNAME", "XDG_", "TMPDIR", "DOCKER_", "CONTAINER", "SLURM_"),
     *("PODMANHPC_", "SCRATCH", "SQUASH_DIR"),
+    *("KUBE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_"),
+    *("AWS_", "AZURE_", "CLOUDSDK_", "GOOGLE_"),  # of plugins that get a cluster's credentials
 )
 """What an engine's command needs of the owner's environment to reach the same engine."""
 

@@ -1,0 +1,82 @@
+"""What `doctor` says of a cluster: which one, what this server may do there, what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from ...errors import ContainersError
+from ...models import EngineInfo, Problem
+from ...policy.traits import PolicyTraits
+from ...text import as_text, one_line
+from ..base import Engine
+from ..common import cdi
+from .namespace import Namespace
+from .push import NO_REGISTRY
+from .rbac import NEEDS, Need
+from .site import VOLUMES, Site
+
+_OF_INNER = ("build", "secrets", "pull", "heredocs")
+"""What is done on this machine, by the engine that is here."""
+_OWN = ("limits", "jobs", cdi.FEATURE)
+_CANNOT = Problem(
+    "A Pod's network is the cluster's: ports are not published on this machine, and `pids` is "
+    "the nodes' to limit.",
+    "Open a port of a kernel in Jupyter. NetworkPolicies say what Pods reach.",
+)
+_NO_VOLUMES = Problem(
+    f"No volume of the cluster is named ({VOLUMES}): notebooks' folders are empty in their Pods.",
+    'The administrator names them: c.Policy.kubernetes_volumes = {"~": "claim-{username}"}',
+)
+
+
+async def info_of(space: Namespace, site: Site, policy: PolicyTraits, inner: Engine) -> EngineInfo:
+    """See `Engine.info`. Raises EngineDown, EngineMissing."""
+    async with space.cluster.use():
+        told, (_, version), may = await asyncio.gather(
+            inner.info(),
+            space.cluster.ask("GET", "/version"),
+            asyncio.gather(*(space.may(need) for need in NEEDS)),
+        )
+    access = await space.cluster.access()
+    missing = [need for need, is_given in zip(NEEDS, may, strict=True) if not is_given]
+    problems = [_rights(space.name, missing)] if missing else []
+    if not policy.push_registry:
+        problems.append(Problem(*NO_REGISTRY))
+    if not told.usable:
+        problems += told.problems
+    problems += [_CANNOT] if site.volumes else [_CANNOT, _NO_VOLUMES]
+    needed = [need for need in missing if need.required]
+    where = f"{access.host}, namespace {space.name}"
+    return replace(
+        told,
+        name="kubernetes",
+        version=f"{one_line(as_text(version.get('gitVersion')), 40)} ({where})"
+        f" with {inner.name} {told.version}",
+        usable=told.usable and not needed and bool(policy.push_registry),
+        rootless=True,
+        features=frozenset((*(told.features & {*_OF_INNER}), *_OWN)),
+        problems=tuple(problems),
+        endpoint=f"kubernetes:{access.host}:{space.name}",
+    )
+
+
+def _rights(namespace: str, missing: list[Need]) -> Problem:
+    needed = [need for need in missing if need.required]
+    what = ", ".join(str(need) for need in needed or missing)
+    why = "; ".join(dict.fromkeys(need.why for need in needed or missing))
+    without = "what needs them" if needed else "which is not needed, but of use"
+    return Problem(
+        f"In the namespace {namespace} this server may not: {what} ({without}: {why}).",
+        f"An administrator of the cluster applies: jupyter containers kubernetes rbac "
+        f"--namespace {namespace} | kubectl apply -f -",
+    )
+
+
+def unusable(inner: Engine, error: ContainersError) -> EngineInfo:
+    """Of a cluster that was not reached."""
+    return EngineInfo(
+        name="kubernetes",
+        version=f"with {inner.name}",
+        problems=(Problem(error.message, error.hint),),
+    )
