@@ -54,7 +54,7 @@ class Kubernetes(InnerEngine[Engine]):
     def __init__(self, inner: Engine) -> None:
         super().__init__(inner)
         self.policy = PolicyTraits()
-        self._info = InfoCache(self.name, self._ask_info)
+        self._infos: dict[tuple[str, ...], InfoCache] = {}
         self._clusters: dict[str, Cluster] = {}
         self._kernels: dict[str, KernelPod] = {}
         self._polled: dict[str, tuple[float, int | None]] = {}
@@ -66,8 +66,12 @@ class Kubernetes(InnerEngine[Engine]):
         return self.inner.program
 
     async def info(self) -> EngineInfo:
-        """See `Engine.info`."""
-        return await self._info.get()
+        """See `Engine.info`: of the cluster that the policy names now."""
+        said = self.policy
+        volumes = [f"{path} {claim}" for path, claim in sorted(said.kubernetes_volumes.items())]
+        where = (said.kubernetes_context, said.kubernetes_namespace, said.push_registry, *volumes)
+        cache = self._infos.setdefault(where, InfoCache(self.name, self._ask_info))
+        return await cache.get()
 
     async def _ask_info(self) -> EngineInfo:
         site = await asyncio.to_thread(self._site)
@@ -141,7 +145,7 @@ class Kubernetes(InnerEngine[Engine]):
             for note in made.notes:
                 log.warning("%s: %s", spec.name, note)
             try:
-                return await kernel.create(made.manifest)
+                return await kernel.create(made.manifest, tunnel_argv(spec))
             except StartFailed:
                 if not was_known or not kernel.lacks_image:
                     raise

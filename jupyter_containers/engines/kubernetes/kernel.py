@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from ...host.cache import recall
 from ...host.paths import runtime_directory
 from ...layout import INSIDE
 from ...models import ContainerSpec, Ended
-from ...text import as_dict, as_text
+from ...text import as_dict, as_int, as_text
 from ..placement import Placement
 from .client import Object
 from .ends import gone
@@ -32,6 +34,8 @@ _PATIENCE = 30.0
 """Seconds for which a Pod's end waits for a connection at least: the API server may restart."""
 _LOOK = 1.0
 """Seconds between looks at the events of a Pod that does not run yet."""
+_SOON, _ATTEMPTS = 0.08, 25
+"""Seconds between attempts to reach one that is on a node, and how many there are."""
 _RECORD = "pod.json"
 """In the run directory, where no container sees it: where the Pod is, for the next server."""
 
@@ -45,6 +49,9 @@ class KernelPod:
         """As it was seen last."""
         self.placement: Placement | None = None
         self.tunnel: Tunnel | None = None
+        self._first: Exec | None = None
+        """The tunnel's first connection, where it was made before the cluster says that the Pod
+        runs."""
 
     # -- start -------------------------------------------------------------------------------
 
@@ -52,14 +59,14 @@ class KernelPod:
         """What a start does before there is a Pod."""
         self.placement = Placement(job=self.name, kind="Pod", state="PENDING", phase=phase)
 
-    async def create(self, manifest: Object) -> None:
-        """Make the Pod and wait until its container runs, as long as it takes. Raises
-        StartFailed, EngineDown, and what `refused` makes."""
+    async def create(self, manifest: Object, argv: Sequence[str]) -> None:
+        """Make the Pod and wait until its container runs, as long as it takes; `argv` is what the
+        tunnel runs there. Raises StartFailed, EngineDown, and what `refused` makes."""
         self.say("Asking the cluster for a Pod")
         self._see(await self.space.create_pod(manifest))
         while True:
             try:
-                await self._until_running()
+                await self._until_running(argv)
             except EngineDown as down:  # the cluster keeps the Pod: wait for its return
                 self.say(down.message)
                 await asyncio.sleep(_LOOK)
@@ -68,23 +75,37 @@ class KernelPod:
                 continue
             return
 
-    async def _until_running(self) -> None:
+    async def _until_running(self, argv: Sequence[str]) -> None:
+        """A node says that a container runs up to a second after it does, so that some attempts
+        to reach it are made before."""
         events: Sequence[Mapping[str, Any]] = ()
         coming: asyncio.Task[Object | None] | None = None
+        attempts = _ATTEMPTS
         async with aclosing(self.space.follow(self.pod)) as changes:
             try:
                 while not self._state(events).running:
                     coming = coming or asyncio.ensure_future(anext(changes))
-                    done, _ = await asyncio.wait({coming}, timeout=_LOOK)
+                    tries = attempts > 0 and self.placement is not None and self.placement.node
+                    done, _ = await asyncio.wait({coming}, timeout=_SOON if tries else _LOOK)
                     if done:
                         self._see_or_fail(coming.result())
                         coming = None
-                    else:
+                    elif not tries:
                         events = await self.space.events(self.pod)
+                    elif await self._is_reached(argv):
+                        return
+                    else:
+                        attempts -= 1
             finally:
                 if coming is not None:
                     coming.cancel()
                     await asyncio.wait({coming})
+
+    async def _is_reached(self, argv: Sequence[str]) -> bool:
+        with suppress(OSError, EngineDown):
+            path = self.space.path("pods", self.name)
+            self._first = await open_exec(self.space.cluster, path, CONTAINER, argv)
+        return self._first is not None
 
     def _state(self, events: Sequence[Mapping[str, Any]]) -> State:
         state = state_of(self.pod, events)
@@ -112,6 +133,7 @@ class KernelPod:
         start = json.loads(files[_START])
         await asyncio.to_thread(self._record, run.parent, argv)
         await self._open(run, argv, start, files)
+        self.placement = _runs(self.pod, self.name)
 
     async def join(self) -> None:
         """The same to a Pod that an earlier server has started. Raises StartFailed where that
@@ -142,6 +164,9 @@ class KernelPod:
 
     async def _connect(self, argv: Sequence[str]) -> Exec:
         """See `tunnel.Connect`: a Pod that is over is never reached again."""
+        first, self._first = self._first, None
+        if first is not None:
+            return first
         try:
             path = self.space.path("pods", self.name)
             return await open_exec(self.space.cluster, path, CONTAINER, argv)
@@ -160,8 +185,11 @@ class KernelPod:
     async def close(self) -> None:
         """Hang up; the Pod goes on."""
         tunnel, self.tunnel = self.tunnel, None
+        first, self._first = self._first, None
         if tunnel is not None:
             await tunnel.close()
+        if first is not None:
+            await first.close()
 
     # -- questions ---------------------------------------------------------------------------
 
@@ -193,6 +221,18 @@ class KernelPod:
 
     async def _gone(self) -> Ended:
         return gone(self.pod, await self.space.events(self.pod) if self.pod else ())
+
+
+def _runs(pod: Mapping[str, Any], name: str) -> Placement:
+    """Where a Pod is that answers, whether or not the cluster has heard of it yet."""
+    placement = state_of(pod).placement
+    seconds = as_int(as_dict(pod.get("spec")).get("activeDeadlineSeconds"))
+    return replace(
+        placement,
+        state="RUNNING",
+        phase=f"Pod {name} runs on {placement.node}",
+        ends=placement.ends or (time.time() + seconds if seconds else None),
+    )
 
 
 def _told(ended: Ended, name: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from .labels import labels_of
 from .manifest import CONTAINER, same_files
 from .rbac import Need, review
 from .site import Site
+from .states import container_of, state_of
 
 _GONE_SECONDS = 45.0
 _FORCE_SECONDS = 15.0
@@ -105,18 +106,20 @@ class Namespace:
         began, pause, forced = time.monotonic(), 0.05, False
         if not await self.delete_pod(name):
             return
-        while await self.pod(name) is not None:
+        while (pod := await self.pod(name)) is not None:
             waited = time.monotonic() - began
+            # The node takes its volumes and network away for ten seconds more, which needs no name.
+            if not forced and (waited > _FORCE_SECONDS or _runs_nothing(pod)):
+                forced = True
+                await self.delete_pod(name, 0)
+                continue
             if waited > _GONE_SECONDS:
                 raise EngineDown(
                     f"The cluster does not end the Pod {name}.",
                     f"See why: kubectl --namespace {self.name} describe pod {name}",
                 )
-            if waited > _FORCE_SECONDS and not forced:
-                forced = True
-                await self.delete_pod(name, 0)
             await asyncio.sleep(pause)
-            pause = min(1.0, pause * 1.3)
+            pause = min(0.5, pause * 1.3)
 
     async def events(self, pod: Mapping[str, Any]) -> list[Object]:
         """What was reported about a Pod, and not about an earlier one of its name."""
@@ -179,6 +182,11 @@ class Namespace:
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
         _, said = await self.cluster.ask("POST", path, body=review(need, Site(namespace=self.name)))
         return as_dict(said.get("status")).get("allowed") is True
+
+
+def _runs_nothing(pod: Mapping[str, Any]) -> bool:
+    """Whether its program has ended, or never began."""
+    return state_of(pod).ended is not None or "waiting" in container_of(pod)
 
 
 def claims_of(pod: Mapping[str, Any]) -> list[str]:

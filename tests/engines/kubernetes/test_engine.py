@@ -142,9 +142,10 @@ async def test_memory_that_runs_out(notebook: Path, config: Config) -> None:
     settings = json.loads(notebook.read_text())["metadata"]["jupyter_containers"]
     path = write_notebook(notebook, {**settings, "memory": "200m"}, "1")
     async with running(path, config) as kernel:
-        asyncio.ensure_future(kernel.run("x = bytearray(10**9)"))
+        cell = asyncio.ensure_future(kernel.run("x = bytearray(10**9)"))
         await eventually(lambda: kernel.container.poll() is not None, 30)
         assert "memory" in str(await kernel.container.why())
+        cell.cancel()
 
 
 async def test_an_image_that_the_registry_has_lost_is_pushed_again(
