@@ -56,11 +56,31 @@ def serve(listener, run_dir):
     os._exit(0)
 
 
-class Wire:
-    """A connection, as `mux.Connection` says."""
+class Wire(asyncio.BaseProtocol):
+    """A connection, as `mux.Connection` says: the input and output of a process that waits until we
+    hang up, and whose end is the connection's."""
 
-    def __init__(self, reader, writer):
-        self.reader, self.writer = reader, writer
+    def __init__(self, process):
+        self.process = process
+        self.reader = asyncio.StreamReader(limit=WINDOW)
+        self.incoming = self.outgoing = None
+        self.takes_more = asyncio.Event()
+        self.takes_more.set()
+
+    async def open(self):
+        """Take its input and output. Raises OSError and ValueError."""
+        loop = asyncio.get_running_loop()
+        ready = loop.create_future()
+        loop.add_reader(self.process, done, ready)
+        await ready
+        _, files, _, _ = socket.recv_fds(self.process, 1, 2)
+        pipes = [os.fdopen(file, "rb+", 0) for file in files]
+        if len(pipes) != 2:
+            raise ConnectionResetError("no input and output")
+        loop.add_reader(self.process, self.hang_up)
+        protocol = asyncio.StreamReaderProtocol(self.reader)
+        self.incoming, _ = await loop.connect_read_pipe(lambda: protocol, pipes[0])
+        self.outgoing, _ = await loop.connect_write_pipe(lambda: self, pipes[1])
 
     async def read(self):
         """The next bytes."""
@@ -68,12 +88,39 @@ class Wire:
 
     async def write(self, data):
         """Returns once it takes more."""
-        self.writer.write(data)
-        await self.writer.drain()
+        if self.outgoing.is_closing():
+            raise BrokenPipeError
+        self.outgoing.write(data)
+        await self.takes_more.wait()
 
-    async def close(self):
-        """At once: what was not sent is sent again."""
-        self.writer.transport.abort()
+    def pause_writing(self):
+        """It takes no more for now."""
+        self.takes_more.clear()
+
+    def resume_writing(self):
+        """It takes more."""
+        self.takes_more.set()
+
+    def connection_lost(self, _error):
+        """Nobody reads it any more."""
+        self.hang_up()
+
+    def hang_up(self):
+        """At once: what was not sent is sent again. Twice is fine."""
+        if self.process.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self.process)
+            self.process.close()
+        if self.incoming is not None:
+            self.incoming.close()
+        if self.outgoing is not None and not self.outgoing.is_closing():
+            self.outgoing.abort()
+        self.takes_more.set()
+
+
+def done(future):
+    """It has come."""
+    if not future.done():
+        future.set_result(None)
 
 
 class Bridge:
@@ -95,44 +142,52 @@ class Bridge:
         """Take connections until nobody needs the bridge any more."""
         self.over = asyncio.get_running_loop().create_future()
         self.look()
-        server = await asyncio.start_unix_server(self.meet, sock=listener, limit=WINDOW)
-        async with server:
-            await self.over
+        listener.setblocking(False)
+        accepting = asyncio.ensure_future(self.accept(listener))
+        await self.over
+        accepting.cancel()
 
     # -- connections -----------------------------------------------------------------------
 
-    async def meet(self, reader, writer):
-        """Who comes: ask for the proof, then carry frames until the connection is cut."""
+    async def accept(self, listener):
+        """Take everybody in to be asked."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                process, _ = await loop.sock_accept(listener)
+            except OSError:  # no file is left, or who came has gone
+                await asyncio.sleep(0.1)
+                continue
+            while len(self.strangers) >= MOST_STRANGERS:
+                first = next(iter(self.strangers))
+                self.strangers.pop(first)
+                first.cancel()
+            self.strangers[loop.create_task(self.meet(Wire(process)))] = None
+
+    async def meet(self, wire):
+        """Ask one for the proof, then carry frames until the connection is cut."""
         task = asyncio.current_task()
-        while len(self.strangers) >= MOST_STRANGERS:
-            first = next(iter(self.strangers))
-            self.forget(first)
-            first.cancel()
-        self.strangers[task] = None
-        wire = Wire(reader, writer)
         try:
-            session, rest = await asyncio.wait_for(self.ask(Lines(wire), task), HANDSHAKE)
+            session, rest = await asyncio.wait_for(self.ask(wire, task), HANDSHAKE)
             await session.link.carry(wire, rest)
         except (Broken, OSError, asyncio.TimeoutError, asyncio.CancelledError, ValueError):
             pass
         finally:
-            self.forget(task)
+            self.strangers.pop(task, None)
             if self.carried is task:
                 self.carried, self.alone = None, time.monotonic()
-            await wire.close()
+            wire.hang_up()
 
-    def forget(self, stranger):
-        """It is none any more."""
-        self.strangers.pop(stranger, None)
-
-    async def ask(self, lines, task):
+    async def ask(self, wire, task):
         """The session and what has come of its frames. Raises Broken for who does not know the
         secret."""
+        await wire.open()
+        lines = Lines(wire)
         said = await lines.hear()
         session, theirs = str(said.get("session")), str(said.get("nonce"))
         if not self.secret and "secret" not in said:
             await lines.say({"error": "new"})  # the one that knew it was killed
-            self.end()
+            done(self.over)
             raise Broken("no secret")
         self.secret = self.secret or str(said["secret"])
         ours = secrets.token_hex(16)
@@ -143,7 +198,7 @@ class Bridge:
             proof(self.secret, "server", *words).encode(), str(answer.get("proof")).encode()
         ):
             raise Broken("not the secret")
-        self.forget(task)
+        self.strangers.pop(task, None)
         while self.carried is not None:  # it has lost the server without being told
             self.carried.cancel()
             await asyncio.wait({self.carried})
@@ -159,11 +214,6 @@ class Bridge:
         await lines.say({"received": self.session.link.received})
         self.hurry()
         return self.session, lines.rest
-
-    def end(self):
-        """The process's."""
-        if not self.over.done():
-            self.over.set_result(None)
 
     # -- sockets ---------------------------------------------------------------------------
 
@@ -182,9 +232,9 @@ class Bridge:
             if self.carried is not None:
                 self.session.tell_sockets()
         if self.carried is None and now - self.alone > self.grace:
-            self.end()
+            done(self.over)
         if "guest" in self.found and os.fstat(self.found["guest"][0]).st_nlink == 0:
-            self.end()
+            done(self.over)
         pause = min(max((now - self.busy) / PART, FIRST_PAUSE), LAST_PAUSE)
         self.timer = asyncio.get_running_loop().call_later(pause, self.look)
 

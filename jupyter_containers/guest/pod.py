@@ -2,7 +2,7 @@
 
     python -I -S -B pod.py start RUN    the container's command: waits until RUN/start.json has come
                                         through the tunnel, and becomes `main.py`, the guest
-    python -I -S -B pod.py tunnel RUN   by exec: stdin and stdout are a connection to the bridge
+    python -I -S -B pod.py tunnel RUN   by exec: stdin and stdout become a connection to the bridge
 
 The bridge holds the tunnel's streams while its connection is cut and made again, so it is a process
 of its own: see `bridge.py`. `start` starts it, so that it is there when the first server comes;
@@ -22,7 +22,6 @@ PATIENCE = 120.0
 """Seconds for `start.json` to come."""
 LOOK_EVERY = 0.005
 CONNECTS_IN = 10.0
-CHUNK = 256 << 10
 PIPE_SIZE = 1 << 20
 F_SETPIPE_SZ = 1031
 """Of fcntl.h; Python has it from 3.10."""
@@ -44,26 +43,16 @@ def start(run_dir):
 
 
 def tunnel(run_dir):
-    """Copy between stdin, stdout and the bridge until one of them ends. Does not return."""
-    import threading
-
+    """Give stdin and stdout to the bridge, and stay until it hangs up: an exec ends with its
+    process. Copying between them would take half of a round trip's time."""
     bridge = connect(run_dir)
     for pipe in (0, 1):
         enlarge(pipe)
-    threading.Thread(target=copy, args=(0, bridge.fileno()), daemon=True).start()
-    copy(bridge.fileno(), 1)
-
-
-def copy(source, target):
-    """All that comes; then the process ends."""
     try:
-        while data := os.read(source, CHUNK):
-            left = memoryview(data)
-            while left:
-                left = left[os.write(target, left) :]
-    except OSError:  # the other side has gone
+        socket.send_fds(bridge, [b"."], [0, 1])
+        bridge.recv(1)
+    except OSError:  # it has ended
         pass
-    os._exit(0)
 
 
 def enlarge(pipe):

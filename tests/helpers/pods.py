@@ -21,14 +21,19 @@ class Exec:
 
     def __init__(self, process: asyncio.subprocess.Process, lasts: float) -> None:
         self.process, self._left = process, lasts
+        self.is_silent = False
+        """Whether nothing goes either way, and nobody is told."""
 
     async def read(self) -> bytes:
         assert self.process.stdout is not None
-        return self._part(await self.process.stdout.read(1 << 18))
+        data = await self.process.stdout.read(1 << 18)
+        while self.is_silent:
+            await asyncio.sleep(1)
+        return self._part(data)
 
     async def write(self, data: bytes) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(self._part(data))
+        self.process.stdin.write(b"" if self.is_silent else self._part(data))
         await self.process.stdin.drain()
 
     def _part(self, data: bytes) -> bytes:

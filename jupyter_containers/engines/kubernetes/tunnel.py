@@ -89,11 +89,11 @@ class Tunnel:
             self._waiting += 1
         self._task = asyncio.create_task(self._keep())
         try:
-            async with asyncio.timeout(self._grace):
+            async with asyncio.timeout(self._grace + HANDSHAKE):
                 await self._placed
         except TimeoutError:
             await self.close()
-            raise StartFailed(f"The Pod did not take its files within {self._grace:g} s.") from None
+            raise StartFailed("The Pod was reached, but did not take its files.") from None
         except BaseException:
             await self.close()
             raise

@@ -160,7 +160,8 @@ class Talker:
 
 
 @pytest.mark.parametrize(
-    "says", [b"<html>\n", b"x" * 5000, b"\n", b"[" * 4000 + b"\n", b'{"a": 1}\n', b"1" * 4000 + b"\n"]
+    "says",
+    [b"<html>\n", b"x" * 5000, b"\n", b"[" * 4000 + b"\n", b'{"a": 1}\n', b"1" * 4000 + b"\n"],
 )
 async def test_not_our_protocol(short_path: Path, says: bytes) -> None:
     async def connect() -> Talker:
@@ -171,7 +172,7 @@ async def test_not_our_protocol(short_path: Path, says: bytes) -> None:
 
 
 async def test_a_silent_one(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tunnels, "HANDSHAKE", 0.1)
+    monkeypatch.setattr(tunnels, "HANDSHAKE", 0.2)
 
     class Silent(Talker):
         async def read(self) -> bytes:
@@ -181,8 +182,8 @@ async def test_a_silent_one(short_path: Path, monkeypatch: pytest.MonkeyPatch) -
     async def connect() -> Silent:
         return Silent(b"")
 
-    with pytest.raises(StartFailed, match=r"not reached for 0\.4 s"):
-        await Tunnel(connect, short_path, SECRET, grace=0.4).open()
+    with pytest.raises(StartFailed, match=r"not reached for 0\.3 s"):
+        await Tunnel(connect, short_path, SECRET, grace=0.3).open()
 
 
 def sockets() -> Iterator[bytes]:

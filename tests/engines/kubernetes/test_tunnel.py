@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import os
 import random
-import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -210,21 +210,28 @@ async def test_a_bridge_that_is_killed(pod: Pod) -> None:
 
 async def test_an_impostor_of_the_bridge(pod: Pod) -> None:
     """A kernel listens in its place: it is not told what it would need to pass for it."""
-    heard = []
+    heard: list[bytes] = []
 
-    async def pretend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.append(await reader.readline())
-        writer.write(b'{"nonce": "00", "proof": "%s"}\n' % (b"0" * 64))
-        heard.append(await reader.readline())
-        writer.close()
+    def pretend() -> None:
+        process, _ = listener.accept()
+        _, files, _, _ = socket.recv_fds(process, 1, 2)
+        with process, open(files[0], "rb") as said, open(files[1], "wb", 0) as answer:
+            heard.append(said.readline())
+            answer.write(b'{"nonce": "00", "proof": "%s"}\n' % (b"0" * 64))
+            heard.append(said.readline())
 
     async with opened(pod) as tunnel:
         (pod.run / "tunnel").unlink()
-        server = await asyncio.start_unix_server(pretend, pod.run / "tunnel")
-        pod.execs[-1].cut()
-        assert "another program answers" in await asyncio.wait_for(tunnel.wait_lost(), 10)
-        server.close()
-    assert SECRET.encode() not in heard[0] and heard[1] == b""
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(pod.run / "tunnel"))
+            listener.listen()
+            pretending = asyncio.create_task(asyncio.to_thread(pretend))
+            pod.execs[-1].cut()
+            assert "another program answers" in await asyncio.wait_for(tunnel.wait_lost(), 10)
+            await asyncio.wait_for(pretending, 10)
+    assert b"nonce" in heard[0]
+    assert SECRET.encode() not in heard[0]
+    assert heard[1] == b""
 
 
 async def test_the_next_server(pod: Pod) -> None:
@@ -325,7 +332,7 @@ async def test_a_silent_connection(pod: Pod, monkeypatch: pytest.MonkeyPatch) ->
     async with echo(pod.run / "k-1"), opened(pod):
         await asyncio.sleep(1)
         assert len(pod.execs) == 1
-        os.kill(pod.execs[0].process.pid, signal.SIGSTOP)
+        pod.execs[0].is_silent = True
         await until(pod.here / "k-1")
         answer = asyncio.create_task(said(pod.here / "k-1"))
         assert await asyncio.wait_for(answer, 10) == b"hello"
