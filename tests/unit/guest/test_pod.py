@@ -18,6 +18,7 @@ import pytest
 
 from jupyter_containers.engines.kubernetes.tunnel import Tunnel
 from jupyter_containers.errors import StartFailed
+from jupyter_containers.guest.mux import Lines, proof
 from jupyter_containers.kernels.guest_client import GuestClient
 from jupyter_containers.layout import GUEST_DIR
 from tests.helpers.pods import SECRET, Pod, echo, until
@@ -176,6 +177,21 @@ async def test_one_bridge_however_many_come(pod: Pod) -> None:
         await one.close()
 
 
+async def test_a_connection_takes_the_place_of_the_last(pod: Pod) -> None:
+    """An API server may have lost one without telling the Pod."""
+    made = [await pod.connect() for _ in range(2)]
+    for one in made:
+        lines = Lines(one)
+        await lines.say({"secret": SECRET, "session": "s", "nonce": "n"})
+        words = ("s", "n", (await lines.hear())["nonce"])
+        await lines.say({"proof": proof(SECRET, "server", *words), "received": 0})
+        assert await lines.hear() == {"received": 0}
+    assert await asyncio.wait_for(made[0].process.wait(), 5) == 0
+    assert made[1].process.returncode is None
+    for one in made:
+        await one.close()
+
+
 async def test_strangers(pod: Pod) -> None:
     """Who does not know the secret changes nothing, however many there are."""
     async with echo(pod.run / "k-1"), opened(pod) as tunnel:
@@ -229,6 +245,7 @@ AS_ANYBODY = ("setpriv", LESS) if os.getuid() == 0 else ()
 
 
 async def test_a_kernel_cannot_look_into_the_bridge(pod: Pod) -> None:
+    pod.program = (*AS_ANYBODY, *pod.program)
     look = "import os, sys; os.readlink('/proc/%s/fd/0' % sys.argv[1])"
     async with opened(pod):
         (pid,) = pod.bridges()
