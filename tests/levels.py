@@ -164,6 +164,7 @@ TABLE = (
     Row("engines/charliecloud", ("charliecloud",)),
     Row("engines/docker", (*PODMAN, *DOCKERS, *ROOTS), FIRST),
     Row("engines/enroot", ("enroot",)),
+    Row("engines/kubernetes", PODMAN),  # which builds and pushes what Pods run
     Row("hub", EVERY),
     Row("ui", EVERY),
     # -- by hand and before a release ------------------------------------------------------------

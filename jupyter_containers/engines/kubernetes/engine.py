@@ -116,12 +116,14 @@ class Kubernetes(InnerEngine[Engine]):
         space = await self._space(site)
         site = replace(site, namespace=space.name)
         kernel = self._kernels[spec.name] = KernelPod(space, spec.name)
+        kernel.is_unmade = True
         async with space.cluster.use():
             try:
                 await self._start(kernel, spec, site)
                 await kernel.open_tunnel(spec, tunnel_argv(spec))
             except BaseException:
-                await asyncio.shield(self.remove(spec.name))
+                if not kernel.is_unmade:
+                    await asyncio.shield(self.remove(spec.name))
                 raise
         return Container(
             id=spec.name, name=spec.name, image=spec.image, running=True, labels=spec.labels
@@ -230,7 +232,8 @@ class Kubernetes(InnerEngine[Engine]):
         kernel = await self._kernel(id)
         try:
             await kernel.close()
-            await kernel.space.remove_pod(id)
+            if not kernel.is_unmade:
+                await kernel.space.remove_pod(id)
         finally:
             self._polled.pop(id, None)
         self._kernels.pop(id, None)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import EngineDown, StartFailed
+from ...errors import ContainersError, EngineDown, StartFailed
 from ...guest.mux import NAMES
 from ...host.cache import recall
 from ...host.paths import runtime_directory
@@ -48,6 +48,8 @@ class KernelPod:
         self.pod: Object = {}
         """As it was seen last."""
         self.placement: Placement | None = None
+        self.is_unmade = False
+        """Whether this process has begun to start it, and the cluster has no Pod of it for sure."""
         self.tunnel: Tunnel | None = None
         self._first: Exec | None = None
         """The tunnel's first connection, where it was made before the cluster says that the Pod
@@ -63,7 +65,14 @@ class KernelPod:
         """Make the Pod and wait until its container runs, as long as it takes; `argv` is what the
         tunnel runs there. Raises StartFailed, EngineDown, and what `refused` makes."""
         self.say("Asking the cluster for a Pod")
-        self._see(await self.space.create_pod(manifest))
+        self.is_unmade = False
+        try:
+            self._see(await self.space.create_pod(manifest))
+        except EngineDown:
+            raise
+        except ContainersError:
+            self.is_unmade = True
+            raise
         while True:
             try:
                 await self._until_running(argv)
