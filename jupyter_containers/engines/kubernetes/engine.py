@@ -29,14 +29,12 @@ from ..base import Engine, Output, Watch
 from ..common.info_cache import InfoCache
 from ..inner import InnerEngine
 from ..placement import Placement
-from . import removal
 from .client import Cluster
-from .figures import stats_of
-from .info import info_of
+from .info import info_of, stats_of
 from .kernel import KernelPod, place_of
 from .labels import labels_of, selector
 from .manifest import PodFiles, config_maps, pod, tunnel_argv
-from .namespace import Namespace, claims_of
+from .namespace import Namespace, claims_of, removal_argv
 from .push import Pusher
 from .site import Site, site_of
 from .states import state_of
@@ -242,9 +240,9 @@ class Kubernetes(InnerEngine[Engine]):
         """See `Engine.remove_argv`."""
         known = self._kernels.get(id)
         if known is not None:
-            return removal.argv_of(known.space.cluster.context, known.space.name, id)
+            return removal_argv(known.space.cluster.context, known.space.name, id)
         context, namespace = self.policy.kubernetes_context, self.policy.kubernetes_namespace
-        return removal.argv_of(context, namespace, id)
+        return removal_argv(context, namespace, id)
 
     async def containers(self, label: str) -> list[Container]:
         """See `Engine.containers`."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -197,3 +199,31 @@ def claims_of(pod: Mapping[str, Any]) -> list[str]:
         for one in (volumes if isinstance(volumes, list) else [])
     ]
     return [one for one in found if one]
+
+
+# -- the end of a Pod whose owner was killed: what the reaper runs, with this Python -----------
+
+_PACKAGE = __name__.partition(".")[0]
+_RUN = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    f"from {__name__} import remove; sys.exit(remove(*sys.argv[2:]))"
+)
+
+
+def removal_argv(context: str, namespace: str, name: str) -> list[str]:
+    """The command; with an empty namespace in that of the context."""
+    above = next(one for one in Path(__file__).parents if one.name == _PACKAGE).parent
+    return [sys.executable, "-I", "-c", _RUN, str(above), context, namespace, name]
+
+
+def remove(context: str, namespace: str, name: str) -> int:
+    """0 once there is no such Pod. Raises where the cluster does not answer, which is no 0."""
+    asyncio.run(_remove(context, namespace, name))
+    return 0
+
+
+async def _remove(context: str, namespace: str, name: str) -> None:
+    cluster = Cluster(context)
+    async with cluster.use():
+        access = await cluster.access()
+        await Namespace(cluster, namespace or access.namespace).remove_pod(name)

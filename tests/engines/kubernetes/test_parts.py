@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from jupyter_containers.cli.main import main
-from jupyter_containers.engines.kubernetes import access, push, removal
+from jupyter_containers.engines.kubernetes import access, push
 from jupyter_containers.engines.kubernetes.engine import Kubernetes, username
-from jupyter_containers.engines.kubernetes.figures import number_of, stats_of
+from jupyter_containers.engines.kubernetes.info import number_of, stats_of
+from jupyter_containers.engines.kubernetes.namespace import removal_argv
 from jupyter_containers.engines.kubernetes.push import Pusher
 from jupyter_containers.engines.kubernetes.site import site_of
 from jupyter_containers.engines.podman.engine import Podman
@@ -87,7 +88,7 @@ def test_the_reapers_command_names_the_pod(tmp_path: Path) -> None:
     argv = list(engine.remove_argv("jupyter-0123abcd"))
     assert argv[-3:] == ["there", "people", "jupyter-0123abcd"]
     assert Path(argv[-4], "jupyter_containers", "__init__.py").is_file()
-    assert argv == removal.argv_of("there", "people", "jupyter-0123abcd")
+    assert argv == removal_argv("there", "people", "jupyter-0123abcd")
 
 
 # -- what is pushed --------------------------------------------------------------------------------
