@@ -11,27 +11,18 @@ shift 2
 wanted="$suite $*"
 [ "$(cat "$dir/.unpacked" 2>/dev/null)" = "$wanted" ] && exit 0
 
-mirror=$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
-  sed -n 's/^Debian|Debian|//p' | head -n 1)
-[ -n "$mirror" ] || die "apt knows no Debian mirror here: $* cannot be fetched"
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/debs"
-echo "deb [signed-by=$keyring] $mirror $suite main" >"$work/sources.list"
-apt=(apt-get -qq
-  -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
-  -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
-  -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache"
-  -o Acquire::Check-Valid-Until=false -o APT::Sandbox::User=root)
+apt=()
+apt_of_suite "$work" "$suite" deb
+mkdir "$work/debs"
 
 say "fetching ${*%%=*} of Debian $suite"
-"${apt[@]}" update || die "Debian $suite is not to be had from $mirror (needed: ${*%%=*})"
+"${apt[@]}" update || die "Debian $suite is not to be had from apt's mirror (needed: ${*%%=*})"
 for item in "$@"; do
   package=${item%%=*} tested=${item#*=}
   (cd "$work/debs" && "${apt[@]}" download "$package" >/dev/null 2>&1) ||
-    die "Debian $suite at $mirror has no package $package (tested with $tested)"
+    die "Debian $suite has no package $package at apt's mirror (tested with $tested)"
   deb=$(ls "$work/debs/${package}"_*.deb)
   found=$(dpkg-deb -f "$deb" Version)
   [ "$found" = "$tested" ] ||

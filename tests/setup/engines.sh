@@ -5,7 +5,7 @@
 # of its own, a registry on 127.0.0.1, and an ordinary user who may use all but root's podman.
 # `up` installs and starts only the PARTs that are named, rootless podman always:
 # root-podman second-podman docker docker20 registry processes slurm browser old-pythons; all where
-# none is.
+# none is. `kubernetes` is one more, which is started only where it is named.
 # As an ordinary user: rootless podman, and the docker that answers, if one does.
 #
 # STATE/cache holds what was fetched and stays; STATE/run holds all the rest and is removed by
@@ -88,6 +88,7 @@ fetch() {
     "$here/debs.sh" bookworm "$cache/registry" docker-registry=2.8.2+ds1-1
   fi
   if wants processes; then "$here/apptainer.sh" "$cache"; fi
+  if wants kubernetes; then "$here/kubernetes_build.sh" "$cache/kubernetes"; fi
   wait "$making"
 }
 
@@ -160,17 +161,6 @@ dockerd_up() { # 20|28
     --ip6tables=false --ip-masq=false --ip-forward=false >"$directory/log" 2>&1 </dev/null &
 }
 
-wait_for() { # SECONDS WHAT LOG COMMAND...
-  local seconds=$1 what=$2 log=$3 i
-  shift 3
-  for ((i = 0; i < seconds * 5; i++)); do
-    "$@" >/dev/null 2>&1 && return 0
-    sleep 0.2
-  done
-  tail -n 20 "$log" >&2
-  die "$what did not come up within $seconds s: see above"
-}
-
 import_images() { # COMMAND...: an engine's command line
   import_image bookworm 'CMD ["python3"]' python:3.11 "$@"
   import_image busybox 'CMD ["sh"]' busybox:latest "$@"
@@ -200,6 +190,7 @@ packages_of_parts() {
   fi
   if wants root-podman; then names+=(iptables iproute2); fi
   if wants processes; then names+=(charliecloud python3-lark python3-requests git); fi
+  if wants kubernetes; then names+=(iproute2 libseccomp2 make openssl rsync socat); fi
   if wants browser; then names+=(chromium fonts-dejavu-core fonts-liberation); fi
   packages "${names[@]}"
 }
@@ -229,6 +220,14 @@ import_everywhere() { # DOCKERS
   if wants processes; then import_images other_podman process podman & importing+=($!); fi
   if wants second-podman; then import_images other_podman second podman & importing+=($!); fi
   for one in "${importing[@]}"; do wait "$one"; done
+}
+
+# Who may use Docker is as good as root here, so tests of the ordinary user may set up what the
+# cluster's administrator would.
+kubernetes_up() {
+  "$here/kubernetes.sh" up "$run/kubernetes" "$cache/kubernetes" \
+    "$(cat "$run/registry/address")" "$(cat "$run/private/address")"
+  chown "$tester:" "$run/kubernetes"/{admin,person}.kubeconfig
 }
 
 fill_registries() {
@@ -261,6 +260,7 @@ up_as_root() {
   install -d -m 700 -o "$tester" "/run/user/$(id -u "$tester")"/{p,u}
   import_everywhere "$dockers"
   if wants registry; then fill_registries; fi
+  if wants kubernetes; then kubernetes_up; fi
   engines_json "$run/engines-root.json" root "${as_root[@]}"
   if wants slurm; then "$here/slurm.sh" up "$run/slurm"; fi
   engines_json "$run/engines-user.json" user "${user[@]}"
@@ -326,6 +326,7 @@ $found"
         [ ! -d "$run/podman/$one/storage" ] ||
           other_podman "$one" podman ps -a --format "podman, $one storage: {{.Names}} {{.Image}}"
       done
+      [ ! -d "$run/kubernetes" ] || "$here/kubernetes.sh" pods "$run/kubernetes" "$cache/kubernetes"
     )
   else
     found=$(CONTAINERS_STORAGE_CONF=$run/podman/user.conf podman ps -a --format '{{.Names}}')
@@ -339,6 +340,7 @@ stop_as_root() {
   no_hub_people
   [ -d "$run" ] || return 0
   say "stopping the engines" && "$here/slurm.sh" down "$run/slurm"
+  "$here/kubernetes.sh" down "$run/kubernetes"
   if uid=$(id -u "$tester" 2>/dev/null); then
     pkill -KILL -u "$uid" || true
   fi
@@ -391,6 +393,7 @@ down_as_user() {
 
 parts=$all
 [[ $verb != up && $verb != packages ]] || [ $# -le 2 ] || parts=${*:3}
+if wants kubernetes && ! wants registry; then parts+=" registry"; fi # its images come from there
 case $verb in
   packages) if root; then packages_of_parts; else packages_as_user; fi ;;
   tester) mkdir -p "$run" && add_tester ;;

@@ -71,12 +71,27 @@ def _address(name: str) -> str:
     return address.read_text().strip() if address.exists() else ""
 
 
+def _kubernetes() -> dict[str, str] | None:
+    """What a person's server is given, and the administrator's access beside it; None: no part."""
+    place = pathlib.Path(run, "kubernetes")
+    if not place.is_dir():
+        return None
+    return {
+        "kubeconfig": f"{place}/person.kubeconfig",
+        "admin": f"{place}/admin.kubeconfig",
+        "namespace": "jupyter",
+        "registry": _address("registry"),
+        "private": _address("private"),
+    }
+
+
 said = {
     "engines": {name.removeprefix("own-"): known[name] for name in names},
     "registry": _address("registry"),
     "private": _address("private"),
     "archives": {"python3.11": f"{cache}/bookworm.tar"},
     "slurm": f"{run}/slurm/slurm.conf",
+    "kubernetes": _kubernetes(),
     "images": {
         "python3.9": f"{images}/python:3.9",
         "python3.11": f"{images}/python:3.11",

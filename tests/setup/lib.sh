@@ -36,6 +36,34 @@ packages() {
     die "apt-get install $* failed: see above"
 }
 
+# apt_of_suite DIRECTORY SUITE deb|deb-src: set `apt` to an apt-get of a Debian suite's packages or
+# sources, by the mirror that this machine's apt is set up for. It keeps its lists in DIRECTORY.
+apt_of_suite() {
+  local mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  mirror=$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
+    sed -n 's/^Debian|Debian|//p' | head -n 1)
+  [ -n "$mirror" ] || die "apt knows no Debian mirror here: nothing of Debian $2 can be fetched"
+  mkdir -p "$1/lists/partial" "$1/cache/archives/partial"
+  echo "$3 [signed-by=$keyring] $mirror $2 main" >"$1/sources.list"
+  # shellcheck disable=SC2034
+  apt=(apt-get -qq
+    -o "Dir::Etc::SourceList=$1/sources.list" -o Dir::Etc::SourceParts=/dev/null
+    -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
+    -o "Dir::State::Lists=$1/lists" -o "Dir::Cache=$1/cache"
+    -o Acquire::Check-Valid-Until=false -o APT::Sandbox::User=root)
+}
+
+wait_for() { # SECONDS WHAT LOG COMMAND...
+  local seconds=$1 what=$2 log=$3 i
+  shift 3
+  for ((i = 0; i < seconds * 5; i++)); do
+    "$@" >/dev/null 2>&1 && return 0
+    sleep 0.2
+  done
+  tail -n 20 "$log" >&2
+  die "$what did not come up within $seconds s: see above"
+}
+
 # podman_conf FILE: a containers.conf for what this machine lacks (empty on most).
 podman_conf() {
   {
