@@ -35,9 +35,10 @@ namespaces() {
   setsid unshare --mount --propagation slave --net --pid --fork --kill-child --mount-proc \
     catatonit -- sleep infinity >"$dir/log/init" 2>&1 </dev/null &
   echo $! >"$dir/pid"
-  wait_for 5 "A process in new namespaces" "$dir/log/init" \
-    eval 'init=$(pgrep -P "$(cat "$dir/pid")" -x catatonit)'
+  wait_for 5 "A process in new namespaces" "$dir/log/init" find_init
 }
+
+find_init() { init=$(pgrep -P "$(cat "$dir/pid")" -x catatonit); }
 
 # What containerd and kubelet insist on, and kernel settings that kubelet changes for the whole
 # machine (a panic where the kernel would go on): it finds files there that are as it wants them.
@@ -82,9 +83,7 @@ cgroups() {
   local one
   for one in $(cgroup_parents); do
     mkdir -p "$one/$cgroup"
-    if [ -e "$one/cgroup.subtree_control" ]; then
-      enable_controllers "$one"
-    fi
+    [ ! -e "$one/cgroup.subtree_control" ] || enable_controllers "$one"
   done
 }
 
@@ -97,8 +96,9 @@ cgroup_parents() {
 }
 
 enable_controllers() { # DIRECTORY: of version 2
-  local controller
-  for controller in $(cat "$1/cgroup.controllers"); do
+  local controller controllers
+  read -ra controllers <"$1/cgroup.controllers" || true
+  for controller in "${controllers[@]}"; do
     echo "+$controller" >"$1/cgroup.subtree_control" || true
   done
 }

@@ -62,7 +62,7 @@ compile() {
     tail -n 20 "$work/log" >&2
     die "Kubernetes $version does not compile: see above, and all of it in $work/log"
   }
-  rm -rf "$dir/bin"
+  rm -rf "${dir:?}/bin"
   mkdir -p "$dir/bin"
   install -m 755 -t "$dir/bin" "${programs[@]/#/$work/src/_output/bin/}"
 }
