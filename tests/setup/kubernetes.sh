@@ -227,7 +227,7 @@ control_plane() {
     --kubelet-client-certificate "$dir/pki/admin.crt" \
     --kubelet-client-key "$dir/pki/admin.key" --kubelet-preferred-address-types InternalIP \
     --service-account-issuer https://kubernetes.default.svc \
-    --service-account-key-file "$dir/pki/api.key" \
+    --service-account-key-file "$dir/pki/api.crt" \
     --service-account-signing-key-file "$dir/pki/api.key"
   wait_for 60 "kube-apiserver" "$dir/log/kube-apiserver" kubectl get --raw /readyz
   local own=(--kubeconfig "$dir/admin.kubeconfig" --leader-elect=false --port 0
@@ -248,8 +248,9 @@ start_containerd() {
   }
 }
 
+# Without that variable it looks for 5 seconds whether this is a machine of Amazon's.
 start_kubelet() {
-  run_inside kubelet "$programs/bin/kubelet" --config "$dir/kubelet.yaml" \
+  run_inside kubelet env AWS_EC2_METADATA_DISABLED=true "$programs/bin/kubelet" --config "$dir/kubelet.yaml" \
     --kubeconfig "$dir/admin.kubeconfig" --hostname-override node-1 --node-ip "$node" \
     --container-runtime remote \
     --container-runtime-endpoint unix:///run/containerd/containerd.sock
@@ -261,9 +262,13 @@ start_kubelet() {
 person() {
   local role=${JC_TEST_KUBERNETES_ROLE:-$here/kubernetes_role.yaml} name token
   kubectl apply --validate=false -f - >/dev/null <<YAML
-{apiVersion: v1, kind: Namespace, metadata: {name: $namespace}}
+apiVersion: v1
+kind: Namespace
+metadata: {name: $namespace}
 ---
-{apiVersion: v1, kind: ServiceAccount, metadata: {name: person, namespace: $namespace}}
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: person, namespace: $namespace}
 YAML
   kubectl -n "$namespace" apply --validate=false -f "$role" >/dev/null ||
     die "the Roles of $role are refused: see above"

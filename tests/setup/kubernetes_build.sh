@@ -49,16 +49,12 @@ newer_reflect2() {
   cp "$work"/go/usr/share/gocode/src/github.com/modern-go/reflect2/*.go "$to/"
 }
 
-# What `git describe` would say: clients decide by the version that /version answers.
 compile() {
   local cmd=("${programs[@]/#/cmd/}")
   mkdir -p "$work/src/.go/src/k8s.io" "$work/home"
   ln -sfn ../../.. "$work/src/.go/src/k8s.io/kubernetes"
-  printf '%s\n' KUBE_GIT_COMMIT="''" KUBE_GIT_TREE_STATE=archive "KUBE_GIT_VERSION=v$version" \
-    KUBE_GIT_MAJOR=1 KUBE_GIT_MINOR=20 >"$work/version"
   say "compiling Kubernetes $version (about 5 minutes)"
-  go_env make -C "$work/src" WHAT="${cmd[*]}" KUBE_GIT_VERSION_FILE="$work/version" \
-    >"$work/log" 2>&1 || {
+  go_env make -C "$work/src" WHAT="${cmd[*]}" >"$work/log" 2>&1 || {
     tail -n 20 "$work/log" >&2
     die "Kubernetes $version does not compile: see above, and all of it in $work/log"
   }

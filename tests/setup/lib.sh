@@ -54,14 +54,15 @@ apt_of_suite() {
 }
 
 wait_for() { # SECONDS WHAT LOG COMMAND...
-  local seconds=$1 what=$2 log=$3 i
+  local seconds=$1 what=$2 log=$3 end=$((SECONDS + $1))
   shift 3
-  for ((i = 0; i < seconds * 5; i++)); do
-    "$@" >/dev/null 2>&1 && return 0
+  until "$@" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$end" ] || {
+      tail -n 20 "$log" >&2
+      die "$what did not come up within $seconds s: see above"
+    }
     sleep 0.2
   done
-  tail -n 20 "$log" >&2
-  die "$what did not come up within $seconds s: see above"
 }
 
 # podman_conf FILE: a containers.conf for what this machine lacks (empty on most).
