@@ -298,8 +298,8 @@ has_default_account() {
 up() {
   packages catatonit iproute2 util-linux procps openssl socat libseccomp2
   down
-  ! ip link show "$link" >/dev/null 2>&1 || die "a Kubernetes of other tests runs here (see: ip link
-show $link; ps -C unshare -o pid,args): stop it first"
+  ! ip link show "$link" >/dev/null 2>&1 ||
+    die "the Kubernetes of other tests runs here: ps -C unshare -o pid,args shows its first process"
   mkdir -p "$dir/log"
   chmod 711 "$dir"
   local one init
@@ -328,6 +328,7 @@ show $link; ps -C unshare -o pid,args): stop it first"
 
 down() {
   local pid
+  [ -d "$dir" ] || return 0
   if [ -s "$dir/pid" ]; then
     pid=$(cat "$dir/pid")
     if grep -qs kill-child "/proc/$pid/cmdline"; then
