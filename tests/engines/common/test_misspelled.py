@@ -15,7 +15,8 @@ UV = """  × No solution found when resolving dependencies:
   ╰─▶ Because {0} was not found in the package registry and you require {0}, we can conclude that
 """
 # Of conda 26.7; before, it was a PackagesNotFoundError.
-CONDA = """PackagesNotFoundInChannelsError: The following packages are not available from current channels:
+CONDA = """PackagesNotFoundInChannelsError: The following packages are not available from current \
+channels:
 
   - {0}
 
