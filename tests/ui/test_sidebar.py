@@ -51,6 +51,10 @@ def test_all_sections_open_at_once(running: LabPage, image: str) -> None:
     name = image.rpartition("/")[2]
     expect(ui.page.locator(".jp-Toolbar-kernelName")).to_have_text(f"Container ({name})")
     expect(ui.page.locator(STATUS)).to_have_text(f"{name} · running")
+    ui.page.locator(".jp-Toolbar-kernelName").click()
+    option = ui.page.locator(".jp-Dialog option", has_text=f"Container ({name})")
+    expect(option).to_have_count(1)
+    ui.answer("Cancel")
     for section in SECTIONS:
         ui.show_panel(section)
         expect(panel.locator(".jp-Containers-spinner")).to_have_count(0)

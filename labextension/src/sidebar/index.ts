@@ -27,6 +27,7 @@ import { ContainersModel, IContainersModel } from '../models/model';
 import { Preferences, restoreSections } from '../models/preferences';
 import { askApproval } from '../notebook/dialogs';
 import { IOtherExecutor } from '../notebook/otherexecutor';
+import { nameImageInDialogs } from './kernelpicker';
 import { ContainersPanel } from './panel';
 import { createRunningManager } from './running';
 import {
@@ -140,6 +141,7 @@ const toolbar: JupyterFrontEndPlugin<void> = {
     registry?.addFactory<NotebookPanel>('Notebook', 'kernelName', panel =>
       createKernelName(state.stateOf(panel), dialogs, trans)
     );
+    nameImageInDialogs(state);
   }
 };
 

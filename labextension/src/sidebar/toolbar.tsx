@@ -124,12 +124,19 @@ function Item(props: {
 /** The tag of an image that a Dockerfile cell built: it says nothing to a person. */
 const BUILT_TAG = /:[0-9a-f]{12}$/;
 
+/** The name of a notebook's container, by its image; empty where it has none. */
+export function describeContainer(state: NotebookState): string {
+  const image = imageInUse(state);
+  return image
+    ? trans.__('Container (%1)', imageName(image).replace(BUILT_TAG, ''))
+    : '';
+}
+
 /** A kernel's name, with the image in place of "this notebook"; short, for a toolbar. */
 export function describeKernel(state: NotebookState): string {
-  const image = imageInUse(state);
-  return state.kernelName === GENERIC_KERNEL && image
-    ? trans.__('Container (%1)', imageName(image).replace(BUILT_TAG, ''))
-    : state.panel.sessionContext.kernelDisplayName;
+  const container =
+    state.kernelName === GENERIC_KERNEL ? describeContainer(state) : '';
+  return container || state.panel.sessionContext.kernelDisplayName;
 }
 
 function KernelName(props: {
