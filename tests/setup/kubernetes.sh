@@ -172,7 +172,8 @@ oomScoreAdj: 0
 resolvConf: $dir/resolv.conf
 serializeImagePulls: false
 registryPullQPS: 0
-eventRecordQPS: 0
+eventRecordQPS: 100
+eventBurst: 200
 kubeAPIQPS: 100
 kubeAPIBurst: 200
 YAML
@@ -248,9 +249,8 @@ start_containerd() {
   }
 }
 
-# Without that variable it looks for 5 seconds whether this is a machine of Amazon's.
 start_kubelet() {
-  run_inside kubelet env AWS_EC2_METADATA_DISABLED=true "$programs/bin/kubelet" --config "$dir/kubelet.yaml" \
+  run_inside kubelet "$programs/bin/kubelet" --config "$dir/kubelet.yaml" \
     --kubeconfig "$dir/admin.kubeconfig" --hostname-override node-1 --node-ip "$node" \
     --container-runtime remote \
     --container-runtime-endpoint unix:///run/containerd/containerd.sock
