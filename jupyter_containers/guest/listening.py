@@ -2,26 +2,25 @@
 
 Where a container shares its machine's network, /proc/net/tcp has the ports of all others too: a
 port is the container's where one of its processes holds the listening socket. See proc(5).
+Nobody connects to a port to find out what it is: some wait for one connection, and take it for the
+one that they wait for, as debugpy does for its adapter's.
 Standard library only, Python 3.9 and newer.
 """
 
-import asyncio
 import os
 import socket
 import struct
 import time
 
+from limits import read
+
 TABLES = (("/proc/net/tcp", socket.AF_INET), ("/proc/net/tcp6", socket.AF_INET6))
 LISTENS = "0A"
 BY_CHANCE = 32768
-"""Linux gives ports from here on to who does not care, as each ipykernel does for one of its own,
-which is nothing to open in a browser. See ip(7), ip_local_port_range."""
-GREETING = b"\xff"
-"""What ZeroMQ says before it is asked. https://rfc.zeromq.org/spec/23/"""
+"""Linux gives ports from here on to who does not care. A kernel has such ones for its clients and
+for itself, and nothing tells them from those of an app in it. See ip(7), ip_local_port_range."""
 KNOWN = 1.0
 """Seconds for which the addresses of a port are known."""
-WAIT = 0.2
-"""Seconds in which it says so."""
 MOST = 200
 """Ports that are told."""
 NAME = 64
@@ -36,7 +35,8 @@ class Ports:
         self.mounts = mounts_that_tell()
         self.names = {}  # inode: the name of the process of this container that holds it
         self.others = set()
-        self.asked = {}  # inode: whether ZeroMQ answers there
+        self.guest = str(os.getppid())
+        self.kernels = set()  # inodes that a kernel itself holds
         self.known = {}  # port: until when its addresses are known, and they
 
     def addresses(self, port):
@@ -66,18 +66,19 @@ class Ports:
                     break
         return found
 
-    async def list(self):
-        """All that the container listens on, each port once."""
+    def list(self):
+        """All that the container listens on, each port once; of a kernel's own, those that somebody
+        chose."""
         listening = listeners()
         inodes = {inode for _, _, inode in listening} - self.hidden
-        for known in (self.names, self.asked):
-            for gone in set(known) - inodes:
-                del known[gone]
+        for gone in set(self.names) - inodes:
+            del self.names[gone]
+        self.kernels &= inodes
         self.others &= inodes
         self.look(inodes - self.others)
         found = {}
         for address, port, inode in listening:
-            if inode in self.names and not await self.is_zeromq(inode, port):
+            if inode in self.names and (port < BY_CHANCE or inode not in self.kernels):
                 about = {"port": port, "process": self.names[inode], "address": address}
                 found.setdefault(port, about)
         return [found[port] for port in sorted(found)[:MOST]]
@@ -88,6 +89,8 @@ class Ports:
         for pid in self.processes() if wanted else ():
             for held in wanted.keys() & sockets_of(pid):
                 self.names.setdefault(wanted[held], name_of(pid))
+                if parent_of(pid) == self.guest:
+                    self.kernels.add(wanted[held])
         self.others |= set(wanted.values()) - set(self.names)
         self.others -= set(self.names)
 
@@ -95,23 +98,6 @@ class Ports:
         """The container's: all that are here, or those with our mounts."""
         pids = [name for name in os.listdir("/proc") if name.isdigit()]
         return [pid for pid in pids if not self.mounts or mounts_of(pid) == self.mounts]
-
-    async def is_zeromq(self, inode, port):
-        """Whether it is a port by which a kernel speaks with its clients or with itself."""
-        if port < BY_CHANCE:
-            return False
-        if inode not in self.asked:
-            self.asked[inode] = False
-            try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                try:
-                    said = await asyncio.wait_for(reader.read(1), WAIT)
-                    self.asked[inode] = said == GREETING
-                finally:
-                    writer.transport.abort()
-            except (OSError, asyncio.TimeoutError):
-                pass
-        return self.asked[inode]
 
 
 def listeners():
@@ -166,6 +152,12 @@ def sockets_of(pid):
     except OSError:  # it has ended, is somebody else's, or has just closed one
         pass
     return found
+
+
+def parent_of(pid):
+    """Who has started a process; nothing where it is over."""
+    words = read("/proc/%s/stat" % pid).rpartition(")")[2].split()
+    return words[1] if len(words) > 1 else ""
 
 
 def name_of(pid):

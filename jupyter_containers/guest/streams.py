@@ -177,7 +177,7 @@ class Forwarder:
         """Tell the ports when they change."""
         last = None
         while True:
-            now = await self.ports.list()
+            now = self.ports.list()
             if now != last:
                 last = now
                 await tell(writer, {"ports": now})

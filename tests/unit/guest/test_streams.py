@@ -287,6 +287,30 @@ async def test_listening_ports_are_told(streams: Streams, short_path: Path) -> N
     await told.aclose()
 
 
+WAITS = """
+import socket
+with socket.create_server(("127.0.0.1", 0)) as one:
+    print(one.getsockname()[1], flush=True)
+    one.settimeout(3)
+    try:
+        print("came from", one.accept()[1], flush=True)
+    except TimeoutError:
+        print("nobody came", flush=True)
+"""
+
+
+async def test_who_waits_for_one_connection_gets_that(streams: Streams) -> None:
+    """As debugpy does for its adapter: to find out what listens there, nobody connects."""
+    async with contextlib.aclosing(streams.ports()) as told:
+        assert await anext(told) == []
+        program = await streams.exec([sys.executable, "-c", WAITS])
+        port = int(await until(program, b"\n"))
+        async with asyncio.timeout(10):
+            assert [one.port for one in await anext(told)] == [port]
+        assert await until(program, b"\n") == b"nobody came\n"
+        program.close()
+
+
 async def test_a_forwarder_that_cannot_run_is_not_started_for_ever(short_path: Path) -> None:
     guest = shutil.copytree(GUEST_DIR, short_path / "its")
     (guest / "streams.py").write_text(f"open({str(short_path / 'n')!r}, 'a').write('x'); 1 / 0")
