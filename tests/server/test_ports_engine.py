@@ -41,7 +41,7 @@ def notebook(jp_root_dir, engine, image, features):
 def chosen_ports():
     """Two that are free on this machine, whose network some engines share, and that Linux gives to
     nobody by chance: of the kernel's own, others are not listed."""
-    free = []
+    free: list[int] = []
     while len(free) < 2:
         port = random.randrange(21000, 32000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
