@@ -55,6 +55,8 @@ class Exec:
         assert self.process.stdin is not None
         self.process.stdin.close()
         await self.process.wait()
+        # Whose output nobody has read to its end, asyncio itself does not close.
+        vars(self.process)["_transport"].close()
 
 
 class Pod:
