@@ -66,6 +66,12 @@ def prctl(option, value):
         pass
 
 
+def parent_of(pid):
+    """Who has started a process; 0 where it is over."""
+    words = read("/proc/%s/stat" % pid).rpartition(")")[2].split()
+    return int(words[1]) if len(words) > 1 else 0
+
+
 def read(path):
     """A small file's text, or nothing."""
     try:

@@ -12,7 +12,7 @@ import socket
 import struct
 import time
 
-from limits import read
+from limits import parent_of
 
 TABLES = (("/proc/net/tcp", socket.AF_INET), ("/proc/net/tcp6", socket.AF_INET6))
 LISTENS = "0A"
@@ -35,7 +35,7 @@ class Ports:
         self.mounts = mounts_that_tell()
         self.names = {}  # inode: the name of the process of this container that holds it
         self.others = set()
-        self.guest = str(os.getppid())
+        self.guest = os.getppid()
         self.kernels = set()  # inodes that a kernel itself holds
         self.known = {}  # port: until when its addresses are known, and they
 
@@ -152,12 +152,6 @@ def sockets_of(pid):
     except OSError:  # it has ended, is somebody else's, or has just closed one
         pass
     return found
-
-
-def parent_of(pid):
-    """Who has started a process; nothing where it is over."""
-    words = read("/proc/%s/stat" % pid).rpartition(")")[2].split()
-    return words[1] if len(words) > 1 else ""
 
 
 def name_of(pid):

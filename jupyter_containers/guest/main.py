@@ -30,7 +30,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from door import Door
-from limits import applied, dumpable, gain_nothing, out_of_memory_kills, read
+from limits import applied, dumpable, gain_nothing, out_of_memory_kills, parent_of, read
 from privileges import give_up
 
 MAX_LINE = 65536
@@ -357,12 +357,6 @@ def family(pid):
         if not more:
             return found
         found |= more
-
-
-def parent_of(pid):
-    """Who has started a process; 0 where it is over."""
-    words = read("/proc/%d/stat" % pid).rpartition(")")[2].split()
-    return int(words[1]) if len(words) > 1 else 0
 
 
 def processes():

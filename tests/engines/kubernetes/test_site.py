@@ -119,7 +119,7 @@ DEEP = Volume(path="/home/ada/data", claim="data", sub_path="of/ada")
     ("path", "volume", "sub_path"),
     [
         ("/home/ada", HOME, ""),
-        ("/home/ada/work/a b", HOME, "work/a b"),
+        ("/home/ada/plots/a b", HOME, "plots/a b"),
         ("/home/ada/data", DEEP, "of/ada"),
         ("/home/ada/data/x", DEEP, "of/ada/x"),
         ("/home/ada/database", HOME, "database"),

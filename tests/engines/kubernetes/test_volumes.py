@@ -64,7 +64,7 @@ def test_two_paths_of_one_claim_are_one_volume() -> None:
 
 def test_a_folder_that_the_cluster_does_not_have() -> None:
     with pytest.raises(Unsupported, match=r"/mnt/disk .*\n.*Policy\.kubernetes_volumes"):
-        made(mounts=(Mount("/mnt/disk", "/mnt/disk"),), folder="/srv/work")
+        made(mounts=(Mount("/mnt/disk", "/mnt/disk"),), folder="/srv/course")
     with pytest.raises(PolicyRefused, match="/srv/course may only be mounted read-only"):
         made(mounts=(Mount("/srv/course", "/c", True),))
     with pytest.raises(BadSettings, match="has a colon"):
@@ -72,17 +72,23 @@ def test_a_folder_that_the_cluster_does_not_have() -> None:
 
 
 def test_a_notebooks_folder_that_the_cluster_does_not_have_is_empty() -> None:
-    more: dict[str, Any] = {"mounts": (Mount("/mnt/w", "/srv/work", True),), "folder": "/srv/work"}
-    assert mounted(**more) == [("emptyDir", "", "/srv/work", "rw")]
+    more: dict[str, Any] = {
+        "mounts": (Mount("/mnt/w", "/srv/course", True),),
+        "folder": "/srv/course",
+    }
+    assert mounted(**more) == [("emptyDir", "", "/srv/course", "rw")]
     assert notes(**more) == (
         "The notebook's folder is empty in its Pod: /mnt/w is on no volume that the cluster has "
         "(Policy.kubernetes_volumes).",
     )
-    covers = (Mount("/run/jc/empty-dir", "/srv/work/.ssh"), Mount("/mnt/w/x", "/srv/work/x", True))
-    home = Mount("/cache/homes/1", "/srv/work/ada", True)
+    covers = (
+        Mount("/run/jc/empty-dir", "/srv/course/.ssh"),
+        Mount("/mnt/w/x", "/srv/course/x", True),
+    )
+    home = Mount("/cache/homes/1", "/srv/course/ada", True)
     assert mounted(own=(*covers, home), **more) == [
-        ("emptyDir", "", "/srv/work", "rw"),
-        ("emptyDir", "", "/srv/work/ada", "rw"),
+        ("emptyDir", "", "/srv/course", "rw"),
+        ("emptyDir", "", "/srv/course/ada", "rw"),
     ]
 
 
