@@ -27,13 +27,13 @@ import { ContainersModel, IContainersModel } from '../models/model';
 import { Preferences, restoreSections } from '../models/preferences';
 import { askApproval } from '../notebook/dialogs';
 import { IOtherExecutor } from '../notebook/otherexecutor';
-import { nameImageInDialogs } from './kernelpicker';
 import { ContainersPanel } from './panel';
 import { createRunningManager } from './running';
 import {
   createKernelName,
   createNewCellButton,
   createToolbarItem,
+  nameImageInDialogs,
   StatusItem
 } from './toolbar';
 

@@ -1,6 +1,6 @@
-/** The image and the state of the kernel, in the notebook's toolbar and in the status bar. */
+/** The image and the state of the kernel, in the toolbar, the status bar and the kernels' dialog. */
 
-import type { ISessionContextDialogs } from '@jupyterlab/apputils';
+import { Dialog, type ISessionContextDialogs } from '@jupyterlab/apputils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import {
@@ -253,4 +253,24 @@ export function createToolbarItem(
   );
   widget.addClass('jp-Containers-toolbarItem');
   return widget;
+}
+
+/**
+ * Let the dialog "Select Kernel" name the image of the notebook's container, in place of "this
+ * notebook". Kernel specs are the same for all notebooks, so JupyterLab itself cannot.
+ */
+export function nameImageInDialogs(model: ContainersModel): void {
+  Dialog.tracker.widgetAdded.connect((_, { node }) => {
+    const state = model.notebook;
+    const label = node.querySelector('label')?.textContent ?? '';
+    if (!state || !label.includes(`"${state.panel.sessionContext.name}"`)) {
+      return;
+    }
+    const name = describeContainer(state);
+    for (const option of name ? node.querySelectorAll('option') : []) {
+      if (option.value === JSON.stringify({ name: GENERIC_KERNEL })) {
+        option.text = name;
+      }
+    }
+  });
 }
