@@ -45,6 +45,7 @@ def main():
     # As `python -m ipykernel_launcher` does; the working directory is first on the path again
     # once IPython has started.
     app.initialize(["-f", connection_file])
+    mark_own_port(app)
     shell = getattr(app, "shell", None)
     if shell is not None:
         prepare(shell, here, note)
@@ -53,6 +54,17 @@ def main():
         gc.unfreeze()  # everything is old now, without having been looked at
     gc.enable()
     app.start()
+
+
+def mark_own_port(app):
+    """Leave open, until the kernel ends, a file in memory whose name says on which port it listens
+    for the output of its forks, so that `listening.py` tells that port to nobody.
+
+    https://github.com/ipython/ipykernel/blob/v7.1.0/ipykernel/iostream.py#L243
+    """
+    port = getattr(getattr(app, "iopub_thread", None), "_pipe_port", 0)
+    if port and hasattr(os, "memfd_create"):  # PyPy has none
+        os.memfd_create("jupyter-containers-port-%d" % port)
 
 
 def find_user_packages():

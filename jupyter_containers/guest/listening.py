@@ -7,18 +7,28 @@ one that they wait for, as debugpy does for its adapter's.
 Standard library only, Python 3.9 and newer.
 """
 
+import json
 import os
+import re
 import socket
 import struct
 import time
 
-from limits import parent_of
+from limits import read
 
 TABLES = (("/proc/net/tcp", socket.AF_INET), ("/proc/net/tcp6", socket.AF_INET6))
 LISTENS = "0A"
+OWN = re.compile(r"/memfd:jupyter-containers-port-(\d+) ")
+"""The mark by which a kernel says that a port is its own: `boot.py` makes it. See memfd_create(2)
+for how /proc shows it."""
+DEBUGGER = b"/debugpy/adapter\0"
+"""In the command of debugpy's adapter, which the kernel starts for JupyterLab's debugger."""
 BY_CHANCE = 32768
-"""Linux gives ports from here on to who does not care. A kernel has such ones for its clients and
-for itself, and nothing tells them from those of an app in it. See ip(7), ip_local_port_range."""
+"""Linux gives ports from here on to who does not care. See ip(7), ip_local_port_range."""
+SETTLED = 2.5
+"""Seconds after which such a port is told: debugpy has one until its adapter has come."""
+LOOKS = 2.0
+"""Seconds between two looks, at most, where the second one tells what is new."""
 KNOWN = 1.0
 """Seconds for which the addresses of a port are known."""
 MOST = 200
@@ -28,15 +38,17 @@ NAME = 64
 
 
 class Ports:
-    """What is listened on, but for the sockets whose inodes are `hidden`."""
+    """What is listened on, but for the sockets whose inodes are `hidden` and the channels of a
+    kernel, which are in RUN_DIR/connection.json where they are TCP ports."""
 
-    def __init__(self, hidden):
+    def __init__(self, hidden, run_dir):
         self.hidden = set(hidden)
+        self.connection = os.path.join(run_dir, "connection.json")
         self.mounts = mounts_that_tell()
-        self.names = {}  # inode: the name of the process of this container that holds it
+        self.holders = {}  # inode: the process of this container that holds it
+        self.since = {}  # inode: when it was first seen
+        self.looked = 0.0
         self.others = set()
-        self.guest = os.getppid()
-        self.kernels = set()  # inodes that a kernel itself holds
         self.known = {}  # port: until when its addresses are known, and they
 
     def addresses(self, port):
@@ -60,44 +72,78 @@ class Ports:
         for address, every in (("127.0.0.1", ("0.0.0.0", "::")), ("::1", ("::",))):
             for bound in (address, "::ffff:" + address, *every):  # the nearest one gets it
                 inodes = {inode for at, _, inode in listening if at == bound}
-                if inodes and inodes <= set(self.names):
+                if inodes and inodes <= set(self.holders):
                     found.append(address)
                 if inodes:
                     break
         return found
 
     def list(self):
-        """All that the container listens on, each port once; of a kernel's own, those that somebody
-        chose."""
-        listening = listeners()
-        inodes = {inode for _, _, inode in listening} - self.hidden
-        for gone in set(self.names) - inodes:
-            del self.names[gone]
-        self.kernels &= inodes
+        """All that the container listens on, each port once."""
+        listening = [one for one in listeners() if one[2] not in self.hidden]
+        inodes = {inode for _, _, inode in listening}
+        self.holders = {one: held for one, held in self.holders.items() if one in inodes}
         self.others &= inodes
         self.look(inodes - self.others)
+        self.see(inodes)
+        own = self.own_ports()
         found = {}
         for address, port, inode in listening:
-            if inode in self.names and (port < BY_CHANCE or inode not in self.kernels):
-                about = {"port": port, "process": self.names[inode], "address": address}
+            holder = self.holders.get(inode)
+            if holder and port not in own and self.is_told(port, inode, holder):
+                about = {"port": port, "process": holder.name, "address": address}
                 found.setdefault(port, about)
         return [found[port] for port in sorted(found)[:MOST]]
 
+    def see(self, inodes):
+        """Remember since when each is there: long ago, where nobody looked before."""
+        now = time.monotonic()
+        first = now if now - self.looked < LOOKS else now - SETTLED
+        self.since = {inode: self.since.get(inode, first) for inode in inodes}
+        self.looked = now
+
+    def is_told(self, port, inode, holder):
+        """Whether somebody may want to open it."""
+        if port < BY_CHANCE:
+            return True
+        return not holder.is_debugger and time.monotonic() - self.since[inode] >= SETTLED
+
+    def own_ports(self):
+        """Those by which a kernel speaks with its clients and with itself. Looked up each time: a
+        kernel listens there before it has said so."""
+        found = set()
+        for pid in {holder.pid for holder in self.holders.values()}:
+            for name in files_of(pid):
+                found.update(int(port) for port in OWN.findall(name))
+        try:
+            said = json.loads(read(self.connection) or "{}")
+            found.update(port for name, port in said.items() if name.endswith("_port"))
+        except (ValueError, AttributeError, TypeError, RecursionError):
+            pass  # it is being written
+        return found
+
     def look(self, inodes):
         """Find out whose those are that are not known to be the container's."""
-        wanted = {"socket:[%s]" % inode: inode for inode in inodes - set(self.names)}
+        wanted = {"socket:[%s]" % inode: inode for inode in inodes - set(self.holders)}
         for pid in self.processes() if wanted else ():
-            for held in wanted.keys() & sockets_of(pid):
-                self.names.setdefault(wanted[held], name_of(pid))
-                if parent_of(pid) == self.guest:
-                    self.kernels.add(wanted[held])
-        self.others |= set(wanted.values()) - set(self.names)
-        self.others -= set(self.names)
+            for held in wanted.keys() & files_of(pid):
+                self.holders.setdefault(wanted[held], Holder(pid))
+        self.others |= set(wanted.values()) - set(self.holders)
+        self.others -= set(self.holders)
 
     def processes(self):
         """The container's: all that are here, or those with our mounts."""
         pids = [name for name in os.listdir("/proc") if name.isdigit()]
         return [pid for pid in pids if not self.mounts or mounts_of(pid) == self.mounts]
+
+
+class Holder:
+    """A process that listens."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.name = start_of("/proc/%s/comm" % pid, NAME).decode("utf-8", "replace").strip()
+        self.is_debugger = DEBUGGER in start_of("/proc/%s/cmdline" % pid, 4096)
 
 
 def listeners():
@@ -142,7 +188,7 @@ def mounts_of(pid):
         return ""
 
 
-def sockets_of(pid):
+def files_of(pid):
     """What a process has open, by the names that /proc gives to it."""
     folder = "/proc/%s/fd" % pid
     found = set()
@@ -154,10 +200,10 @@ def sockets_of(pid):
     return found
 
 
-def name_of(pid):
-    """A process' name."""
+def start_of(path, size):
+    """The first bytes of a file, or nothing."""
     try:
-        with open("/proc/%s/comm" % pid, "rb") as file:
-            return file.read(NAME).decode("utf-8", "replace").strip()
+        with open(path, "rb") as file:
+            return file.read(size)
     except OSError:
-        return ""
+        return b""

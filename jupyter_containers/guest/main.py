@@ -42,6 +42,7 @@ class Guest:
     """State of the loop: one listening socket, at most one owner, at most one kernel."""
 
     def __init__(self, run_dir):
+        self.run_dir = run_dir
         self.start = json.loads(read(os.path.join(run_dir, "start.json")))
         os.unlink(os.path.join(run_dir, "start.json"))
         self.kept = "" if self.start.get("root") else give_up()
@@ -243,9 +244,8 @@ class Guest:
                 one.close()
             from streams import serve  # its modules are larger than all the rest
 
-            serve(
-                self.streams, self.start["streams"], context, self.start["cwd"], environment, theirs
-            )
+            token, cwd = self.start["streams"], self.start["cwd"]
+            serve(self.streams, self.run_dir, token, context, cwd, environment, theirs)
         except BaseException as error:  # noqa: BLE001 - the child must never return into the guest's loop
             os.write(2, f"The container's streams have ended: {error!r}\n".encode())
         os._exit(1)

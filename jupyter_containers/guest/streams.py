@@ -39,12 +39,12 @@ KEPT_MEMORY = 4 << 20
 piece takes as long as to copy it. See M_MMAP_THRESHOLD in mallopt(3)."""
 
 
-def serve(listener, token, context, cwd, environment, lifeline):
+def serve(listener, run_dir, token, context, cwd, environment, lifeline):
     """Until the first process ends, which has the other end of `lifeline`. Called in a fork."""
     dumpable(False)
     prctl(SUBREAPER, 1)  # what its programs leave behind stays below it: see `main.kill_all`
     bytearray(KEPT_MEMORY)
-    ports = Ports({os.fstat(listener.fileno()).st_ino})
+    ports = Ports({os.fstat(listener.fileno()).st_ino}, run_dir)
     asyncio.run(Forwarder(token, context, cwd, environment, ports).run(listener, lifeline))
 
 

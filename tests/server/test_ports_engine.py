@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import random
-import socket
 
 import pytest
 
+from jupyter_containers.kernels.connection import free_ports
 from jupyter_containers.server.proxy import SANDBOX
 from tests.helpers.command import jc
 from tests.helpers.harness import approve, write_notebook
@@ -36,17 +34,6 @@ def notebook(jp_root_dir, engine, image, features):
     settings = {"image": image, "engine": engine}
     settings |= {"network": "none"} if "network-none" in features else {}
     return write_notebook(jp_root_dir / "n.ipynb", settings, "1")
-
-
-def chosen_ports():
-    """Two that are free on this machine, whose network some engines share, and that Linux gives to
-    nobody by chance: of the kernel's own, others are not listed."""
-    free: list[int] = []
-    while len(free) < 2:
-        port = random.randrange(21000, 32000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            free.append(port)
-    return free
 
 
 async def run(jp_ws_fetch, kernel_id, code):
@@ -78,7 +65,7 @@ async def test_what_is_reached_in_a_container(
     kernel = json.loads(answer.body)["kernel"]["id"]
     status, said = await api("GET", f"kernels/{kernel}/ports")
     assert (status, said) == (200, {"listening": [], "published": []})
-    port, silent = chosen_ports()
+    port, silent = free_ports(2)  # of this machine, whose network some engines share
     await run(jp_ws_fetch, kernel, APP.replace("{port}", str(port)))
 
     async def listening():

@@ -304,10 +304,38 @@ async def test_who_waits_for_one_connection_gets_that(streams: Streams) -> None:
     async with contextlib.aclosing(streams.ports()) as told:
         assert await anext(told) == []
         program = await streams.exec([sys.executable, "-c", WAITS])
-        port = int(await until(program, b"\n"))
-        async with asyncio.timeout(10):
-            assert [one.port for one in await anext(told)] == [port]
+        await until(program, b"\n")
         assert await until(program, b"\n") == b"nobody came\n"
+        program.close()
+
+
+MARKED = """
+import os, socket, sys
+one, other = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+os.memfd_create("jupyter-containers-port-%d" % one.getsockname()[1])
+print(other.getsockname()[1], flush=True)
+input()
+"""
+DEBUGGED = """
+import debugpy
+debugpy.listen(("127.0.0.1", 0))
+print("listens", flush=True)
+input()
+"""
+
+
+async def test_ports_of_a_kernel_itself_are_not_told(streams: Streams, short_path: Path) -> None:
+    """What `boot.py` has marked, the channels, and the debugger's."""
+    debugged = await streams.exec([sys.executable, "-c", DEBUGGED])
+    await until(debugged, b"listens")
+    with_mark = await streams.exec([sys.executable, "-c", MARKED])
+    port = int(await until(with_mark, b"\n"))
+    async with contextlib.aclosing(streams.ports()) as told:
+        assert [one.port for one in await anext(told)] == [port]
+    (short_path / "connection.json").write_text(json.dumps({"shell_port": port, "ip": "[]"}))
+    async with contextlib.aclosing(streams.ports()) as told:
+        assert await anext(told) == []
+    for program in (debugged, with_mark):
         program.close()
 
 
