@@ -44,8 +44,8 @@ def main():
         app.config.HistoryManager.hist_file = MEMORY + "/jupyter-containers-history.sqlite"
     # As `python -m ipykernel_launcher` does; the working directory is first on the path again
     # once IPython has started.
-    app.initialize(["-f", connection_file])
     mark_own_port(app)
+    app.initialize(["-f", connection_file])
     shell = getattr(app, "shell", None)
     if shell is not None:
         prepare(shell, here, note)
@@ -57,14 +57,20 @@ def main():
 
 
 def mark_own_port(app):
-    """Leave open, until the kernel ends, a file in memory whose name says on which port it listens
-    for the output of its forks, so that `listening.py` tells that port to nobody.
+    """Once it listens on a port for the output of its forks, have it leave open, until it ends, a
+    file in memory whose name says which: `listening.py` tells that port to nobody.
 
     https://github.com/ipython/ipykernel/blob/v7.1.0/ipykernel/iostream.py#L243
     """
-    port = getattr(getattr(app, "iopub_thread", None), "_pipe_port", 0)
-    if port and hasattr(os, "memfd_create"):  # PyPy has none
-        os.memfd_create("jupyter-containers-port-%d" % port)
+    init_iopub = app.init_iopub
+
+    def marked(*args):
+        init_iopub(*args)
+        port = getattr(app.iopub_thread, "_pipe_port", 0)
+        if port and hasattr(os, "memfd_create"):  # PyPy has none
+            os.memfd_create("jupyter-containers-port-%d" % port)
+
+    app.init_iopub = marked
 
 
 def find_user_packages():

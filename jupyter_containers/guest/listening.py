@@ -28,7 +28,7 @@ BY_CHANCE = 32768
 SETTLED = 2.5
 """Seconds after which such a port is told: debugpy has one until its adapter has come."""
 LOOKS = 2.0
-"""Seconds between two looks, at most, where the second one tells what is new."""
+"""Seconds between two looks, at most, where the second one sees what is new."""
 KNOWN = 1.0
 """Seconds for which the addresses of a port are known."""
 MOST = 200
@@ -85,7 +85,7 @@ class Ports:
         self.holders = {one: held for one, held in self.holders.items() if one in inodes}
         self.others &= inodes
         self.look(inodes - self.others)
-        self.see(inodes)
+        self.see()
         own = self.own_ports()
         found = {}
         for address, port, inode in listening:
@@ -95,11 +95,13 @@ class Ports:
                 found.setdefault(port, about)
         return [found[port] for port in sorted(found)[:MOST]]
 
-    def see(self, inodes):
-        """Remember since when each is there: long ago, where nobody looked before."""
+    def see(self):
+        """Remember since when each is there: as long as its process, where nobody looked before."""
         now = time.monotonic()
-        first = now if now - self.looked < LOOKS else now - SETTLED
-        self.since = {inode: self.since.get(inode, first) for inode in inodes}
+        is_new = now - self.looked < LOOKS
+        for inode, holder in self.holders.items():
+            self.since.setdefault(inode, now if is_new else now - age_of(holder.pid))
+        self.since = {inode: self.since[inode] for inode in self.holders}
         self.looked = now
 
     def is_told(self, port, inode, holder):
@@ -198,6 +200,14 @@ def files_of(pid):
     except OSError:  # it has ended, is somebody else's, or has just closed one
         pass
     return found
+
+
+def age_of(pid):
+    """Seconds for which a process has been there, or none. See proc(5), /proc/PID/stat."""
+    words = read("/proc/%s/stat" % pid).rpartition(")")[2].split()
+    if len(words) < 20:
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(words[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def start_of(path, size):

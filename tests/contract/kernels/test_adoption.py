@@ -72,7 +72,11 @@ def test_streams_go_on_in_the_next_server(
     port = int(server.run(before, APP))
     address = server.ask("POST", f"{kernel}/ports/{port}", {})["url"].lstrip("/")
     assert server.ask("GET", address) == "hello"
-    assert [one["port"] for one in server.ask("GET", f"{kernel}/ports")["listening"]] == [port]
+
+    def listed() -> list[int]:
+        return [one["port"] for one in server.ask("GET", f"{kernel}/ports")["listening"]]
+
+    until(lambda: listed() == [port], "the app's port, and no other, is listed")
     terminal = server.terminal(before)
     terminal.type("echo on$((1)); exec sleep 4253\n")
     terminal.until("on1")
@@ -83,7 +87,7 @@ def test_streams_go_on_in_the_next_server(
     terminal.close()
     server.start()
     assert server.ask("GET", address) == "hello"
-    assert [one["port"] for one in server.ask("GET", f"{kernel}/ports")["listening"]] == [port]
+    assert listed() == [port]
     # A terminal is the server's; a program of another process is that one's.
     until(lambda: processes("sleep 4253") == [], "the terminal's program is gone")
     beside.until("67")

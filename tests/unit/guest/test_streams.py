@@ -330,7 +330,8 @@ async def test_ports_of_a_kernel_itself_are_not_told(streams: Streams, short_pat
     await until(debugged, b"listens")
     with_mark = await streams.exec([sys.executable, "-c", MARKED])
     port = int(await until(with_mark, b"\n"))
-    async with contextlib.aclosing(streams.ports()) as told:
+    async with contextlib.aclosing(streams.ports()) as told, asyncio.timeout(10):
+        assert await anext(told) == []  # not yet: these processes are young
         assert [one.port for one in await anext(told)] == [port]
     (short_path / "connection.json").write_text(json.dumps({"shell_port": port, "ip": "[]"}))
     async with contextlib.aclosing(streams.ports()) as told:
