@@ -4,8 +4,8 @@
 # As root: podman rootful and rootless, Docker 20.10 and 28 each with a daemon, bridge and socket
 # of its own, a registry on 127.0.0.1, and an ordinary user who may use all but root's podman.
 # `up` installs and starts only the PARTs that are named, rootless podman always:
-# root-podman second-podman docker docker20 registry processes slurm browser old-pythons; all where
-# none is. `kubernetes` is one more, which is started only where it is named.
+# root-podman second-podman docker docker20 registry processes slurm kubernetes browser old-pythons;
+# all where none is.
 # As an ordinary user: rootless podman, and the docker that answers, if one does.
 #
 # STATE/cache holds what was fetched and stays; STATE/run holds all the rest and is removed by
@@ -15,7 +15,7 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 for part in lib registry people; do . "$here/$part.sh"; done
 verb=$1 state=$2
-all="root-podman second-podman docker docker20 registry processes slurm browser old-pythons"
+all="root-podman second-podman docker docker20 registry processes slurm kubernetes browser old-pythons"
 cache=$state/cache run=$state/run
 tester=jupyter-containers-test
 images=localhost/jupyter-containers-test
@@ -239,6 +239,22 @@ fill_registries() {
     "$address/test/busybox"
 }
 
+# NAME VALUE, below /proc/sys/net, until `down`; nothing where the kernel has none.
+kernel_setting() {
+  [ -e "/proc/sys/net/$1" ] || return 0
+  mkdir -p "$run/kernel/$(dirname "$1")"
+  [ -e "$run/kernel/$1" ] || cat "/proc/sys/net/$1" >"$run/kernel/$1"
+  echo "$2" >"/proc/sys/net/$1"
+}
+
+kernel_settings_back() {
+  local name
+  [ -d "$run/kernel" ] || return 0
+  (cd "$run/kernel" && find . -type f) | while read -r name; do
+    cat "$run/kernel/$name" >"/proc/sys/net/$name"
+  done
+}
+
 up_as_root() {
   local dockers='' user=(podman) as_root=()
   if wants docker20; then dockers=20 user+=(docker20) as_root+=(docker20); fi
@@ -246,13 +262,16 @@ up_as_root() {
   if wants root-podman; then as_root+=(podman); fi
   if wants processes; then user+=(apptainer charliecloud $(installed_here)); fi
   if wants slurm; then user+=(slurm+apptainer slurm+charliecloud); fi
+  if wants kubernetes; then user+=(kubernetes); fi
   packages_of_parts
   fetch
   mkdir -p "$run"
   add_tester
   ip link show cni-podman0 >/dev/null 2>&1 && touch "$run/had-podman-bridge"
-  cat /proc/sys/net/ipv4/ip_forward >"$run/ip_forward"
-  echo 1 >/proc/sys/net/ipv4/ip_forward
+  kernel_setting ipv4/ip_forward 1
+  # An interface of a container that gets an address makes chromium drop what it asks for. See
+  # https://github.com/microsoft/playwright/issues/13062 (ERR_NETWORK_CHANGED).
+  kernel_setting ipv6/conf/default/disable_ipv6 1
   say "starting rootless podman and: ${parts:-nothing else}"
   start_daemons "$dockers"
   say "importing base images"
@@ -353,7 +372,7 @@ stop_as_root() {
   no_network 20 || true
   no_network 28 || true
   [ -e "$run/had-podman-bridge" ] || ip link del cni-podman0 2>/dev/null || true
-  [ -s "$run/ip_forward" ] && cat "$run/ip_forward" >/proc/sys/net/ipv4/ip_forward
+  kernel_settings_back
   # Deepest first; a daemon that was killed leaves its mounts.
   for directory in "$run/" /run/jupyter-containers-test/; do
     awk -v d="$directory" 'index($2, d) == 1 {print $2}' /proc/mounts | sort -r |
