@@ -25,6 +25,7 @@ from jupyter_containers.host.paths import cache_directory, runtime_directory
 from jupyter_containers.host.reaper.client import reaper
 from jupyter_containers.models import EngineInfo, Problem
 from jupyter_containers.policy.loader import load_policy
+from jupyter_containers.policy.policy import CONFIG
 from tests import levels
 from tests.helpers.harness import write_notebook
 from tests.helpers.serving import Server
@@ -47,6 +48,8 @@ class EngineUnderTest:
     engine: str
     path: str = ""
     env: dict[str, str] = field(default_factory=dict)
+    policy: dict[str, Any] = field(default_factory=dict)
+    """What a site that has this engine says of it."""
 
 
 def _file() -> dict[str, Any]:
@@ -96,9 +99,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def engine_env(request: pytest.FixtureRequest) -> Iterator[EngineUnderTest]:
+def engine_env(request: pytest.FixtureRequest, private_jupyter: None) -> Iterator[EngineUnderTest]:
     """This process and its children reach the engine under test, and no other of its name."""
     one: EngineUnderTest = request.param
+    file = Path(os.environ["JUPYTER_CONFIG_DIR"], f"{CONFIG}.json")
+    file.write_text(json.dumps({"Policy": one.policy}))
     with pytest.MonkeyPatch.context() as patch:
         for name in ("CONTAINER_HOST", "DOCKER_CONTEXT", "DOCKER_HOST"):
             patch.delenv(name, raising=False)
@@ -111,6 +116,7 @@ def engine_env(request: pytest.FixtureRequest) -> Iterator[EngineUnderTest]:
                 pytest.fail(trouble)
             pytest.skip(trouble)
         yield one
+    file.unlink()
 
 
 def _trouble(one: EngineUnderTest) -> str:

@@ -17,22 +17,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from jupyter_containers.policy.policy import CONFIG
 from tests.helpers.harness import DAEMONS
 
-from . import by_hand, images, jobs, outputs, processes, sidebar, streams
+from . import by_hand, images, jobs, outputs, pods, processes, sidebar, streams
 from .kernels import Kernels
 from .loop import Loop
 from .report import Row, table, write
 
 ENGINES = (
     *("podman", "docker", "apptainer", "charliecloud"),
-    *("slurm+charliecloud", "slurm+apptainer"),
+    *("slurm+charliecloud", "slurm+apptainer", "kubernetes"),
 )
 """Measured unless JC_TEST_ENGINES says otherwise."""
 
 ROWS = (
     *("start", "same", "restart", "execute", "no-change", "no-change-1gb", "full", "idle", "loop"),
-    *("bare", "conversion", "job", "outputs", "sidebar", "streams"),
+    *("bare", "conversion", "job", "pods", "outputs", "sidebar", "streams"),
 )
 AIMS = {
     "same": 1.05,
@@ -46,11 +47,15 @@ AIMS = {
     "conversion": 1.05,
     "job": 1.1,
 }
+EXECUTE_AIMS = {"kubernetes": 1.3}
+"""Where the way is longer."""
 MOST_LOOPS = 5
 """Runs of the loop's row: each is a build and six kernels, and hundreds of wakes."""
 MOST_PAGES = 5
 """Pages of the sidebar's row, which do some ten things each."""
 START_AIMS = {"podman": 1.6, "docker": 1.9, "apptainer": 1.65, "charliecloud": 1.1}
+POD_ROWS = ("restart", "execute")
+NEED_A_KERNEL = {"start", "same", "restart", "execute", "idle", "job"}
 PROCESS_ROWS = ("start", "same", "restart", "execute", "bare", "conversion")
 """Of engines whose containers are processes: another engine builds for them, and is measured."""
 
@@ -73,6 +78,10 @@ def main() -> int:
             image = _image()
             for row in asyncio.run(_measure(engine["engine"], image, folder, wanted, options.runs)):
                 rows.append(replace(row, name=f"{name}: {row.name}"))
+            if "pods" in wanted and name == "kubernetes":
+                kernels = Kernels(name, image, _below(Path(folder), "pods"), options.runs)
+                place = _below(Path(folder), "local")
+                rows += asyncio.run(pods.rows(kernels, image, place, options.runs))
             if "streams" in wanted and name in DAEMONS:
                 place = _below(Path(folder), "streams")
                 for row in streams.rows(engine["engine"], image, min(options.runs, 5), place):
@@ -99,7 +108,7 @@ async def _measure(engine: str, image: str, folder: str, wanted: list[str], runs
         "same": lambda: by_hand.same_command(kernels, runs, AIMS["same"]),
         "job": lambda: jobs.job(kernels, runs, AIMS["job"]),
         "restart": lambda: kernels.restart(AIMS["restart"]),
-        "execute": lambda: kernels.round_trip(AIMS["execute"]),
+        "execute": lambda: kernels.round_trip(EXECUTE_AIMS.get(engine, AIMS["execute"])),
         "no-change": lambda: images.no_change(
             engine, image, _below(place, "small"), runs, AIMS["no-change"]
         ),
@@ -123,9 +132,12 @@ async def _measure(engine: str, image: str, folder: str, wanted: list[str], runs
 def _rows_of(engine: str) -> Collection[str]:
     if engine.startswith("slurm+"):
         return ("job",)
+    if engine == "kubernetes":
+        return POD_ROWS
     if engine not in DAEMONS:
         return PROCESS_ROWS
-    return set(ROWS) - {"bare", "conversion", "job", "outputs", "sidebar", "streams"}
+    apart = {"bare", "conversion", "job", "pods", "outputs", "sidebar", "streams"}
+    return set(ROWS) - apart
 
 
 def _below(place: Path, name: str) -> Path:
@@ -168,6 +180,9 @@ def _reaching(engine: dict[str, Any]) -> Iterator[None]:
         os.environ.update(engine.get("env", {}))
         if path := engine.get("path"):
             os.environ["PATH"] = f"{path}:{os.environ['PATH']}"
+        Path(home, "jupyter_config_dir").mkdir()
+        file = Path(home, "jupyter_config_dir", f"{CONFIG}.json")
+        file.write_text(json.dumps({"Policy": engine.get("policy", {})}))
         try:
             yield
         finally:

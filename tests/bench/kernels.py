@@ -61,6 +61,17 @@ async def answered(manager: AsyncKernelManager) -> AsyncKernelClient:
     return client
 
 
+async def executed(client: AsyncKernelClient) -> float:
+    """Seconds from a small cell's request to its reply and the kernel's rest."""
+    begun = time.perf_counter()
+    id = client.execute("1+1")
+    while (await client.get_shell_msg(timeout=60))["parent_header"].get("msg_id") != id:
+        pass
+    while not _idle(await client.get_iopub_msg(timeout=60), id):
+        pass
+    return time.perf_counter() - begun
+
+
 def _check(manager: AsyncKernelManager) -> None:
     """A fallback kernel answers too, but is none of what is measured."""
     if (trouble := getattr(manager.provisioner, "trouble", None)) is not None:
@@ -73,7 +84,7 @@ async def stop(manager: AsyncKernelManager) -> None:
 
 
 @asynccontextmanager
-async def _running(kind: Kind) -> AsyncIterator[AsyncKernelManager]:
+async def running(kind: Kind) -> AsyncIterator[AsyncKernelManager]:
     manager, _ = await kind.start()
     try:
         yield manager
@@ -102,17 +113,21 @@ class Kernels:
     def __init__(self, engine: str, image: str, folder: Path, runs: int) -> None:
         notebook = write_notebook(folder / "bench.ipynb", {"image": image, "engine": engine})
         approve(notebook)
-        os.environ["JUPYTER_CONTAINERS_NOTEBOOK"] = str(notebook)
         self.ours = Kind(spec="container", notebook=notebook)
+        self.use()
         self.theirs = Kind(spec="python3", notebook=notebook)
         self.runs = runs
         self._inside = self._outside = ""
 
+    def use(self) -> None:
+        """The next kernels are of this notebook: the environment says so."""
+        os.environ["JUPYTER_CONTAINERS_NOTEBOOK"] = str(self.ours.notebook)
+
     async def prepare(self) -> None:
         """The first start of an image probes it and makes its kit: that is not measured."""
-        async with _running(self.ours) as manager:
+        async with running(self.ours) as manager:
             self._inside = f"in the container ({await _versions(manager)}, ipc)"
-        async with _running(self.theirs) as manager:
+        async with running(self.theirs) as manager:
             self._outside = f"on the host ({await _versions(manager)}, tcp)"
 
     async def start(self, aim: float) -> Row:
@@ -137,27 +152,18 @@ class Kernels:
             _check(manager)
             return seconds
 
-        async with _running(self.ours) as inside, _running(self.theirs) as outside:
+        async with running(self.ours) as inside, running(self.theirs) as outside:
             ours, theirs = await in_turns(lambda: timed(inside), lambda: timed(outside), self.runs)
         what = "restart_kernel to kernel_info_reply, ipykernel"
         return self._row("restart", aim, what, ours, theirs, self.runs)
 
     async def round_trip(self, aim: float, runs: int = 300) -> Row:
-        async def timed(client: AsyncKernelClient) -> float:
-            begun = time.perf_counter()
-            id = client.execute("1+1")
-            while (await client.get_shell_msg(timeout=60))["parent_header"].get("msg_id") != id:
-                pass
-            while not _idle(await client.get_iopub_msg(timeout=60), id):
-                pass
-            return time.perf_counter() - begun
-
-        async with _running(self.ours) as inside, _running(self.theirs) as outside:
+        async with running(self.ours) as inside, running(self.theirs) as outside:
             clients = [await answered(inside), await answered(outside)]
             for client in clients * 20:
-                await timed(client)
+                await executed(client)
             ours, theirs = await in_turns(
-                lambda: timed(clients[0]), lambda: timed(clients[1]), runs
+                lambda: executed(clients[0]), lambda: executed(clients[1]), runs
             )
             for client in clients:
                 client.stop_channels()

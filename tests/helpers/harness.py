@@ -168,12 +168,19 @@ def containers(program: str, label: str = "") -> list[str]:
     """Names of this person's containers of ours on the engine, running or not, as the engine
     itself says; of an engine without such a list, the directories of ours that are there."""
     label = label or f"jupyter-containers.uid={os.getuid()}"
+    if program == "kubernetes":
+        return [name for name in _pods(f"--selector={label.replace('.', '/', 1)}") if name]
     if program not in DAEMONS:
         key, _, value = label.partition("=")
         return [one["name"] for one in _records(program) if one["labels"].get(key) == value]
     argv = [program, "ps", "--all", f"--filter=label={label}", "--format", "{{.Names}}"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     return done.stdout.split()
+
+
+def _pods(*words: str) -> list[str]:
+    argv = ("kubectl", "get", "pods", *words, "--output=jsonpath={.items[*].metadata.name}")
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split(" ")
 
 
 def _records(program: str) -> list[dict[str, Any]]:
@@ -188,6 +195,9 @@ def remove_by_hand(program: str, name: str) -> None:
     """What somebody else does who wants to be rid of a container."""
     if program.startswith("slurm+"):
         subprocess.run(["scancel", f"--name={name}"], check=True)
+        return
+    if program == "kubernetes":
+        subprocess.run(["kubectl", "delete", "pod", name], check=True, capture_output=True)
         return
     if program in DAEMONS:
         subprocess.run([program, "rm", "-f", name], check=True, capture_output=True)

@@ -71,6 +71,23 @@ def _address(name: str) -> str:
     return address.read_text().strip() if address.exists() else ""
 
 
+# Pods run what podman has pushed, and see of this machine what is below /tmp.
+known["kubernetes"] = {
+    "engine": "kubernetes",
+    "path": f"{cache}/kubernetes/debs/usr/bin",
+    "env": {
+        **process_env,
+        "KUBECONFIG": f"{run}/kubernetes/person.kubeconfig",
+        "NO_PROXY": "*",
+        "no_proxy": "*",
+    },
+    "policy": {
+        "push_registry": f"{_address('registry')}/contract",
+        "kubernetes_volumes": {"/tmp": "tmp"},
+    },
+}
+
+
 def _kubernetes() -> dict[str, str] | None:
     """What a person's server is given, and the administrator's access beside it; None: no part."""
     place = pathlib.Path(run, "kubernetes")

@@ -3,7 +3,8 @@
 # the tests, as root: a control plane and one node, from what kubernetes_build.sh left in PROGRAMS.
 #
 # After `up`, DIR/admin.kubeconfig may do everything, and DIR/person.kubeconfig what the Roles of
-# the file JC_TEST_KUBERNETES_ROLE say (kubernetes_role.yaml), in the namespace `jupyter`. The API
+# the file JC_TEST_KUBERNETES_ROLE say (kubernetes_role.yaml), in the namespace `jupyter`. Its claim
+# `tmp` is this machine's /tmp, and `shared` an empty volume of root's at DIR/shared. The API
 # and the Pods' addresses are reached from this machine alone. The node reaches the machine's
 # REGISTRYs (127.0.0.1:PORT) at the same address, Pods at 10.213.30.2:PORT, and nothing else.
 #
@@ -283,6 +284,45 @@ YAML
   kubeconfig "$dir/person.kubeconfig" "$namespace" "{token: $token}"
 }
 
+# Files that the machine and the node have both: one volume as it is, and one whose group a Pod may
+# change, as network volumes allow. https://kubernetes.io/docs/concepts/storage/volumes/#local
+volumes() {
+  mkdir -p -m 755 "$dir/shared"
+  kubectl apply --validate=false -f - >/dev/null <<YAML
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: tmp}
+spec:
+  accessModes: [ReadWriteMany]
+  capacity: {storage: 1Gi}
+  claimRef: {namespace: $namespace, name: tmp}
+  hostPath: {path: /tmp, type: Directory}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: shared}
+spec:
+  accessModes: [ReadWriteOnce]
+  capacity: {storage: 1Gi}
+  claimRef: {namespace: $namespace, name: shared}
+  local: {path: $dir/shared}
+  nodeAffinity:
+    required:
+      nodeSelectorTerms:
+        - matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [node-1]}]
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: tmp, namespace: $namespace}
+spec: {accessModes: [ReadWriteMany], storageClassName: '', volumeName: tmp, resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: shared, namespace: $namespace}
+spec: {accessModes: [ReadWriteOnce], storageClassName: '', volumeName: shared, resources: {requests: {storage: 1Gi}}}
+YAML
+}
+
 node_is_ready() {
   kubectl get node node-1 -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.spec.taints}' |
     grep -qx 'True '
@@ -322,6 +362,7 @@ up() {
   wait "$starting"
   start_kubelet
   person
+  volumes
   wait_for 30 "The default service account" "$dir/log/kube-controller-manager" has_default_account
   wait_for 30 "The node" "$dir/log/kubelet" node_is_ready
 }

@@ -196,6 +196,7 @@ more_of_podman() {
 docker_stream() {
   ! in_shard docker || docker_tests
   ! in_shard podman || more_of_podman
+  ! in_shard processes || ! root || engine_tests kubernetes k
 }
 
 # Engines that run what another built get their images first, by our own command.
@@ -236,9 +237,9 @@ parts() {
   case ${shard:-all} in
     podman) echo registry old-pythons root-podman docker docker20 browser ;; # the Hub's own engines
     docker) echo registry docker docker20 ;;
-    processes) echo registry processes slurm browser root-podman ;;
+    processes) echo registry processes slurm browser root-podman kubernetes ;;
     browser) echo registry browser second-podman ;;
-    all) echo root-podman second-podman docker docker20 registry processes slurm browser old-pythons ;;
+    all) ;;
     *) die "SHARD is podman, docker, processes or browser, and not $shard" ;;
   esac
 }
@@ -292,7 +293,7 @@ soak() {
 # Each of the two kinds of engines where its images are.
 bench() {
   local one daemons=() others=()
-  local measured=podman,docker,apptainer,charliecloud,slurm+charliecloud,slurm+apptainer
+  local measured=podman,docker,apptainer,charliecloud,slurm+charliecloud,slurm+apptainer,kubernetes
   mkdir -p build
   engines up
   if ! root; then
@@ -303,7 +304,7 @@ bench() {
   for one in $(tr , ' ' <<<"${JC_TEST_ENGINES:-$measured}"); do
     case $one in
     podman | docker | docker20) daemons+=("$one") ;;
-    slurm+*) others+=("$one") ;; # their images are those of the engines they place
+    slurm+* | kubernetes) others+=("$one") ;; # their images are those of the engines they place
     *)
       images_for "$one"
       others+=("$one")
