@@ -36,7 +36,7 @@ from ..errors import (
     sentence_of,
 )
 from ..images.prepare import fit_image, kernel_for
-from ..kernels.preflight import folder_warning
+from ..kernels.preflight import folder_note, folder_warning
 from ..kernelspecs import GENERIC
 from ..models import Image
 from ..notebook.cells import DockerfileCell, Options
@@ -237,7 +237,7 @@ class _Runner:
         if image is None:
             raise ImageNotHere(settings.image, engine.name)
         settings = await self._with_kernel(settings, engine, image)
-        self._warn(settings)
+        await self._warn(settings, engine)
         self._runs_in = (replace(approved, kernel=settings.kernel), image.id)
 
     async def _with_kernel(self, settings: Settings, engine: Guarded, image: Image) -> Settings:
@@ -288,9 +288,11 @@ class _Runner:
                 self._approvals.approve_image(notebook, settings.image, self._content)
         return approved
 
-    def _warn(self, settings: Settings) -> None:
+    async def _warn(self, settings: Settings, engine: Guarded) -> None:
         folder = self._run.notebook.parent
-        if warning := folder_warning(folder, settings.resolved(folder, self._policy)):
+        resolved = settings.resolved(folder, self._policy)
+        warning = folder_warning(folder, resolved) or await folder_note(folder, resolved, engine)
+        if warning:
             self._screen.line(warning)
 
     # -- the cells, in order ---------------------------------------------------------------
@@ -377,11 +379,11 @@ class _Runner:
             settings = settings_after(self._asked, options, built.reference, source)
             settings = await self._with_kernel(settings, request.engine, built.image)
             self._switch(settings, built)
+            await self._warn(settings, request.engine)
 
     def _switch(self, settings: Settings, built: Built) -> None:
         """What follows runs in this image; the file says so, as after Run All in JupyterLab."""
         self._runs_in = (self._approve(settings), built.image.id)
-        self._warn(settings)
         self._asked = settings.to_json()
         self._notebook.metadata[KEY] = nbformat.from_dict(self._asked)
         self._notebook.metadata["kernelspec"] = _generic()

@@ -282,3 +282,8 @@ class TunnelingEngine(Protocol):
     `find` does so again."""
 
     brings_sockets: Literal[True]
+
+    async def folder_note(self, source: str) -> str:
+        """What people have to know of a notebook's folder before its start, `source` without links:
+        that it is empty in the container, or read-only. "" where it is as it is here."""
+        ...

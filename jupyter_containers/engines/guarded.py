@@ -206,6 +206,12 @@ class Guarded:
             await self._engine.trouble(spec) if isinstance(self._engine, ScheduledEngine) else None
         )
 
+    async def folder_note(self, source: str) -> str:
+        """See `TunnelingEngine.folder_note`; "" where containers see this machine's folders."""
+        if isinstance(self._engine, TunnelingEngine):
+            return await self._engine.folder_note(source)
+        return ""
+
     async def poll(self, id: str) -> int | None:
         """See `Engine.poll`."""
         return await self._engine.poll(id)

@@ -7,6 +7,7 @@ The sidebar shows it; the check of a form being filled in and the yes to it are 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 from ..builds.cells import NOT_YET
 from ..builds.plan import is_of
 from ..devices.gpus import check_devices, driver_warning
+from ..engines.guarded import Guarded
 from ..engines.registry import instead_of, preferred_engine
 from ..errors import BadInput, BadSettings, ContainersError, PolicyRefused
 from ..events import Change, publish
@@ -93,6 +95,7 @@ async def notebook_state(notebook: Path, policy: Policy) -> NotebookState:
         chosen = await preferred_engine(settings.engine, policy)
         engine, told = chosen.name, instead_of(settings.engine, chosen)
         image = await chosen.recent_image(settings.image)
+        told = await folder_note(notebook.parent, settings, chosen) or told
         await check_devices(chosen, settings.devices)
     except ContainersError as error:
         refused = refused or error
@@ -153,6 +156,16 @@ def folder_warning(directory: Path, settings: Settings) -> str:
         f"Its folder {one_line(str(directory))} is not in the container: {one_line(why)}. "
         "To have it there, mount `.` at that path, or move the notebook to a folder of yours."
     )
+
+
+async def folder_note(directory: Path, settings: Settings, engine: Guarded) -> str:
+    """What is to be said where a notebook's own folder is mounted unasked, and is not what it is
+    here (`TunnelingEngine.folder_note`); "" else."""
+    if not engine.tunnels or any(one.target == str(directory) for one in settings.mounts):
+        return ""
+    if await asyncio.to_thread(Approvals().why_not_mounted, directory):
+        return ""
+    return await engine.folder_note(await asyncio.to_thread(os.path.realpath, directory))
 
 
 def _build_same(

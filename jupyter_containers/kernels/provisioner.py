@@ -374,9 +374,8 @@ class ContainerProvisioner(KernelProcess):
             grace = self._request.policy.orphan_grace
             run_dir = await self._open_run_dir(shared=plan.engine.shares)
             plan = await asyncio.to_thread((await plan.with_tls_secret()).with_sources)
-            await asyncio.to_thread(
-                write_container_files, run_dir, plan, self._inside, grace, self._note
-            )
+            note = "\n".join(filter(None, (self._note, await plan.folder_note())))
+            await asyncio.to_thread(write_container_files, run_dir, plan, self._inside, grace, note)
             container = self._starting = KernelContainer(plan.publishing(self._ports), run_dir)
             self._say("Starting the container")
             await container.start(self._say)

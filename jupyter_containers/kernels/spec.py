@@ -96,6 +96,11 @@ class StartPlan:
         sources = tuple(_source(mount) for mount in self.spec.mounts)
         return replace(self, spec=replace(self.spec, sources=sources))
 
+    async def folder_note(self) -> str:
+        """See `TunnelingEngine.folder_note`: of the notebook's own folder."""
+        own = [one.source for one in self.spec.mounts if one.target == self.spec.folder]
+        return await self.engine.folder_note(own[0]) if own else ""
+
     def publishing(self, ports: tuple[int, ...]) -> StartPlan:
         """The same with the host's ports for the TCP channels, chosen once per kernel."""
         if not self.published:

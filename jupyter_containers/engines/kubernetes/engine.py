@@ -38,6 +38,7 @@ from .namespace import Namespace, claims_of, removal_argv
 from .push import Pusher
 from .site import Site, site_of
 from .states import state_of
+from .volumes import folder_note
 
 _POLL_AGE = 2.0
 log = logging.getLogger("jupyter_containers")
@@ -99,6 +100,10 @@ class Kubernetes(InnerEngine[Engine]):
         """See `Engine.user`: who a Pod runs as."""
         site = await asyncio.to_thread(self._site)
         return site.user_inside(mode, image_ids, (os.getuid(), os.getgid()))
+
+    async def folder_note(self, source: str) -> str:
+        """See `TunnelingEngine.folder_note`."""
+        return folder_note(await asyncio.to_thread(self._site), source)
 
     async def run(self, spec: ContainerSpec, timeout: float) -> Output:
         """See `Engine.run`: on this machine, as who may write there."""

@@ -13,6 +13,7 @@ from typing import Any
 from ...errors import BadSettings, PolicyRefused, Unsupported
 from ...layout import BYTECODE_TARGET, INSIDE, KIT_TARGET
 from ...models import ContainerSpec, Mount
+from ...text import one_line
 from .site import VOLUMES, Site
 
 DEFAULT_SHM = 64 << 20
@@ -24,6 +25,7 @@ _ETC = {"/etc/passwd": "passwd", "/etc/group": "group"}
 EMPTY = "empty"
 """The file that stands over a file in a volume which nobody inside may see."""
 _READ_ALL = 0o444
+_SHOWN = 3
 
 
 @dataclass
@@ -101,22 +103,35 @@ def _asked(found: Volumes, mount: Mount, spec: ContainerSpec, site: Site) -> Mou
                 f"volume in {VOLUMES}, as path to claim.",
             )
         found.empty(mount.target)
-        found.notes.append(
-            f"The notebook's folder is empty in its Pod: {mount.source} is on no volume that the "
-            f"cluster has ({VOLUMES})."
-        )
+        found.notes.append(folder_note(site, mount.source))
         return None
     if mount.writable and not volume.writable:
         if not is_folder:
             what = f"{mount.source} may only be mounted read-only in a Pod"
             raise PolicyRefused(what, VOLUMES, 'Set the mount\'s "writable" to false.')
-        found.notes.append(
-            f"The notebook's folder is read-only in its Pod, as its volume {volume.claim} is "
-            f"({VOLUMES})."
-        )
+        found.notes.append(folder_note(site, mount.source))
         mount = Mount(mount.source, mount.target)
     found.claim(mount, volume.claim, volume.below(mount.source) or "")
     return mount
+
+
+def folder_note(site: Site, source: str) -> str:
+    """See `TunnelingEngine.folder_note`."""
+    volume = site.volume_of(source)
+    if volume is None:
+        others = [one_line(one.path) for one in site.volumes if one.writable][:_SHOWN]
+        move = f"move the notebook below {' or '.join(others)}, or " if others else ""
+        return (
+            f"The notebook's folder {one_line(source)} is empty in its Pod, and what cells write "
+            "there is lost when the Pod ends: it is on no volume of the cluster. To have it there, "
+            f"{move}ask the administrator to name its volume in {VOLUMES}."
+        )
+    if volume.writable:
+        return ""
+    return (
+        f"The notebook's folder {one_line(source)} is read-only in its Pod, as its volume "
+        f"{volume.claim} is ({VOLUMES}): have cells write to a folder such as /tmp."
+    )
 
 
 def _own(

@@ -4,6 +4,7 @@ what is told of a Pod."""
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from jupyter_containers.cli.main import main
+from jupyter_containers.engines.guarded import Guarded
 from jupyter_containers.engines.kubernetes import access, push
 from jupyter_containers.engines.kubernetes.engine import Kubernetes, username
 from jupyter_containers.engines.kubernetes.info import number_of, stats_of
@@ -21,9 +23,16 @@ from jupyter_containers.engines.kubernetes.site import site_of
 from jupyter_containers.engines.podman.engine import Podman
 from jupyter_containers.engines.registry import names, open_engine
 from jupyter_containers.errors import EngineMissing, Unsupported
-from jupyter_containers.kernels.spec import StartPlan
+from jupyter_containers.kernels.container import KernelContainer
+from jupyter_containers.kernels.preflight import notebook_state
+from jupyter_containers.kernels.provisioner import ContainerProvisioner
+from jupyter_containers.kernels.request import Request
+from jupyter_containers.kernels.spec import ContainerFiles, StartPlan
 from jupyter_containers.models import Mount, Stats
+from jupyter_containers.settings.schema import Settings
+from tests.helpers.harness import approve, write_notebook
 from tests.helpers.policies import policy, spec
+from tests.helpers.private_home import private_home
 
 KIT, BYTECODE = "/opt/jupyter-containers/kit", "/opt/jupyter-containers/bytecode"
 
@@ -73,6 +82,72 @@ def test_its_kernels_have_sockets_and_no_certificate(monkeypatch: pytest.MonkeyP
     plan = StartPlan(spec=spec(), guest=True, sockets=True, token="t", engine=engine)
     assert not plan.published
     assert asyncio.run(plan.with_tls_secret()) is plan
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with `on`, which is on a volume, and `off`, with an approved notebook in each."""
+    monkeypatch.setattr("jupyter_containers.engines.registry.which", lambda program: "/bin/x")
+    home = private_home(tmp_path, monkeypatch)
+    for name in ("on", "off"):
+        settings = {"image": "localhost/x", "engine": "kubernetes"}
+        approve(write_notebook(home / name / "n.ipynb", settings, "1"))
+    (home / "link").symlink_to("on")
+    return home
+
+
+async def test_an_empty_folder_is_told_before_the_start(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def image(self: Guarded, reference: str) -> None:
+        return None
+
+    monkeypatch.setattr(Guarded, "recent_image", image)
+    set = policy(kubernetes_volumes={str(folders / "link"): "claim"})
+    assert (await notebook_state(folders / "on/n.ipynb", set)).warning == ""
+    state = await notebook_state(folders / "off/n.ipynb", set)
+    assert state.engine == "kubernetes"
+    assert f"folder {folders}/off is empty in its Pod" in state.warning
+    assert f"move the notebook below {folders}/on, or ask" in state.warning
+
+
+@pytest.mark.parametrize("name", ["on", "off"])
+async def test_an_empty_folder_is_told_in_the_first_cell(
+    name: str, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start(self: KernelContainer, on_progress: object) -> None:
+        """It starts nothing."""
+
+    monkeypatch.setattr(KernelContainer, "start", start)
+    set = policy(kubernetes_volumes={"~/on": "claim"})
+    own = folders / name
+    asked = spec(mounts=(Mount(str(own), str(own), True),), folder=str(own), workdir=str(own))
+    plan = StartPlan(
+        spec=asked,
+        guest=True,
+        sockets=True,
+        token="t",
+        engine=open_engine("kubernetes", set),
+        files=ContainerFiles("/home/x", ("python",), "", ""),
+    )
+    kernel = ContainerProvisioner(kernel_id="x")
+    kernel._plan = plan
+    kernel._note = "The last kernel died."
+    kernel._request = Request(
+        settings=Settings(image="x"),
+        asked=Settings(image="x"),
+        directory=own,
+        source=str(own),
+        notebook=None,
+        engine=plan.engine,
+        policy=set,
+        labels={},
+    )
+    await kernel._start(plan)
+    assert kernel._run_dir is not None
+    told = json.loads((kernel._run_dir.run / "start.json").read_text())["note"]
+    assert told.startswith("The last kernel died.")
+    assert ("is empty in its Pod" in told) == (name == "off")
 
 
 def test_whose_server_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

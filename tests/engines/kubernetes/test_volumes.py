@@ -77,10 +77,11 @@ def test_a_notebooks_folder_that_the_cluster_does_not_have_is_empty() -> None:
         "folder": "/srv/course",
     }
     assert mounted(**more) == [("emptyDir", "", "/srv/course", "rw")]
-    assert notes(**more) == (
-        "The notebook's folder is empty in its Pod: /mnt/w is on no volume that the cluster has "
-        "(Policy.kubernetes_volumes).",
-    )
+    (note,) = notes(**more)
+    assert note.startswith("The notebook's folder /mnt/w is empty in its Pod")
+    assert "move the notebook below /home/ada, or ask the administrator" in note
+    (note,) = notes(Site(), **more)
+    assert "To have it there, ask the administrator to name its volume in Policy.kube" in note
     covers = (
         Mount("/run/jc/empty-dir", "/srv/course/.ssh"),
         Mount("/mnt/w/x", "/srv/course/x", True),
@@ -96,6 +97,8 @@ def test_a_notebooks_folder_on_a_volume_to_read() -> None:
     more: dict[str, Any] = {"mounts": (Mount("/srv/course", "/c", True),), "folder": "/c"}
     assert mounted(**more) == [("course", "2026", "/c", "ro")]
     assert "read-only in its Pod, as its volume course is" in notes(**more)[0]
+    more["mounts"] = (Mount("/home/ada/x", "/c", True),)
+    assert notes(**more) == ()
 
 
 def test_what_is_covered_here_is_covered_there() -> None:
