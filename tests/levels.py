@@ -191,6 +191,7 @@ TABLE = (
 MORE_PACKAGES = {
     "engines/kubernetes/test_client.py": "kubernetes_asyncio",
     "engines/kubernetes/test_engine.py": "kubernetes_asyncio",
+    "engines/kubernetes/test_told.py": "kubernetes_asyncio",
     "hub": "jupyterhub",
     "server/test_openapi.py": "schemathesis",
     "soak/test_beside.py": "playwright",

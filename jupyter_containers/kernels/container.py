@@ -333,10 +333,10 @@ class KernelContainer:
                 elif at is None or (ended is None and await self._over()):
                     return KernelDied("The container is gone: somebody removed it.")
                 else:
-                    return connection_lost(at.node)
+                    return connection_lost(at)
             except EngineError:
                 if at is not None:
-                    return connection_lost(at.node)
+                    return connection_lost(at)
         return exit_error(code, memory, limit, await self._last_lines())
 
     async def _ended(self) -> Ended | None:

@@ -6,6 +6,7 @@ import contextlib
 import signal
 import time
 
+from ..engines.placement import Placement
 from ..errors import KernelDied
 from ..models import Ended
 from ..settings.schema import format_size
@@ -37,10 +38,10 @@ def ended_from_outside(ended: Ended) -> KernelDied:
     return _final(KernelDied(*ended.why, out_of_memory=ended.out_of_memory))
 
 
-def connection_lost(node: str) -> KernelDied:
+def connection_lost(at: Placement) -> KernelDied:
     """A kernel that may run yet, on another machine."""
-    message = f"The connection to {node or 'the node'} was lost, and did not come back."
-    hint = "Restart the kernel to run it in a new job; the old one is cancelled then."
+    message = f"The connection to {at.node or 'the node'} was lost, and did not come back."
+    hint = f"Restart the kernel to run it in a new {at.kind}; the old one is ended then."
     return _final(KernelDied(message, hint))
 
 

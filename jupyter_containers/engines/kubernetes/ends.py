@@ -100,11 +100,25 @@ def gone(pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]] = ()) -> En
     it."""
     if (ended := why_it_ended(pod)) is not None:
         return ended
-    disruption = _kind(_disruption(as_dict(pod.get("status"))))
+    kind, said = _who(pod, events)
+    return Ended(code=_KILLED, why=_sentence(kind or "Deleted", pod, said))
+
+
+def unreached(pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]], why: str) -> Ended:
+    """The end, for us, of a Pod that the cluster does not take for ended: `why` it is not reached
+    any more, unless the cluster knows better."""
+    kind, said = _who(pod, events)
+    if not kind and as_dict(pod.get("metadata")).get("deletionTimestamp"):
+        kind = "Deleted"
+    return Ended(code=_KILLED, why=_sentence(kind, pod, said) if kind else (why, _AGAIN))
+
+
+def _who(pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """The kind of its end by what the cluster does to it, and what was reported of that."""
     told = {as_text(one.get("reason")): as_text(one.get("message")) for one in events}
     event = next((one for one in _BY_EVENT if one in told), "")
-    kind = disruption or _kind(event) or "Deleted"
-    return Ended(code=_KILLED, why=_sentence(kind, pod, told.get(event, "")))
+    disruption = _kind(_disruption(as_dict(pod.get("status"))))
+    return disruption or _kind(event), told.get(event, "")
 
 
 def _kind(reason: str) -> str:

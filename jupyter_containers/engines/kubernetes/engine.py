@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from ...errors import EngineError, StartFailed, Unsupported
+from ...errors import EngineDown, EngineError, StartFailed, Unsupported
 from ...host.guest_files import guest_files
 from ...host.paths import empty_file
 from ...models import Container, ContainerSpec, Ended, EngineInfo, Stats, User
@@ -200,13 +200,17 @@ class Kubernetes(InnerEngine[Engine]):
     async def ended(self, id: str) -> Ended | None:
         """See `Engine.ended`: its kernel's end is heard of before the cluster knows why."""
         kernel = await self._kernel(id)
-        ended: Ended | None = None
         async with kernel.space.cluster.use():
-            for pause in (0.1, 0.2, 0.4, 0.8, 1.6, 0.0):
-                if (ended := await kernel.ended()) is not None:
-                    break
-                await asyncio.sleep(pause)
-        return ended
+            try:
+                for pause in (0.1, 0.2, 0.4, 0.8, 1.6, 0.0):
+                    if (ended := await kernel.ended()) is not None:
+                        return ended
+                    await asyncio.sleep(pause)
+            except EngineDown:
+                if (lost := await kernel.lost()) is not None:
+                    return lost
+                raise
+            return await kernel.lost()
 
     async def trouble(self, spec: ContainerSpec) -> StartFailed | None:
         """See `ScheduledEngine.trouble`."""

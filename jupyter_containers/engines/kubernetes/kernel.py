@@ -21,7 +21,7 @@ from ...models import ContainerSpec, Ended
 from ...text import as_dict, as_int, as_text
 from ..placement import Placement
 from .client import Object
-from .ends import gone
+from .ends import gone, unreached
 from .execs import Exec, open_exec
 from .manifest import CONTAINER
 from .namespace import Namespace
@@ -227,6 +227,16 @@ class KernelPod:
             return await self._gone() if self.pod else None
         self._see(now)
         return state_of(now).ended
+
+    async def lost(self) -> Ended | None:
+        """Why it is reached no more, though the cluster takes it for running; None: it is
+        reached."""
+        if self.tunnel is None or self.tunnel.lost is None:
+            return None
+        events: Sequence[Mapping[str, Any]] = ()
+        with suppress(EngineDown):
+            events = await self.space.events(self.pod)
+        return unreached(self.pod, events, self.tunnel.lost)
 
     async def _gone(self) -> Ended:
         return gone(self.pod, await self.space.events(self.pod) if self.pod else ())

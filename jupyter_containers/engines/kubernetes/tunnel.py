@@ -132,13 +132,13 @@ class Tunnel:
 
     async def _carry(self) -> str:
         """One connection after another; returns why there can be no more."""
-        pause, deadline = 0.0, time.monotonic() + self._grace
+        pause, deadline, why = 0.0, time.monotonic() + self._grace, ""
         while True:
             try:
                 async with asyncio.timeout(max(deadline - time.monotonic(), 0.01)):
                     connection = await self._connect()
             except (OSError, EngineDown) as error:
-                why = str(error) or "no answer"
+                why = str(error) or why or "no answer"
             except ContainersError as error:
                 return error.message
             else:
