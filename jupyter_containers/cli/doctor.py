@@ -16,7 +16,7 @@ from jupyter_core.paths import jupyter_config_path, jupyter_path
 from .. import serializers
 from ..devices.gpus import find_devices
 from ..engines.common.cdi import FEATURE, cannot_give
-from ..engines.registry import builder_problems, engine_info, names
+from ..engines.registry import builder_problems, diagnosis, engine_info, names
 from ..models import EngineInfo, Problem
 from ..policy.policy import Policy
 from .options import administered, with_engine, with_json
@@ -61,11 +61,12 @@ async def doctor(args: Namespace) -> int:
 
 
 async def _asked(name: str, policy: Policy) -> EngineInfo:
-    """What an engine says of itself, and what its builder does."""
+    """What an engine says of itself, what its builder does, and what else can be found out."""
     info = await engine_info(name, policy)
     if not info.usable:
         return info
-    return replace(info, problems=(*info.problems, *await builder_problems(info, policy)))
+    info = replace(info, problems=(*info.problems, *await builder_problems(info, policy)))
+    return await diagnosis(info, policy)
 
 
 def _show(info: EngineInfo, *, devices: bool) -> None:

@@ -91,6 +91,15 @@ class ProbedBuilder(Protocol):
 
 
 @runtime_checkable
+class DiagnosedEngine(Protocol):
+    """What an engine has besides of which `doctor` can find out more than a start needs."""
+
+    async def diagnose(self, info: EngineInfo) -> EngineInfo:
+        """What `info` said, and what is found out besides. Takes longer. Raises EngineDown."""
+        ...
+
+
+@runtime_checkable
 class PickyEngine(Protocol):
     """What an engine has besides that cannot mount folders of any name."""
 

@@ -33,6 +33,7 @@ from .base import (
     BARS,
     BARS_RUN,
     NAMED_NETWORKS,
+    DiagnosedEngine,
     Engine,
     FromRegistry,
     HasChanges,
@@ -148,6 +149,12 @@ class Guarded:
     async def info(self) -> EngineInfo:
         """See `Engine.info`."""
         return await self._engine.info()
+
+    async def diagnose(self, info: EngineInfo) -> EngineInfo:
+        """See `DiagnosedEngine.diagnose`."""
+        if isinstance(self._engine, DiagnosedEngine):
+            return await self._engine.diagnose(info)
+        return info
 
     async def images(self) -> list[Image]:
         """See `Engine.images`; who asks while it is being answered gets that answer."""

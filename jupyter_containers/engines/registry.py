@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -211,6 +212,15 @@ async def engine_info(name: str, policy: Policy) -> EngineInfo:
         installed = not isinstance(error, EngineMissing)
         problems = (Problem(error.message, error.hint),)
         return EngineInfo(name=name, installed=installed, problems=problems)
+
+
+async def diagnosis(info: EngineInfo, policy: Policy) -> EngineInfo:
+    """What else can be found out about an engine that works. Raises nothing of ours. Called by
+    `doctor`."""
+    try:
+        return await open_engine(info.name, policy).diagnose(info)
+    except ContainersError as error:
+        return replace(info, problems=(*info.problems, Problem(error.message, error.hint)))
 
 
 async def builder_problems(info: EngineInfo, policy: Policy) -> tuple[Problem, ...]:

@@ -40,6 +40,7 @@ class FakeCluster(Api):
         self.root = root
         self.namespaces = {"people"}
         self.tokens = {"t-1"}
+        self.user = "system:serviceaccount:people:jupyter"
         self.denied: set[str] = set()
         """Rights that are missing, such as `create pods/exec`."""
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
@@ -185,6 +186,8 @@ class FakeCluster(Api):
             what += f"/{asked['subresource']}" if "subresource" in asked else ""
             may = what not in self.denied and asked["namespace"] in self.namespaces
             return web.json_response({"status": {"allowed": may}}, status=201)
+        if found["kind"] == "selfsubjectreviews":
+            return web.json_response({"status": {"userInfo": {"username": self.user}}}, status=201)
         return await self._of_namespace(request, found, body)
 
     async def _of_namespace(
@@ -227,6 +230,8 @@ class FakeCluster(Api):
         return web.json_response(one)
 
     async def _create(self, request: web.Request, kind: str, body: Any) -> web.StreamResponse:
+        if request.query.get("dryRun"):
+            return await said(body, 201)(request)
         name = body["metadata"]["name"]
         if (kind, name) in self.objects:
             return await status(409, f'{kind} "{name}" already exists')(request)

@@ -11,11 +11,18 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from ...errors import EngineDown
@@ -23,6 +30,7 @@ from ...text import as_dict, as_int, as_list, as_text, one_line, untrusted_json
 from .access import PACKAGE, Access, find_access
 from .refusals import refused
 
+T = TypeVar("T")
 Object = dict[str, Any]
 Query = Sequence[tuple[str, str]]
 _SECONDS = 30.0
@@ -340,6 +348,18 @@ def silent(pool: _Pool, error: BaseException) -> EngineDown:
     if "CERTIFICATE_VERIFY_FAILED" in why:
         hint = "The kubeconfig's certificate-authority is not the one that signed the server's."
     return EngineDown(f"The cluster's API server {host} does not answer: {why}.", hint)
+
+
+async def gathered(asked: Iterable[Awaitable[T]]) -> list[T]:
+    """All answers, once each has come or has failed: none goes on without us, in a loop that may
+    end. Raises the first failure."""
+    done = await asyncio.gather(*asked, return_exceptions=True)
+    found = []
+    for one in done:
+        if isinstance(one, BaseException):
+            raise one
+        found.append(one)
+    return found
 
 
 def version_of(one: Mapping[str, Any]) -> str:

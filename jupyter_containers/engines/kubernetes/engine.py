@@ -30,6 +30,7 @@ from ..common.info_cache import InfoCache
 from ..inner import InnerEngine
 from ..placement import Placement
 from .client import Cluster
+from .diagnosis import diagnosed
 from .info import info_of, stats_of
 from .kernel import KernelPod, place_of
 from .labels import labels_of, selector
@@ -75,6 +76,11 @@ class Kubernetes(InnerEngine[Engine]):
     async def _ask_info(self) -> EngineInfo:
         site = await asyncio.to_thread(self._site)
         return await info_of(await self._space(site), site, self.policy, self.inner)
+
+    async def diagnose(self, info: EngineInfo) -> EngineInfo:
+        """See `base.DiagnosedEngine`."""
+        site = await asyncio.to_thread(self._site)
+        return await diagnosed(info, await self._space(site), site, self.policy)
 
     def _site(self) -> Site:
         return site_of(self.policy, username())

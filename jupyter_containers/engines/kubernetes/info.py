@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from ...policy.traits import PolicyTraits
 from ...text import as_dict, as_list, as_text, one_line
 from ..base import Engine
 from ..common import cdi
+from .client import gathered
 from .namespace import Namespace
 from .push import NO_REGISTRY
 from .rbac import NEEDS, Need
@@ -35,21 +37,21 @@ _NO_VOLUMES = Problem(
 async def info_of(space: Namespace, site: Site, policy: PolicyTraits, inner: Engine) -> EngineInfo:
     """See `Engine.info`. Raises EngineDown, EngineMissing."""
     async with space.cluster.use():
-        told, (_, version), may = await asyncio.gather(
-            inner.info(),
-            space.cluster.ask("GET", "/version"),
-            asyncio.gather(*(space.may(need) for need in NEEDS)),
-        )
+        _, version = await space.cluster.ask("GET", "/version")
+        told, may = await asyncio.gather(inner.info(), gathered(space.may(need) for need in NEEDS))
+        missing = [need for need, is_given in zip(NEEDS, may, strict=True) if not is_given]
+        problems = [_rights(space.name, await space.who(), missing)] if missing else []
     access = await space.cluster.access()
-    missing = [need for need, is_given in zip(NEEDS, may, strict=True) if not is_given]
-    problems = [_rights(space.name, missing)] if missing else []
     if not policy.push_registry:
         problems.append(Problem(*NO_REGISTRY))
     if not told.usable:
         problems += told.problems
     problems += [_CANNOT] if site.volumes else [_CANNOT, _NO_VOLUMES]
     needed = [need for need in missing if need.required]
-    where = f"{access.host}, namespace {space.name}"
+    where = f"context {one_line(access.context)}" if access.context else "the server's own cluster"
+    where += f" at {access.host}, namespace {space.name}"
+    if policy.push_registry:
+        where += f", images by {policy.push_registry}"
     return replace(
         told,
         name="kubernetes",
@@ -63,7 +65,7 @@ async def info_of(space: Namespace, site: Site, policy: PolicyTraits, inner: Eng
     )
 
 
-def _rights(namespace: str, missing: list[Need]) -> Problem:
+def _rights(namespace: str, who: str, missing: list[Need]) -> Problem:
     needed = [need for need in missing if need.required]
     what = ", ".join(str(need) for need in needed or missing)
     why = "; ".join(dict.fromkeys(need.why for need in needed or missing))
@@ -71,8 +73,16 @@ def _rights(namespace: str, missing: list[Need]) -> Problem:
     return Problem(
         f"In the namespace {namespace} this server may not: {what} ({without}: {why}).",
         f"An administrator of the cluster applies: jupyter containers kubernetes rbac "
-        f"--namespace {namespace} | kubectl apply -f -",
+        f"--namespace {namespace}{_subject(namespace, who)} | kubectl apply -f -",
     )
+
+
+def _subject(namespace: str, who: str) -> str:
+    """Whose role it is to be, as options of `kubernetes rbac`; empty where nobody knows."""
+    account = who.removeprefix(f"system:serviceaccount:{namespace}:")
+    if account != who:
+        return f" --service-account {shlex.quote(one_line(account))}"
+    return f" --user {shlex.quote(one_line(who))}" if who else ""
 
 
 # -- what a Pod uses, by the metrics API -------------------------------------------------------

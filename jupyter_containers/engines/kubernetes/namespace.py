@@ -179,6 +179,37 @@ class Namespace:
                     return as_text(spec["nodeName"])
         return ""
 
+    async def has_claim(self, name: str) -> bool | None:
+        """Whether a claim is there; None where we may not ask."""
+        path = self.path("persistentvolumeclaims", name)
+        code, _ = await self.cluster.ask("GET", path, accept=(403, 404))
+        return None if code == 403 else code == 200
+
+    # -- what `doctor` asks ------------------------------------------------------------------
+
+    async def quotas(self) -> list[Object]:
+        """Those of the namespace; none where we may not ask."""
+        path = self.path("resourcequotas")
+        code, listed = await self.cluster.ask("GET", path, accept=(403, 404))
+        return items_of(listed) if code == 200 else []
+
+    async def refusal(self, manifest: Object) -> Object | None:
+        """What the cluster has against a Pod, as a `Status`; None: it would take it. Makes none.
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run"""
+        query = [("dryRun", "All")]
+        code, said = await self.cluster.ask(
+            "POST", self.path("pods"), query=query, body=manifest, accept=(400, 403, 404, 422)
+        )
+        return {**said, "code": code} if code >= 400 else None
+
+    async def who(self) -> str:
+        """The name by which the cluster knows us; empty where it does not tell (before 1.28)."""
+        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        code, said = await self.cluster.ask("POST", path, body=body, accept=(403, 404))
+        told = as_dict(as_dict(said.get("status")).get("userInfo")) if code < 400 else {}
+        return as_text(told.get("username"))
+
     async def may(self, need: Need) -> bool:
         """Whether the cluster lets us."""
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -28,7 +27,7 @@ from jupyter_containers.kernels.provisioner import ContainerProvisioner
 from jupyter_containers.kernels.request import Request
 from jupyter_containers.kernels.spec import ContainerFiles, StartPlan
 from jupyter_containers.layout import INSIDE, LABEL
-from jupyter_containers.models import ContainerSpec, Mount
+from jupyter_containers.models import ContainerSpec, EngineInfo, Mount
 from jupyter_containers.settings.schema import Settings
 from tests.helpers.fake_cluster import PYTHON, FakeCluster
 from tests.helpers.policies import ID, ME, policy
@@ -119,7 +118,7 @@ def made(tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setattr(clients, "_PAUSES", (0.01, 0.01, 0.01))
     cluster = FakeCluster(short_path)
-    engine = Kubernetes(cast("Engine", SimpleNamespace(name="podman", program="podman")))
+    engine = Kubernetes(cast("Engine", Inner()))
     engine.policy = rules = policy(kubernetes_volumes={"~": "home"})
     monkeypatch.setattr(engine, "_pusher", Pushed())
     guarded = Guarded(engine, rules)
@@ -171,6 +170,16 @@ def made(tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr(ContainerProvisioner, "_prepare", prepare)
     with private_runtime(tmp_path, monkeypatch):
         yield Notebook(cluster, engine, tmp_path / "config")
+
+
+class Inner:
+    """Podman, as far as it is asked."""
+
+    name = program = "podman"
+    known = EngineInfo(name=name, version="5.4.2", usable=True, features=frozenset({"build"}))
+
+    async def info(self) -> EngineInfo:
+        return self.known
 
 
 class Fallback:
