@@ -22,10 +22,10 @@ from typing import Literal
 from ...errors import EngineDown, EngineError, StartFailed, Unsupported
 from ...host.guest_files import guest_files
 from ...host.paths import empty_file
-from ...models import Container, ContainerSpec, Ended, EngineInfo, Stats, User
+from ...models import BuilderFaults, Container, ContainerSpec, Ended, EngineInfo, Stats, User
 from ...policy.traits import PolicyTraits
 from ...text import as_dict, as_text, printable
-from ..base import Engine, Output, Watch
+from ..base import Engine, Output, ProbedBuilder, Watch
 from ..common.info_cache import InfoCache
 from ..inner import InnerEngine
 from ..placement import Placement
@@ -110,6 +110,12 @@ class Kubernetes(InnerEngine[Engine]):
     async def folder_note(self, source: str) -> str:
         """See `TunnelingEngine.folder_note`."""
         return folder_note(await asyncio.to_thread(self._site), source)
+
+    async def builder_faults(self) -> BuilderFaults:
+        """See `ProbedBuilder.builder_faults`: of the engine of this machine."""
+        if isinstance(self.inner, ProbedBuilder):
+            return await self.inner.builder_faults()
+        return BuilderFaults()
 
     async def run(self, spec: ContainerSpec, timeout: float) -> Output:
         """See `Engine.run`: on this machine, as who may write there."""

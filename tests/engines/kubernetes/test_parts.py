@@ -28,7 +28,7 @@ from jupyter_containers.kernels.preflight import notebook_state
 from jupyter_containers.kernels.provisioner import ContainerProvisioner
 from jupyter_containers.kernels.request import Request
 from jupyter_containers.kernels.spec import ContainerFiles, StartPlan
-from jupyter_containers.models import Mount, Stats
+from jupyter_containers.models import BuilderFaults, Mount, Stats
 from jupyter_containers.settings.schema import Settings
 from tests.helpers.harness import approve, write_notebook
 from tests.helpers.policies import policy, spec
@@ -148,6 +148,17 @@ async def test_an_empty_folder_is_told_in_the_first_cell(
     told = json.loads((kernel._run_dir.run / "start.json").read_text())["note"]
     assert told.startswith("The last kernel died.")
     assert ("is empty in its Pod" in told) == (name == "off")
+
+
+async def test_faults_of_its_builder_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else an old Podman would get the mounts that it is not given by itself."""
+
+    async def faults(self: Podman) -> BuilderFaults:
+        return BuilderFaults(links=True)
+
+    monkeypatch.setattr(Podman, "builder_faults", faults)
+    engine = Guarded(Kubernetes(Podman()), policy())
+    assert (await engine.builder_faults()).links
 
 
 def test_whose_server_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
