@@ -27,6 +27,8 @@ RESERVED_PORTS = range(GUEST_PORT, STREAMS_PORT + 1)
 
 LABEL = "jupyter-containers"
 """On every container of ours: `kernel`. What else is known of it has labels `LABEL.name`."""
+POD_CONTAINER = "kernel"
+"""The name of our container in its Pod: an admission webhook may put others beside it."""
 BUILD_LABEL = f"{LABEL}.build"
 """On every image that we build: its fingerprint, its lineage and its origin. One label, because
 podman commits a layer for each."""

@@ -109,6 +109,11 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def named(listed: Any, name: str) -> dict[str, Any]:
+    """The object of that `name` in a list of JSON from outside; empty where there is none."""
+    return next((one for one in map(as_dict, as_list(listed)) if one.get("name") == name), {})
+
+
 def as_int(value: Any) -> int:
     """A whole number of JSON from outside that 64 bits hold; 0 where something else stands there,
     such as `true`, which is a number to Python."""

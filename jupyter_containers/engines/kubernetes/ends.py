@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...layout import POD_CONTAINER
 from ...models import Ended
-from ...text import as_dict, as_int, as_list, as_text, one_line
+from ...text import as_dict, as_int, as_list, as_text, named, one_line
 
 _AGAIN = "Restart the kernel to run it in a new Pod."
 _KILLED = -9
@@ -135,8 +136,7 @@ def _disruption(status: Mapping[str, Any]) -> str:
 
 
 def _terminated(status: Mapping[str, Any]) -> dict[str, Any]:
-    statuses = as_list(status.get("containerStatuses"))
-    state = as_dict(as_dict(statuses[0] if statuses else None).get("state"))
+    state = as_dict(named(status.get("containerStatuses"), POD_CONTAINER).get("state"))
     return as_dict(state.get("terminated"))
 
 

@@ -289,11 +289,12 @@ class Kubernetes(InnerEngine[Engine]):
         return found
 
     async def stats(self, id: str) -> Stats | None:
-        """See `Engine.stats`: by the cluster's metrics, where it has them."""
+        """See `Engine.stats`: by the cluster's metrics, where it has them, which are of the last
+        minute."""
         with suppress(EngineError, StartFailed):
             kernel = await self._kernel(id)
-            now, used = await asyncio.gather(kernel.space.pod(id), kernel.space.metrics(id))
-            return stats_of(used, now or {})
+            if used := await kernel.space.metrics(id):
+                return stats_of(used, kernel.pod or await kernel.space.pod(id) or {})
         return None
 
 

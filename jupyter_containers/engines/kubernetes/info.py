@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ...layout import POD_CONTAINER
 from ...models import EngineInfo, Problem, Stats
 from ...policy.traits import PolicyTraits
-from ...text import as_dict, as_list, as_text, one_line
+from ...text import as_dict, as_text, named, one_line
 from ..base import Engine
 from ..common import cdi
 from .client import gathered
@@ -97,14 +98,14 @@ _UNITS |= {f"{unit}i": float(1 << 10 * power) for power, unit in enumerate("KMGT
 
 
 def stats_of(used: Mapping[str, Any], pod: Mapping[str, Any]) -> Stats | None:
-    """Figures from `PodMetrics` and the Pod itself; None where there are none."""
-    containers = [as_dict(as_dict(one).get("usage")) for one in as_list(used.get("containers"))]
-    if not containers:
+    """Figures of our container from `PodMetrics` and the Pod itself; None where there are none."""
+    found = named(used.get("containers"), POD_CONTAINER)
+    if not found:
         return None
-    cpus = sum(number_of(as_text(one.get("cpu"))) for one in containers)
-    memory = sum(number_of(as_text(one.get("memory"))) for one in containers)
-    wanted = as_list(as_dict(pod.get("spec")).get("containers"))
-    limits = as_dict(as_dict(as_dict(wanted[0] if wanted else None).get("resources")).get("limits"))
+    usage = as_dict(found.get("usage"))
+    cpus, memory = (number_of(as_text(usage.get(one))) for one in ("cpu", "memory"))
+    wanted = named(as_dict(pod.get("spec")).get("containers"), POD_CONTAINER)
+    limits = as_dict(as_dict(wanted.get("resources")).get("limits"))
     most = number_of(as_text(limits.get("memory")))
     return Stats(cpu_percent=100 * cpus, memory_bytes=int(memory), memory_limit=int(most) or None)
 

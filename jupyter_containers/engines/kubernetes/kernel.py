@@ -16,14 +16,13 @@ from ...errors import ContainersError, EngineDown, StartFailed
 from ...guest.mux import NAMES
 from ...host.cache import recall
 from ...host.paths import runtime_directory
-from ...layout import INSIDE
+from ...layout import INSIDE, POD_CONTAINER
 from ...models import ContainerSpec, Ended
 from ...text import as_dict, as_int, as_text
 from ..placement import Placement
 from .client import Object
 from .ends import gone, unreached
 from .execs import Exec, open_exec
-from .manifest import CONTAINER
 from .namespace import Namespace
 from .pulls import is_about_images
 from .states import State, container_of, state_of
@@ -113,7 +112,7 @@ class KernelPod:
     async def _is_reached(self, argv: Sequence[str]) -> bool:
         with suppress(OSError, EngineDown):
             path = self.space.path("pods", self.name)
-            self._first = await open_exec(self.space.cluster, path, CONTAINER, argv)
+            self._first = await open_exec(self.space.cluster, path, POD_CONTAINER, argv)
         return self._first is not None
 
     def _state(self, events: Sequence[Mapping[str, Any]]) -> State:
@@ -178,7 +177,7 @@ class KernelPod:
             return first
         try:
             path = self.space.path("pods", self.name)
-            return await open_exec(self.space.cluster, path, CONTAINER, argv)
+            return await open_exec(self.space.cluster, path, POD_CONTAINER, argv)
         except (OSError, EngineDown):
             await self.look()
             if (ended := state_of(self.pod).ended) is not None:

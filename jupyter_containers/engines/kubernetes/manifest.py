@@ -15,15 +15,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...errors import BadSettings, Unsupported
-from ...layout import INSIDE, LABEL
+from ...layout import INSIDE, LABEL, POD_CONTAINER
 from ...models import ContainerSpec
 from ...policy.kubernetes import DNS_LABEL, DNS_SUBDOMAIN
 from .labels import MANAGED, marks
 from .site import Site, no_root
 from .volumes import EMPTY, quantity, volumes_of
 
-CONTAINER = "kernel"
-"""The name of the container in its Pod."""
 GRACE_SECONDS = 5
 _MAIN = f"{INSIDE}/guest/main.py"
 _POD = f"{INSIDE}/guest/pod.py"
@@ -95,7 +93,7 @@ def pod(spec: ContainerSpec, site: Site, image: str, files: PodFiles) -> Pod:
             "securityContext": _pod_security(spec),
             "containers": [
                 {
-                    "name": CONTAINER,
+                    "name": POD_CONTAINER,
                     "image": image,
                     "imagePullPolicy": "IfNotPresent",
                     **_command(spec),

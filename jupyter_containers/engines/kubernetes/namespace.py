@@ -12,10 +12,11 @@ from typing import Any
 from urllib.parse import quote
 
 from ...errors import EngineDown, StartFailed
+from ...layout import POD_CONTAINER
 from ...text import as_dict, as_text
 from .client import Cluster, Object, items_of, version_of
 from .labels import labels_of
-from .manifest import CONTAINER, same_files
+from .manifest import same_files
 from .rbac import Need, review
 from .site import Site
 from .states import container_of, state_of
@@ -134,7 +135,7 @@ class Namespace:
 
     async def log(self, name: str, tail: int) -> str:
         """Its last lines."""
-        query = [("container", CONTAINER), ("tailLines", str(tail)), ("limitBytes", "1000000")]
+        query = [("container", POD_CONTAINER), ("tailLines", str(tail)), ("limitBytes", "1000000")]
         return await self.cluster.text(f"{self.path('pods', name)}/log", query=query)
 
     async def metrics(self, name: str) -> Object:

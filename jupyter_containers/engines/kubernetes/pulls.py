@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import StartFailed
-from ...text import as_dict, as_list, as_text, one_line
+from ...layout import POD_CONTAINER
+from ...text import as_dict, as_text, named, one_line
 
 _BACK_OFF = "ImagePullBackOff"
 _REASONS = (
@@ -103,6 +104,5 @@ def failure(reason: str, said: str, pod: Mapping[str, Any]) -> StartFailed | Non
 
 
 def _image(pod: Mapping[str, Any]) -> str:
-    containers = as_list(as_dict(pod.get("spec")).get("containers"))
-    image = as_text(as_dict(containers[0] if containers else None).get("image"))
+    image = as_text(named(as_dict(pod.get("spec")).get("containers"), POD_CONTAINER).get("image"))
     return one_line(re.sub(r"@sha256:([0-9a-f]{12})[0-9a-f]+$", r"@\1…", image), 300)

@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from ...errors import StartFailed
+from ...layout import POD_CONTAINER
 from ...models import Ended
-from ...text import as_dict, as_int, as_list, as_text, one_line
+from ...text import as_dict, as_int, as_list, as_text, named, one_line
 from ..placement import Placement
 from . import pulls
 from .ends import why_it_ended
@@ -77,8 +78,8 @@ def state_of(pod: Mapping[str, Any], events: Events = ()) -> State:
 
 def container_of(pod: Mapping[str, Any]) -> dict[str, Any]:
     """The state of its container: `waiting`, `running` or `terminated`."""
-    statuses = as_list(as_dict(pod.get("status")).get("containerStatuses"))
-    return as_dict(as_dict(statuses[0] if statuses else None).get("state"))
+    statuses = as_dict(pod.get("status")).get("containerStatuses")
+    return as_dict(named(statuses, POD_CONTAINER).get("state"))
 
 
 def _has_run(container: Mapping[str, Any]) -> bool:

@@ -19,10 +19,11 @@ import pytest
 from jupyter_containers.engines.kubernetes import client as clients
 from jupyter_containers.engines.kubernetes.client import Cluster
 from jupyter_containers.engines.kubernetes.execs import open_exec
-from jupyter_containers.engines.kubernetes.manifest import CONTAINER, PodFiles, config_maps
+from jupyter_containers.engines.kubernetes.manifest import PodFiles, config_maps
 from jupyter_containers.engines.kubernetes.namespace import Namespace
 from jupyter_containers.engines.kubernetes.site import Site
 from jupyter_containers.errors import EngineDown, EngineMissing, StartFailed
+from jupyter_containers.layout import POD_CONTAINER
 from tests.helpers.cluster_api import (
     Answer,
     Api,
@@ -294,7 +295,7 @@ def test_an_exec_is_a_connection(tmp_path: Path) -> None:
     async def main() -> None:
         async with serving(tmp_path, cat) as (api, space):
             path = space.path("pods", "p")
-            connection = await open_exec(space.cluster, path, CONTAINER, ["cat", "a b"])
+            connection = await open_exec(space.cluster, path, POD_CONTAINER, ["cat", "a b"])
             await connection.write(sent)
             found = b""
             while len(found) < len(sent):
@@ -313,12 +314,12 @@ def test_an_exec_that_ends_badly_or_is_cut(tmp_path: Path) -> None:
     async def main() -> None:
         async with serving(tmp_path, cat) as (api, space):
             path = space.path("pods", "p")
-            connection = await open_exec(space.cluster, path, CONTAINER, ["cat"])
+            connection = await open_exec(space.cluster, path, POD_CONTAINER, ["cat"])
             await connection.write(b"fail")
             with pytest.raises(ConnectionResetError, match="a warning"):
                 await connection.read()
             await connection.close()
-            connection = await open_exec(space.cluster, path, CONTAINER, ["cat"])
+            connection = await open_exec(space.cluster, path, POD_CONTAINER, ["cat"])
             transport = api.asked[-1].transport
             assert transport is not None
             transport.abort()
@@ -346,6 +347,6 @@ def test_an_exec_that_is_refused(
     async def main() -> None:
         async with serving(tmp_path, answer) as (_, space):
             with pytest.raises(error, match=words):
-                await open_exec(space.cluster, space.path("pods", "p"), CONTAINER, ["cat"])
+                await open_exec(space.cluster, space.path("pods", "p"), POD_CONTAINER, ["cat"])
 
     asyncio.run(main())

@@ -234,12 +234,17 @@ def test_quantities(text: str, number: float) -> None:
 
 
 def test_figures() -> None:
-    used = {"containers": [{"name": "kernel", "usage": {"cpu": "1500m", "memory": "64Mi"}}]}
-    pod = {"spec": {"containers": [{"resources": {"limits": {"memory": "1Gi"}}}]}}
+    beside = {"name": "a-proxy", "usage": {"cpu": "1", "memory": "1Gi"}}
+    ours = {"name": "kernel", "usage": {"cpu": "1500m", "memory": "64Mi"}}
+    used = {"containers": [beside, ours]}
+    limits = {"resources": {"limits": {"memory": "1Gi"}}}
+    pod = {"spec": {"containers": [{"name": "a-proxy"}, {"name": "kernel", **limits}]}}
     expected = Stats(cpu_percent=150.0, memory_bytes=64 << 20, memory_limit=1 << 30)
     assert stats_of(used, pod) == expected
     assert stats_of({}, pod) is None
-    assert stats_of({"containers": [7]}, {"spec": []}) == Stats(cpu_percent=0, memory_bytes=0)
+    assert stats_of({"containers": [7, beside]}, {"spec": []}) is None
+    none = {"containers": [{"name": "kernel"}]}
+    assert stats_of(none, {"spec": []}) == Stats(cpu_percent=0, memory_bytes=0)
 
 
 def test_the_rights_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,6 +51,20 @@ def unscheduled(message: str) -> dict[str, Any]:
     return pod({"conditions": [condition]}, node="")
 
 
+def test_a_container_that_a_webhook_has_put_beside_ours_counts_for_nothing() -> None:
+    beside = {"name": "a-proxy", "state": {"running": {}}}
+    ours = {"name": "kernel", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    both = {"containerStatuses": [beside, ours]}
+    assert not state_of(pod(both)).running
+    assert not state_of(pod({"containerStatuses": [beside]})).running
+    ours["state"] = {"terminated": {"exitCode": 3}}
+    assert why_it_ended(pod({**both, "phase": "Running"})) == Ended(code=3)
+    ended = {"name": "a-proxy", "state": {"terminated": {"exitCode": 3}}}
+    ours["state"] = {"running": {}}
+    both = {"containerStatuses": [ended, ours]}
+    assert state_of(pod({**both, "phase": "Running"})).running
+
+
 # -- it waits ----------------------------------------------------------------------------------
 
 

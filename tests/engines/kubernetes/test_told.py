@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 import pytest
 
+from jupyter_containers.engines.kubernetes.engine import Kubernetes
+from jupyter_containers.models import Stats
 from tests.engines.kubernetes.kernels import Notebook
 from tests.helpers.cluster_api import status
 from tests.helpers.fake_cluster import BEGAN, container_is, nobody
@@ -121,6 +124,25 @@ async def test_a_pod_that_is_deleted_while_it_waits(notebook: Notebook) -> None:
         await cluster.remove(notebook.pod)
         await start
         assert "was deleted: by somebody" in notebook.status["trouble"]["message"]
+
+
+# -- it runs -----------------------------------------------------------------------------------
+
+
+async def test_what_it_uses(notebook: Notebook) -> None:
+    usage = {"containers": [{"name": "kernel", "usage": {"cpu": "500m", "memory": "256Mi"}}]}
+    async with notebook.up() as cluster:
+        await notebook.start()
+        pod = notebook.pod
+        assert await notebook.engine.stats(pod) is None
+        cluster.metrics = usage
+        used = Stats(cpu_percent=50.0, memory_bytes=256 << 20, memory_limit=1 << 30)
+        assert await notebook.engine.stats(pod) == used
+        assert await Kubernetes(notebook.engine.inner).stats(pod) == used  # of the next server
+        cluster.fail("GET .*/metrics.k8s.io/", status(403, 'User "u" cannot get resource "pods"'))
+        assert await notebook.engine.stats(pod) is None
+        # What the guest tells of its limits is told in any case.
+        assert notebook.status["applied"]["uid"] == os.getuid()
 
 
 # -- an end ------------------------------------------------------------------------------------
