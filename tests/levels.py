@@ -192,6 +192,7 @@ MORE_PACKAGES = {
     "engines/kubernetes/test_client.py": "kubernetes_asyncio",
     "engines/kubernetes/test_doctor.py": "kubernetes_asyncio",
     "engines/kubernetes/test_engine.py": "kubernetes_asyncio",
+    "engines/kubernetes/test_faults.py": "kubernetes_asyncio",
     "engines/kubernetes/test_told.py": "kubernetes_asyncio",
     "hub": "jupyterhub",
     "server/test_openapi.py": "schemathesis",

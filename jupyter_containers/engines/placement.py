@@ -30,6 +30,8 @@ class Placement:
     """When it is expected to begin."""
     ends: float | None = None
     """When its time is over."""
+    trouble: str = ""
+    """What keeps us from it now, in a sentence, though it goes on."""
 
     @property
     def waiting(self) -> str:
@@ -48,7 +50,9 @@ class Placement:
 
     @property
     def warning(self) -> str:
-        """That its time is almost over, where it is; else empty."""
+        """Its trouble, or that its time is almost over, where it is; else empty."""
+        if self.trouble:
+            return self.trouble
         if self.ends is None or (left := self.ends - time.time()) > WARNING:
             return ""
         minutes = max(0, round(left / 60))

@@ -118,6 +118,7 @@ class ContainerProvisioner(KernelProcess):
     _named: tuple[str, str] | None = None
     """By what `_notebook` was found."""
     _starting: KernelContainer | None = None
+    _unreached = ""
 
     @property
     def kernels(self) -> object:
@@ -141,6 +142,14 @@ class ContainerProvisioner(KernelProcess):
         if phase != self._phase:
             self._phase = phase
             report(self)
+
+    async def poll(self) -> int | None:
+        """See `KernelProcess.poll`. Whether a cluster's container is reached changes meanwhile."""
+        at = self.container.placement if self.container is not None else None
+        if (trouble := at.trouble if at is not None else "") != self._unreached:
+            self._unreached = trouble
+            report(self)
+        return await super().poll()
 
     # -- end ---------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -103,15 +104,22 @@ class Api:
         return await answer(request)
 
     @contextlib.asynccontextmanager
-    async def up(self, file: Path, user: dict[str, Any] | None = None) -> AsyncIterator[str]:
-        """It listens, and `file` becomes a kubeconfig for it."""
+    async def up(
+        self, file: Path, user: dict[str, Any] | None = None, pem: Path | None = None
+    ) -> AsyncIterator[str]:
+        """It listens, and `file` becomes a kubeconfig for it. With TLS where it has a key and its
+        certificate."""
+        secure = None
+        if pem is not None:
+            secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            secure.load_cert_chain(pem)
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=secure)
         await site.start()
-        host = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        host = f"http{'s' if secure else ''}://127.0.0.1:{runner.addresses[0][1]}"
         file.write_text(json.dumps(kubeconfig(host, user or {"token": "t-1"})))
         try:
             yield host
@@ -121,12 +129,13 @@ class Api:
 
 def kubeconfig(host: str, user: dict[str, Any]) -> dict[str, Any]:
     """One context, `here`, with the namespace `people`."""
+    cluster = {"server": host, "insecure-skip-tls-verify": True}
     context = {"cluster": "c", "user": "u", "namespace": "people"}
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "here",
-        "clusters": [{"name": "c", "cluster": {"server": host}}],
+        "clusters": [{"name": "c", "cluster": cluster}],
         "users": [{"name": "u", "user": user}],
         "contexts": [{"name": "here", "context": context}],
     }

@@ -126,10 +126,12 @@ class FakeCluster(Api):
             await self._note("DELETED", pod)
 
     @contextlib.asynccontextmanager
-    async def up(self, file: Path, user: dict[str, Any] | None = None) -> AsyncIterator[str]:
+    async def up(
+        self, file: Path, user: dict[str, Any] | None = None, pem: Path | None = None
+    ) -> AsyncIterator[str]:
         """See `Api.up`; nothing of it is left."""
         try:
-            async with super().up(file, user) as host:
+            async with super().up(file, user, pem) as host:
                 yield host
                 self.cut()
         finally:

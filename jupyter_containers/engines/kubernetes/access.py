@@ -8,6 +8,7 @@ https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeco
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import ssl
 import time
@@ -39,6 +40,8 @@ class Access:
     context: str
     """Empty: our own Pod's cluster."""
     since: float
+    certificate: str = ""
+    """What a client's certificate is known by, where one says who we are."""
 
     @property
     def host(self) -> str:
@@ -116,7 +119,7 @@ async def _by_file(config: Any, configuration: Any, context: str) -> Access:
             loader = await config.load_kube_config(
                 config_file=files, context=context or None, client_configuration=configuration
             )
-        await asyncio.to_thread(_certificates, configuration)
+        certificate = await asyncio.to_thread(_certificate, configuration)
     except TimeoutError:
         raise EngineDown(
             f"The program by which {files} gets credentials did not end within "
@@ -137,11 +140,14 @@ async def _by_file(config: Any, configuration: Any, context: str) -> Access:
         namespace=as_text(inside.get("namespace")) or "default",
         context=as_text(current.get("name")),
         since=time.monotonic(),
+        certificate=certificate,
     )
 
 
-def _certificates(configuration: Any) -> None:
-    """Raises ssl.SSLError or OSError where those of the file are none."""
-    if configuration.cert_file:
-        made = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-        made.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
+def _certificate(configuration: Any) -> str:
+    """See `Access.certificate`. Raises ssl.SSLError or OSError where those of the file are none."""
+    if not configuration.cert_file:
+        return ""
+    made = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    made.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
+    return hashlib.sha256(Path(configuration.cert_file).read_bytes()).hexdigest()

@@ -57,6 +57,8 @@ class _Pool:
     access: Access | None = None
     rest: Any = None
     """`kubernetes_asyncio.client.rest.RESTClientObject`"""
+    before: list[Any] = field(default_factory=list)
+    """Those with earlier certificates: connections by them go on."""
 
 
 class Cluster:
@@ -85,16 +87,16 @@ class Cluster:
         async with pool.lock:
             if pool.rest is None:
                 pool.access = await self.access()
-                rest = await asyncio.to_thread(import_module, f"{PACKAGE}.client.rest")
-                pool.rest = rest.RESTClientObject(pool.access.configuration, maxsize=0)
+                pool.rest = await _rest(pool.access)
             pool.users += 1
         try:
             yield pool
         finally:
             pool.users -= 1
             if not pool.users:
-                rest, pool.rest = pool.rest, None
-                await rest.close()
+                used, pool.rest, pool.before = [pool.rest, *pool.before], None, []
+                for rest in used:
+                    await rest.close()
 
     # -- requests ----------------------------------------------------------------------------
 
@@ -162,11 +164,16 @@ class Cluster:
 
     async def _renew(self, pool: _Pool) -> bool:
         """Read the credentials anew, and tell whether they are others now."""
-        assert pool.access is not None
-        before = await pool.access.headers()
+        before = pool.access
+        assert before is not None
+        headers = await before.headers()
         self._access = None
-        pool.access = await self.access()
-        return await pool.access.headers() != before
+        pool.access = access = await self.access()
+        if access.certificate != before.certificate:
+            pool.before.append(pool.rest)
+            pool.rest = await _rest(access)
+            return True
+        return await access.headers() != headers
 
     # -- watches -----------------------------------------------------------------------------
 
@@ -223,6 +230,11 @@ class Cluster:
                 yield opened
             finally:
                 await opened.close()
+
+
+async def _rest(access: Access) -> Any:
+    rest = await asyncio.to_thread(import_module, f"{PACKAGE}.client.rest")
+    return rest.RESTClientObject(access.configuration, maxsize=0)
 
 
 def _client_errors() -> Any:

@@ -105,13 +105,15 @@ def gone(pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]] = ()) -> En
     return Ended(code=_KILLED, why=_sentence(kind or "Deleted", pod, said))
 
 
-def unreached(pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]], why: str) -> Ended:
+def unreached(
+    pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]], why: str, hint: str
+) -> Ended:
     """The end, for us, of a Pod that the cluster does not take for ended: `why` it is not reached
-    any more, unless the cluster knows better."""
+    any more and what to do, unless the cluster knows better."""
     kind, said = _who(pod, events)
     if not kind and as_dict(pod.get("metadata")).get("deletionTimestamp"):
         kind = "Deleted"
-    return Ended(code=_KILLED, why=_sentence(kind, pod, said) if kind else (why, _AGAIN))
+    return Ended(code=_KILLED, why=_sentence(kind, pod, said) if kind else (why, hint or _AGAIN))
 
 
 def _who(pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> tuple[str, str]:

@@ -172,7 +172,7 @@ class Kubernetes(InnerEngine[Engine]):
     def placement(self, id: str) -> Placement | None:
         """See `ScheduledEngine.placement`."""
         known = self._kernels.get(id)
-        return known.placement if known is not None else None
+        return known.placed if known is not None else None
 
     async def find(self, id: str) -> Placement | None:
         """See `ScheduledEngine.find`: with its sockets here again."""

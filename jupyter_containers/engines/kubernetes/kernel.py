@@ -18,7 +18,7 @@ from ...host.cache import recall
 from ...host.paths import runtime_directory
 from ...layout import INSIDE, POD_CONTAINER
 from ...models import ContainerSpec, Ended
-from ...text import as_dict, as_int, as_text
+from ...text import as_dict, as_int, as_text, one_line
 from ..placement import Placement
 from .client import Object
 from .ends import gone, unreached
@@ -199,6 +199,17 @@ class KernelPod:
         if first is not None:
             await first.close()
 
+    @property
+    def placed(self) -> Placement | None:
+        """Where it is, and whether it is reached there."""
+        if self.placement is None or self.tunnel is None or not (why := self.tunnel.cut):
+            return self.placement
+        trouble = (
+            f"Pod {self.name} is not reached now: {one_line(why, 300).rstrip('.')}. Its kernel "
+            "goes on, and the connection to it is made again."
+        )
+        return replace(self.placement, trouble=trouble)
+
     # -- questions ---------------------------------------------------------------------------
 
     @property
@@ -235,7 +246,7 @@ class KernelPod:
         events: Sequence[Mapping[str, Any]] = ()
         with suppress(EngineDown):
             events = await self.space.events(self.pod)
-        return unreached(self.pod, events, self.tunnel.lost)
+        return unreached(self.pod, events, self.tunnel.lost, self.tunnel.hint)
 
     async def _gone(self) -> Ended:
         return gone(self.pod, await self.space.events(self.pod) if self.pod else ())

@@ -48,6 +48,8 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.05, 5.0
 that worked, unless it was over at once: a Pod's end that hangs up again and again is not to keep
 the cluster's API busy."""
 _LASTED, _AT_ONCE_PAUSE = 1.0, 0.25
+_CUT_LONG = 3.0
+"""Seconds for which a connection may be cut before people are told."""
 _SOCKETS_EVERY = 0.01
 """Seconds between changes of the sockets here, however often the Pod says that they changed."""
 _MOST_NUMBER = 1 << 53
@@ -73,8 +75,11 @@ class Tunnel:
         self._task: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
         self.connected = False
+        self._cut = (0.0, "")
         self.lost: str | None = None
         """Why the Pod's end is gone for good, once it is; the sockets are then removed."""
+        self.hint = ""
+        """What to do then, where that is known."""
 
     async def open(self, files: Mapping[str, bytes] | None = None) -> None:
         """Connect, and write `files` (`start.json` last) in the Pod's run directory, or in the one
@@ -82,6 +87,7 @@ class Tunnel:
         adopted. Raises StartFailed."""
         self._is_known = files is None
         self._placed = asyncio.get_running_loop().create_future()
+        self._cut = (time.monotonic(), "")
         for name, contents in (files or {}).items():
             if len(contents) > MOST_FILE or not self._streams.link.has_room:
                 raise StartFailed(f"{name} is too large to be sent to the Pod.")
@@ -97,6 +103,13 @@ class Tunnel:
         except BaseException:
             await self.close()
             raise
+
+    @property
+    def cut(self) -> str:
+        """Why it has not been connected for some seconds, while it still tries; empty: it is."""
+        since, why = self._cut
+        is_long = time.monotonic() - since > _CUT_LONG
+        return why if is_long and not self.connected and self.lost is None else ""
 
     async def wait_lost(self) -> str:
         """Wait until the Pod's end is gone for good; returns why. Empty after `close`."""
@@ -137,9 +150,12 @@ class Tunnel:
             try:
                 async with asyncio.timeout(max(deadline - time.monotonic(), 0.01)):
                     connection = await self._connect()
-            except (OSError, EngineDown) as error:
+            except EngineDown as error:
+                why = error.message
+            except OSError as error:
                 why = str(error) or why or "no answer"
             except ContainersError as error:
+                self.hint = error.hint
                 return error.message
             else:
                 since = time.monotonic()
@@ -152,8 +168,10 @@ class Tunnel:
                         await connection.close()
                 if self.connected:
                     self.connected, now = False, time.monotonic()
+                    self._cut = (now, "")
                     pause = 0.0 if now - since > _LASTED else _AT_ONCE_PAUSE
                     deadline = now + self._grace
+            self._cut = (self._cut[0], why)
             if (left := deadline - time.monotonic()) <= 0:
                 return f"The Pod was not reached for {self._grace:g} s ({why})."
             await asyncio.sleep(min(pause, left))
@@ -222,7 +240,7 @@ class Tunnel:
 
     def _fail(self, why: str) -> None:
         if self._placed is not None and not self._placed.done():
-            self._placed.set_exception(StartFailed(why))
+            self._placed.set_exception(StartFailed(why, self.hint))
 
     # -- the sockets here ------------------------------------------------------------------
 

@@ -41,14 +41,14 @@ class Notebook:
     """A notebook's kernel as a server has it, with a cluster behind it."""
 
     def __init__(self, cluster: FakeCluster, engine: Kubernetes, kubeconfig: Path) -> None:
-        self.cluster, self.engine, self._kubeconfig = cluster, engine, kubeconfig
+        self.cluster, self.engine, self.kubeconfig = cluster, engine, kubeconfig
         specs = KernelSpecManager(kernel_dirs=[str(PACKAGE / "kernelspec")])
         self.manager = AsyncKernelManager(kernel_name="container", kernel_spec_manager=specs)
 
     @contextlib.asynccontextmanager
-    async def up(self) -> AsyncIterator[FakeCluster]:
-        """The cluster is there. At the end no Pod is."""
-        async with self.cluster.up(self._kubeconfig):
+    async def up(self, user: dict[str, Any] | None = None) -> AsyncIterator[FakeCluster]:
+        """The cluster is there, with this user of the kubeconfig. At the end no Pod is."""
+        async with self.cluster.up(self.kubeconfig, user):
             try:
                 yield self.cluster
             finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from jupyter_containers.engines.kubernetes import client as clients
 from jupyter_containers.engines.kubernetes.client import Cluster
@@ -23,6 +25,7 @@ from jupyter_containers.engines.kubernetes.manifest import PodFiles, config_maps
 from jupyter_containers.engines.kubernetes.namespace import Namespace
 from jupyter_containers.engines.kubernetes.site import Site
 from jupyter_containers.errors import EngineDown, EngineMissing, StartFailed
+from jupyter_containers.kernels.guest_client import new_secret
 from jupyter_containers.layout import POD_CONTAINER
 from tests.helpers.cluster_api import (
     Answer,
@@ -51,11 +54,14 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(
-    tmp_path: Path, *answers: Answer, user: dict[str, Any] | None = None
+    tmp_path: Path,
+    *answers: Answer,
+    user: dict[str, Any] | None = None,
+    pem: Path | None = None,
 ) -> AsyncIterator[tuple[Api, Namespace]]:
     """A server with these answers, and what we have of it; no connection is left."""
     api, cluster = Api(*answers), Cluster()
-    async with api.up(tmp_path / "config", user):
+    async with api.up(tmp_path / "config", user, pem):
         yield api, Namespace(cluster, "people")
         assert [pool.rest for pool in cluster._pools.values() if pool.rest] == []
 
@@ -160,6 +166,42 @@ def test_a_plugin_is_asked_again_when_its_token_has_expired(tmp_path: Path) -> N
         assert told == ["Bearer t-1", "Bearer t-2"]
 
     asyncio.run(main())
+
+
+def test_a_certificate_that_has_expired(tmp_path: Path) -> None:
+    """The file has another one now. What is connected by the first stays so."""
+
+    async def main() -> None:
+        pem = tmp_path / "pem"
+        pem.write_text(await new_secret())
+        first, second = await _certified(), await _certified()
+
+        async def renewed(request: web.Request) -> web.StreamResponse:
+            host = f"https://{request.host}"
+            (tmp_path / "config").write_text(json.dumps(kubeconfig(host, second)))
+            return await status(401)(request)
+
+        answers = (GOOD, renewed, GOOD, status(401))
+        made = serving(tmp_path, *answers, user=first, pem=pem)
+        async with made as (api, space), space.cluster.use():
+            (pool,) = space.cluster._pools.values()
+            await space.pod("p")
+            before = pool.rest
+            await space.pod("p")
+            assert pool.rest is not before
+            assert not before.pool_manager.closed
+            with pytest.raises(EngineDown, match="credentials have expired"):
+                await space.pod("p")
+            assert len(api.asked) == 4  # the same once more is of no use
+        assert before.pool_manager.closed
+
+    asyncio.run(main())
+
+
+async def _certified() -> dict[str, str]:
+    """A user of a kubeconfig."""
+    pem = base64.b64encode((await new_secret()).encode()).decode()
+    return {"client-certificate-data": pem, "client-key-data": pem}
 
 
 def test_a_plugin_that_fails(tmp_path: Path) -> None:
