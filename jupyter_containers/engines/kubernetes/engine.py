@@ -19,10 +19,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from ...errors import EngineDown, EngineError, StartFailed, Unsupported
+from ...errors import EngineDown, EngineError, PolicyRefused, StartFailed, Unsupported
 from ...host.guest_files import guest_files
 from ...host.paths import empty_file
-from ...models import BuilderFaults, Container, ContainerSpec, Ended, EngineInfo, Stats, User
+from ...models import (
+    BuilderFaults,
+    Container,
+    ContainerSpec,
+    Ended,
+    EngineInfo,
+    Problem,
+    Stats,
+    User,
+)
 from ...policy.traits import PolicyTraits
 from ...text import as_dict, as_text, printable
 from ..base import Engine, Output, ProbedBuilder, Watch
@@ -74,8 +83,11 @@ class Kubernetes(InnerEngine[Engine]):
         return await cache.get()
 
     async def _ask_info(self) -> EngineInfo:
-        site = await asyncio.to_thread(self._site)
-        return await info_of(await self._space(site), site, self.policy, self.inner)
+        try:
+            site = await asyncio.to_thread(self._site)
+            return await info_of(await self._space(site), site, self.policy, self.inner)
+        except (PolicyRefused, StartFailed) as error:
+            return EngineInfo(name=self.name, problems=(Problem(error.message, error.hint),))
 
     async def diagnose(self, info: EngineInfo) -> EngineInfo:
         """See `base.DiagnosedEngine`."""

@@ -229,7 +229,7 @@ export interface IPlacement {
   readonly node: string | null;
   /** When the job's time limit ends, in seconds since 1970. */
   readonly ends: number | null;
-  /** A warning that the time limit is close. */
+  /** A warning that the time limit is close, or that the job is not reached now. */
   readonly warning: string | null;
 }
 

@@ -60,6 +60,17 @@ async def test_a_folder_on_a_volume(
         )
 
 
+async def test_who_is_let_ask_nothing(notebook: Notebook) -> None:
+    """By a proxy before the cluster."""
+    async with notebook.up() as cluster:
+        cluster.fail("", status(403, "not from here"))
+        info = await doctor(notebook)
+        assert not info.usable
+        assert "not from here" in told(info)
+        cluster.mend()
+        assert (await doctor(notebook)).usable
+
+
 @pytest.mark.parametrize(
     ("user", "option"),
     [
