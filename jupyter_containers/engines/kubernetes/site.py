@@ -20,7 +20,8 @@ VOLUMES = "Policy.kubernetes_volumes"
 ROOT = "Policy.kubernetes_allow_root"
 
 _HASH = 8
-_SLUG = 32
+_SLUG = 48
+"""Letters of a name in kubespawner's templates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +156,7 @@ def safe_slug(name: str) -> str:
     found: a DNS label, and another one for each name. It holds neither `/` nor `..`.
     https://github.com/jupyterhub/kubespawner/blob/main/kubespawner/slugs.py"""
     valid = DNS_LABEL.fullmatch(name) and name[0].isalpha() and "--" not in name
-    if valid:
+    if valid and len(name) <= _SLUG:
         return name
     most = _SLUG - _HASH - len("---")
     safe = re.sub("[^a-z0-9]+", "-", name.lower()).lstrip("-")[:most].rstrip("-")

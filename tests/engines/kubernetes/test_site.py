@@ -24,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "slug"),
-    [  # as kubespawner's own tests have them
+    [  # by kubespawner 7.1, as it fills in templates
         ("jupyter-alex", "jupyter-alex"),
         ("jupyter-Alex", "jupyter-alex---3a1c285c"),
         ("jupyter-üni", "jupyter-ni---a5aaf5dd"),
@@ -32,8 +32,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("-start", "start---f587e2dc"),
         ("username--servername", "username-servername---d957f1de"),
         ("start---f587e2dc", "start-f587e2dc---cc5bb9c9"),
-        ("x" * 63, "x" * 63),
-        ("x" * 64, "xxxxxxxxxxxxxxxxxxxxx---7ce10097"),
+        ("x" * 48, "x" * 48),
+        ("x" * 49, "x" * 37 + "---55bb9823"),
+        ("x" * 64, "x" * 37 + "---7ce10097"),
+        (
+            "ada.lovelace@students.university.example.org",
+            "ada-lovelace-students-university-exam---ab272509",
+        ),
         ("", "x---e3b0c442"),
     ],
 )
