@@ -25,7 +25,7 @@ from typing import Any
 
 from ..errors import KernelError
 from ..text import untrusted_json
-from .paths import boot_id, make_private, read_untrusted, replace_file, runtime_directory
+from .paths import life_id, make_private, read_untrusted, replace_file, runtime_directory
 
 KEPT = "kept"
 """Until when (seconds since 1970) a killed server's kernels go on; its reaper writes it."""
@@ -94,7 +94,7 @@ def owner_is_gone(id: str, host: str, boot: str, container: str = "") -> bool:
     False where nobody here can tell: another host, boot or user, or no lock file. All of it may
     be anything: images carry labels too.
     """
-    if (host, boot) != (socket.gethostname(), boot_id()):
+    if (host, boot) != (socket.gethostname(), life_id()):
         return False
     if (run_dir := run_dir_of(container)) is not None:
         id = _claimed_by(run_dir) or id
@@ -154,7 +154,7 @@ def _is_of(server: str, file: Path) -> bool:
         about = untrusted_json(file.read_bytes())
     except (OSError, ValueError):
         return False
-    mine = {"server": server, "host": socket.gethostname(), "boot": boot_id()}
+    mine = {"server": server, "host": socket.gethostname(), "boot": life_id()}
     return isinstance(about, dict) and about.items() >= mine.items()
 
 
@@ -228,7 +228,7 @@ def _held(file: Path, how: int = fcntl.LOCK_EX, *, tries: int = 1) -> Iterator[i
 
 
 def _this_process() -> dict[str, Any]:
-    return {"host": socket.gethostname(), "boot": boot_id(), "pid": os.getpid()}
+    return {"host": socket.gethostname(), "boot": life_id(), "pid": os.getpid()}
 
 
 def _write(descriptor: int, about: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import tempfile
 from functools import cache
@@ -147,11 +148,31 @@ def named_jupyter_directories() -> tuple[str, ...]:
 
 @cache
 def boot_id() -> str:
-    """Which boot of this machine; a container's label, so that no other machine's is touched."""
+    """Which boot of this machine's kernel: two that name the same share its sockets."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return "unknown"
+
+
+_POD = re.compile(r" /(?:\S+/)?pods/([0-9a-f-]{32,36})/etc-hosts /etc/hosts ")
+"""Of mountinfo: kubelet mounts a file of each Pod there, from a directory by the Pod's uid."""
+
+
+@cache
+def life_id() -> str:
+    """Which boot of this machine; in a Pod, which Pod: the next one may have its name and its node.
+    A container that is started again in its Pod goes on with the same."""
+    with contextlib.suppress(OSError):
+        if uid := pod_uid(Path("/proc/self/mountinfo").read_text(errors="replace")):
+            return uid
+    return boot_id()
+
+
+def pod_uid(mounts: str) -> str:
+    """The uid of the Pod whose mountinfo this is; empty: it is no Pod's."""
+    found = _POD.search(mounts)
+    return found[1] if found is not None else ""
 
 
 def read_untrusted(path: Path, max_bytes: int) -> bytes:

@@ -19,7 +19,7 @@ from pathlib import Path
 from ..engines.guarded import Guarded
 from ..errors import BadInput, EngineError, KernelError, Unknown
 from ..host.owners import owner_is_gone, run_dir_of
-from ..host.paths import boot_id, read_untrusted, replace_file
+from ..host.paths import life_id, read_untrusted, replace_file
 from ..layout import LABEL
 from ..models import Container
 from ..text import one_line
@@ -126,7 +126,7 @@ def is_orphan(container: Container) -> bool:
     owner, host, boot = (
         container.labels.get(f"{LABEL}.{name}", "") for name in ("owner", "host", "boot")
     )
-    before = host == socket.gethostname() and boot not in ("", boot_id())
+    before = host == socket.gethostname() and boot not in ("", life_id())
     is_job = f"{LABEL}.job" in container.labels  # on another machine, which has not gone down
     gone = owner_is_gone(owner, host, boot, container.name)
     return gone or (before and (is_job or not container.running))

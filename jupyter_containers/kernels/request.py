@@ -22,7 +22,7 @@ from ..engines.guarded import Guarded
 from ..engines.registry import choose_engine, instead_of, preferred_engine
 from ..errors import BadSettings, MountReplaced, NoImageYet
 from ..host.owners import owner
-from ..host.paths import boot_id
+from ..host.paths import life_id
 from ..kernelspecs import read_spec
 from ..layout import LABEL
 from ..notebook.file import (
@@ -133,7 +133,7 @@ def container_labels(kernel_id: str) -> dict[str, str]:
         f"{LABEL}.owner": owner().id,
         f"{LABEL}.uid": str(os.getuid()),
         f"{LABEL}.host": socket.gethostname(),
-        f"{LABEL}.boot": boot_id(),
+        f"{LABEL}.boot": life_id(),
         f"{LABEL}.kernel": kernel_id,
     }
 

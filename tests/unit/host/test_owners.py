@@ -55,7 +55,7 @@ def another_owner(run_dir: str, *server: str) -> Iterator[tuple[str, subprocess.
 
 
 def gone(id: str) -> bool:
-    return owners.owner_is_gone(id, socket.gethostname(), paths.boot_id())
+    return owners.owner_is_gone(id, socket.gethostname(), paths.life_id())
 
 
 def test_a_killed_owner_leaves_orphans_and_a_living_one_none(runtime: Path) -> None:
@@ -78,7 +78,7 @@ def test_where_nobody_can_tell_an_owner_is_not_gone(runtime: Path) -> None:
     with another_owner("aaaaaaaa") as (name, process):
         process.kill()
         process.wait()
-    host, boot = socket.gethostname(), paths.boot_id()
+    host, boot = socket.gethostname(), paths.life_id()
     assert owners.owner_is_gone(name, host, boot)
     assert not owners.owner_is_gone(name, "another", boot)
     assert not owners.owner_is_gone(name, host, "another boot")
@@ -166,7 +166,7 @@ def test_the_same_server_inherits_what_a_killed_one_left(runtime: Path) -> None:
     with another_owner("cccccccc", "/home http://here/"), another_owner("dddddddd"):
         assert take_over("/home http://here/") == [runtime / "aaaaaaaa"]
         assert take_over("/home http://here/") == []
-    host, boot = socket.gethostname(), paths.boot_id()
+    host, boot = socket.gethostname(), paths.life_id()
     # The container's labels name the first one for ever.
     assert not owners.owner_is_gone(file.name, host, boot, "jupyter-aaaaaaaa")
     for name in ("", "aaaaaaaa/../bbbbbbbb", "jupyter-00000000"):
@@ -224,7 +224,7 @@ def test_what_is_given_back_to_one_who_was_forgotten_is_an_orphan(runtime: Path)
     assert not file.exists()  # it owned nothing
     owners.give_back(runtime / "aaaaaaaa", file.name)
     assert owners.orphans() == [runtime / "aaaaaaaa"]
-    host, boot = socket.gethostname(), paths.boot_id()
+    host, boot = socket.gethostname(), paths.life_id()
     assert owners.owner_is_gone(file.name, host, boot, "jupyter-aaaaaaaa")
 
 

@@ -129,6 +129,36 @@ def test_other_places(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert paths.boot_id() == paths.boot_id() != ""
 
 
+POD = "0c1d6e2a-94b2-4c0e-8f0b-5d8f3c6f1a77"
+MOUNTS = """\
+1143 1035 0:105 / / rw,relatime master:410 - overlay overlay rw,lowerdir=/x
+1149 1143 8:1 /ROOT /etc/hosts rw,relatime - ext4 /dev/sda1 rw
+1150 1143 8:1 /var/lib/kubelet/pods/other/x /dev/termination-log rw - ext4 /dev/sda1 rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("root", "uid"),
+    [
+        (f"var/lib/kubelet/pods/{POD}/etc-hosts", POD),
+        (f"pods/{POD}/etc-hosts", POD),  # kubelet's directory is a file system of its own
+        (f"var/snap/microk8s/common/var/lib/kubelet/pods/{'0' * 32}/etc-hosts", "0" * 32),
+        ("var/lib/docker/containers/x/hosts", ""),
+        ("pods/../etc-hosts", ""),
+    ],
+)
+def test_a_pod_knows_itself(root: str, uid: str) -> None:
+    assert paths.pod_uid(MOUNTS.replace("ROOT", root)) == uid
+
+
+def test_a_life_is_a_boot_or_a_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    for uid, expected in (("", paths.boot_id()), (POD, POD)):
+        monkeypatch.setattr(paths, "pod_uid", lambda _, uid=uid: uid)
+        paths.life_id.cache_clear()
+        assert paths.life_id() == expected
+    paths.life_id.cache_clear()
+
+
 @pytest.mark.parametrize("name", ["a b", "10:30", "a,b", 'a"b', "$x", "a%b", "a\\b"])
 def test_temporary_directories_lie_where_programs_take_their_path(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
