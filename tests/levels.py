@@ -189,6 +189,7 @@ TABLE = (
 
 # What a level does without: these packages come with `make test-all`.
 MORE_PACKAGES = {
+    "engines/kubernetes/test_access.py": "kubernetes_asyncio",
     "engines/kubernetes/test_client.py": "kubernetes_asyncio",
     "engines/kubernetes/test_doctor.py": "kubernetes_asyncio",
     "engines/kubernetes/test_engine.py": "kubernetes_asyncio",

@@ -102,6 +102,7 @@ async def find_access(context: str) -> Access:
 def _own(config: Any, configuration: Any) -> Access:
     try:
         config.load_incluster_config(client_configuration=configuration)
+        _certificate(configuration)
         namespace = (_OWN / "namespace").read_text().strip()
     except (config.ConfigException, OSError) as error:
         raise EngineDown(
@@ -146,8 +147,8 @@ async def _by_file(config: Any, configuration: Any, context: str) -> Access:
 
 def _certificate(configuration: Any) -> str:
     """See `Access.certificate`. Raises ssl.SSLError or OSError where those of the file are none."""
+    made = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
     if not configuration.cert_file:
         return ""
-    made = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
     made.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
     return hashlib.sha256(Path(configuration.cert_file).read_bytes()).hexdigest()
