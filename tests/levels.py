@@ -193,6 +193,7 @@ MORE_PACKAGES = {
     "engines/kubernetes/test_client.py": "kubernetes_asyncio",
     "engines/kubernetes/test_doctor.py": "kubernetes_asyncio",
     "engines/kubernetes/test_engine.py": "kubernetes_asyncio",
+    "engines/kubernetes/test_example_hub.py": "kubespawner",
     "engines/kubernetes/test_faults.py": "kubernetes_asyncio",
     "engines/kubernetes/test_told.py": "kubernetes_asyncio",
     "hub": "jupyterhub",
