@@ -13,6 +13,8 @@ INSIDE = "/opt/jupyter-containers"
 """What of ours stands inside: `guest`, `run`, `conf`, `kit`, `bytecode`."""
 KIT_TARGET = f"{INSIDE}/kit"
 BYTECODE_TARGET = f"{INSIDE}/bytecode"
+CA_FILE = "ca.pem"
+"""In `conf`: the certificates that the policy lends to kernels."""
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """PATH of an image that sets none."""
 

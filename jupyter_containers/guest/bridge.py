@@ -4,7 +4,7 @@ Used by `pod.py`; `mux.py` has the protocol. It listens on RUN/tunnel and takes 
 time, whose other end has to prove that it knows the tunnel's secret. The first who comes tells it:
 at that time nothing of a notebook runs in the container. It is not dumpable, as the guest, so that
 a kernel reads the secret nowhere. It ends when no server was connected for the time that the first
-one said, and with the guest. Standard library only, Python 3.9 and newer.
+one said, and with its container. Standard library only, Python 3.9 and newer.
 """
 
 import asyncio
@@ -232,8 +232,6 @@ class Bridge:
             if self.carried is not None:
                 self.session.tell_sockets()
         if self.carried is None and now - self.alone > self.grace:
-            done(self.over)
-        if "guest" in self.found and os.fstat(self.found["guest"][0]).st_nlink == 0:
             done(self.over)
         pause = min(max((now - self.busy) / PART, FIRST_PAUSE), LAST_PAUSE)
         self.timer = asyncio.get_running_loop().call_later(pause, self.look)

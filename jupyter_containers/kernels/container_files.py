@@ -18,9 +18,9 @@ from ..host.mount_sources import tell_writable
 from ..host.paths import read_untrusted
 from ..host.rundir import RunDir
 from ..host.sockets import take
-from ..layout import GUEST_PORT, STREAMS_PORT
+from ..layout import CA_FILE, GUEST_PORT, STREAMS_PORT
 from ..models import Mount, User
-from .spec import CA_FILE, StartPlan, person
+from .spec import StartPlan, person
 from .streams import streams_token
 
 _GUEST = "guest"

@@ -27,6 +27,7 @@ from ..images.prepare import OnProgress, Ready, ready
 from ..images.probe import ImageFacts, Launch
 from ..layout import (
     BYTECODE_TARGET,
+    CA_FILE,
     GUEST_PORT,
     INSIDE,
     KIT_TARGET,
@@ -42,8 +43,6 @@ from ..settings.schema import Settings
 from .guest_client import new_secret
 
 DEFAULT_SHM = 64 << 20
-CA_FILE = "ca.pem"
-"""The file of the certificates in the directory `conf`, which the container has read-only."""
 APPS = {
     "DASH_REQUESTS_PATHNAME_PREFIX": (8050, "{address}"),
     "DASH_ROUTES_PATHNAME_PREFIX": (8050, "/"),

@@ -15,10 +15,10 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
 from jupyter_containers.engines.kubernetes.engine import Kubernetes
-from jupyter_containers.engines.kubernetes.manifest import CONTAINER
 from jupyter_containers.engines.kubernetes.namespace import Namespace
 from jupyter_containers.kernels.connection import choosing_itself, use_network
 from jupyter_containers.kernels.provisioner import ContainerProvisioner
+from jupyter_containers.layout import POD_CONTAINER
 
 from .kernels import Kernels, answered, executed, running, stop
 from .report import Row, in_turns
@@ -166,7 +166,7 @@ def _bare(like: dict[str, Any], argv: tuple[str, ...], connection: str) -> dict[
     env = {"JC_CONNECTION": connection, "JC_FILE": argv[-1]}
     bare = {
         **{key: container[key] for key in ("image", "workingDir", "resources", "securityContext")},
-        "name": CONTAINER,
+        "name": POD_CONTAINER,
         "command": ["sh", "-c", _WRITES, "sh", *argv],
         "env": [*container["env"], *({"name": key, "value": env[key]} for key in env)],
         "volumeMounts": [

@@ -22,6 +22,7 @@ from typing import Literal
 from ...errors import EngineDown, EngineError, PolicyRefused, StartFailed, Unsupported
 from ...host.guest_files import guest_files
 from ...host.paths import empty_file
+from ...layout import CA_FILE, INSIDE
 from ...models import (
     BuilderFaults,
     Container,
@@ -321,14 +322,18 @@ def username() -> str:
 
 
 def _pod_files(spec: ContainerSpec) -> PodFiles:
-    texts = {
-        one.target: Path(one.source).read_text(errors="replace")
-        for one in spec.own
-        if one.target in ("/etc/passwd", "/etc/group")
-    }
+    places = {one.target: Path(one.source) for one in spec.own}
+
+    def text(target: str, name: str = "") -> str:
+        place = places.get(target)
+        if place is None or (name and not (place / name).exists()):
+            return ""
+        return (place / name).read_text(errors="replace")
+
     return PodFiles(
         guest=guest_files(),
-        passwd=texts.get("/etc/passwd", ""),
-        group=texts.get("/etc/group", ""),
+        passwd=text("/etc/passwd"),
+        group=text("/etc/group"),
+        ca=text(f"{INSIDE}/conf", CA_FILE),
         empty_file=str(empty_file()),
     )

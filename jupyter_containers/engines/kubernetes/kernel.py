@@ -290,12 +290,8 @@ def _source(spec: ContainerSpec, what: str) -> Path:
 
 def _files(run: Path, conf: Path) -> dict[str, bytes]:
     """What goes through the tunnel, `start.json` last: the guest waits for it."""
-    found = {
-        f"conf/{name}": (conf / name).read_bytes()
-        for name in ("connection.json", "ca.pem")
-        if (conf / name).exists()
-    }
-    return {**found, _START: (run / _START).read_bytes()}
+    connection = (conf / "connection.json").read_bytes()
+    return {"conf/connection.json": connection, _START: (run / _START).read_bytes()}
 
 
 def _forget_sockets(root: Path) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...errors import BadSettings, Unsupported
-from ...layout import INSIDE, LABEL, POD_CONTAINER
+from ...layout import CA_FILE, INSIDE, LABEL, POD_CONTAINER
 from ...models import ContainerSpec
 from ...policy.kubernetes import DNS_LABEL, DNS_SUBDOMAIN
 from .labels import MANAGED, marks
@@ -38,13 +38,16 @@ class PodFiles:
     """Our programs for the inside (`host/guest_files.py`)."""
     passwd: str = ""
     group: str = ""
+    ca: str = ""
+    """Certificates that the policy lends (`conf/ca.pem`); "": none."""
     empty_file: str = ""
     """Where the policy's empty file lies on this machine: what it covers is covered in the Pod."""
 
     @property
     def etc(self) -> dict[str, bytes]:
         """What is mounted file by file."""
-        return {"passwd": self.passwd.encode(), "group": self.group.encode(), EMPTY: b""}
+        files = {"passwd": self.passwd.encode(), "group": self.group.encode(), EMPTY: b""}
+        return files | ({CA_FILE: self.ca.encode()} if self.ca else {})
 
     @property
     def guest_map(self) -> str:
@@ -69,15 +72,15 @@ def pod(spec: ContainerSpec, site: Site, image: str, files: PodFiles) -> Pod:
     BadSettings, PolicyRefused."""
     if spec.network == "none":
         raise Unsupported(
-            "A Pod always has a network: whether a NetworkPolicy cuts it off is up to the "
-            "cluster's network plugin, which does not tell.",
+            "The network of a Pod cannot be taken away: whether a NetworkPolicy cuts it off is up "
+            "to the cluster's network plugin, which does not tell.",
             'Set "network" to private, or "engine" to one of this machine.',
         )
     if spec.user.uid == 0 and not site.allow_root:
         raise no_root()
     resources, told = _devices(spec.devices)
     maps = {"guest": files.guest_map, "etc": files.etc_map}
-    volumes = volumes_of(spec, site, empty_file=files.empty_file, **maps)
+    volumes = volumes_of(spec, site, empty_file=files.empty_file, has_ca=bool(files.ca), **maps)
     labels, annotations = marks(spec.labels, site)
     manifest = {
         "apiVersion": "v1",

@@ -83,8 +83,8 @@ class Tunnel:
 
     async def open(self, files: Mapping[str, bytes] | None = None) -> None:
         """Connect, and write `files` (`start.json` last) in the Pod's run directory, or in the one
-        beside it: `conf/ca.pem`. Without files the Pod has them: an earlier server's kernel is
-        adopted. Raises StartFailed."""
+        beside it: `conf/connection.json`. Without files the Pod has them: an earlier server's
+        kernel is adopted. Raises StartFailed."""
         self._is_known = files is None
         self._placed = asyncio.get_running_loop().create_future()
         self._cut = (time.monotonic(), "")

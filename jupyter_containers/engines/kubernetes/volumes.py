@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import BadSettings, PolicyRefused, Unsupported
-from ...layout import BYTECODE_TARGET, INSIDE, KIT_TARGET
+from ...layout import BYTECODE_TARGET, CA_FILE, INSIDE, KIT_TARGET
 from ...models import ContainerSpec, Mount
 from ...text import one_line
 from .site import VOLUMES, Site
@@ -71,7 +71,7 @@ class Volumes:
 
 
 def volumes_of(
-    spec: ContainerSpec, site: Site, *, guest: str, etc: str, empty_file: str
+    spec: ContainerSpec, site: Site, *, guest: str, etc: str, empty_file: str, has_ca: bool = False
 ) -> Volumes:
     """All of it. `guest` and `etc` are names of ConfigMaps, `empty_file` is the path by which the
     policy covers a file. Raises Unsupported for a folder that the cluster does not have,
@@ -80,6 +80,8 @@ def volumes_of(
     asked = [_asked(found, mount, spec, site) for mount in spec.mounts]
     for mount in spec.own:
         _own(found, mount, [one for one in asked if one], spec, site, empty_file)
+    if has_ca:  # over the directory that comes by the tunnel, where a kernel may write
+        found.config("etc", etc, f"{INSIDE}/conf/{CA_FILE}", subPath=CA_FILE)
     found.empty("/dev/shm", "shm", spec.shm or DEFAULT_SHM)
     for target in spec.tmpfs:
         found.empty(target, size=spec.shm or DEFAULT_SHM)

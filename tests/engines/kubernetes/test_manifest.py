@@ -305,7 +305,7 @@ def test_a_read_only_image_has_places_to_write() -> None:
 @pytest.mark.parametrize(
     ("more", "error", "says"),
     [
-        ({"network": "none"}, Unsupported, "always has a network"),
+        ({"network": "none"}, Unsupported, "cannot be taken away"),
         ({"user": ROOT}, Unsupported, r"Policy\.kubernetes_allow_root"),
         ({"argv": ("/bin/sh",)}, Unsupported, "images with Python only"),
         ({"hostname": "Lab"}, BadSettings, "hostname"),

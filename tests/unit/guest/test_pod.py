@@ -159,11 +159,16 @@ async def test_the_bridge_ends_without_a_server(pod: Pod) -> None:
     assert await gone(pod.bridges) > 0.2
 
 
-async def test_the_bridge_ends_with_the_guest(pod: Pod) -> None:
+async def test_a_cell_that_removes_the_names_of_sockets_cuts_nothing(pod: Pod) -> None:
     async with echo(pod.run / "guest"), opened(pod):
         await until(pod.here / "guest")
+        reader, writer = await asyncio.open_unix_connection(pod.here / "guest")
         (pod.run / "guest").unlink()
-        await gone(pod.bridges)
+        await asyncio.sleep(1)
+        writer.write(b"still")
+        async with asyncio.timeout(5):
+            assert await reader.readexactly(5) == b"still"
+        writer.close()
 
 
 async def test_one_bridge_however_many_come(pod: Pod) -> None:
