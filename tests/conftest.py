@@ -111,12 +111,15 @@ def engine_env(request: pytest.FixtureRequest, private_jupyter: None) -> Iterato
             patch.setenv(name, value)
         if one.path:
             patch.setenv("PATH", one.path, prepend=os.pathsep)
+        if one.policy:
+            site = tmp_path_factory.mktemp("site")
+            (site / f"{CONFIG}.json").write_text(json.dumps({"Policy": one.policy}))
+            patch.setenv("JUPYTER_CONFIG_PATH", str(site))
         if trouble := _trouble(one):
             if os.environ.get("JC_REQUIRE_ENGINES") == "1":
                 pytest.fail(trouble)
             pytest.skip(trouble)
         yield one
-    file.unlink()
 
 
 def _trouble(one: EngineUnderTest) -> str:

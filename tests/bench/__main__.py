@@ -180,9 +180,8 @@ def _reaching(engine: dict[str, Any]) -> Iterator[None]:
         os.environ.update(engine.get("env", {}))
         if path := engine.get("path"):
             os.environ["PATH"] = f"{path}:{os.environ['PATH']}"
-        Path(home, "jupyter_config_dir").mkdir()
-        file = Path(home, "jupyter_config_dir", f"{CONFIG}.json")
-        file.write_text(json.dumps({"Policy": engine.get("policy", {})}))
+        Path(home, f"{CONFIG}.json").write_text(json.dumps({"Policy": engine.get("policy", {})}))
+        os.environ["JUPYTER_CONFIG_PATH"] = home
         try:
             yield
         finally:

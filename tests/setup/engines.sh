@@ -217,7 +217,9 @@ import_everywhere() { # DOCKERS
   if wants root-podman; then import_images as_root_podman & importing+=($!); fi
   import_images as_tester podman & importing+=($!)
   if wants old-pythons; then import_old_pythons as_tester podman & importing+=($!); fi
-  if wants processes; then import_images other_podman process podman & importing+=($!); fi
+  if wants processes || wants kubernetes; then
+    import_images other_podman process podman & importing+=($!)
+  fi
   if wants second-podman; then import_images other_podman second podman & importing+=($!); fi
   for one in "${importing[@]}"; do wait "$one"; done
 }
