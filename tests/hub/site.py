@@ -14,7 +14,7 @@ from typing import Any
 
 from .hub import Hub, Person, environment
 
-_PASSED_ON = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+PASSED_ON = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Site:
         """With one of the package's examples, what it leaves to a site, and `more`."""
         directory = Path(tempfile.mkdtemp(prefix="hub-", dir=self.directory))
         variables = dict(self.variables)
-        variables |= {name: os.environ[name] for name in _PASSED_ON if os.environ.get(name)}
+        variables |= {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
         if authority := os.environ.get("SSL_CERT_FILE"):
             shutil.copy(authority, self.directory / "ca.crt")
             variables["SSL_CERT_FILE"] = str(self.directory / "ca.crt")

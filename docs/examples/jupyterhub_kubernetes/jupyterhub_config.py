@@ -27,8 +27,9 @@ c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
 c.JupyterHub.hub_ip = "0.0.0.0"
 c.JupyterHub.hub_connect_ip = "hub.jupyterhub.svc.cluster.local"
 
-# JupyterLab, jupyter-containers[kubernetes], Podman, the Hub's version of jupyterhub, and
-# /etc/jupyter/jupyter_containers_config.py (beside this file).
+# JupyterLab, jupyter-containers[kubernetes], the Hub's version of jupyterhub, and
+# /etc/jupyter/jupyter_containers_config.py (beside this file). docs/kubernetes.md says what is
+# missing yet for kernels to be started from a Pod: something that builds their images there.
 c.KubeSpawner.image = "registry.example.org/jupyter/server:2026-09"
 c.KubeSpawner.uid = 1000  # of kernels, too: files of a home have one owner
 c.KubeSpawner.gid = 100
