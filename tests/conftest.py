@@ -99,11 +99,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def engine_env(request: pytest.FixtureRequest, private_jupyter: None) -> Iterator[EngineUnderTest]:
+def engine_env(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EngineUnderTest]:
     """This process and its children reach the engine under test, and no other of its name."""
     one: EngineUnderTest = request.param
-    file = Path(os.environ["JUPYTER_CONFIG_DIR"], f"{CONFIG}.json")
-    file.write_text(json.dumps({"Policy": one.policy}))
     with pytest.MonkeyPatch.context() as patch:
         for name in ("CONTAINER_HOST", "DOCKER_CONTEXT", "DOCKER_HOST"):
             patch.delenv(name, raising=False)

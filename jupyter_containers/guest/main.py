@@ -8,7 +8,7 @@ for longer than `grace` seconds. One loop, one thread; it sleeps in `select`.
     argv, cwd, note the kernel's command, and what to say in its first cell
     token           what an owner must say first
     grace, patience seconds without an owner: later on, and before the first one
-    mounts          [[target, device, inode], …] as the owner sees them
+    mounts          [[target, device, inode], …] as the owner sees them; no device: any
     port            listen on this TCP port instead of the socket RUN_DIR/guest
     streams         the forwarder's token: `streams.py`, which listens on RUN_DIR/streams, or on
     streams_port    this port, or encrypted on one that the hello tells
@@ -269,7 +269,7 @@ class Guest:
                 seen = os.stat(target)
             except OSError:
                 return target
-            if (seen.st_dev, seen.st_ino) != (device, inode):
+            if seen.st_ino != inode or device not in (None, seen.st_dev):
                 return target
         return None
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from jupyter_containers.engines.docker.engine import Docker
+from jupyter_containers.engines.kubernetes.kernel import KernelPod
 from jupyter_containers.engines.podman.engine import Podman
 from jupyter_containers.engines.process_engine.containers import ProcessContainers
 from jupyter_containers.engines.slurm.engine import Slurm
@@ -99,7 +100,10 @@ async def started(path: Path) -> str:
 
 def at_the_worst_moment(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
     """Call `act` when all has been looked at, before the engine's command that mounts."""
-    for kind, name in ((Docker, "_launch"), (Podman, "_launch"), (Slurm, "_run_job")):
+    for kind, name in (
+        *((Docker, "_launch"), (Podman, "_launch"), (Slurm, "_run_job")),
+        (KernelPod, "create"),
+    ):
         monkeypatch.setattr(kind, name, _after(act, getattr(kind, name)))
     monkeypatch.setattr(ProcessContainers, "start", _after(act, ProcessContainers.start))
 

@@ -67,7 +67,17 @@ class Volumes:
         ]
         name = names[0] if names else f"claim-{len(self.volumes)}"
         source = {"persistentVolumeClaim": {"claimName": claim}}
-        self.add(name, mount.target, source, subPath=sub_path, readOnly=not mount.writable)
+        # What is mounted below it on the node, too; older clusters do not know that.
+        # https://kubernetes.io/docs/concepts/storage/volumes/#recursive-read-only-mounts
+        all_of_it = "" if mount.writable else "IfPossible"
+        self.add(
+            name,
+            mount.target,
+            source,
+            subPath=sub_path,
+            readOnly=not mount.writable,
+            recursiveReadOnly=all_of_it,
+        )
 
 
 def volumes_of(
