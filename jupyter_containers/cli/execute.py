@@ -72,7 +72,13 @@ async def exec(args: Namespace) -> int:
     with _raw() if here else contextlib.nullcontext(), contextlib.closing(program):
         code = await _talk(program, terminal=here)
     if code is None:
-        raise KernelDied(f"The container ended while {program.argv[0]} ran.")
+        ran = program.argv[0]
+        if found.engine.tunnels:
+            raise KernelDied(
+                f"The connection to the container was lost while {ran} ran: it ended, or the "
+                "Jupyter server through which it is reached."
+            )
+        raise KernelDied(f"The container ended while {ran} ran.")
     return code if code >= 0 else 128 - code
 
 

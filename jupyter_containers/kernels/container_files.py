@@ -122,6 +122,7 @@ def write_container_files(
     _mount_points(run_dir, files.home, spec.mounts)
     tell_writable(run_dir.root, [mount.source for mount in spec.mounts if mount.writable])
     if plan.guest:
+        same_kernel = plan.sockets and not plan.engine.places
         start = {
             "argv": files.kernel_argv,
             "cwd": spec.workdir,
@@ -129,7 +130,7 @@ def write_container_files(
             "token": plan.token,
             "grace": grace,
             "patience": max(_FAR_PATIENCE if plan.pem else 30.0, grace),
-            "mounts": _mounts_to_check(plan),
+            "mounts": [(m.target, m.device, m.inode) for m in spec.sources if same_kernel],
             "port": GUEST_PORT if plan.published else None,
             "streams": streams_token(plan.token),
             "streams_port": STREAMS_PORT if plan.published else None,
@@ -139,17 +140,6 @@ def write_container_files(
         if plan.pem:
             _write(run_dir.run / PORT, "")
         _write(run_dir.run / "start.json", json.dumps(start))
-
-
-def _mounts_to_check(plan: StartPlan) -> list[tuple[str, int | None, int]]:
-    """What the guest is to find at its mounts: device and inode. A node has a device of its own for
-    the same volume; so there only what somebody could have replaced is compared, since a file
-    system's clients need not agree on inodes."""
-    sources = plan.spec.sources
-    if plan.engine.tunnels:
-        return [(one.target, None, one.inode) for one in sources if one.exposed]
-    same_kernel = plan.sockets and not plan.engine.places
-    return [(one.target, one.device, one.inode) for one in sources if same_kernel]
 
 
 def _mount_points(run_dir: RunDir, home: str, mounts: tuple[Mount, ...]) -> None:

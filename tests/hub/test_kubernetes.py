@@ -39,7 +39,10 @@ from .visit import Visit, notebook
 def admin(tmp_path_factory: pytest.TempPathFactory) -> Admin:
     known = _file().get("kubernetes")
     if not known:
-        pytest.skip("no cluster was started for the tests (engines.sh, kubernetes)")
+        trouble = "no cluster was started for the tests (engines.sh, kubernetes)"
+        if os.environ.get("JC_REQUIRE_ENGINES") == "1":
+            pytest.fail(trouble)
+        pytest.skip(trouble)
     return Admin(Path(known["admin"]), tmp_path_factory.mktemp("cluster"))
 
 

@@ -190,13 +190,18 @@ docker_tests() {
 more_of_podman() {
   root_units
   user_tests "what needs all packages" o "" -n 2 -m "not engine" --ignore=tests/ui --ignore=tests/hub
-  hub_tests own-engines tests/hub --ignore=tests/hub/test_slurm.py
+  hub_tests own-engines tests/hub --ignore=tests/hub/test_slurm.py --ignore=tests/hub/test_kubernetes.py
 }
 
 docker_stream() {
   ! in_shard docker || docker_tests
   ! in_shard podman || more_of_podman
-  ! in_shard processes || ! root || engine_tests kubernetes k
+  ! in_shard processes || ! root || cluster_tests
+}
+
+cluster_tests() {
+  engine_tests kubernetes k
+  hub_tests servers-in-pods tests/hub/test_kubernetes.py
 }
 
 # Engines that run what another built get their images first, by our own command.

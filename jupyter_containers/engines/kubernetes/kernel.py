@@ -137,7 +137,7 @@ class KernelPod:
     async def open_tunnel(self, spec: ContainerSpec, argv: Sequence[str]) -> None:
         """Send the container's files, and have its sockets here. Raises StartFailed."""
         run = _source(spec, "run")
-        files = await asyncio.to_thread(_files, run, _source(spec, "conf"))
+        files = await asyncio.to_thread(_files, run, _source(spec, "conf"), _replaceable(spec))
         start = json.loads(files[_START])
         await asyncio.to_thread(self._record, run.parent, argv)
         await self._open(run, argv, start, files)
@@ -288,10 +288,24 @@ def _source(spec: ContainerSpec, what: str) -> Path:
     return Path(next(one.source for one in spec.own if one.target == f"{INSIDE}/{what}"))
 
 
-def _files(run: Path, conf: Path) -> dict[str, bytes]:
-    """What goes through the tunnel, `start.json` last: the guest waits for it."""
+def _files(run: Path, conf: Path, mounts: Sequence[tuple[str, None, int]]) -> dict[str, bytes]:
+    """What goes through the tunnel, `start.json` last: the guest waits for it. `mounts` are what it
+    is to compare."""
+    start = json.loads((run / _START).read_bytes()) | {"mounts": mounts}
     connection = (conf / "connection.json").read_bytes()
-    return {"conf/connection.json": connection, _START: (run / _START).read_bytes()}
+    return {"conf/connection.json": connection, _START: json.dumps(start).encode()}
+
+
+def _replaceable(spec: ContainerSpec) -> list[tuple[str, None, int]]:
+    """The mounts in whose place somebody could have put another thing, with the inodes that were
+    approved. A node has a device of its own for the same volume; and clients of some file systems
+    do not agree on inodes, so that no other mount is compared."""
+    targets = {mount.target for mount in spec.mounts}
+    return [
+        (one.target, None, one.inode)
+        for one in spec.sources
+        if one.exposed and one.target in targets
+    ]
 
 
 def _forget_sockets(root: Path) -> None:
