@@ -187,7 +187,7 @@ async def _printed(client: AsyncKernelClient) -> float:
 
     def hook(message: dict[str, Any]) -> None:
         nonlocal seen
-        if message["msg_type"] == "stream":
+        if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
             seen += len(message["content"]["text"])
 
     begun = time.perf_counter()
