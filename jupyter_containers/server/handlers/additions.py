@@ -46,7 +46,10 @@ _LEND = (
     "To lend the CA bundle of the Jupyter server to all kernels, an administrator sets "
     "c.Policy.kernel_ca = 'auto' in jupyter_containers_config.py."
 )
-_LENT = "The bundle of c.Policy.kernel_ca does not hold that CA."
+_LENT = (
+    "The bundle of c.Policy.kernel_ca does not hold that CA, or was named after this container had "
+    "started: shut the kernel down and start it anew."
+)
 
 
 @dataclass(frozen=True)
