@@ -48,8 +48,13 @@ async def doctor(args: Namespace) -> int:
             {"usable": usable, "engines": engines, "devices": devices, "executors": executors}
         )
     else:
+        missing = [info for info in found if usable and not info.installed]
         for info in found:
-            _show(info, devices=bool(here.devices))
+            if info not in missing:
+                _show(info, devices=bool(here.devices))
+        if missing:
+            show(f"Not installed here: {', '.join(info.name for info in missing)}")
+            show("    How to get one: jupyter containers doctor --engine NAME")
         for device in here.devices:
             show(device.name)
         for name in _other_executors():
