@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from jupyter_containers.models import BuilderFaults, Mount, Stats
 from jupyter_containers.settings.schema import Settings
 from tests.helpers.harness import approve, write_notebook
 from tests.helpers.policies import policy, spec
-from tests.helpers.private_home import private_home
+from tests.helpers.private_home import private_home, private_runtime
 
 KIT, BYTECODE = "/opt/jupyter-containers/kit", "/opt/jupyter-containers/bytecode"
 
@@ -85,7 +86,7 @@ def test_its_kernels_have_sockets_and_no_certificate(monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home with `on`, which is on a volume, and `off`, with an approved notebook in each."""
     monkeypatch.setattr("jupyter_containers.engines.registry.which", lambda program: "/bin/x")
     home = private_home(tmp_path, monkeypatch)
@@ -93,7 +94,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         settings = {"image": "localhost/x", "engine": "kubernetes"}
         approve(write_notebook(home / name / "n.ipynb", settings, "1"))
     (home / "link").symlink_to("on")
-    return home
+    with private_runtime(tmp_path, monkeypatch):
+        yield home
 
 
 async def test_an_empty_folder_is_told_before_the_start(
