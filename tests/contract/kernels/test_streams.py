@@ -18,8 +18,8 @@ import os, socket
 run = '/opt/jupyter-containers/run/streams'
 def stranger():
     made = socket.socket(socket.AF_INET if port else socket.AF_UNIX)
+    made.connect(('127.0.0.1', port) if port else run)  # waits where as many wait as may
     made.settimeout(20)
-    made.connect(('127.0.0.1', port) if port else run)
     return made
 def said(text):
     with stranger() as one:
