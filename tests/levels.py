@@ -187,6 +187,9 @@ TABLE = (
     Row("soak/test_large.py::test_speech_to_text", PODMAN, SOAK),  # it compiles for minutes
 )
 
+BY_ITSELF = ("engines/kubernetes/test_faults.py", "engines/kubernetes/test_told.py")
+"""A cluster that fails in each of its ways, with its Pods as processes: minutes, and seconds that
+count. `make test-soak` runs them, beside nothing else."""
 # What a level does without: these packages come with `make test-all`.
 MORE_PACKAGES = {
     "engines/kubernetes/test_access.py": "kubernetes_asyncio",
@@ -256,6 +259,7 @@ def choose(config: pytest.Config, items: list[pytest.Item]) -> None:
         engine = callspec.params.get("engine_env") if callspec else None
         if engine is None:
             at = REST if any(path.startswith(start) for start in MORE_PACKAGES) else FIRST
+            at = SOAK if path.startswith(BY_ITSELF) else at
         else:
             at = level_of(path, engine_name(engine.name)) or ""
         (kept if at == level else left).append(item)

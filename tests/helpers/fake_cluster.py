@@ -56,6 +56,7 @@ class FakeCluster(Api):
         self._open: list[web.Request] = []
         """Watches and execs."""
         self._containers: dict[str, asyncio.subprocess.Process] = {}
+        self._execs: set[asyncio.subprocess.Process] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- what a test does to it ------------------------------------------------------------
@@ -139,6 +140,8 @@ class FakeCluster(Api):
                 task.cancel()
             for name in [*self._containers]:
                 await self.kill(name)
+            for process in [*self._execs]:  # whose request was cancelled
+                await self._end_exec(process)
 
     async def _process(self, name: str, words: list[str], **pipes: Any) -> Any:
         """A command of the container's with this machine's paths."""
@@ -148,6 +151,16 @@ class FakeCluster(Api):
         return await asyncio.create_subprocess_exec(
             *words, cwd=run, start_new_session=True, **pipes
         )
+
+    async def _end_exec(self, process: asyncio.subprocess.Process) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.wait()
+        # Whose output nobody has read to its end, asyncio itself does not close.
+        vars(process)["_transport"].close()
+        self._execs.discard(process)
 
     def _pids(self, name: str) -> list[int]:
         """What was started in its directory."""
@@ -292,6 +305,7 @@ class FakeCluster(Api):
         pipe, words = asyncio.subprocess.PIPE, request.query.getall("command")
         process = await self._process(name, words, stdin=pipe, stdout=pipe)
         assert process.stdin is not None
+        self._execs.add(process)
         self._open.append(request)
         reading = asyncio.create_task(_read(process, socket))
         try:
@@ -305,12 +319,7 @@ class FakeCluster(Api):
             self._open.remove(request)
             reading.cancel()
             await asyncio.wait({reading})
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            process.stdin.close()
-            await process.wait()
-            # Whose output nobody has read to its end, asyncio itself does not close.
-            vars(process)["_transport"].close()
+            await self._end_exec(process)
         return socket
 
 

@@ -289,6 +289,7 @@ soak() {
   # shellcheck disable=SC2046
   engines up $(parts)
   if root; then install -d -o jupyter-containers-test "$state/src/build"; fi
+  user_tests "a cluster that fails" o "" tests/engines/kubernetes/test_{faults,told}.py
   check "other JupyterLabs and extensions" labs "$(root && echo "$state/src" || echo .)/build/labs"
   for one in $(tr , ' ' <<<"${JC_TEST_ENGINES:-podman,docker,apptainer,charliecloud,slurm+charliecloud}"); do
     wherever "$one" tests/soak

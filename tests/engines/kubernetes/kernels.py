@@ -101,13 +101,18 @@ class Notebook:
             await self.manager.restart_kernel(now=True)
 
     async def first_cell(self) -> str:
-        """What its kernel says there."""
+        """What its kernel says there, once it listens."""
         run_dir = self.provisioner._run_dir
         assert run_dir is not None
-        reader, writer = await asyncio.open_unix_connection(run_dir.sockets / "k-1")
-        said = await asyncio.wait_for(reader.read(), 10)
-        writer.close()
-        return said.decode()
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(OSError):  # it is being connected again
+                    reader, writer = await asyncio.open_unix_connection(run_dir.sockets / "k-1")
+                    said = await reader.read()
+                    writer.close()
+                    if said:
+                        return said.decode()
+                await asyncio.sleep(0.1)
 
 
 @contextlib.contextmanager
