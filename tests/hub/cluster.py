@@ -22,7 +22,7 @@ from ..helpers import ROOT
 from ..ui.lab import until
 from .visit import Session
 
-EXAMPLE = ROOT / "docs/examples/jupyterhub_kubernetes"
+EXAMPLE = ROOT / "jupyter_containers/examples/jupyterhub_kubernetes"
 HUB = "jupyterhub"
 _PATHS = {
     "Namespace": "api/v1/namespaces",

@@ -15,7 +15,7 @@ import sys
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 
@@ -34,6 +34,13 @@ def _account(*argv: str) -> None:
     with open("/run/lock/jupyter-containers-test-people", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run(argv, check=True, capture_output=True)
+
+
+class User(Protocol):
+    """Whom the Hub knows by a name, with a home that tests look into."""
+
+    name: str
+    home: Path
 
 
 class Person:
@@ -194,7 +201,7 @@ c.JupyterHub.load_roles.append(
         assert said.ok, said.text
         return said.json() if said.text else None
 
-    def runs(self, person: Person, server: str = "") -> str:
+    def runs(self, person: User, server: str = "") -> str:
         """What a person's server does: nothing, "pending" or "ready"."""
         known = self.ask("GET", f"users/{person.name}")["servers"].get(server)
         return "" if known is None else "ready" if known["ready"] else "pending"

@@ -105,7 +105,7 @@ def students(
     with home(admin, both[0].namespace, both[0].home), home(admin, both[1].namespace, both[1].home):
         for one in both:
             (one.home / "whose").write_text(one.name)
-            one.visit = Visit(hub, one)  # type: ignore[arg-type]
+            one.visit = Visit(hub, one)
             one.visit.log_in()
             one.visit.start()
             one.session = one.visit.open("a.ipynb", "python3")

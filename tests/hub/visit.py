@@ -11,13 +11,13 @@ import requests
 from tests.helpers.channels import execute
 
 from ..ui.lab import PATIENCE, until
-from .hub import Hub, Person
+from .hub import Hub, Person, User
 
 
 class Visit:
     """One person in one browser, at their server or one of their named servers."""
 
-    def __init__(self, hub: Hub, person: Person, server: str = "") -> None:
+    def __init__(self, hub: Hub, person: User, server: str = "") -> None:
         self.hub, self.person, self.server = hub, person, server
         self.session = requests.Session()
         self.session.trust_env = False  # no proxy between a test and its Hub

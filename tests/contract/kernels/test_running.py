@@ -56,7 +56,7 @@ async def test_poll_starts_no_process(kernel, monkeypatch):
 
 async def test_tcp_where_sockets_do_not_cross(notebook, no_sockets, features):
     if "ports" not in features:
-        pytest.skip("containers of this engine are processes of this machine: sockets cross")
+        pytest.skip("this engine publishes no port: its sockets cross, or a tunnel brings them")
     async with running(notebook()) as kernel:
         assert kernel.manager.transport == "tcp"
         assert await kernel.value("6*7") == "42"

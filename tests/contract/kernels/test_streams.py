@@ -132,7 +132,7 @@ async def test_ports(notebook, features):
 async def test_where_sockets_do_not_cross(notebook, no_sockets, features):
     """Its port is published on this machine, and whoever is here is a stranger."""
     if "ports" not in features:
-        pytest.skip("containers of this engine are processes of this machine: sockets cross")
+        pytest.skip("this engine publishes no port: its sockets cross, or a tunnel brings them")
     async with running(notebook()) as kernel:
         streams = kernel.container.streams
         assert (streams.path, streams.host) == ("", "127.0.0.1")

@@ -33,7 +33,7 @@ from tests.helpers.cluster_api import Api, said, status
 from tests.helpers.policies import refused, spec
 from tests.helpers.private_home import private_home
 
-EXAMPLE = ROOT / "docs/examples/jupyterhub_kubernetes"
+EXAMPLE = ROOT / "jupyter_containers/examples/jupyterhub_kubernetes"
 NAMES = ["ada", "Ada", "ada@example.org", "hub", "jupyterhub", "../kube-system", "x" * 200, "ü"]
 
 
